@@ -1,0 +1,147 @@
+"""The card of a generator: what it was made from, how, how good it is, and what it must not be used for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..models import GeneratorConfig
+
+_FIELDS = ("name", "data", "training", "measured")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known about a generator's weights.
+
+    Args:
+        name (str): Of the generator.
+        license (str, optional): Of the weights, as the Hub spells licences. None: not chosen.
+        datasets (tuple of str): Hub ids of the training data.
+        data (dict): The training data in words: ``description``, ``terms``, ``left_out``, ...
+        training (dict): Counts, steps, seed, losses and recipe.
+        measured (list of dict): Figures: ``metric``, ``value``, ``on`` (which images, how many),
+            ``features`` and ``command``.
+        fingerprints (Tensor, optional): Content hashes of the training images, int64, sorted; see
+            :func:`gan_augment.metrics.fingerprint`.
+    """
+
+    name: str
+    license: str | None = None
+    datasets: tuple[str, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    measured: list[dict[str, Any]] = field(default_factory=list)
+    fingerprints: Tensor | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in _FIELDS:
+            kind: type = {"name": str, "measured": list}.get(name, dict)
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"A card's {name} must be a {kind.__name__}, but got {getattr(self, name)!r}.")
+        if self.fingerprints is not None and (
+            self.fingerprints.dtype != torch.int64 or self.fingerprints.ndim != 1
+        ):
+            raise ValueError("A card's fingerprints must be an int64 vector.")
+
+    def to_readme(self, config: GeneratorConfig) -> str:
+        """The card as the README.md of a Hub repository: metadata in front, then words."""
+        import yaml
+
+        metadata: dict[str, Any] = {
+            "library_name": "gan-augment",
+            "pipeline_tag": "unconditional-image-generation",
+            "tags": ["gan", "dcgan", "data-augmentation", "synthetic"],
+        }
+        if self.license is not None:
+            metadata["license"] = self.license
+        if self.datasets:
+            metadata["datasets"] = list(self.datasets)
+        metadata["gan_augment"] = {name: getattr(self, name) for name in _FIELDS}
+        front = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True)
+        return f"---\n{front}---\n\n{self._body(config)}"
+
+    @classmethod
+    def from_readme(cls, text: str, fingerprints: Tensor | None = None) -> Card:
+        """The inverse of :meth:`to_readme`; only the metadata in front are read.
+
+        Raises:
+            ValueError: If there are none, or they are not those of a card.
+        """
+        import yaml
+
+        parts = text.split("---\n", 2)
+        if len(parts) != 3 or parts[0].strip():
+            raise ValueError("A card must begin with metadata between two lines of '---'.")
+        try:
+            metadata = yaml.safe_load(parts[1])
+        except yaml.YAMLError as error:
+            raise ValueError(f"A card's metadata must be YAML, but: {error}") from error
+        own = metadata.get("gan_augment") if isinstance(metadata, dict) else None
+        if not isinstance(own, dict) or set(own) != set(_FIELDS):
+            raise ValueError(f"A card's metadata must have a 'gan_augment' with {_FIELDS}.")
+        datasets = metadata.get("datasets", [])
+        return cls(
+            license=metadata.get("license"),
+            datasets=tuple(datasets) if isinstance(datasets, list) else (datasets,),
+            fingerprints=fingerprints,
+            **own,
+        )
+
+    def _body(self, config: GeneratorConfig) -> str:
+        classes = (
+            f"class-conditional, {config.num_classes} classes" if config.num_classes else "unconditional"
+        )
+        kind = "grey" if config.channels == 1 else "RGB"
+        sections = [
+            f"# {self.name}\n\nA DCGAN generator of {config.image_size} px {kind} images, {classes}, "
+            "for `gan_augment.from_pretrained`.\n",
+            _section("Training data", self.data),
+            _section("Training", {k: v for k, v in self.training.items() if k != "recipe"}),
+            _measured(self.measured),
+            "## Use and limits\n\n"
+            "Made to add synthetic images to the training set of a classifier of such images. It knows "
+            "its training images only: it adds what they show, with their biases, and nothing else. Not "
+            "for identification, biometrics or clinical decisions, and no claim of privacy is made. "
+            "Whether it helps on your data is an experiment, and the answer may be no.\n",
+            "## Marks\n\n"
+            "Every image from it is synthetic: say so wherever it leaves your training script.\n",
+        ]
+        if self.fingerprints is not None:
+            sections.insert(
+                -2,
+                f"## Fingerprints\n\n`fingerprints.safetensors` holds content hashes of "
+                f"{len(self.fingerprints):,} training images (SHA-256 over size and pixels, first 8 "
+                "bytes), so that nobody judges by images which the generator has seen.\n",
+            )
+        return "\n".join(section for section in sections if section)
+
+
+def _section(title: str, values: dict[str, Any]) -> str:
+    if not values:
+        return ""
+    lines = [
+        f"- {key.replace('_', ' ')}: {value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in values.items()
+    ]
+    return f"## {title}\n\n" + "\n".join(lines) + "\n"
+
+
+def _measured(figures: list[dict[str, Any]]) -> str:
+    if not figures:
+        return ""
+    lines = [
+        f"| {figure.get('metric', '')} | {figure.get('value', '')} | {figure.get('on', '')} |"
+        for figure in figures
+    ]
+    commands = sorted({str(figure["command"]) for figure in figures if "command" in figure})
+    return (
+        "## Measured\n\n| figure | value | on |\n| --- | --- | --- |\n"
+        + "\n".join(lines)
+        + "\n"
+        + "".join(f"\nBy `{command}`.\n" for command in commands)
+    )

@@ -1,0 +1,199 @@
+"""A generator as files: config.json, generator.safetensors and README.md; strict, and with limits."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from .._version import __version__
+from ..models import Generator, GeneratorConfig
+from ._card import Card
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = 1
+CONFIG, WEIGHTS, CARD, FINGERPRINTS = (
+    "config.json",
+    "generator.safetensors",
+    "README.md",
+    "fingerprints.safetensors",
+)
+MAX_BYTES = {CONFIG: 2**20, CARD: 2**20, WEIGHTS: 2**30, FINGERPRINTS: 2**27}
+
+
+@contextmanager
+def write_aside(path: Path) -> Iterator[Path]:
+    """A path to write to, renamed to ``path`` if the block ends well and removed if it does not."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        os.chmod(aside, 0o644)
+        os.replace(aside, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            aside.unlink()
+
+
+def save_pretrained(
+    generator: Generator, folder: str | os.PathLike[str], *, half_precision: bool = False
+) -> None:
+    """Writes a generator to a folder that :func:`from_pretrained` reads.
+
+    Args:
+        generator (Generator): With its card, if it has one.
+        folder (str or Path): Made if missing; files of an earlier generator in it are replaced.
+        half_precision (bool): Whether to store the weights as float16: half the size.
+
+    Raises:
+        ValueError: If a weight is not finite, or not in half precision.
+
+    Example:
+        >>> import tempfile
+        >>> from gan_augment import from_pretrained
+        >>> generator = Generator(GeneratorConfig(image_size=16))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     generator.save_pretrained(folder)
+        ...     again = from_pretrained(folder)
+        >>> bool((again.sample(2, seed=0) == generator.sample(2, seed=0)).all())
+        True
+    """
+    from safetensors.torch import save
+
+    tensors = {}
+    for name, tensor in generator.state_dict().items():
+        tensor = tensor.detach().cpu().contiguous()  # safetensors takes no channels-last tensor
+        if tensor.is_floating_point():
+            tensor = tensor.half() if half_precision else tensor
+            if not bool(torch.isfinite(tensor).all()):
+                raise ValueError(f"Weights must be finite, but {name} is not; it cannot be saved.")
+        tensors[name] = tensor.clone()
+    card = generator.card or Card(name="generator")
+    contents = {WEIGHTS: save(tensors)}
+    if card.fingerprints is not None:
+        contents[FINGERPRINTS] = save({"fingerprints": card.fingerprints})
+    config = {
+        "format": FORMAT,
+        "gan_augment": __version__,
+        "generator": generator.config.to_dict(),
+        "files": {name: _digest(data) for name, data in contents.items()},
+    }
+    contents[CARD] = card.to_readme(generator.config).encode()
+    contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()  # last: it vouches for the others
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in contents.items():
+        with write_aside(folder / name) as aside:
+            aside.write_bytes(data)
+
+
+def load_generator(folder: Path) -> Generator:
+    """Reads what :func:`save_pretrained` wrote; in eval mode, on the CPU, in float32.
+
+    Raises:
+        FileNotFoundError: If the folder or a file is missing.
+        ValueError: If a file is not what its configuration says, naming the file and the culprit.
+    """
+    config_file = _parse_config(_read(folder, CONFIG), folder)
+    try:
+        config = GeneratorConfig.from_dict(config_file["generator"])
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG} is not usable: {error}") from error
+    generator = Generator(config)
+    tensors = _read_tensors(folder, WEIGHTS, config_file["files"], _expected(generator))
+    generator.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    known = None
+    if FINGERPRINTS in config_file["files"]:
+        known = _read_tensors(folder, FINGERPRINTS, config_file["files"], None)["fingerprints"]
+    if (folder / CARD).exists():
+        try:
+            generator.card = Card.from_readme(_read(folder, CARD).decode("utf-8"), known)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{folder / CARD} is not usable: {error}") from error
+    return generator.eval()
+
+
+def _digest(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if not path.is_file():
+        raise FileNotFoundError(f"A generator's folder must hold {name}, but {str(folder)!r} does not.")
+    with open(path, "rb") as file:
+        data = file.read(MAX_BYTES[name] + 1)
+    if len(data) > MAX_BYTES[name]:
+        raise ValueError(f"{path} must be at most {MAX_BYTES[name]:,} bytes, but is larger.")
+    return data
+
+
+def _parse_config(data: bytes, folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        config = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} must be JSON, but: {error}") from error
+    expected = {"format", "gan_augment", "generator", "files"}
+    if not isinstance(config, dict) or set(config) != expected:
+        found = sorted(config) if isinstance(config, dict) else type(config).__name__
+        raise ValueError(f"{path} must have the keys {sorted(expected)}, but has {found}.")
+    if config["format"] != FORMAT:
+        raise ValueError(
+            f"{path} must be of format {FORMAT}, but is of {config['format']!r}; upgrade gan-augment."
+        )
+    files = config["files"]
+    if not isinstance(files, dict) or WEIGHTS not in files or not set(files) <= {WEIGHTS, FINGERPRINTS}:
+        raise ValueError(f"{path} must list {WEIGHTS} under 'files', but has {files!r}.")
+    for name, digest in files.items():
+        if not isinstance(digest, dict) or set(digest) != {"bytes", "sha256"}:
+            raise ValueError(f"{path} must give bytes and sha256 for {name}, but has {digest!r}.")
+    return config
+
+
+def _expected(generator: Generator) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in generator.state_dict().items()}
+
+
+def _read_tensors(
+    folder: Path, name: str, files: Mapping[str, Any], shapes: dict[str, tuple[int, ...]] | None
+) -> dict[str, Tensor]:
+    """The tensors of a file, after its size, hash, names and shapes were found to be right."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    path, data = folder / name, _read(folder, name)
+    digest = _digest(data)
+    if digest["bytes"] != files[name]["bytes"]:
+        raise ValueError(f"{path} must have {files[name]['bytes']} bytes, but has {digest['bytes']}: truncated?")
+    if digest["sha256"] != files[name]["sha256"]:
+        raise ValueError(f"{path} must have the SHA-256 {files[name]['sha256']}, but has {digest['sha256']}.")
+    try:
+        tensors: dict[str, Tensor] = load(data)
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{path} must be a safetensors file, but: {error}") from error
+    if shapes is None:
+        return tensors
+    for wrong, what in (
+        (sorted(set(shapes) - set(tensors)), "missing"),
+        (sorted(set(tensors) - set(shapes)), "unexpected"),
+        (sorted(k for k in set(shapes) & set(tensors) if tuple(tensors[k].shape) != shapes[k]), "misshapen"),
+    ):
+        if wrong:
+            raise ValueError(f"{path} must hold the tensors of its configuration, but {what}: {wrong}.")
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{path} must hold finite weights, but {key} is not.")
+    return tensors

@@ -1,0 +1,229 @@
+"""The configurations of the two networks: frozen, validated, and exact through JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+Latent = Literal["normal", "uniform"]
+Upsampling = Literal["transposed", "resize"]
+Normalization = Literal["batch", "instance", "none"]
+Fit = Literal["resize", "crop", "pad"]
+
+IMAGE_SIZES = (16, 28, 32, 64, 128, 256)
+MAX_CLASSES = 10_000
+
+_T = TypeVar("_T", bound="_NetworkConfig")
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
+
+
+def _accepts(annotation: Any, value: Any) -> bool:
+    """Whether ``value``, as JSON or Python gives it, is of the annotated type."""
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return value in typing.get_args(annotation)
+    if origin is tuple:
+        return isinstance(value, tuple) and len(value) == 2 and all(type(v) is int for v in value)
+    if origin is not None:  # a union with None
+        return any(_accepts(option, value) for option in typing.get_args(annotation))
+    return type(value) is annotation
+
+
+class _NetworkConfig:
+    """What both configurations share: type checks and the way through JSON."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if not _accepts(hints[field.name], value):
+                raise ValueError(
+                    f"{field.name} must be {_describe(hints[field.name])}, but got {value!r} instead."
+                )
+        self._check()
+
+    def _check(self) -> None:
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the configuration as a dict that JSON can hold, every field included."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(self).items()  # type: ignore[call-overload]
+        }
+
+    @classmethod
+    def from_dict(cls: type[_T], values: dict[str, Any]) -> _T:
+        """Builds the configuration from :meth:`to_dict`'s output; strict in both directions.
+
+        Args:
+            values (dict): Every field of the configuration, and nothing else.
+
+        Raises:
+            ValueError: If a field is missing, unknown, of the wrong type or out of range.
+        """
+        if not isinstance(values, dict):
+            raise ValueError(f"A configuration must be a mapping, but got {type(values)} instead.")
+        names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        for wrong, what in (
+            ([key for key in values if key not in names], "unknown"),
+            ([name for name in names if name not in values], "missing"),
+        ):
+            if wrong:
+                raise ValueError(f"A {cls.__name__} has the fields {names}, but {wrong} is {what}.")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _describe(annotation: Any) -> str:
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(v) for v in typing.get_args(annotation))
+    if origin is tuple:
+        return "a pair of ints"
+    if origin is not None:
+        return " or ".join(_describe(option) for option in typing.get_args(annotation))
+    return "None" if annotation is type(None) else str(annotation.__name__)
+
+
+def base_size(image_size: int) -> int:
+    """The side of the smallest feature map: 4, or 7 for 28 px images, so that each step doubles it exactly."""
+    return 7 if image_size == 28 else 4
+
+
+def feature_widths(image_size: int, width: int, max_width: int) -> list[int]:
+    """Feature maps at each resolution, from the smallest up to half the image size."""
+    doublings = (image_size // base_size(image_size)).bit_length() - 1
+    return [min(width * 2**level, max_width) for level in reversed(range(doublings))]
+
+
+@dataclass(frozen=True)
+class GeneratorConfig(_NetworkConfig):
+    """Everything that determines a :class:`Generator`. The defaults are pytorch/examples' ``dcgan``.
+
+    Args:
+        image_size (int): Side of the square output in pixels: 16, 28, 32, 64, 128 or 256. Every step
+            doubles the side, from 4 px (from 7 px for 28 = 7 x 2 x 2).
+        channels (int): 1 (grey) or 3 (RGB).
+        latent_dim (int): Length of the latent.
+        latent (str): Its distribution: ``"normal"`` is N(0, 1), ``"uniform"`` is U(-1, 1).
+        width (int): Feature maps at half the output size; doubled for each halving of the resolution.
+        max_width (int): The most feature maps at any resolution.
+        kernel_size (int): Of every layer but the first. Odd where ``upsampling="resize"``.
+        upsampling (str): ``"transposed"`` convolution, or ``"resize"``: nearest neighbour and a
+            convolution, which leaves no checkerboard (https://distill.pub/2016/deconv-checkerboard).
+        num_classes (int): 0 is unconditional; otherwise the normalisation is class-conditional
+            (https://arxiv.org/abs/1610.07629).
+        normalization (str): ``"batch"``, ``"instance"`` or ``"none"``.
+        spectral_norm (bool): Spectral normalisation of every layer (https://arxiv.org/abs/1802.05957).
+        attention_resolution (int): Side of the feature map that gets self-attention
+            (https://arxiv.org/abs/1805.08318); 0 for none.
+        fit (str): How training images were brought to ``image_size``: ``"resize"`` (both sides),
+            ``"crop"`` (shorter side resized, centre kept) or ``"pad"`` (black around).
+        source_size (tuple, optional): Height and width of the training images before that, if they all
+            had the same.
+
+    Raises:
+        ValueError: If a value is of the wrong type or out of range.
+
+    Example:
+        >>> GeneratorConfig(image_size=32, channels=1, num_classes=10).to_dict()["num_classes"]
+        10
+    """
+
+    image_size: int = 64
+    channels: int = 3
+    latent_dim: int = 100
+    latent: Latent = "normal"
+    width: int = 64
+    max_width: int = 1024
+    kernel_size: int = 4
+    upsampling: Upsampling = "transposed"
+    num_classes: int = 0
+    normalization: Normalization = "batch"
+    spectral_norm: bool = False
+    attention_resolution: int = 0
+    fit: Fit = "resize"
+    source_size: tuple[int, int] | None = None
+
+    def _check(self) -> None:
+        _check_range("latent_dim", self.latent_dim, 1, 4096)
+        _check_common(self)
+        if self.upsampling == "resize" and self.kernel_size % 2 == 0:
+            raise ValueError(
+                f"kernel_size must be odd for upsampling='resize', but got {self.kernel_size} instead."
+            )
+        if self.num_classes and self.normalization == "none":
+            raise ValueError(
+                "normalization must be 'batch' or 'instance' for a class-conditional generator, "
+                "which receives its class there, but got 'none' instead."
+            )
+        if self.source_size is not None:
+            for side in self.source_size:
+                _check_range("source_size", side, 1, 65536)
+            if self.fit == "pad" and max(self.source_size) > self.image_size:
+                raise ValueError(
+                    f"source_size must be at most image_size={self.image_size} for fit='pad', "
+                    f"but got {self.source_size} instead."
+                )
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig(_NetworkConfig):
+    """Everything that determines a :class:`Discriminator`. The defaults are pytorch/examples' ``dcgan``.
+
+    Args:
+        image_size (int): Side of its square input in pixels: 16, 28, 32, 64, 128 or 256.
+        channels (int): 1 (grey) or 3 (RGB).
+        width (int): Feature maps at half the input size; doubled for each halving of the resolution.
+        max_width (int): The most feature maps at any resolution.
+        kernel_size (int): Of every layer but the last.
+        num_classes (int): 0 is unconditional; otherwise a projection discriminator
+            (https://arxiv.org/abs/1802.05637).
+        normalization (str): ``"batch"``, ``"instance"`` or ``"none"``, in all layers but the first and last.
+        spectral_norm (bool): Spectral normalisation of every layer (https://arxiv.org/abs/1802.05957).
+        attention_resolution (int): Side of the feature map that gets self-attention; 0 for none.
+
+    Raises:
+        ValueError: If a value is of the wrong type or out of range.
+
+    Example:
+        >>> DiscriminatorConfig(image_size=28, channels=1, normalization="none", spectral_norm=True).width
+        64
+    """
+
+    image_size: int = 64
+    channels: int = 3
+    width: int = 64
+    max_width: int = 1024
+    kernel_size: int = 4
+    num_classes: int = 0
+    normalization: Normalization = "batch"
+    spectral_norm: bool = False
+    attention_resolution: int = 0
+
+    def _check(self) -> None:
+        _check_common(self)
+
+
+def _check_common(config: GeneratorConfig | DiscriminatorConfig) -> None:
+    if config.image_size not in IMAGE_SIZES:
+        raise ValueError(f"image_size must be one of {IMAGE_SIZES}, but got {config.image_size} instead.")
+    if config.channels not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3, but got {config.channels} instead.")
+    _check_range("width", config.width, 1, 512)
+    _check_range("max_width", config.max_width, config.width, 4096)
+    _check_range("kernel_size", config.kernel_size, 3, 7)
+    _check_range("num_classes", config.num_classes, 0, MAX_CLASSES)
+    steps = len(feature_widths(config.image_size, config.width, config.max_width))
+    sides = [base_size(config.image_size) * 2**level for level in range(steps)]
+    if config.attention_resolution not in (0, *sides):
+        raise ValueError(
+            f"attention_resolution must be 0 (none) or one of {sides} at image_size={config.image_size}, "
+            f"but got {config.attention_resolution} instead."
+        )

@@ -1,0 +1,56 @@
+"""The moving average of the generator, which is the generator that people get."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from ..models import Generator
+from ..models._sampling import check_labels, draw_latents
+
+
+class EMA:
+    """Exponential moving average of a generator's parameters, with a ramp; buffers are copied.
+
+    Args:
+        generator (Generator): The generator in training.
+        decay (float): Per step, once the ramp is over: at step ``t`` it is at most ``(1 + t) / (10 + t)``.
+    """
+
+    def __init__(self, generator: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.generator = copy.deepcopy(generator).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, generator: nn.Module, step: int) -> None:
+        """Moves the average towards the generator after step number ``step``."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        averages = list(self.generator.parameters())
+        torch._foreach_lerp_(averages, list(generator.parameters()), 1 - decay)
+        for average, buffer in zip(self.generator.buffers(), generator.buffers()):
+            average.copy_(buffer)
+
+
+@torch.no_grad()
+def recalibrate_batch_norm(generator: Generator, batches: int = 32, batch_size: int = 64) -> None:
+    """Measures batch-norm statistics afresh under the current weights; in eval mode afterwards.
+
+    Averaged weights need statistics of their own: those copied from the generator in training belong to
+    other weights, and eval mode then looks like noise. The latents are the same at each call.
+    """
+    norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+    generator.train()
+    config, device = generator.config, next(generator.parameters()).device
+    for batch in range(batches):
+        latents = draw_latents(config, batch_size, seed=batch).to(device)
+        labels = check_labels(None, batch_size, config.num_classes)
+        generator(latents, labels if labels is None else labels.to(device))
+    for norm, momentum in zip(norms, momenta):
+        norm.momentum = momentum
+    generator.eval()
