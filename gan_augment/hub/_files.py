@@ -47,9 +47,7 @@ def write_aside(path: Path) -> Iterator[Path]:
             aside.unlink()
 
 
-def save_pretrained(
-    generator: Generator, folder: str | os.PathLike[str], *, half_precision: bool = False
-) -> None:
+def save_pretrained(generator: Generator, folder: str | os.PathLike[str], *, half_precision: bool = False) -> None:
     """Writes a generator to a folder that :func:`from_pretrained` reads.
 
     Args:
@@ -125,6 +123,11 @@ def load_generator(folder: Path) -> Generator:
     return generator.eval()
 
 
+def weights_sha256(folder: Path) -> str:
+    """The hash of a folder's weights, which :func:`load_generator` holds them against."""
+    return str(_parse_config(_read(folder, CONFIG), folder)["files"][WEIGHTS]["sha256"])
+
+
 def _digest(data: bytes) -> dict[str, Any]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
@@ -151,9 +154,7 @@ def _parse_config(data: bytes, folder: Path) -> dict[str, Any]:
         found = sorted(config) if isinstance(config, dict) else type(config).__name__
         raise ValueError(f"{path} must have the keys {sorted(expected)}, but has {found}.")
     if config["format"] != FORMAT:
-        raise ValueError(
-            f"{path} must be of format {FORMAT}, but is of {config['format']!r}; upgrade gan-augment."
-        )
+        raise ValueError(f"{path} must be of format {FORMAT}, but is of {config['format']!r}; upgrade gan-augment.")
     files = config["files"]
     if not isinstance(files, dict) or WEIGHTS not in files or not set(files) <= {WEIGHTS, FINGERPRINTS}:
         raise ValueError(f"{path} must list {WEIGHTS} under 'files', but has {files!r}.")

@@ -1,7 +1,24 @@
 """The networks: DCGAN generator and discriminator, one frozen configuration each."""
 
-from ._config import DiscriminatorConfig, GeneratorConfig
+from ._config import DiscriminatorConfig, Fit, GeneratorConfig, Latent, Normalization, Upsampling
 from ._discriminator import Discriminator
 from ._generator import Generator
+from ._sampling import check_count, check_labels, check_seed, draw_latents, draw_seed, eval_mode, mix_seed
 
-__all__ = ["Discriminator", "DiscriminatorConfig", "Generator", "GeneratorConfig"]
+__all__ = [
+    "Discriminator",
+    "DiscriminatorConfig",
+    "Fit",
+    "Generator",
+    "GeneratorConfig",
+    "Latent",
+    "Normalization",
+    "Upsampling",
+    "check_count",
+    "check_labels",
+    "check_seed",
+    "draw_latents",
+    "draw_seed",
+    "eval_mode",
+    "mix_seed",
+]

@@ -97,9 +97,7 @@ def doubling(in_channels: int, out_channels: int, kernel_size: int, upsampling: 
         return ResizeConv2d(in_channels, out_channels, kernel_size, bias)
     odd = kernel_size % 2
     padding = (kernel_size - 2 + odd) // 2
-    return nn.ConvTranspose2d(
-        in_channels, out_channels, kernel_size, 2, padding, output_padding=odd, bias=bias
-    )
+    return nn.ConvTranspose2d(in_channels, out_channels, kernel_size, 2, padding, output_padding=odd, bias=bias)
 
 
 def halving(in_channels: int, out_channels: int, kernel_size: int, bias: bool) -> nn.Module:

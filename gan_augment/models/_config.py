@@ -43,9 +43,7 @@ class _NetworkConfig:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if not _accepts(hints[field.name], value):
-                raise ValueError(
-                    f"{field.name} must be {_describe(hints[field.name])}, but got {value!r} instead."
-                )
+                raise ValueError(f"{field.name} must be {_describe(hints[field.name])}, but got {value!r} instead.")
         self._check()
 
     def _check(self) -> None:
@@ -155,9 +153,7 @@ class GeneratorConfig(_NetworkConfig):
         _check_range("latent_dim", self.latent_dim, 1, 4096)
         _check_common(self)
         if self.upsampling == "resize" and self.kernel_size % 2 == 0:
-            raise ValueError(
-                f"kernel_size must be odd for upsampling='resize', but got {self.kernel_size} instead."
-            )
+            raise ValueError(f"kernel_size must be odd for upsampling='resize', but got {self.kernel_size} instead.")
         if self.num_classes and self.normalization == "none":
             raise ValueError(
                 "normalization must be 'batch' or 'instance' for a class-conditional generator, "

@@ -11,8 +11,8 @@ from torch.utils.data import Dataset, IterableDataset
 from tqdm.auto import tqdm
 
 from ..metrics import fingerprints
-from ..models._config import Fit
-from ..models._images import as_uint8, fit_image, to_channels
+from ..models import Fit
+from ..models.images import as_uint8, fit_image, to_channels
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from ..models import Generator
-from ..models._sampling import check_labels, draw_latents
+from ..models import Generator, check_labels, draw_latents
 
 
 class EMA:

@@ -180,9 +180,7 @@ def _train(
     return FitResult(generator, trainer.step_number, trainer.seconds, losses, folder and folder.path)
 
 
-def _loop(
-    trainer: Trainer, budget: float | None, folder: RunFolder | None, progress: bool
-) -> dict[str, float]:
+def _loop(trainer: Trainer, budget: float | None, folder: RunFolder | None, progress: bool) -> dict[str, float]:
     steps = trainer.recipe.steps
     last_grid = last_checkpoint = trainer.seconds
     losses: dict[str, float] = {}
@@ -210,9 +208,7 @@ def _loop(
     return losses or trainer.losses()
 
 
-def _card(
-    images: TrainingImages, recipe: Recipe, trainer: Trainer, seed: int, losses: dict[str, float]
-) -> Card:
+def _card(images: TrainingImages, recipe: Recipe, trainer: Trainer, seed: int, losses: dict[str, float]) -> Card:
     return Card(
         name="dcgan",
         training={
@@ -225,8 +221,7 @@ def _card(
             "loss": recipe.loss,
             "final_losses": {key: round(value, 4) for key, value in losses.items()},
             "recipe": {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in recipe.to_dict().items()
+                key: list(value) if isinstance(value, tuple) else value for key, value in recipe.to_dict().items()
             },
             "precision": "bf16" if trainer.bfloat16 else "fp32",
             "versions": {"gan_augment": __version__, "torch": str(torch.__version__)},

@@ -7,8 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..models import DiscriminatorConfig, GeneratorConfig
-from ..models._config import Fit, Latent, Normalization, Upsampling
+from ..models import DiscriminatorConfig, Fit, GeneratorConfig, Latent, Normalization, Upsampling
 from ._augment import POLICIES
 from ._data import TrainingImages
 from ._losses import LOSSES
@@ -101,9 +100,7 @@ class Recipe:
             if not (math.isfinite(value) and low <= value <= high):
                 raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
 
-    def generator_config(
-        self, channels: int, num_classes: int, source_size: tuple[int, int] | None
-    ) -> GeneratorConfig:
+    def generator_config(self, channels: int, num_classes: int, source_size: tuple[int, int] | None) -> GeneratorConfig:
         """The generator for images of that many channels and classes."""
         return GeneratorConfig(
             image_size=self.image_size,

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..models import Discriminator, Generator
-from ..models._sampling import mix_seed
+from ..models import Discriminator, Generator, mix_seed
 from ._augment import diff_augment
 from ._data import TrainingImages
 from ._ema import EMA, recalibrate_batch_norm
@@ -55,9 +54,7 @@ class Trainer:
         generator = Generator(recipe.generator_config(channels, images.num_classes, images.source_size))
         discriminator = Discriminator(recipe.discriminator_config(channels, images.num_classes))
         self.generator, self.generator_optimizer = self._prepare(generator, recipe.generator_lr)
-        self.discriminator, self.discriminator_optimizer = self._prepare(
-            discriminator, recipe.discriminator_lr
-        )
+        self.discriminator, self.discriminator_optimizer = self._prepare(discriminator, recipe.discriminator_lr)
         self.ema = EMA(self.accelerator.unwrap_model(self.generator), recipe.ema_decay)
         self._losses: dict[str, Tensor] = {}
 

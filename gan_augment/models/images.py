@@ -37,9 +37,7 @@ def as_uint8(image: Any) -> Tensor:
     if image.ndim == 2:
         image = image[None]
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
-        raise ValueError(
-            f"An image must have shape (1 or 3, height, width), but got {tuple(image.shape)} instead."
-        )
+        raise ValueError(f"An image must have shape (1 or 3, height, width), but got {tuple(image.shape)} instead.")
     return quantize(image)
 
 
@@ -106,8 +104,9 @@ def unfit_images(images: Tensor, height: int, width: int, fit: Fit, source: tupl
         images = images[..., top : top + source[0], left : left + source[1]]
     if tuple(images.shape[-2:]) == (height, width):
         return images
+    stretched = fit == "resize" and source is None  # images of any shape were made square
     shape = source if fit == "resize" and source is not None else images.shape[-2:]
-    if abs(height / width - shape[0] / shape[1]) > 0.02 * shape[0] / shape[1]:
+    if not stretched and abs(height / width - shape[0] / shape[1]) > 0.02 * shape[0] / shape[1]:
         raise ValueError(
             f"Synthetic images must have the shape of the real ones, but got {shape[0]} x {shape[1]} for "
             f"real images of {height} x {width}; crop the real ones first."

@@ -1,0 +1,66 @@
+"""From a name to what it means, by pure code: nothing here opens a socket."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._registry import REGISTRY, ZooEntry, list_pretrained
+
+# The Hub's own rule: letters, digits and inner . _ - up to 96 characters.
+_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+_HUB_NAME = re.compile(rf"({_PART}/{_PART})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{{0,254}}))?")
+
+
+@dataclass(frozen=True)
+class HubName:
+    """A repository on the Hugging Face Hub, ``org/name[@revision]``."""
+
+    repo_id: str
+    revision: str | None = None
+
+
+def resolve_name(name: str | os.PathLike[str]) -> ZooEntry | HubName | Path:
+    """What a name of a generator means.
+
+    In this order: a zoo name; an existing folder, or whatever is written as a path (with a leading ``.``,
+    ``/`` or ``~``); ``org/name[@revision]`` on the Hub. Anything else is an error, so that a mistyped zoo
+    name, which would be a valid Hub name, never reaches the network.
+
+    Args:
+        name (str or Path): The name.
+
+    Returns:
+        ZooEntry, HubName or Path: What it means; a path need not exist.
+
+    Raises:
+        TypeError: If it is neither a str nor a path.
+        ValueError: If it means nothing; with the nearest names of the zoo.
+
+    Example:
+        >>> resolve_name("someone/faces@v1")
+        HubName(repo_id='someone/faces', revision='v1')
+    """
+    if isinstance(name, os.PathLike):
+        return Path(name)
+    if not isinstance(name, str):
+        raise TypeError(f"A generator's name must be a str or a path, but got {type(name)} instead.")
+    if name in REGISTRY:
+        return REGISTRY[name]
+    # Null bytes and over-long names are for the last line to refuse, not for the file system.
+    if name and "\0" not in name and len(name) < 4096:
+        if name[0] in "./~" or os.path.isabs(name):
+            return Path(name).expanduser()
+        if len(name) < 256 and os.path.isdir(name):
+            return Path(name)
+    match = _HUB_NAME.fullmatch(name)
+    if match and ".." not in match[1] and "--" not in match[1]:
+        return HubName(match[1], match[2])
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), REGISTRY, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the zoo has {list_pretrained()}."
+    raise ValueError(
+        f"A generator's name must be of the zoo, a folder or 'org/name[@revision]', but got {name[:200]!r}; {hint}"
+    )

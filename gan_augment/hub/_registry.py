@@ -1,0 +1,68 @@
+"""The zoo: generators that ship with the package, each pinned by the hash of its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ZOO_FOLDER = Path(__file__).parent / "zoo"
+
+
+@dataclass(frozen=True)
+class ZooEntry:
+    """One pretrained generator of the zoo.
+
+    Attributes:
+        name (str): The name that :func:`from_pretrained` takes.
+        sha256 (str): Of ``generator.safetensors``.
+        license (str): Of the weights.
+        data_terms (str): What the training data allow.
+        description (str): In a line.
+        image_size (int): Side of its images in pixels.
+        channels (int): 1 or 3.
+        num_classes (int): 0 is unconditional.
+        commercial_use (bool): Whether the data's terms allow it.
+    """
+
+    name: str
+    sha256: str
+    license: str
+    data_terms: str
+    description: str
+    image_size: int
+    channels: int
+    num_classes: int
+    commercial_use: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return ZOO_FOLDER / self.name
+
+
+REGISTRY: dict[str, ZooEntry] = {
+    entry.name: entry
+    for entry in (
+        ZooEntry(
+            name="dcgan-mnist-32",
+            sha256="",
+            license="mit",
+            data_terms="MNIST (LeCun, Cortes, Burges), commonly given as CC BY-SA 3.0",
+            description="Handwritten digits, 10 classes, from 55,000 of MNIST's 60,000 training images",
+            image_size=32,
+            channels=1,
+            num_classes=10,
+            commercial_use=True,
+        ),
+    )
+}
+
+
+def list_pretrained() -> list[str]:
+    """Names of the generators of the zoo, sorted.
+
+    Example:
+        >>> "dcgan-mnist-32" in list_pretrained()
+        True
+    """
+    return sorted(REGISTRY)

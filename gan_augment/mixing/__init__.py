@@ -1,0 +1,18 @@
+"""Mixing synthetic images into real data."""
+
+from ._dataset import GANAugmentedDataset
+from ._labels import Conditional, Fixed, LabelPolicy, Same, Teacher, Uniform
+from ._mix import SyntheticMix
+from ._sampler import FixedRatioBatchSampler
+
+__all__ = [
+    "Conditional",
+    "Fixed",
+    "FixedRatioBatchSampler",
+    "GANAugmentedDataset",
+    "LabelPolicy",
+    "Same",
+    "SyntheticMix",
+    "Teacher",
+    "Uniform",
+]

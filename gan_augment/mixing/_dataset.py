@@ -1,0 +1,369 @@
+"""GANAugmentedDataset: a data set with synthetic images in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
+
+from ..models import check_count, mix_seed
+from ..synthesis import ImageKind, SourceLike, as_source, match_image
+from ._inspect import image_of, make_pipeline, read_labels, target_of
+from ._labels import Labels, as_policy, check_classes
+from ._plan import Slots, choose_entries, choose_positions, seeded, share_out, top_up
+from ._pooled import PooledImages
+from ._ratio import check_mode, check_ratio, synthetic_share
+from ._targets import TargetKind
+
+
+class GANAugmentedDataset(Dataset[Any]):
+    """A map-style data set with synthetic images mixed in at a set ratio.
+
+    Its length is stable, its items are those of the data set it wraps, and which of them are synthetic,
+    with which image and target, is a pure function of the seed, the epoch and the index: the same for any
+    number of workers, start method, rank, order or restart. From the first :meth:`set_epoch` on, so are
+    the random transforms of all its items; before it, they draw from the global generators as usual, so
+    that forgetting it freezes no augmentation.
+
+    A source that is no pool is sampled once, here, into a pool of as many images as are needed. For other
+    images in each epoch, pass a larger :class:`SyntheticPool`.
+
+    Args:
+        dataset (Dataset): Map-style; items are ``(image, label, ...)``, or images where ``labels=None``.
+        source: A zoo name, folder, generator, pool, mapping from class to any of these, or any
+            :class:`Source`.
+        ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``, in all
+            and in every class that the source can make. Not used by ``"balance"``.
+        num_synthetic (int, optional): The number of synthetic images, in place of a ratio.
+        mode (str): ``"append"``: behind the real items; ``"replace"``: in place of real items, others in
+            each epoch; ``"balance"``: behind them, as many as bring each class up to the largest one;
+            what it did is in :attr:`class_counts`.
+        balance_to (int, optional): For ``"balance"``: the number to bring each class up to.
+        labels: The label policy, as :class:`SyntheticMix`'s.
+        num_classes (int, optional): Of the data. Default: the length of its ``classes``, or the largest
+            label + 1.
+        seed (int): Of the pool and of every epoch.
+        transform (callable or "inherit" or None): For synthetic images: ``"inherit"`` applies the data
+            set's own transforms to an image of the kind that they expect; None none; a callable gets a
+            synthetic image of the kind of the data set's images before its transforms.
+        return_synthetic (bool): Whether a bool, True for synthetic items, comes last in each item.
+        progress (bool): Whether to show a bar where a pool is generated.
+
+    Attributes:
+        dataset (Dataset): The data set that it wraps.
+        num_classes (int, optional): Of the data.
+        class_counts (dict): Class -> (real, synthetic) items.
+
+    Raises:
+        TypeError: If the data set is not map-style, its items are not labelled images, or an argument is
+            of the wrong type.
+        ValueError: If the data set is empty, an argument is out of range, an unconditional source has no
+            label policy, or synthetic images cannot be made like the real ones.
+
+    Example:
+        >>> from torch.utils.data import TensorDataset
+        >>> real = TensorDataset(torch.rand(30, 1, 28, 28), torch.arange(30) % 10)
+        >>> train = GANAugmentedDataset(real, "dcgan-mnist-32", ratio=0.25, progress=False)
+        >>> len(train), train.is_synthetic(29), train.is_synthetic(30)
+        (40, False, True)
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        source: SourceLike,
+        ratio: float = 0.1,
+        *,
+        num_synthetic: int | None = None,
+        mode: str = "append",
+        balance_to: int | None = None,
+        labels: Labels = "same",
+        num_classes: int | None = None,
+        seed: int = 0,
+        transform: Callable[[Any], Any] | str | None = "inherit",
+        return_synthetic: bool = False,
+        progress: bool = True,
+    ) -> None:
+        self._n_real = _check_dataset(dataset)
+        self.dataset = dataset
+        self.mode = check_mode(mode)
+        self.ratio = check_ratio(ratio, mode)
+        self.seed = check_count("seed", seed, 0)
+        self.return_synthetic = return_synthetic
+        _check_counts(num_synthetic, balance_to, mode)
+        source = as_source(source)
+        self.policy = as_policy(labels, source)
+        self.num_classes = num_classes
+        self._labels, self._target = self._read_labels(progress)
+        if self.num_classes is not None:
+            check_classes(self.policy, source, self.num_classes)
+        self._pipeline = make_pipeline(dataset, transform)
+        options = None if self.policy is None else self.policy.classes(source)
+        reachable = None if options is None else sorted(options)
+        self._slots = self._make_slots(reachable, num_synthetic, balance_to)
+        self._slot_labels = self._slots.labels()
+        self._pooled: PooledImages | None = None
+        if self._slots.total:
+            self._pooled = PooledImages.of(source, self._slots, self.policy, self.num_classes, seed, progress)
+        # Shared memory, so that set_epoch reaches workers that live on; -1 until it is called.
+        self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()
+        self._planned: tuple[int, Tensor, Tensor] | None = None
+        self._check_like_real()
+
+    def _read_labels(self, progress: bool) -> tuple[Tensor | None, TargetKind | None]:
+        """Classes of the real items and the kind of their targets; sets the number of classes."""
+        if self.policy is None:
+            return None, None
+        with torch.random.fork_rng(devices=[]):
+            kind = TargetKind.of(target_of(self.dataset[0]))
+        labels = read_labels(self.dataset, progress)
+        if int(labels.min()) < 0:
+            raise ValueError(f"labels must be 0 or above, but got {int(labels.min())} instead.")
+        found = int(labels.max()) + 1
+        if self.num_classes is None:
+            self.num_classes = kind.num_classes or max(found, len(getattr(self.dataset, "classes", ())))
+        if found > self.num_classes:
+            raise ValueError(f"labels must be between 0 and {self.num_classes - 1}, but got {found - 1} instead.")
+        return labels, kind.as_soft(self.num_classes) if self.policy.soft else kind
+
+    def _make_slots(self, reachable: list[int] | None, number: int | None, to: int | None) -> Slots:
+        if self.mode == "balance":
+            if self._labels is None or reachable is None:
+                raise ValueError("mode='balance' must know the class of an image: labels='same' or 'conditional'.")
+            return top_up(self._labels, reachable, to)
+        eligible = self._n_real
+        if self._labels is not None and reachable is not None:
+            eligible = int(torch.isin(self._labels, torch.tensor(reachable)).sum())
+        if number is None:
+            number = round(synthetic_share(self.ratio, self.mode) * eligible)
+        if self.mode == "replace" and number > eligible:
+            raise ValueError(
+                f"num_synthetic must be at most {eligible}, as many as there are real items that the source can "
+                f"replace, but got {number} instead."
+            )
+        return share_out(number, self._labels, reachable)
+
+    def _check_like_real(self) -> None:
+        """Refuses synthetic images that would not collate with the real ones."""
+        if not self._slots.total:
+            return
+        with torch.random.fork_rng(devices=[]):
+            real = ImageKind.of(image_of(self.dataset[0]))
+            image = ImageKind.of(image_of(self._synthetic(0, 0)))
+        if (image.container, image.dtype, image.channels) != (real.container, real.dtype, real.channels):
+            raise ValueError(
+                f"Synthetic images must be like the real ones, {real}, but after transform= they are {image}."
+            )
+
+    # Items -----------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._n_real + (0 if self.mode == "replace" else self._slots.total)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        """The items at these places, those of the wrapped data set by its own ``__getitems__`` if it has one."""
+        places = [self._check_index(index) for index in indices]
+        epoch = int(self._epoch)
+        if epoch < 0:
+            return self._fetch(places, 0)
+        items = []
+        for place in places:  # each is seeded by itself, so that no item depends on its batch
+            with seeded(mix_seed(self.seed, 2, epoch, place)):
+                items.extend(self._fetch([place], epoch))
+        return items
+
+    def _fetch(self, places: list[int], epoch: int) -> list[Any]:
+        slots = [self._slot(place, epoch) for place in places]
+        real = [place for place, slot in zip(places, slots) if slot < 0]
+        batched = getattr(self.dataset, "__getitems__", None)
+        fetched = iter(batched(real) if batched and real else [self.dataset[place] for place in real])
+        return [
+            self._finish(next(fetched), False) if slot < 0 else self._finish(self._synthetic(slot, epoch), True)
+            for slot in slots
+        ]
+
+    def _synthetic(self, slot: int, epoch: int) -> Any:
+        """The item of a synthetic image: the image, or as many entries as a real item has."""
+        pooled = self._pooled
+        if pooled is None:
+            raise IndexError("There are no synthetic images.")
+        entry = self._plan(epoch)[1][slot]
+        label = self._slot_label(slot, int(entry))
+        image = self._image(pooled, entry, int(label.argmax() if label.ndim else label))
+        return image if self._target is None else (image, self._target.make(label))
+
+    def _image(self, pooled: PooledImages, entry: Tensor, label: int) -> Any:
+        pipeline = self._pipeline
+        image = pooled.pool.rows(entry[None])[0]
+        image = match_image(image, pipeline.kind, pooled.pool.geometry, resize=pipeline.resize)
+        return image if pipeline.apply is None else pipeline.apply(image, label)
+
+    def _slot_label(self, slot: int, entry: int) -> Tensor:
+        """The class of a synthetic item, or the probabilities of its classes."""
+        if self._pooled is not None and self._pooled.targets is not None:
+            return self._pooled.targets[entry]
+        return self._slot_labels[slot]
+
+    def _finish(self, item: Any, synthetic: bool) -> Any:
+        extra: tuple[Any, ...] = ()
+        if self.policy is not None and self.policy.weight is not None:
+            extra += (self.policy.weight if synthetic else 1.0,)
+        if self.return_synthetic:
+            extra += (synthetic,)
+        soften = self._target is not None and self._target.num_classes is not None and not synthetic
+        if soften and self._target is not None:
+            image, target, *rest = item
+            item = (image, self._target.soften(target), *rest)
+        if not extra:
+            return item
+        return (*item, *extra) if isinstance(item, (tuple, list)) else (item, *extra)
+
+    def _slot(self, place: int, epoch: int) -> int:
+        """The number of the synthetic image at a place; negative for a real one."""
+        if self.mode != "replace":
+            return place - self._n_real
+        return int(self._plan(epoch)[0][place])
+
+    def _plan(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """An epoch's slot of each real place (-1: none) and pool entry of each slot."""
+        if self._planned is None or self._planned[0] != epoch:
+            slot_of = torch.full((self._n_real,), -1, dtype=torch.int64)
+            entries = torch.empty(0, dtype=torch.int64)
+            if self._pooled is not None:
+                entries = choose_entries(self._slots, self._pooled.entries, self.seed, epoch)
+            if self.mode == "replace":
+                places = choose_positions(self._slots, self._labels, self._n_real, self.seed, epoch)
+                slot_of[places] = torch.arange(self._slots.total)
+            self._planned = (epoch, slot_of, entries)
+        return self._planned[1], self._planned[2]
+
+    def _check_index(self, index: int) -> int:
+        place = index + len(self) if index < 0 else index
+        if not 0 <= place < len(self):
+            raise IndexError(f"index must be below {len(self)}, but got {index} instead.")
+        return int(place)
+
+    # What is known of the items --------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that was set last; 0 before any was."""
+        return max(int(self._epoch), 0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Goes to an epoch, in this process and in all its worker processes.
+
+        Call it before each epoch, as ``DistributedSampler.set_epoch``. Other synthetic images, and in
+        ``"replace"`` other places for them, are drawn, and random transforms become functions of it.
+
+        Args:
+            epoch (int): From 0.
+        """
+        self._epoch.fill_(check_count("epoch", epoch, 0))
+
+    def is_synthetic(self, index: int) -> bool:
+        """Whether the item is synthetic in this epoch."""
+        return self._slot(self._check_index(index), self.epoch) >= 0
+
+    def synthetic_mask(self, epoch: int | None = None) -> Tensor:
+        """Which items are synthetic, bool ``(len,)``, in an epoch. Default: in this one."""
+        if self.mode != "replace":
+            return torch.arange(len(self)) >= self._n_real
+        return self._plan(self.epoch if epoch is None else epoch)[0] >= 0
+
+    @property
+    def class_counts(self) -> dict[int, tuple[int, int]]:
+        """Class -> (real, synthetic) items; real ones that were replaced are not counted."""
+        if self._labels is None or self.num_classes is None:
+            raise AttributeError("There are no classes to count: labels=None.")
+        targets, synthetic = torch.tensor(self.targets), self.synthetic_mask()
+        real = torch.bincount(targets[~synthetic], minlength=self.num_classes)
+        added = torch.bincount(targets[synthetic], minlength=self.num_classes)
+        return {label: (int(real[label]), int(added[label])) for label in range(self.num_classes)}
+
+    @property
+    def targets(self) -> list[int]:
+        """The class of every item in this epoch; the likeliest, where targets are probabilities."""
+        if self._labels is None:
+            raise AttributeError(f"{type(self).__name__} has no targets: labels=None.")
+        slot_of, entries = self._plan(self.epoch)
+        labels = self._slot_labels
+        if self._pooled is not None and self._pooled.targets is not None:
+            labels = self._pooled.targets[entries]
+            labels = labels.argmax(dim=1) if labels.ndim == 2 else labels
+        if self.mode != "replace":
+            return torch.cat([self._labels, labels]).tolist()
+        out = self._labels.clone()
+        out[slot_of >= 0] = labels[slot_of[slot_of >= 0]]
+        return out.tolist()
+
+    @property
+    def labels(self) -> list[int]:
+        """:attr:`targets`, for those who look for this name."""
+        return self.targets
+
+    # Forwarded by name: a blanket __getattr__ would hand out the wrapped __getitems__ as well.
+
+    @property
+    def classes(self) -> Any:
+        """Of the wrapped data set."""
+        return self.dataset.classes  # type: ignore[attr-defined]
+
+    @property
+    def class_to_idx(self) -> Any:
+        """Of the wrapped data set."""
+        return self.dataset.class_to_idx  # type: ignore[attr-defined]
+
+    @property
+    def transform(self) -> Any:
+        """Of the wrapped data set."""
+        return self.dataset.transform  # type: ignore[attr-defined]
+
+    @property
+    def target_transform(self) -> Any:
+        """Of the wrapped data set."""
+        return self.dataset.target_transform  # type: ignore[attr-defined]
+
+    @property
+    def transforms(self) -> Any:
+        """Of the wrapped data set."""
+        return self.dataset.transforms  # type: ignore[attr-defined]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._epoch.share_memory_()  # a plain pickle gives it memory of its own
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self._n_real} real, {self._slots.total} synthetic, mode={self.mode!r}, "
+            f"labels={self.policy})"
+        )
+
+
+def _check_dataset(dataset: Any) -> int:
+    if isinstance(dataset, IterableDataset):
+        raise TypeError(
+            "dataset must be map-style, but got an IterableDataset; mix into its batches with SyntheticMix instead."
+        )
+    if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
+        raise TypeError(f"dataset must be map-style, but got {type(dataset)} instead.")
+    if len(dataset) == 0:
+        raise ValueError("dataset must hold at least one item, but it is empty.")
+    return len(dataset)
+
+
+def _check_counts(num_synthetic: int | None, balance_to: int | None, mode: str) -> None:
+    if num_synthetic is not None:
+        check_count("num_synthetic", num_synthetic, 0)
+        if mode == "balance":
+            raise ValueError("num_synthetic must not be given for mode='balance'; see balance_to.")
+    if balance_to is not None:
+        check_count("balance_to", balance_to, 1)
+        if mode != "balance":
+            raise ValueError(f"balance_to is for mode='balance', but got mode={mode!r}.")

@@ -1,0 +1,282 @@
+"""SyntheticMix: synthetic images in place of, or besides, the images of a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import PIL.Image
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from ..synthesis import (
+    ClassSources,
+    ImageKind,
+    Source,
+    SourceLike,
+    as_source,
+    check_unit_range,
+    geometry,
+    match_batch,
+    match_image,
+    num_classes as classes_of,
+)
+from ._inputs import Inputs, LabelsGetter
+from ._labels import Labels, Same, as_policy, check_classes, check_label_range, one_hot
+from ._ratio import check_mode, check_ratio, stochastic_round, synthetic_share
+from ._request import draw_of_any, draw_of_classes
+from ._targets import TargetKind
+
+
+class SyntheticMix(v2.Transform):
+    """Mixes synthetic images into a batch, or into single samples, at a set ratio.
+
+    Used like :class:`torchvision.transforms.v2.MixUp`, before or after it: on batches ``(images, labels)``
+    after the loader or in its ``collate_fn``; and on one sample through a data set's ``transforms=``. The
+    input is never changed. All draws come from torch's global generator. ``model.parameters()`` and
+    ``model.train()`` of a module that holds it never see the generator.
+
+    Args:
+        source: A zoo name, folder, generator, pool, mapping from class to any of these, or any
+            :class:`Source`. A :class:`SyntheticPool` is the fastest.
+        ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``. In a batch
+            it is met on average: a fraction of an image is one image in that fraction of the batches.
+            Not used by ``"balance"``.
+        mode (str): ``"replace"``: in place of real images, so that batches keep their size; ``"append"``:
+            behind them; ``"balance"``: behind them, as many as bring each class up to the largest one of
+            the batch.
+        labels: The label policy: ``"same"``, ``"conditional"``, a class index, ``"uniform"``, a
+            :class:`Teacher` or another :class:`LabelPolicy`; None says that there are no labels.
+        num_classes (int, optional): Needed where targets must become probabilities and labels are
+            class indices.
+        labels_getter (callable or "default" or None): As MixUp's: finds the labels in the input.
+        transform (callable, optional): For real images that were transformed already, by normalisation
+            say. It gets each synthetic image as a uint8 ``tv_tensors.Image`` of their size and channels,
+            and must return what they are.
+        return_synthetic (bool): Whether a bool for each image, True for synthetic ones, comes behind the
+            rest (under ``"is_synthetic"`` in a mapping).
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If an argument is out of range, or an unconditional source has no label policy.
+
+    Shape:
+        Images ``(n, c, h, w)``, uint8 or float 0..1, with labels ``(n,)`` or probabilities
+        ``(n, num_classes)``; or one image, PIL or ``(c, h, w)``, with its label. The output has the
+        same structure; labels become probabilities if, and only if, the label policy is soft. A row
+        of probabilities that is mixed from several classes becomes, for a synthetic image, its likeliest
+        class alone.
+
+    Example:
+        >>> mix = SyntheticMix("dcgan-mnist-32", ratio=0.25)
+        >>> images, labels = mix(torch.rand(8, 1, 28, 28), torch.arange(8))
+        >>> images.shape, labels.tolist()
+        (torch.Size([8, 1, 28, 28]), [0, 1, 2, 3, 4, 5, 6, 7])
+    """
+
+    def __init__(
+        self,
+        source: SourceLike,
+        ratio: float = 0.1,
+        *,
+        mode: str = "replace",
+        labels: Labels = "same",
+        num_classes: int | None = None,
+        labels_getter: LabelsGetter = "default",
+        transform: Callable[[Any], Any] | None = None,
+        return_synthetic: bool = False,
+    ) -> None:
+        super().__init__()
+        self.mode = check_mode(mode)
+        self.ratio = check_ratio(ratio, mode)
+        self.return_synthetic = return_synthetic
+        if labels is not None and labels_getter is None:
+            raise ValueError("labels_getter=None says that there are no labels; then pass labels=None too.")
+        self.labels_getter = None if labels is None else labels_getter
+        self.transform_synthetic = transform
+        source = as_source(source)
+        # In a tuple: nn.Module would register a generator, and the user's model would train it.
+        self._held = (source,)
+        self._geometry = geometry(source)
+        self.policy = as_policy(labels, source)
+        self._options = None if self.policy is None else self.policy.classes(source)
+        if mode == "balance" and self._options is None:
+            raise ValueError("mode='balance' must know the class of an image: labels='same' or 'conditional'.")
+        if num_classes is not None and (isinstance(num_classes, bool) or num_classes < 1):
+            raise ValueError(f"num_classes must be at least 1, but got {num_classes} instead.")
+        if num_classes is None and isinstance(self.policy, Same) and not isinstance(source, ClassSources):
+            num_classes = classes_of(source)
+        self.num_classes = num_classes
+        if num_classes is not None:
+            check_classes(self.policy, source, num_classes)
+        self._range_checked = False
+
+    @property
+    def source(self) -> Source:
+        """Where the synthetic images come from."""
+        return self._held[0]
+
+    def forward(self, *inputs: Any) -> Any:
+        """Mixes; see the class."""
+        found = Inputs.find(inputs if len(inputs) > 1 else inputs[0], self.labels_getter)
+        image = found.image
+        if isinstance(image, Tensor) and image.ndim not in (3, 4):
+            raise ValueError(f"Images must have 3 dims (one image) or 4 (a batch), but got {image.ndim} instead.")
+        kind = ImageKind.of(image)
+        self._check_range(image)
+        single = isinstance(image, PIL.Image.Image) or image.ndim == 3
+        return self._mix_sample(found, kind) if single else self._mix_batch(found, kind)
+
+    def extra_repr(self) -> str:
+        return f"source={type(self.source).__name__}, ratio={self.ratio}, mode={self.mode!r}, labels={self.policy}"
+
+    def _check_range(self, image: Any) -> None:
+        # Once: normalised images show in the first batch, and a look at each would wait for the GPU.
+        if not self._range_checked and self.transform_synthetic is None and isinstance(image, Tensor):
+            check_unit_range(image)
+            self._range_checked = True
+
+    # A batch ---------------------------------------------------------------------------------------
+
+    def _mix_batch(self, found: Inputs, kind: ImageKind) -> Any:
+        n = len(found.image)
+        targets = None if self.policy is None else self._batch_targets(found.labels, n)
+        if self.mode != "replace":
+            self._refuse_others(found, n)
+        positions, synthetic, new_targets = self._draw(n, targets)
+        matched = self._match(synthetic, kind).to(found.image.device)
+        grow = self.mode != "replace"
+        if grow:
+            positions = torch.arange(n, n + len(matched))
+        images = _put(found.image, positions, matched, grow)
+        if targets is not None and new_targets is not None:
+            if targets.ndim == 2 and new_targets.ndim == 1:
+                new_targets = one_hot(new_targets, targets.shape[1])
+            targets = _put(targets, positions, new_targets.to(targets), grow)
+        is_synthetic = torch.zeros(len(images), dtype=torch.bool)
+        is_synthetic[positions] = True
+        return found.rebuild(images, targets, self._extra(is_synthetic.to(images.device)))
+
+    def _batch_targets(self, labels: Any, n: int) -> Tensor:
+        """Labels as they will come out: class indices ``(n,)``, or probabilities ``(n, classes)``."""
+        if not isinstance(labels, Tensor) or labels.ndim not in (1, 2) or len(labels) != n:
+            shape = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels)
+            raise ValueError(f"labels must have shape ({n},) or ({n}, num_classes), but got {shape} instead.")
+        if labels.is_floating_point() != (labels.ndim == 2) or labels.dtype == torch.bool:
+            raise ValueError(
+                "labels must be class indices (integers) of 1 dim or probabilities (floats) of 2 dims, "
+                f"but got {labels.dtype} of {labels.ndim} instead."
+            )
+        if labels.ndim == 2:
+            if self.num_classes not in (None, labels.shape[1]):
+                raise ValueError(f"labels must have {self.num_classes} columns, but got {labels.shape[1]} instead.")
+            check_classes(self.policy, self.source, labels.shape[1])
+            return labels
+        if self.num_classes is not None:
+            check_label_range(labels, self.num_classes)
+        return one_hot(labels, self._known_classes()) if self.policy and self.policy.soft else labels
+
+    def _draw(self, n: int, targets: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Positions of the real images to replace (or to join), and synthetic images with their targets."""
+        share = synthetic_share(self.ratio, self.mode)
+        if targets is None or self._options is None:
+            known = self.num_classes if targets is None or targets.ndim == 1 else targets.shape[1]
+            synthetic, labels = draw_of_any(self.source, self.policy, stochastic_round(share * n), known)
+            return torch.randperm(n)[: len(synthetic)], synthetic, labels
+        classes = (targets if targets.ndim == 1 else targets.argmax(dim=1)).cpu()
+        positions = torch.empty(0, dtype=torch.int64)
+        if self.mode == "balance":
+            wanted = self._missing(classes)
+        else:
+            reachable = torch.isin(classes, torch.tensor(list(self._options))).nonzero().flatten()
+            positions = _choose(reachable, stochastic_round(share * len(reachable)))
+            wanted = classes[positions]
+        return positions, draw_of_classes(self.source, wanted, self._options), wanted
+
+    def _missing(self, classes: Tensor) -> Tensor:
+        """A class for each image that brings the classes, where the source can, up to the largest."""
+        reachable = torch.tensor(sorted(self._options or ()))
+        counts = torch.bincount(classes, minlength=int(reachable.max()) + 1)
+        return torch.repeat_interleave(reachable, counts.max() - counts[reachable])
+
+    def _match(self, synthetic: Tensor, kind: ImageKind) -> Tensor:
+        """Synthetic uint8 images as the real ones of a batch are."""
+        if self.transform_synthetic is None or len(synthetic) == 0:
+            return match_batch(synthetic, kind, self._geometry)
+        return torch.stack([self._transformed(image, kind) for image in synthetic])
+
+    def _transformed(self, image: Tensor, kind: ImageKind) -> Any:
+        before = ImageKind("tv_tensors.Image", torch.uint8, kind.channels, kind.height, kind.width)
+        after = self.transform_synthetic(match_image(image, before, self._geometry))  # type: ignore[misc]
+        found = ImageKind.of(after)
+        if dataclasses.replace(found, container=kind.container) != kind:
+            raise ValueError(f"transform must give what the real images are, {kind}, but gave {found}.")
+        return after
+
+    def _refuse_others(self, found: Inputs, n: int) -> None:
+        for leaf in found.others():
+            if isinstance(leaf, Tensor) and leaf.ndim > 0 and len(leaf) == n:
+                raise ValueError(
+                    f"mode={self.mode!r} makes batches longer, and the input has another entry of {n} rows that "
+                    "it cannot extend; use mode='replace'."
+                )
+
+    def _known_classes(self) -> int:
+        if self.num_classes is None:
+            raise ValueError("num_classes must be given where labels are class indices and the policy is soft.")
+        return self.num_classes
+
+    def _extra(self, is_synthetic: Tensor | bool) -> dict[str, Any]:
+        extra: dict[str, Any] = {}
+        if self.policy is not None and self.policy.weight is not None:
+            extra["weight"] = torch.where(torch.as_tensor(is_synthetic), self.policy.weight, 1.0)
+        if self.return_synthetic:
+            extra["is_synthetic"] = is_synthetic
+        return extra
+
+    # One sample ------------------------------------------------------------------------------------
+
+    def _mix_sample(self, found: Inputs, kind: ImageKind) -> Any:
+        if self.mode != "replace":
+            raise ValueError(f"mode={self.mode!r} must be given batches, but got a single image.")
+        label, replaced = found.labels, False
+        target = TargetKind.of(label) if self.policy is not None else None
+        if target is not None and self.policy is not None and self.policy.soft:
+            target = target.as_soft(self._known_classes())
+            label = target.make(TargetKind.class_of(found.labels))
+        image = found.image
+        classes = None if target is None else torch.tensor([TargetKind.class_of(found.labels)])
+        positions, synthetic, new_targets = self._draw(1, classes)
+        if len(synthetic):
+            replaced = True
+            image = self._match_sample(synthetic[0], kind)
+            if target is not None and new_targets is not None and self._options is None:
+                label = target.make(new_targets[0])
+        return found.rebuild(image, label, self._extra(replaced))
+
+    def _match_sample(self, image: Tensor, kind: ImageKind) -> Any:
+        if self.transform_synthetic is None:
+            return match_image(image, kind, self._geometry)
+        return self._transformed(image, kind)
+
+
+def _choose(candidates: Tensor, count: int) -> Tensor:
+    """``count`` of the candidates at random, each once before any comes twice."""
+    chosen = candidates[:0]
+    while len(candidates) and len(chosen) < count:
+        chosen = torch.cat([chosen, candidates[torch.randperm(len(candidates))]])
+    return chosen[:count]
+
+
+def _put(whole: Tensor, positions: Tensor, parts: Tensor, grow: bool) -> Tensor:
+    """A copy of a tensor with parts put behind it, or at positions; of the same tensor class."""
+    plain = whole.as_subclass(Tensor)
+    if grow:
+        out = torch.cat([plain, parts])
+    else:
+        out = plain.clone()
+        out[positions.to(out.device)] = parts
+    return tv_tensors.wrap(out, like=whole) if isinstance(whole, tv_tensors.TVTensor) else out

@@ -1,0 +1,100 @@
+"""Which items of an augmented data set are synthetic, and which images they get: pure functions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models import mix_seed
+from ._ratio import apportion
+
+ALL = -1  # the group of images that are of no class in particular
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many synthetic images each class gets; ``ALL`` stands for all classes together.
+
+    Attributes:
+        groups (tuple of int): Classes, or ``(ALL,)``.
+        counts (tuple of int): Synthetic images of each.
+    """
+
+    groups: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """Number of synthetic images."""
+        return sum(self.counts)
+
+    def labels(self) -> Tensor:
+        """The group of each synthetic image, int64 ``(total,)``, grouped."""
+        return torch.repeat_interleave(torch.tensor(self.groups), torch.tensor(self.counts))
+
+
+def share_out(total: int, labels: Tensor | None, reachable: list[int] | None) -> Slots:
+    """Divides synthetic images over the classes as the real ones are, where they can be made.
+
+    Args:
+        total (int): Number of synthetic images.
+        labels (Tensor, optional): Classes of the real ones.
+        reachable (list of int, optional): Classes that can be made; None if images are of no class.
+    """
+    if labels is None or reachable is None:
+        return Slots((ALL,), (total,))
+    counts = torch.bincount(labels, minlength=max(reachable) + 1)[torch.tensor(reachable)]
+    if total and int(counts.sum()) == 0:
+        raise ValueError(f"The data must have images of the classes {reachable} of the source, but has none.")
+    return Slots(tuple(reachable), tuple(apportion(total, counts).tolist()))
+
+
+def top_up(labels: Tensor, reachable: list[int], to: int | None) -> Slots:
+    """As many of each class as it lacks of the largest one, or of a given count."""
+    counts = torch.bincount(labels, minlength=max(reachable) + 1)
+    goal = int(counts.max()) if to is None else to
+    missing = (goal - counts[torch.tensor(reachable)]).clamp(min=0)
+    return Slots(tuple(reachable), tuple(missing.tolist()))
+
+
+def choose_positions(slots: Slots, labels: Tensor | None, n: int, seed: int, epoch: int) -> Tensor:
+    """The real items that are replaced in an epoch, in the slots' order, int64 ``(total,)``."""
+    rng = torch.Generator().manual_seed(mix_seed(seed, 0, epoch))
+    order = torch.randperm(n, generator=rng)
+    if labels is None or slots.groups == (ALL,):
+        return order[: slots.total]
+    shuffled = labels[order]
+    return torch.cat([order[shuffled == group][:count] for group, count in zip(slots.groups, slots.counts)])
+
+
+def choose_entries(slots: Slots, entries: dict[int, Tensor], seed: int, epoch: int) -> Tensor:
+    """The pool's image of each slot in an epoch; each once before any comes twice, int64 ``(total,)``."""
+    rng = torch.Generator().manual_seed(mix_seed(seed, 1, epoch))
+    chosen = []
+    for group, count in zip(slots.groups, slots.counts):
+        if count:
+            available = entries[group]
+            shuffled = available[torch.randperm(len(available), generator=rng)]
+            chosen.append(shuffled[torch.arange(count) % len(shuffled)])
+    return torch.cat(chosen) if chosen else torch.empty(0, dtype=torch.int64)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seeds torch's, Python's and numpy's global generators for a block, and puts them back after it."""
+    torch_state, python_state, numpy_state = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(torch_state)
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)

@@ -1,0 +1,92 @@
+"""The pool behind an augmented data set: which of its images a class may get, and their targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..synthesis import Geometry, Source, SyntheticPool
+from ._labels import LabelPolicy
+from ._plan import ALL, Slots
+
+CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class PooledImages:
+    """A pool's images by group, with the targets of those that have no group.
+
+    Attributes:
+        pool (SyntheticPool): The images.
+        entries (dict): Group -> places in the pool.
+        targets (Tensor, optional): Target of each place, where the group does not say.
+    """
+
+    pool: SyntheticPool
+    entries: dict[int, Tensor]
+    targets: Tensor | None
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        slots: Slots,
+        policy: LabelPolicy | None,
+        num_classes: int | None,
+        seed: int,
+        progress: bool,
+    ) -> PooledImages:
+        """The pool of a source, generated if it is none yet, for these slots.
+
+        Raises:
+            ValueError: If a pool has no image for a class, or none that the policy would use.
+        """
+        options = None if policy is None else policy.classes(source)
+        if options is not None:
+            pool = source if isinstance(source, SyntheticPool) else _by_class(source, slots, options, seed, progress)
+            entries = {
+                group: torch.cat([pool.indices_of(label) for label in options[group]])
+                for group, count in zip(slots.groups, slots.counts)
+                if count
+            }
+            return cls(pool, entries, None)
+        pool = (
+            source if isinstance(source, SyntheticPool) else _of_any(source, slots, policy, num_classes, seed, progress)
+        )
+        if policy is None:
+            return cls(pool, {ALL: torch.arange(len(pool))}, None)
+        targets, keep = _label(pool, policy, num_classes)
+        if not bool(keep.any()):
+            raise ValueError("The policy must use some images of the pool, but refuses every one of them.")
+        return cls(pool, {ALL: keep.nonzero().flatten()}, targets)
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the images were brought to their size."""
+        return self.pool.geometry
+
+
+def _by_class(source: Source, slots: Slots, options: dict[int, list[int]], seed: int, progress: bool) -> SyntheticPool:
+    """As many images of each class as it has slots."""
+    asked = [
+        options[group][place % len(options[group])]
+        for group, count in zip(slots.groups, slots.counts)
+        for place in range(count)
+    ]
+    return SyntheticPool.generate(source, len(asked), labels=asked, seed=seed, progress=progress)
+
+
+def _of_any(
+    source: Source, slots: Slots, policy: LabelPolicy | None, classes: int | None, seed: int, progress: bool
+) -> SyntheticPool:
+    def usable(images: Tensor, labels: Tensor | None) -> Tensor:
+        return torch.ones(len(images), dtype=torch.bool) if policy is None else policy.targets(images, classes)[1]
+
+    return SyntheticPool.generate(source, slots.total, seed=seed, keep=usable, progress=progress)
+
+
+def _label(pool: SyntheticPool, policy: LabelPolicy, num_classes: int | None) -> tuple[Tensor, Tensor]:
+    parts = [policy.targets(pool.rows(rows), num_classes) for rows in torch.arange(len(pool)).split(CHUNK)]
+    return torch.cat([targets for targets, _ in parts]), torch.cat([keep for _, keep in parts])

@@ -1,0 +1,69 @@
+"""Counts out of ratios."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def check_ratio(ratio: float, mode: str) -> float:
+    """A ratio that the mode can give: [0, 1) by appending, [0, 1] by replacing.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is out of range.
+    """
+    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)):
+        raise TypeError(f"ratio must be a number, but got {type(ratio)} instead.")
+    if not (0 <= ratio < 1 or (ratio == 1 and mode == "replace")):
+        bounds = "[0, 1]" if mode == "replace" else "[0, 1)"
+        raise ValueError(f"ratio must be in {bounds} for mode={mode!r}, but got {ratio} instead.")
+    return float(ratio)
+
+
+def check_mode(mode: str) -> str:
+    """One of the three modes.
+
+    Raises:
+        ValueError: If it is another.
+    """
+    if mode not in ("append", "replace", "balance"):
+        raise ValueError(f"mode must be 'append', 'replace' or 'balance', but got {mode!r} instead.")
+    return mode
+
+
+def synthetic_share(ratio: float, mode: str) -> float:
+    """Synthetic images per real image that was there: ``ratio``, or ``ratio / (1 - ratio)`` by appending."""
+    return ratio if mode == "replace" else ratio / (1 - ratio)
+
+
+def apportion(total: int, weights: Tensor) -> Tensor:
+    """Divides a total by weights into whole numbers that add up to it (largest remainders).
+
+    Args:
+        total (int): What to divide.
+        weights (Tensor): Non-negative ``(n,)``, not all zero unless the total is.
+
+    Returns:
+        Tensor: int64 ``(n,)``, each within one of its exact share.
+
+    Example:
+        >>> apportion(5, torch.tensor([1, 1, 2])).tolist()
+        [1, 1, 3]
+    """
+    if total == 0:
+        return torch.zeros(len(weights), dtype=torch.int64)
+    exact = weights.double() * (total / float(weights.sum()))
+    counts = exact.floor().long()
+    missing = total - int(counts.sum())
+    order = torch.argsort(exact - counts, descending=True, stable=True)
+    counts[order[:missing]] += 1
+    return counts
+
+
+def stochastic_round(value: float) -> int:
+    """A neighbouring whole number whose expectation is the value; drawn from torch's global generator."""
+    whole = math.floor(value)
+    return whole + int(torch.rand(()).item() < value - whole)

@@ -1,0 +1,48 @@
+"""Drawing synthetic images together with their targets, as a label policy says."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..models import draw_seed
+from ..synthesis import Source, class_indices, draw
+from ._labels import LabelPolicy
+
+MAX_ROUNDS = 16
+
+
+def random_classes(source: Source, n: int) -> Tensor | None:
+    """``n`` classes of a source at random, from torch's global generator; None if it has no classes."""
+    known = torch.tensor(list(class_indices(source)), dtype=torch.int64)
+    return known[torch.randint(len(known), (n,))] if len(known) else None
+
+
+def ask_for(classes: Tensor, options: dict[int, list[int]]) -> Tensor:
+    """For each target one of the source's classes that stand for it, at random where there are several."""
+    picks = [options[label] for label in classes.tolist()]
+    places = (torch.rand(len(picks)) * torch.tensor([len(pick) for pick in picks])).long().tolist()
+    return torch.tensor([pick[place] for pick, place in zip(picks, places)], dtype=torch.int64)
+
+
+def draw_of_classes(source: Source, classes: Tensor, options: dict[int, list[int]]) -> Tensor:
+    """A synthetic uint8 image for each target."""
+    return draw(source, len(classes), ask_for(classes, options), seed=draw_seed())
+
+
+def draw_of_any(
+    source: Source, policy: LabelPolicy | None, n: int, num_classes: int | None
+) -> tuple[Tensor, Tensor | None]:
+    """``n`` synthetic uint8 images and the policy's targets; fewer, if it goes on refusing them."""
+    if policy is None:
+        return draw(source, n, random_classes(source, n), seed=draw_seed()), None
+    images, targets = [], []
+    for _ in range(MAX_ROUNDS):
+        batch = draw(source, n, random_classes(source, n), seed=draw_seed())
+        labels, keep = policy.targets(batch, num_classes)
+        images.append(batch[keep.to(batch.device)])
+        targets.append(labels[keep])
+        n -= int(keep.sum())
+        if n == 0:
+            break
+    return torch.cat(images), torch.cat(targets)

@@ -1,0 +1,136 @@
+"""The one place where synthetic images take the kind of real ones: type, mode, values, size, channels."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import PIL.Image
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional as F
+
+from ..models.images import to_channels, unfit_images
+from ._source import Geometry
+
+_CHANNELS = {"L": 1, "RGB": 3}
+
+
+@dataclass(frozen=True)
+class ImageKind:
+    """What an image is, besides its content.
+
+    Attributes:
+        container (str): ``"PIL"``, ``"tensor"`` or ``"tv_tensors.Image"``.
+        dtype (torch.dtype): Of its values; uint8 is 0..255, float 0..1.
+        channels (int): 1 or 3.
+        height (int): In pixels.
+        width (int): In pixels.
+    """
+
+    container: str
+    dtype: torch.dtype
+    channels: int
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, image: Any) -> ImageKind:
+        """The kind of an image ``(c, h, w)``, of the images of a batch ``(n, c, h, w)``, or of a PIL image.
+
+        Raises:
+            TypeError: If it is no image.
+            ValueError: If it is of a mode, type or shape that synthetic images cannot take.
+        """
+        if isinstance(image, PIL.Image.Image):
+            if image.mode not in _CHANNELS:
+                raise ValueError(
+                    f"Real PIL images must be of mode 'L' or 'RGB' to be matched by synthetic ones, but got "
+                    f"{image.mode!r}; convert them first."
+                )
+            return cls("PIL", torch.uint8, _CHANNELS[image.mode], image.height, image.width)
+        if not isinstance(image, Tensor):
+            raise TypeError(f"A real image must be a PIL image or a tensor, but got {type(image)} instead.")
+        if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3):
+            raise ValueError(
+                "Real images must have shape (1 or 3, height, width) or (n, 1 or 3, height, width) to be matched "
+                f"by synthetic ones, but got {tuple(image.shape)} instead."
+            )
+        if image.dtype != torch.uint8 and not image.is_floating_point():
+            raise ValueError(f"Real images must be uint8 or float, but got {image.dtype} instead.")
+        container = "tv_tensors.Image" if isinstance(image, tv_tensors.Image) else "tensor"
+        return cls(container, image.dtype, *image.shape[-3:])
+
+    def __str__(self) -> str:
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"{self.container} {dtype} {self.channels} x {self.height} x {self.width}"
+
+
+def match_shape(images: Tensor, kind: ImageKind, geometry: Geometry) -> Tensor:
+    """Synthetic uint8 images ``(n, c, h, w)`` in the channels and size of real ones.
+
+    Raises:
+        ValueError: If their shape cannot be matched.
+    """
+    images = unfit_images(images, kind.height, kind.width, geometry.fit, geometry.source_size)
+    return to_channels(images, kind.channels)
+
+
+def match_batch(images: Tensor, kind: ImageKind, geometry: Geometry) -> Tensor:
+    """Synthetic uint8 images ``(n, c, h, w)`` as a tensor of the real ones' shape, type and values.
+
+    Args:
+        images (Tensor): As they come from :func:`draw`.
+        kind (ImageKind): Of the real images.
+        geometry (Geometry): Of the source.
+
+    Returns:
+        Tensor: ``(n, kind.channels, kind.height, kind.width)`` of ``kind.dtype``, a plain tensor.
+
+    Raises:
+        ValueError: If the shape cannot be matched.
+
+    Example:
+        >>> kind = ImageKind.of(torch.zeros(8, 3, 28, 28))
+        >>> out = match_batch(torch.zeros(2, 1, 32, 32, dtype=torch.uint8), kind, Geometry("pad", (28, 28)))
+        >>> out.shape, out.dtype
+        (torch.Size([2, 3, 28, 28]), torch.float32)
+    """
+    images = match_shape(images, kind, geometry)
+    return images if kind.dtype == torch.uint8 else images.to(kind.dtype).div_(255)
+
+
+def match_image(image: Tensor, kind: ImageKind, geometry: Geometry, *, resize: bool = True) -> Any:
+    """One synthetic uint8 image ``(c, h, w)`` in exactly the kind of the real ones.
+
+    Args:
+        image (Tensor): As it comes from :func:`draw`.
+        kind (ImageKind): Of the real images.
+        geometry (Geometry): Of the source.
+        resize (bool): Whether to take their size; if not, it keeps the one that the source's images had.
+    """
+    if not resize:
+        height, width = geometry.source_size if geometry.fit == "pad" and geometry.source_size else image.shape[1:]
+        kind = dataclasses.replace(kind, height=height, width=width)
+    if kind.container == "PIL":
+        return F.to_pil_image(match_shape(image, kind, geometry))
+    matched = match_batch(image, kind, geometry)
+    return tv_tensors.Image(matched) if kind.container == "tv_tensors.Image" else matched
+
+
+def check_unit_range(images: Tensor) -> None:
+    """Refuses real float images that were normalised: synthetic ones of 0..1 would stand out.
+
+    Raises:
+        ValueError: If values lie outside 0..1 by more than an interpolation overshoots.
+    """
+    if not images.is_floating_point() or images.numel() == 0:
+        return
+    low, high = (float(bound) for bound in images.aminmax())
+    if low < -0.1 or high > 1.1:
+        raise ValueError(
+            f"Real float images must be between 0 and 1 to be mixed with synthetic ones, but got {low:.3g} to "
+            f"{high:.3g}; mix before they are normalised, or pass the same normalisation as transform=."
+        )

@@ -1,0 +1,245 @@
+"""Pools: images generated ahead, indexable, on disk or in memory, shared between processes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models import Generator, check_count, check_labels, check_seed
+from ._filters import Filter
+from ._pool_files import PoolInfo, open_pool, write_pool
+from ._pool_fill import PoolFiller
+from ._source import Geometry, as_source, geometry, num_classes, spread_classes
+
+
+class SyntheticPool:
+    """Synthetic images and their classes, generated ahead.
+
+    A pool is a source: :class:`SyntheticMix` and :class:`GANAugmentedDataset` draw from it faster than
+    from a generator. One that was loaded is memory-mapped, so it may be larger than memory, and is pickled
+    as its folder's name, so that worker processes share it.
+
+    Args:
+        images (Tensor): uint8 ``(n, 1 or 3, height, width)``.
+        labels (Tensor, optional): Class of each image, integers ``(n,)``.
+        num_classes (int, optional): Default: the largest label + 1; 0 without labels.
+        geometry (Geometry, optional): How the images behind it were brought to its size.
+
+    Raises:
+        ValueError: If images or labels are not of these shapes, types and values, or there are none.
+
+    Example:
+        >>> pool = SyntheticPool(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1]))
+        >>> len(pool), pool[3][1], pool.num_classes
+        (4, 1, 2)
+    """
+
+    def __init__(
+        self,
+        images: Tensor | np.memmap[Any, Any],
+        labels: Tensor | None = None,
+        *,
+        num_classes: int | None = None,
+        geometry: Geometry | None = None,
+        info: PoolInfo | None = None,
+    ) -> None:
+        dtype = torch.uint8 if isinstance(images, np.memmap) and images.dtype == np.uint8 else images.dtype
+        if dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
+            raise ValueError(
+                "A pool's images must be uint8 (n, 1 or 3, height, width) with n above 0, "
+                f"but got {dtype} {tuple(images.shape)} instead."
+            )
+        if num_classes is None:
+            num_classes = 0 if labels is None else int(labels.max()) + 1
+        self.num_classes = num_classes
+        if (labels is None) != (num_classes == 0):
+            raise ValueError(f"A pool must have labels where it has classes, but got num_classes={num_classes}.")
+        self.labels = check_labels(labels, len(images), num_classes)
+        self.geometry = geometry or Geometry()
+        self.info = info or PoolInfo(source="images", seed=None, acceptance=1.0)
+        self._images: Tensor | np.memmap[Any, Any] | None = images
+        self._folder: Path | None = None
+        self._group()
+
+    def _group(self) -> None:
+        # Rows by class, and where each class begins: what sampling by class looks up.
+        labels = torch.zeros(len(self), dtype=torch.int64) if self.labels is None else self.labels
+        self._rows = torch.argsort(labels, stable=True)
+        counts = torch.bincount(labels, minlength=max(self.num_classes, 1))
+        self._starts, self._counts = counts.cumsum(0) - counts, counts
+
+    @classmethod
+    def generate(
+        cls,
+        source: Any,
+        size: int,
+        *,
+        labels: Tensor | Sequence[int] | int | None = None,
+        seed: int | None = 0,
+        keep: Filter | Sequence[Filter] | None = None,
+        batch_size: int = 256,
+        device: str | torch.device | None = None,
+        out: str | os.PathLike[str] | None = None,
+        progress: bool = True,
+    ) -> SyntheticPool:
+        """Generates a pool.
+
+        Args:
+            source: A zoo name, folder, generator, pool, mapping, or any :class:`Source`.
+            size (int): Number of images.
+            labels (sequence of int, int, optional): Class of each image, or of all. Default: the source's
+                classes in turn, so that they are even.
+            seed (int, optional): The pool is a function of it and of ``batch_size``. None: drawn from
+                torch's global generator.
+            keep (filter or sequence of filters, optional): ``keep(images, labels)`` says which candidates
+                enter; those that do not are drawn again, so that size and classes are as asked.
+            batch_size (int): Images per call of the source.
+            device (str, optional): Where a generator runs. Default: where it is.
+            out (str or Path, optional): Folder to write it to as it grows, for a pool larger than memory;
+                must be new or empty. Default: kept in memory.
+            progress (bool): Whether to show a bar.
+
+        Raises:
+            ValueError: If an argument is out of range, ``out`` holds something, or the filters keep almost
+                nothing.
+
+        Example:
+            >>> pool = SyntheticPool.generate("dcgan-mnist-32", 20, progress=False)
+            >>> len(pool), pool.num_classes
+            (20, 10)
+        """
+        name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
+        check_count("size", size, 1)
+        check_count("batch_size", batch_size, 1)
+        source = as_source(source)
+        if device is not None and isinstance(source, Generator):
+            source = copy.deepcopy(source).to(device)
+        classes = num_classes(source)
+        asked = spread_classes(source, size) if classes and labels is None else labels
+        asked = check_labels(asked, size, classes)
+        filters = () if keep is None else (keep,) if callable(keep) else tuple(keep)
+        seed = check_seed(seed)
+        chunks = PoolFiller(source, size, asked, seed, filters, batch_size, progress)
+
+        def info() -> PoolInfo:
+            return PoolInfo(source=name, seed=seed, acceptance=chunks.acceptance)
+
+        shape = (size, *chunks.shape)
+        if out is not None:
+            write_pool(Path(out), chunks, shape, asked, classes, geometry(source), info)
+            return cls.load(out)
+        images = torch.empty(shape, dtype=torch.uint8)
+        for rows, batch in chunks:
+            images[rows] = batch
+        return cls(images, asked, num_classes=classes, geometry=geometry(source), info=info())
+
+    def __len__(self) -> int:
+        return 0 if self._images is None else len(self._images)
+
+    def __getitem__(self, index: int) -> Tensor | tuple[Tensor, int]:
+        """The image ``(c, h, w)``, and its class where the pool has classes."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index must be below {len(self)}, but got {index} instead.")
+        image = self.rows(torch.tensor([index % len(self)]))[0]
+        return image if self.labels is None else (image, int(self.labels[index]))
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """The images at these places, uint8 ``(n, c, h, w)``, a copy."""
+        if isinstance(self._images, Tensor):
+            return self._images[indices]
+        assert self._images is not None  # for the type checker: only between __setstate__'s lines
+        return torch.from_numpy(np.asarray(self._images[indices.numpy()]))
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images."""
+        shape = (0, 0, 0) if self._images is None else tuple(self._images.shape[1:])
+        return int(shape[0]), int(shape[1]), int(shape[2])
+
+    @property
+    def class_indices(self) -> tuple[int, ...]:
+        """The classes of which the pool holds images; empty where it has no classes."""
+        return tuple(self._counts.nonzero().flatten().tolist()) if self.num_classes else ()
+
+    def indices_of(self, label: int) -> Tensor:
+        """The places of the images of a class."""
+        if not 0 <= label < self.num_classes:
+            raise ValueError(f"label must be between 0 and {self.num_classes - 1}, but got {label} instead.")
+        start = self._starts[label]
+        return self._rows[start : start + self._counts[label]]
+
+    def sample(self, n: int, labels: Tensor | Sequence[int] | int | None = None, *, seed: int | None = None) -> Tensor:
+        """Draws images with replacement, as a generator does; see :meth:`Generator.sample`.
+
+        Raises:
+            ValueError: If the pool holds no image of a class asked for.
+        """
+        check_count("n", n, 0)
+        if labels is None and self.num_classes:
+            labels = spread_classes(self, n)
+        wanted = check_labels(labels, n, self.num_classes)
+        group = torch.zeros(n, dtype=torch.int64) if wanted is None else wanted
+        counts = self._counts[group]
+        if n and int(counts.min()) == 0:
+            missing = int(group[counts == 0][0])
+            raise ValueError(f"The pool must hold images of each class asked for, but has none of {missing}.")
+        rng = torch.Generator().manual_seed(check_seed(seed))
+        places = (torch.rand(n, generator=rng, dtype=torch.float64) * counts).long()
+        return self.rows(self._rows[self._starts[group] + places])
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the pool to a folder that must be new or empty.
+
+        Raises:
+            ValueError: If it is neither.
+        """
+        chunks = ((rows, self.rows(rows)) for rows in torch.arange(len(self)).split(1024))
+        shape = (len(self), *self.image_shape)
+        write_pool(Path(folder), chunks, shape, self.labels, self.num_classes, self.geometry, lambda: self.info)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> SyntheticPool:
+        """Opens a pool that :meth:`save` wrote, memory-mapped.
+
+        Raises:
+            FileNotFoundError: If the folder holds no pool.
+            ValueError: If a file is not what it should be, naming it.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     SyntheticPool(torch.zeros(4, 1, 8, 8, dtype=torch.uint8)).save(folder)
+            ...     len(SyntheticPool.load(folder))
+            4
+        """
+        path = Path(folder)
+        images, labels, classes, shape, info = open_pool(path)
+        pool = cls(images, labels, num_classes=classes, geometry=shape, info=info)
+        pool._folder = path.resolve()
+        return pool
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        if self._folder is not None:
+            state["_images"] = None  # another process maps the same file
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._folder is not None:
+            self._images = open_pool(self._folder)[0]
+
+    def __repr__(self) -> str:
+        place = "memory" if self._folder is None else str(self._folder)
+        return (
+            f"SyntheticPool({len(self)} images of {self.image_shape}, num_classes={self.num_classes}, "
+            f"source={json.dumps(self.info.source)}, in {place})"
+        )

@@ -1,0 +1,178 @@
+"""What a source of synthetic images is, and how anything that names one becomes one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Union, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from ..hub import from_pretrained
+from ..models import Fit, Generator
+from ..models import images as image_tools
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Anything that gives synthetic images: a :class:`Generator`, a :class:`SyntheticPool`, or your own.
+
+    An object with this ``sample`` is a source, whatever it holds: a StyleGAN, a diffusion model, a game
+    engine. It may also have
+
+    * ``num_classes`` (int): 0, or absent, is unconditional;
+    * ``class_indices`` (sequence of int): the classes it can make, if not all of them.
+
+    Example:
+        >>> class Noise:
+        ...     def sample(self, n, labels=None, *, seed=None):
+        ...         return torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+        >>> isinstance(Noise(), Source)
+        True
+    """
+
+    def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
+        """Draws ``n`` images, uint8 (0..255) or float (0..1), ``(n, channels, height, width)``.
+
+        Args:
+            n (int): Number of images.
+            labels (Tensor, optional): int64 ``(n,)``, where the source has classes.
+            seed (int, optional): The draw is a function of it.
+        """
+        ...  # pragma: no cover
+
+
+SourceLike = Union[str, "os.PathLike[str]", Source, Mapping[int, Any]]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How the images behind a source were brought to its size, so that it can be undone.
+
+    Attributes:
+        fit (str): ``"resize"``, ``"crop"`` or ``"pad"``; of an unknown source ``"crop"``, which lets it be
+            resized and not stretched.
+        source_size (tuple, optional): Height and width before that.
+    """
+
+    fit: Fit = "crop"
+    source_size: tuple[int, int] | None = None
+
+
+class ClassSources:
+    """Several sources as one: a mapping from each class to the source of its images.
+
+    Args:
+        sources (mapping of int to source): A source with classes is asked for the key's class.
+
+    Raises:
+        ValueError: If the mapping is empty, a key is no class, or the sources' images were brought to
+            size in different ways.
+    """
+
+    def __init__(self, sources: Mapping[int, Any]) -> None:
+        if not sources:
+            raise ValueError("A mapping of sources must name at least one class, but it is empty.")
+        for key in sources:
+            if isinstance(key, bool) or not isinstance(key, int) or key < 0:
+                raise ValueError(f"A mapping of sources must have class indices as keys, but got {key!r}.")
+        self.sources = {key: as_source(sources[key]) for key in sorted(sources)}
+        for key, source in self.sources.items():
+            if num_classes(source) and key not in class_indices(source):
+                raise ValueError(
+                    f"The source of class {key} must be unconditional or know that class, but its classes "
+                    f"are {list(class_indices(source))[:20]}."
+                )
+        if len({geometry(source) for source in self.sources.values()}) > 1:
+            raise ValueError("The sources of a mapping must all have brought images to size in the same way.")
+        self.class_indices = tuple(self.sources)
+        self.num_classes = max(self.class_indices) + 1
+
+    def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
+        """Draws images of the classes asked for; see :class:`Source`."""
+        if labels is None:
+            labels = spread_classes(self, n)
+        labels = torch.as_tensor(labels)
+        out: Tensor | None = None
+        for key in labels.unique().tolist():
+            source, rows = self.sources[key], (labels == key).nonzero().flatten()
+            asked = labels[rows] if num_classes(source) else None
+            images = draw(source, len(rows), asked, seed=None if seed is None else (seed + key) % 2**63)
+            if out is None:
+                out = images.new_empty((n, *images.shape[1:]))
+            if images.shape[1:] != out.shape[1:]:
+                raise ValueError(
+                    f"The sources of a mapping must give images of one shape, but class {key} gives "
+                    f"{tuple(images.shape[1:])} and another {tuple(out.shape[1:])}."
+                )
+            out[rows] = images
+        return draw(self.sources[self.class_indices[0]], 0, None, seed=seed) if out is None else out
+
+
+def as_source(source: Any) -> Source:
+    """A source out of a zoo name, folder, generator, pool, mapping or any object with a ``sample``.
+
+    Args:
+        source: What names or is a source.
+
+    Raises:
+        TypeError: If it is none of these.
+        ValueError: If a name means nothing.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return from_pretrained(source)
+    if isinstance(source, Mapping):
+        return ClassSources(source)
+    if not callable(getattr(source, "sample", None)):
+        raise TypeError(
+            "source must be a zoo name, a folder, a generator, a pool, a mapping from class to any of these, "
+            f"or an object with a sample method, but got {type(source)} instead."
+        )
+    result: Source = source
+    return result
+
+
+def num_classes(source: Source) -> int:
+    """Number of classes of a source; 0 is unconditional."""
+    return int(getattr(source, "num_classes", 0) or 0)
+
+
+def class_indices(source: Source) -> Sequence[int]:
+    """The classes that a source can make."""
+    indices: Sequence[int] | None = getattr(source, "class_indices", None)
+    return range(num_classes(source)) if indices is None else indices
+
+
+def spread_classes(source: Source, n: int) -> Tensor:
+    """``n`` classes of a source, in turn."""
+    classes = torch.tensor(list(class_indices(source)), dtype=torch.int64)
+    return classes[torch.arange(n) % len(classes)]
+
+
+def geometry(source: Source) -> Geometry:
+    """How the images behind a source were brought to its size; cropped, where it does not say."""
+    if isinstance(source, Generator):
+        return Geometry(source.config.fit, source.config.source_size)
+    if isinstance(source, ClassSources):
+        return geometry(source.sources[source.class_indices[0]])
+    known = getattr(source, "geometry", None)
+    return known if isinstance(known, Geometry) else Geometry()
+
+
+def draw(source: Source, n: int, labels: Tensor | None, *, seed: int | None) -> Tensor:
+    """Images of a source as uint8 ``(n, c, h, w)`` on the CPU or the source's device, checked.
+
+    Raises:
+        TypeError: If the source gives no tensor.
+        ValueError: If what it gives are not ``n`` images.
+    """
+    images = source.sample(n, seed=seed) if labels is None else source.sample(n, labels, seed=seed)
+    if not isinstance(images, Tensor):
+        raise TypeError(f"A source's sample must return a tensor, but got {type(images)} instead.")
+    if images.ndim != 4 or len(images) != n or images.shape[1] not in (1, 3):
+        raise ValueError(
+            f"A source's sample({n}) must return ({n}, 1 or 3, height, width), but got {tuple(images.shape)} instead."
+        )
+    return image_tools.quantize(images.detach().as_subclass(Tensor))
