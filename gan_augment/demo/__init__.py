@@ -1,5 +1,6 @@
 """The demo: does mixing help 365 real digits?"""
 
 from ._data import load_digits, split_digits
+from ._run import SNIPPET, DemoResult, run_demo, table
 
-__all__ = ["load_digits", "split_digits"]
+__all__ = ["SNIPPET", "DemoResult", "load_digits", "run_demo", "split_digits", "table"]

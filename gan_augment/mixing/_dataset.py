@@ -109,7 +109,7 @@ class GANAugmentedDataset(Dataset[Any]):
         if self._slots.total:
             self._pooled = PooledImages.of(source, self._slots, self.policy, self.num_classes, seed, progress)
         # Shared memory, so that set_epoch reaches workers that live on; -1 until it is called.
-        self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()
+        self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._planned: tuple[int, Tensor, Tensor] | None = None
         self._check_like_real()
 

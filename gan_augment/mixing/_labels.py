@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Union
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -179,7 +179,7 @@ class Teacher(LabelPolicy):
         return labels, confidence >= self.threshold
 
 
-Labels = Union[LabelPolicy, Literal["same", "conditional", "uniform"], int, None]
+Labels: TypeAlias = LabelPolicy | Literal["same", "conditional", "uniform"] | int | None
 
 
 def as_policy(labels: Labels, source: Source) -> LabelPolicy | None:
@@ -248,6 +248,6 @@ def check_label_range(labels: Tensor, num_classes: int) -> None:
     Raises:
         ValueError: With the first that is.
     """
-    if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < num_classes):
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
         wrong = labels[(labels < 0) | (labels >= num_classes)][0].item()
         raise ValueError(f"labels must be between 0 and {num_classes - 1}, but got {wrong} instead.")

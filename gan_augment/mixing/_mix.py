@@ -22,6 +22,8 @@ from ..synthesis import (
     geometry,
     match_batch,
     match_image,
+)
+from ..synthesis import (
     num_classes as classes_of,
 )
 from ._inputs import Inputs, LabelsGetter
@@ -31,7 +33,7 @@ from ._request import draw_of_any, draw_of_classes
 from ._targets import TargetKind
 
 
-class SyntheticMix(v2.Transform):
+class SyntheticMix(v2.Transform):  # type: ignore[misc]
     """Mixes synthetic images into a batch, or into single samples, at a set ratio.
 
     Used like :class:`torchvision.transforms.v2.MixUp`, before or after it: on batches ``(images, labels)``
@@ -249,7 +251,7 @@ class SyntheticMix(v2.Transform):
             label = target.make(TargetKind.class_of(found.labels))
         image = found.image
         classes = None if target is None else torch.tensor([TargetKind.class_of(found.labels)])
-        positions, synthetic, new_targets = self._draw(1, classes)
+        _, synthetic, new_targets = self._draw(1, classes)
         if len(synthetic):
             replaced = True
             image = self._match_sample(synthetic[0], kind)

@@ -88,5 +88,5 @@ def _of_any(
 
 
 def _label(pool: SyntheticPool, policy: LabelPolicy, num_classes: int | None) -> tuple[Tensor, Tensor]:
-    parts = [policy.targets(pool.rows(rows), num_classes) for rows in torch.arange(len(pool)).split(CHUNK)]
+    parts = [policy.targets(pool.rows(rows), num_classes) for rows in torch.split(torch.arange(len(pool)), CHUNK)]
     return torch.cat([targets for targets, _ in parts]), torch.cat([keep for _, keep in parts])

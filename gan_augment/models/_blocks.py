@@ -62,7 +62,8 @@ class SelfAttention2d(nn.Module):
         key = F.max_pool2d(self.key(x), 2, ceil_mode=True).flatten(2).transpose(1, 2)
         value = F.max_pool2d(self.value(x), 2, ceil_mode=True).flatten(2).transpose(1, 2)
         attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        return x + self.gain * self.out(attended.transpose(1, 2).unflatten(2, x.shape[2:]))
+        out: Tensor = self.out(attended.transpose(1, 2).reshape(x.shape[0], -1, *x.shape[2:]))
+        return x + self.gain * out
 
 
 class ResizeConv2d(nn.Sequential):
@@ -81,9 +82,11 @@ def initialized(layer: nn.Module, spectral_norm: bool) -> nn.Module:
     Sources: https://arxiv.org/abs/1511.06434 and https://arxiv.org/abs/1802.05957.
     """
     inner = layer[1] if isinstance(layer, ResizeConv2d) else layer
-    nn.init.normal_(inner.weight, 0.0, 0.02)
-    if getattr(inner, "bias", None) is not None:
-        nn.init.zeros_(inner.bias)
+    for name, parameter in inner.named_parameters():
+        if name == "bias":
+            nn.init.zeros_(parameter)
+        else:
+            nn.init.normal_(parameter, 0.0, 0.02)
     if not spectral_norm:
         return layer
     # A transposed convolution's output channels are its weight's second dimension.

@@ -68,7 +68,7 @@ class Generator(nn.Module):
         widths = feature_widths(config.image_size, config.width, config.max_width)
         side = base_size(config.image_size)
         bias = config.normalization != "batch"  # batch normalisation subtracts any bias again
-        blocks = [nn.ConvTranspose2d(config.latent_dim, widths[0], side, bias=bias)]
+        blocks: list[nn.Module] = [nn.ConvTranspose2d(config.latent_dim, widths[0], side, bias=bias)]
         for narrow, wide in zip(widths[1:], widths):
             blocks.append(doubling(wide, narrow, config.kernel_size, config.upsampling, bias))
         self.blocks = nn.ModuleList(

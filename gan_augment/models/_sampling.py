@@ -75,7 +75,7 @@ def check_labels(labels: Tensor | Sequence[int] | int | None, n: int, num_classe
         tensor = tensor.repeat(n)
     if tensor.shape != (n,):
         raise ValueError(f"labels must have shape ({n},), but got {tuple(tensor.shape)} instead.")
-    if n and not (0 <= int(tensor.min()) and int(tensor.max()) < num_classes):
+    if n and not (int(tensor.min()) >= 0 and int(tensor.max()) < num_classes):
         wrong = tensor[(tensor < 0) | (tensor >= num_classes)][0].item()
         raise ValueError(f"labels must be between 0 and {num_classes - 1}, but got {wrong} instead.")
     return tensor

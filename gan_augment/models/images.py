@@ -61,7 +61,8 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
         return images
     if channels == 3:
         return images.repeat_interleave(3, dim=-3)
-    return F.rgb_to_grayscale(images)
+    grey: Tensor = F.rgb_to_grayscale(images)
+    return grey
 
 
 def fit_image(image: Tensor, image_size: int, fit: Fit) -> Tensor:
@@ -79,11 +80,13 @@ def fit_image(image: Tensor, image_size: int, fit: Fit) -> Tensor:
             )
         top, left = (image_size - height) // 2, (image_size - width) // 2
         right, bottom = image_size - width - left, image_size - height - top
-        return F.pad(image, [left, top, right, bottom])
+        padded: Tensor = F.pad(image, [left, top, right, bottom])
+        return padded
     if fit == "crop":
         side = min(height, width)
         image = F.center_crop(image, [side, side])
-    return F.resize(image, [image_size, image_size], antialias=True)
+    resized: Tensor = F.resize(image, [image_size, image_size], antialias=True)
+    return resized
 
 
 def unfit_images(images: Tensor, height: int, width: int, fit: Fit, source: tuple[int, int] | None) -> Tensor:
@@ -111,4 +114,5 @@ def unfit_images(images: Tensor, height: int, width: int, fit: Fit, source: tupl
             f"Synthetic images must have the shape of the real ones, but got {shape[0]} x {shape[1]} for "
             f"real images of {height} x {width}; crop the real ones first."
         )
-    return F.resize(images, [height, width], antialias=True)
+    resized: Tensor = F.resize(images, [height, width], antialias=True)
+    return resized

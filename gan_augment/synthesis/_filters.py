@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from ..models import eval_mode
 
-Filter = Callable[[Tensor, Optional[Tensor]], Tensor]
+Filter: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 
 
 def teacher_probabilities(teacher: Callable[[Tensor], Any], images: Tensor, batch_size: int = 256) -> Tensor:
@@ -32,7 +32,7 @@ def teacher_probabilities(teacher: Callable[[Tensor], Any], images: Tensor, batc
     device = images.device if parameter is None else parameter.device
     out = []
     with torch.no_grad(), eval_mode(teacher) if is_module else nullcontext():  # type: ignore[arg-type]
-        for batch in images.split(batch_size):
+        for batch in torch.split(images, batch_size):
             logits = teacher(batch.to(device).float().div(255))
             if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(batch):
                 shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits)

@@ -201,7 +201,7 @@ class SyntheticPool:
         Raises:
             ValueError: If it is neither.
         """
-        chunks = ((rows, self.rows(rows)) for rows in torch.arange(len(self)).split(1024))
+        chunks = ((rows, self.rows(rows)) for rows in torch.split(torch.arange(len(self)), 1024))
         shape = (len(self), *self.image_shape)
         write_pool(Path(folder), chunks, shape, self.labels, self.num_classes, self.geometry, lambda: self.info)
 

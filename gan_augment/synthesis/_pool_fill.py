@@ -58,7 +58,7 @@ class PoolFiller:
         with tqdm(total=self.size, desc="Generating", unit="img", disable=not self.progress) as bar:
             while len(pending):
                 refused = []
-                for rows in pending.split(self.batch_size):
+                for rows in torch.split(pending, self.batch_size):
                     images, kept = self._candidates_for(rows)
                     if bool(kept.any()):
                         yield rows[kept], images[kept]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Union, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class Source(Protocol):
         ...  # pragma: no cover
 
 
-SourceLike = Union[str, "os.PathLike[str]", Source, Mapping[int, Any]]
+SourceLike: TypeAlias = str | os.PathLike[str] | Source | Mapping[int, Any]
 
 
 @dataclass(frozen=True)

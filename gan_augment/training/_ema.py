@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..models import Generator, check_labels, draw_latents
 
@@ -18,7 +18,7 @@ class EMA:
         decay (float): Per step, once the ramp is over: at step ``t`` it is at most ``(1 + t) / (10 + t)``.
     """
 
-    def __init__(self, generator: nn.Module, decay: float) -> None:
+    def __init__(self, generator: Generator, decay: float) -> None:
         self.decay = decay
         self.generator = copy.deepcopy(generator).requires_grad_(False).eval()
 
@@ -26,7 +26,7 @@ class EMA:
     def update(self, generator: nn.Module, step: int) -> None:
         """Moves the average towards the generator after step number ``step``."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        averages = list(self.generator.parameters())
+        averages: list[Tensor] = list(self.generator.parameters())
         torch._foreach_lerp_(averages, list(generator.parameters()), 1 - decay)
         for average, buffer in zip(self.generator.buffers(), generator.buffers()):
             average.copy_(buffer)

@@ -21,6 +21,7 @@ from ._trainer import Trainer
 
 MAX_BUDGET = 366 * 24 * 3600.0
 LOG_EVERY = 100
+BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining} {postfix}"
 GRID_EVERY_SECONDS = 120.0
 CHECKPOINT_EVERY_SECONDS = 60.0
 
@@ -177,21 +178,27 @@ def _train(
     if folder is not None:
         folder.save_grid(generator, trainer.step_number)
         generator.save_pretrained(folder.generator)
-    return FitResult(generator, trainer.step_number, trainer.seconds, losses, folder and folder.path)
+    return FitResult(generator, trainer.step_number, trainer.seconds, losses, None if folder is None else folder.path)
 
 
 def _loop(trainer: Trainer, budget: float | None, folder: RunFolder | None, progress: bool) -> dict[str, float]:
     steps = trainer.recipe.steps
     last_grid = last_checkpoint = trainer.seconds
     losses: dict[str, float] = {}
-    with tqdm(total=steps, initial=trainer.step_number, desc="Fitting", disable=not progress) as bar:
+    with tqdm(total=1.0, desc="Fitting", bar_format=BAR, disable=not progress) as bar:
         while trainer.step_number < steps and (budget is None or trainer.seconds < budget):
             done = trainer.step_number / steps
+            done = done if budget is None else max(done, trainer.seconds / budget)
+            bar.update(done - bar.n)
             started = time.perf_counter()
-            trainer.step(done if budget is None else max(done, trainer.seconds / budget))
+            trainer.step(done)
             if trainer.step_number % LOG_EVERY == 0 or trainer.step_number == steps:
                 losses = trainer.losses()
-                bar.set_postfix({key: f"{value:.2f}" for key, value in losses.items()}, refresh=False)
+                bar.set_postfix_str(
+                    f"step {trainer.step_number}, {trainer.images_per_second():.0f} img/s, "
+                    + ", ".join(f"{key} {value:.2f}" for key, value in losses.items()),
+                    refresh=False,
+                )
                 if folder is not None:
                     seconds = trainer.seconds + time.perf_counter() - started
                     folder.log({"step": trainer.step_number, "seconds": round(seconds, 2), **losses})
@@ -202,7 +209,7 @@ def _loop(trainer: Trainer, budget: float | None, folder: RunFolder | None, prog
             if folder is not None and trainer.seconds - last_checkpoint > CHECKPOINT_EVERY_SECONDS:
                 last_checkpoint = trainer.seconds
                 folder.save_checkpoint(trainer.state_dict())
-            bar.update()
+        bar.update(1 - bar.n)
     if folder is not None:
         folder.save_checkpoint(trainer.state_dict())
     return losses or trainer.losses()

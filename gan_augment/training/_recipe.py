@@ -156,7 +156,8 @@ class Recipe:
         names = {field.name for field in dataclasses.fields(cls)}
         if set(values) != names:
             raise ValueError(f"A recipe has other fields: {sorted(set(values) ^ names)} missing or unknown.")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**fields)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -20,7 +20,7 @@ def _use_bfloat16(precision: str, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     # Elsewhere processors emulate it, slowly.
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return device.type == "cpu" and bool(supported())
@@ -158,6 +158,10 @@ class Trainer:
                     "precision='fp32'; the last checkpoint is whole."
                 )
         return losses
+
+    def images_per_second(self) -> float:
+        """Real images gone through per second, over the whole run."""
+        return self.step_number * self.recipe.batch_size / max(self.seconds, 1e-9)
 
     def averaged_generator(self) -> Generator:
         """The moving average with fresh batch-norm statistics, in eval mode."""

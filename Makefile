@@ -1,0 +1,35 @@
+# Everything from nothing: each target makes .venv with pip where it is missing or stale.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/made
+	$(BIN)/gan-augment demo --out gan-augment-demo
+
+test: .venv/made
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine -q
+	$(BIN)/python -m coverage report
+
+lint: .venv/made
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/made
+	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/mixing_cost.py
+	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/zoo_quality.py
+
+.venv/made: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet torch torchvision
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
