@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,15 +12,16 @@ from torch.utils.data import Dataset, IterableDataset
 
 from ..models import check_count, mix_seed
 from ..synthesis import ImageKind, SourceLike, as_source, match_image
-from ._inspect import image_of, make_pipeline, read_labels, target_of
-from ._labels import Labels, as_policy, check_classes
+from ._forward import ForwardsNames
+from ._inspect import find_class_count, image_of, make_pipeline, read_labels, target_of
+from ._labels import CHOICES, Labels, as_policy, check_classes
 from ._plan import Slots, choose_entries, choose_positions, seeded, share_out, top_up
 from ._pooled import PooledImages
 from ._ratio import check_mode, check_ratio, synthetic_share
 from ._targets import TargetKind
 
 
-class GANAugmentedDataset(Dataset[Any]):
+class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     """A map-style data set with synthetic images mixed in at a set ratio.
 
     Its length is stable, its items are those of the data set it wraps, and which of them are synthetic,
@@ -32,7 +34,7 @@ class GANAugmentedDataset(Dataset[Any]):
     images in each epoch, pass a larger :class:`SyntheticPool`.
 
     Args:
-        dataset (Dataset): Map-style; items are ``(image, label, ...)``, or images where ``labels=None``.
+        dataset (Dataset): Map-style; items are ``(image, label)``, or images alone where ``labels=None``.
         source: A zoo name, folder, generator, pool, mapping from class to any of these, or any
             :class:`Source`.
         ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``, in all
@@ -96,7 +98,8 @@ class GANAugmentedDataset(Dataset[Any]):
         _check_counts(num_synthetic, balance_to, mode)
         source = as_source(source)
         self.policy = as_policy(labels, source)
-        self.num_classes = num_classes
+        self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, 1)
+        self._wrap: type | None = None  # of images that come as a sequence of one
         self._labels, self._target = self._read_labels(progress)
         if self.num_classes is not None:
             check_classes(self.policy, source, self.num_classes)
@@ -116,15 +119,22 @@ class GANAugmentedDataset(Dataset[Any]):
     def _read_labels(self, progress: bool) -> tuple[Tensor | None, TargetKind | None]:
         """Classes of the real items and the kind of their targets; sets the number of classes."""
         if self.policy is None:
+            with seeded(0):
+                first = self.dataset[0]
+            if isinstance(first, (tuple, list)) and len(first) != 1:
+                raise TypeError(
+                    f"Items must be images alone for labels=None, but got {len(first)} entries; choose {CHOICES}."
+                )
+            self._wrap = type(first) if isinstance(first, (tuple, list)) else None
             return None, None
-        with torch.random.fork_rng(devices=[]):
+        with seeded(0):
             kind = TargetKind.of(target_of(self.dataset[0]))
         labels = read_labels(self.dataset, progress)
         if int(labels.min()) < 0:
             raise ValueError(f"labels must be 0 or above, but got {int(labels.min())} instead.")
         found = int(labels.max()) + 1
         if self.num_classes is None:
-            self.num_classes = kind.num_classes or max(found, len(getattr(self.dataset, "classes", ())))
+            self.num_classes = kind.num_classes or max(found, find_class_count(self.dataset))
         if found > self.num_classes:
             raise ValueError(f"labels must be between 0 and {self.num_classes - 1}, but got {found - 1} instead.")
         return labels, kind.as_soft(self.num_classes) if self.policy.soft else kind
@@ -150,10 +160,12 @@ class GANAugmentedDataset(Dataset[Any]):
         """Refuses synthetic images that would not collate with the real ones."""
         if not self._slots.total:
             return
-        with torch.random.fork_rng(devices=[]):
-            real = ImageKind.of(image_of(self.dataset[0]))
+        with seeded(0):
+            real, last = (ImageKind.of(image_of(self.dataset[index])) for index in (0, self._n_real - 1))
             image = ImageKind.of(image_of(self._synthetic(0, 0)))
-        if (image.container, image.dtype, image.channels) != (real.container, real.dtype, real.channels):
+        if not self._pipeline.resize or real != last:  # real images of many sizes
+            image = dataclasses.replace(image, height=real.height, width=real.width)
+        if image != real:
             raise ValueError(
                 f"Synthetic images must be like the real ones, {real}, but after transform= they are {image}."
             )
@@ -196,7 +208,9 @@ class GANAugmentedDataset(Dataset[Any]):
         entry = self._plan(epoch)[1][slot]
         label = self._slot_label(slot, int(entry))
         image = self._image(pooled, entry, int(label.argmax() if label.ndim else label))
-        return image if self._target is None else (image, self._target.make(label))
+        if self._target is not None:
+            return image, self._target.make(label)
+        return image if self._wrap is None else self._wrap([image])
 
     def _image(self, pooled: PooledImages, entry: Tensor, label: int) -> Any:
         pipeline = self._pipeline
@@ -213,7 +227,7 @@ class GANAugmentedDataset(Dataset[Any]):
     def _finish(self, item: Any, synthetic: bool) -> Any:
         extra: tuple[Any, ...] = ()
         if self.policy is not None and self.policy.weight is not None:
-            extra += (self.policy.weight if synthetic else 1.0,)
+            extra += (torch.tensor(self.policy.weight if synthetic else 1.0, dtype=torch.float32),)
         if self.return_synthetic:
             extra += (synthetic,)
         soften = self._target is not None and self._target.num_classes is not None and not synthetic
@@ -266,6 +280,8 @@ class GANAugmentedDataset(Dataset[Any]):
             epoch (int): From 0.
         """
         self._epoch.fill_(check_count("epoch", epoch, 0))
+        if hasattr(self.dataset, "set_epoch"):
+            self.dataset.set_epoch(epoch)
 
     def is_synthetic(self, index: int) -> bool:
         """Whether the item is synthetic in this epoch."""
@@ -280,7 +296,7 @@ class GANAugmentedDataset(Dataset[Any]):
     @property
     def class_counts(self) -> dict[int, tuple[int, int]]:
         """Class -> (real, synthetic) items; real ones that were replaced are not counted."""
-        if self._labels is None or self.num_classes is None:
+        if self.num_classes is None:
             raise AttributeError("There are no classes to count: labels=None.")
         targets, synthetic = torch.tensor(self.targets), self.synthetic_mask()
         real = torch.bincount(targets[~synthetic], minlength=self.num_classes)
@@ -289,14 +305,13 @@ class GANAugmentedDataset(Dataset[Any]):
 
     @property
     def targets(self) -> list[int]:
-        """The class of every item in this epoch; the likeliest, where targets are probabilities."""
-        if self._labels is None:
-            raise AttributeError(f"{type(self).__name__} has no targets: labels=None.")
+        """The class of every item in this epoch; absent where targets are probabilities."""
+        if self._labels is None or (self.policy is not None and self.policy.soft):
+            raise AttributeError("Items have no class: there are no labels, or they are probabilities.")
         slot_of, entries = self._plan(self.epoch)
         labels = self._slot_labels
         if self._pooled is not None and self._pooled.targets is not None:
             labels = self._pooled.targets[entries]
-            labels = labels.argmax(dim=1) if labels.ndim == 2 else labels
         if self.mode != "replace":
             return torch.cat([self._labels, labels]).tolist()
         out = self._labels.clone()
@@ -307,33 +322,6 @@ class GANAugmentedDataset(Dataset[Any]):
     def labels(self) -> list[int]:
         """:attr:`targets`, for those who look for this name."""
         return self.targets
-
-    # Forwarded by name: a blanket __getattr__ would hand out the wrapped __getitems__ as well.
-
-    @property
-    def classes(self) -> Any:
-        """Of the wrapped data set."""
-        return self.dataset.classes  # type: ignore[attr-defined]
-
-    @property
-    def class_to_idx(self) -> Any:
-        """Of the wrapped data set."""
-        return self.dataset.class_to_idx  # type: ignore[attr-defined]
-
-    @property
-    def transform(self) -> Any:
-        """Of the wrapped data set."""
-        return self.dataset.transform  # type: ignore[attr-defined]
-
-    @property
-    def target_transform(self) -> Any:
-        """Of the wrapped data set."""
-        return self.dataset.target_transform  # type: ignore[attr-defined]
-
-    @property
-    def transforms(self) -> Any:
-        """Of the wrapped data set."""
-        return self.dataset.transforms  # type: ignore[attr-defined]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

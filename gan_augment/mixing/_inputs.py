@@ -46,6 +46,7 @@ class Inputs:
     """A call's inputs, taken apart.
 
     Attributes:
+        whole: All of it.
         image: The image, or batch of images.
         labels: The label, or labels; None where there are none.
         leaves (list): All leaves of the input.
@@ -54,6 +55,7 @@ class Inputs:
         labels_at (int, optional): Place of the labels.
     """
 
+    whole: Any
     image: Any
     labels: Any
     leaves: list[Any]
@@ -75,26 +77,26 @@ class Inputs:
                     f"SyntheticMix must not be given {type(leaf).__name__}: a synthetic image has none. "
                     "It is for classification."
                 )
-        labels_at, labels = None, None
-        if labels_getter is not None:
-            labels = (default_labels_getter if labels_getter == "default" else labels_getter)(inputs)
-            labels_at = next((place for place, leaf in enumerate(leaves) if leaf is labels), None)
-            if labels_at is None:
-                raise ValueError(
-                    "The labels must be a single object of the input itself, not a copy or several, but got "
-                    f"{type(labels)}; pass a labels_getter that returns it."
-                )
+        labels_at = None if labels_getter is None else _place_of_labels(inputs, labels_getter, leaves, spec)
         places = [place for place, leaf in enumerate(leaves) if place != labels_at and _is_image(leaf)]
+        declared = [place for place in places if type(leaves[place]) is not Tensor]
+        places = declared or places  # as torchvision has it: plain tensors are images where nothing else is
         if len(places) != 1:
             raise ValueError(
                 f"SyntheticMix must be given one image, or one batch of images, but found {len(places)} "
                 f"among {[type(leaf).__name__ for leaf in leaves]}."
             )
-        return cls(leaves[places[0]], labels, leaves, spec, places[0], labels_at)
+        labels = None if labels_at is None else leaves[labels_at]
+        return cls(inputs, leaves[places[0]], labels, leaves, spec, places[0], labels_at)
 
-    def others(self) -> list[Any]:
-        """The leaves besides the image and labels."""
-        return [leaf for place, leaf in enumerate(self.leaves) if place not in (self.image_at, self.labels_at)]
+    def has_other_rows(self, n: int) -> bool:
+        """Whether anything besides the image and labels has an entry for each of ``n`` images."""
+        entries = list(self.whole.values()) if isinstance(self.whole, Mapping) else self.whole
+        lists = entries if isinstance(entries, (tuple, list)) else []
+        tensors = [leaf for at, leaf in enumerate(self.leaves) if at not in (self.image_at, self.labels_at)]
+        return any(isinstance(entry, (tuple, list)) and len(entry) == n for entry in lists) or any(
+            isinstance(leaf, Tensor) and leaf.ndim > 0 and len(leaf) == n for leaf in tensors
+        )
 
     def rebuild(self, image: Any, labels: Any, extra: dict[str, Any]) -> Any:
         """The same structure with another image and labels, and more entries behind them.
@@ -113,3 +115,22 @@ class Inputs:
             return type(out)({**out, **extra})  # type: ignore[call-arg]
         items = tuple(out) if isinstance(out, (tuple, list)) else (out,)
         return (*items, *extra.values())
+
+
+def _place_of_labels(inputs: Any, labels_getter: LabelsGetter, leaves: list[Any], spec: TreeSpec) -> int:
+    """Which leaf the labels are."""
+    if labels_getter == "default":
+        # By structure: a small int is the same object wherever it stands.
+        place = default_labels_getter(tree_unflatten(list(range(len(leaves))), spec))
+        places = [place] if isinstance(place, int) else []
+    elif callable(labels_getter):
+        labels = labels_getter(inputs)
+        places = [place for place, leaf in enumerate(leaves) if leaf is labels]
+    else:
+        raise TypeError(f"labels_getter must be callable, 'default' or None, but got {labels_getter!r} instead.")
+    if len(places) != 1:
+        raise ValueError(
+            "The labels must be a single object of the input itself, not a copy or one of several, but "
+            f"{len(places)} entries are it; pass a labels_getter that returns it."
+        )
+    return places[0]

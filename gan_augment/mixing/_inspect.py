@@ -16,8 +16,11 @@ from torchvision.datasets.vision import StandardTransform
 from tqdm.auto import tqdm
 
 from ..synthesis import ImageKind, check_unit_range
+from ._forward import ForwardsNames
+from ._plan import seeded
 from ._targets import TargetKind
 
+TRANSFORM_NAMES = ("transforms", "transform", "target_transform")
 LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 say labels
 QUIET_COUNT = 1000  # reading fewer items takes no progress bar
 PROBES = 8  # images looked at to learn what the images are
@@ -50,6 +53,16 @@ def find_labels(dataset: Any) -> Tensor | None:
     return labels.long() if labels.ndim == 1 and not labels.is_floating_point() else None
 
 
+def find_class_count(dataset: Any) -> int:
+    """The length of the ``classes`` of a data set, also inside ``Subset`` and ``ConcatDataset``; 0 without."""
+    if isinstance(dataset, Subset):
+        return find_class_count(dataset.dataset)
+    if isinstance(dataset, ConcatDataset):
+        return max(find_class_count(part) for part in dataset.datasets)
+    names = getattr(dataset, "classes", None)
+    return 0 if names is None else len(names)
+
+
 def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
     """Class indices of all items, by reading every item where the data set keeps no list of them.
 
@@ -61,7 +74,7 @@ def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
         return labels
     count = len(dataset)  # type: ignore[arg-type]
     quiet = not progress or count < QUIET_COUNT
-    with torch.random.fork_rng(devices=[]):  # random transforms must not move the caller's randomness
+    with seeded(0):  # random transforms must not move the caller's randomness
         rows = [target_of(dataset[i]) for i in tqdm(range(count), desc="Reading labels", disable=quiet)]
     for row in rows:
         TargetKind.of(row)
@@ -112,10 +125,9 @@ def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) ->
     """
     if not (transform is None or transform == "inherit" or callable(transform)):
         raise TypeError(f"transform must be callable, 'inherit' or None, but got {transform!r} instead.")
-    raw, applied = (dataset, None) if transform is None else _without_transforms(dataset)
-    if callable(transform):
-        applied = _ImageOnly(transform)
-    with torch.random.fork_rng(devices=[]):  # random transforms must not move the caller's randomness
+    raw = dataset if transform is None else _raw(dataset)
+    applied = _ImageOnly(transform) if callable(transform) else None if transform is None else _applied(dataset)
+    with seeded(0):  # random transforms must not move the caller's randomness
         images = [image_of(raw[index]) for index in _spread(len(raw), PROBES)]
     kinds = [ImageKind.of(image) for image in images]
     for image in images:
@@ -135,29 +147,45 @@ def _spread(count: int, most: int) -> list[int]:
     return sorted({index * count // most for index in range(most)}) if count > most else list(range(count))
 
 
-def _without_transforms(dataset: Any) -> tuple[Any, Callable[[Any, int], Any] | None]:
-    """The data set as it is before its transforms, and what these do to an image."""
+def _raw(dataset: Any) -> Any:
+    """The data set as it is before its transforms; a copy, as the original keeps them."""
     if isinstance(dataset, Subset):
-        raw, applied = _without_transforms(dataset.dataset)
-        return Subset(raw, dataset.indices), applied
+        return Subset(_raw(dataset.dataset), dataset.indices)
     if isinstance(dataset, ConcatDataset):
-        parts = [_without_transforms(part) for part in dataset.datasets]
-        if any(applied != parts[0][1] for _, applied in parts):
+        return ConcatDataset([_raw(part) for part in dataset.datasets])
+    if isinstance(dataset, ForwardsNames):
+        return _raw(dataset.dataset)
+    bare = copy.copy(dataset)
+    for name in TRANSFORM_NAMES:
+        if getattr(bare, name, None) is not None:  # not None, as some data sets call it without a look
+            setattr(bare, name, _identity_pair if name == "transforms" else _identity)
+    return bare
+
+
+def _applied(dataset: Any) -> Callable[[Any, int], Any] | None:
+    """What the transforms of a data set do to an image."""
+    if isinstance(dataset, (Subset, ForwardsNames)):
+        return _applied(dataset.dataset)
+    if isinstance(dataset, ConcatDataset):
+        parts = [_applied(part) for part in dataset.datasets]
+        if any(part != parts[0] for part in parts):
             raise ValueError(
                 "The parts of a ConcatDataset must share one transform for transform='inherit', but do not; pass "
                 "the one for synthetic images as transform=."
             )
-        return ConcatDataset([raw for raw, _ in parts]), parts[0][1]
-    names = [name for name in ("transforms", "transform", "target_transform") if hasattr(dataset, name)]
-    if all(getattr(dataset, name) is None for name in names):
-        return dataset, None
-    bare = copy.copy(dataset)  # shallow: the original keeps its transforms
-    for name in names:
-        setattr(bare, name, None)
+        return parts[0]
     single, joint = getattr(dataset, "transform", None), getattr(dataset, "transforms", None)
     if single is not None:
-        return bare, _ImageOnly(single)
-    return bare, None if joint is None or isinstance(joint, StandardTransform) else _Joint(joint)
+        return _ImageOnly(single)
+    return None if joint is None or isinstance(joint, StandardTransform) else _Joint(joint)
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+def _identity_pair(image: Any, target: Any) -> tuple[Any, Any]:
+    return image, target
 
 
 @dataclass(frozen=True)

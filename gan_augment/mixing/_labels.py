@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -34,7 +34,7 @@ class LabelPolicy:
             weight for each item (1 for real ones) follows the target in what comes out.
     """
 
-    weight: float | None = None
+    weight: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.weight is not None and not 0 < self.weight < float("inf"):
@@ -217,7 +217,8 @@ def check_classes(policy: LabelPolicy | None, source: Source, count: int) -> Non
     if isinstance(policy, Same) and (not matching or num_classes(source) > count):
         raise ValueError(
             f"The source must have the classes of the data for labels='same', but it has {num_classes(source)} "
-            f"and the data {count}; say which is which by labels=Conditional(class_map={{...}})."
+            f"and the data {count}; pass num_classes= if the data have more classes than they show, or say which is which by "
+            "labels=Conditional(class_map={...})."
         )
     given: Iterable[int] = ()
     if isinstance(policy, Conditional):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -144,22 +143,27 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
     # A batch ---------------------------------------------------------------------------------------
 
     def _mix_batch(self, found: Inputs, kind: ImageKind) -> Any:
-        n = len(found.image)
+        n, grow = len(found.image), self.mode != "replace"
         targets = None if self.policy is None else self._batch_targets(found.labels, n)
-        if self.mode != "replace":
-            self._refuse_others(found, n)
-        positions, synthetic, new_targets = self._draw(n, targets)
-        matched = self._match(synthetic, kind).to(found.image.device)
-        grow = self.mode != "replace"
-        if grow:
-            positions = torch.arange(n, n + len(matched))
-        images = _put(found.image, positions, matched, grow)
-        if targets is not None and new_targets is not None:
-            if targets.ndim == 2 and new_targets.ndim == 1:
-                new_targets = one_hot(new_targets, targets.shape[1])
-            targets = _put(targets, positions, new_targets.to(targets), grow)
-        is_synthetic = torch.zeros(len(images), dtype=torch.bool)
-        is_synthetic[positions] = True
+        if grow and found.has_other_rows(n):
+            raise ValueError(
+                f"mode={self.mode!r} makes batches longer, and the input has another entry of {n} rows that it "
+                "cannot extend; use mode='replace'."
+            )
+        drawn = self._draw(n, targets)
+        is_synthetic = torch.zeros(n, dtype=torch.bool)
+        images = found.image
+        if drawn is not None:
+            positions, synthetic, new_targets = drawn
+            if grow:
+                positions = torch.arange(n, n + len(synthetic))
+                is_synthetic = torch.zeros(n + len(synthetic), dtype=torch.bool)
+            is_synthetic[positions] = True
+            images = _put(images, positions, self._match(synthetic, kind).to(images.device), grow)
+            if targets is not None and new_targets is not None:
+                if targets.ndim == 2 and new_targets.ndim == 1:
+                    new_targets = one_hot(new_targets, targets.shape[1])
+                targets = _put(targets, positions, new_targets.to(targets), grow)
         return found.rebuild(images, targets, self._extra(is_synthetic.to(images.device)))
 
     def _batch_targets(self, labels: Any, n: int) -> Tensor:
@@ -181,12 +185,15 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             check_label_range(labels, self.num_classes)
         return one_hot(labels, self._known_classes()) if self.policy and self.policy.soft else labels
 
-    def _draw(self, n: int, targets: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Positions of the real images to replace (or to join), and synthetic images with their targets."""
+    def _draw(self, n: int, targets: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None] | None:
+        """Positions of the real images to replace, and synthetic images with their targets; None for none."""
         share = synthetic_share(self.ratio, self.mode)
         if targets is None or self._options is None:
+            count = stochastic_round(share * n)
+            if count == 0:
+                return None
             known = self.num_classes if targets is None or targets.ndim == 1 else targets.shape[1]
-            synthetic, labels = draw_of_any(self.source, self.policy, stochastic_round(share * n), known)
+            synthetic, labels = draw_of_any(self.source, self.policy, count, known)
             return torch.randperm(n)[: len(synthetic)], synthetic, labels
         classes = (targets if targets.ndim == 1 else targets.argmax(dim=1)).cpu()
         positions = torch.empty(0, dtype=torch.int64)
@@ -196,6 +203,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             reachable = torch.isin(classes, torch.tensor(list(self._options))).nonzero().flatten()
             positions = _choose(reachable, stochastic_round(share * len(reachable)))
             wanted = classes[positions]
+        if len(wanted) == 0:
+            return None
         return positions, draw_of_classes(self.source, wanted, self._options), wanted
 
     def _missing(self, classes: Tensor) -> Tensor:
@@ -206,25 +215,20 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     def _match(self, synthetic: Tensor, kind: ImageKind) -> Tensor:
         """Synthetic uint8 images as the real ones of a batch are."""
-        if self.transform_synthetic is None or len(synthetic) == 0:
+        if self.transform_synthetic is None:
             return match_batch(synthetic, kind, self._geometry)
         return torch.stack([self._transformed(image, kind) for image in synthetic])
 
     def _transformed(self, image: Tensor, kind: ImageKind) -> Any:
         before = ImageKind("tv_tensors.Image", torch.uint8, kind.channels, kind.height, kind.width)
         after = self.transform_synthetic(match_image(image, before, self._geometry))  # type: ignore[misc]
+        if isinstance(after, Tensor) and kind.container != "PIL":  # which tensor it is, a transform may not know
+            after = after.as_subclass(Tensor)
+            after = after if kind.container == "tensor" else tv_tensors.Image(after)
         found = ImageKind.of(after)
-        if dataclasses.replace(found, container=kind.container) != kind:
+        if found != kind:
             raise ValueError(f"transform must give what the real images are, {kind}, but gave {found}.")
         return after
-
-    def _refuse_others(self, found: Inputs, n: int) -> None:
-        for leaf in found.others():
-            if isinstance(leaf, Tensor) and leaf.ndim > 0 and len(leaf) == n:
-                raise ValueError(
-                    f"mode={self.mode!r} makes batches longer, and the input has another entry of {n} rows that "
-                    "it cannot extend; use mode='replace'."
-                )
 
     def _known_classes(self) -> int:
         if self.num_classes is None:
@@ -244,25 +248,22 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
     def _mix_sample(self, found: Inputs, kind: ImageKind) -> Any:
         if self.mode != "replace":
             raise ValueError(f"mode={self.mode!r} must be given batches, but got a single image.")
-        label, replaced = found.labels, False
-        target = TargetKind.of(label) if self.policy is not None else None
-        if target is not None and self.policy is not None and self.policy.soft:
-            target = target.as_soft(self._known_classes())
-            label = target.make(TargetKind.class_of(found.labels))
-        image = found.image
-        classes = None if target is None else torch.tensor([TargetKind.class_of(found.labels)])
-        _, synthetic, new_targets = self._draw(1, classes)
-        if len(synthetic):
-            replaced = True
-            image = self._match_sample(synthetic[0], kind)
-            if target is not None and new_targets is not None and self._options is None:
+        image, label = found.image, found.labels
+        targets, target = None, None
+        if self.policy is not None:
+            target = TargetKind.of(label)
+            targets = self._batch_targets(torch.as_tensor(label)[None], 1)
+            if self.policy.soft:
+                target = target.as_soft(targets.shape[1])
+                label = target.make(targets[0])
+        drawn = self._draw(1, targets)
+        if drawn is not None and len(drawn[1]):
+            _, synthetic, new_targets = drawn
+            plain = self.transform_synthetic is None
+            image = match_image(synthetic[0], kind, self._geometry) if plain else self._transformed(synthetic[0], kind)
+            if target is not None and new_targets is not None:
                 label = target.make(new_targets[0])
-        return found.rebuild(image, label, self._extra(replaced))
-
-    def _match_sample(self, image: Tensor, kind: ImageKind) -> Any:
-        if self.transform_synthetic is None:
-            return match_image(image, kind, self._geometry)
-        return self._transformed(image, kind)
+        return found.rebuild(image, label, self._extra(image is not found.image))
 
 
 def _choose(candidates: Tensor, count: int) -> Tensor:
@@ -278,6 +279,8 @@ def _put(whole: Tensor, positions: Tensor, parts: Tensor, grow: bool) -> Tensor:
     plain = whole.as_subclass(Tensor)
     if grow:
         out = torch.cat([plain, parts])
+        if plain.ndim == 4 and not plain.is_contiguous() and plain.is_contiguous(memory_format=torch.channels_last):
+            out = out.contiguous(memory_format=torch.channels_last)
     else:
         out = plain.clone()
         out[positions.to(out.device)] = parts

@@ -26,14 +26,14 @@ def ask_for(classes: Tensor, options: dict[int, list[int]]) -> Tensor:
 
 
 def draw_of_classes(source: Source, classes: Tensor, options: dict[int, list[int]]) -> Tensor:
-    """A synthetic uint8 image for each target."""
+    """A synthetic uint8 image for each target, of which there must be one at least."""
     return draw(source, len(classes), ask_for(classes, options), seed=draw_seed())
 
 
 def draw_of_any(
     source: Source, policy: LabelPolicy | None, n: int, num_classes: int | None
 ) -> tuple[Tensor, Tensor | None]:
-    """``n`` synthetic uint8 images and the policy's targets; fewer, if it goes on refusing them."""
+    """``n`` > 0 synthetic uint8 images and the policy's targets; fewer, if it goes on refusing them."""
     if policy is None:
         return draw(source, n, random_classes(source, n), seed=draw_seed()), None
     images, targets = [], []

@@ -59,6 +59,8 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         self.batch_size = check_count("batch_size", batch_size, 1)
         self.synthetic_per_batch = round(check_ratio(ratio, "append") * batch_size)
         self.real_per_batch = batch_size - self.synthetic_per_batch
+        if ratio > 0 and self.synthetic_per_batch == 0:
+            raise ValueError(f"ratio must put a synthetic item into a batch of {batch_size}, but {ratio} does not.")
         if self.real_per_batch == 0:
             raise ValueError(f"ratio must leave a real item in a batch of {batch_size}, but {ratio} does not.")
         self.shuffle, self.drop_last, self.seed = shuffle, drop_last, check_count("seed", seed, 0)
@@ -71,7 +73,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         self.rank = check_count("rank", rank, 0)
         if rank >= num_replicas:
             raise ValueError(f"rank must be below num_replicas={num_replicas}, but got {rank} instead.")
-        self._epoch = self._position = 0
+        self._epoch = self._start = self._position = 0
         mask = self._mask()
         self._n_real = int((~mask).sum())
         if self._n_real == 0 or (self.synthetic_per_batch and self._n_real == len(mask)):
@@ -92,7 +94,8 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         return math.floor(batches) if self.drop_last else math.ceil(batches)
 
     def __iter__(self) -> Iterator[list[int]]:
-        start, self._position = self._position, 0
+        start, self._start = self._start, 0  # of a state that was loaded, and only once
+        self._position = start
         real, synthetic = self._orders()
         rng = torch.Generator().manual_seed(mix_seed(self.seed, 2, self._epoch))
         for number in range(len(self) * self.num_replicas):
@@ -108,7 +111,6 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
             )
             self._position = number // self.num_replicas + 1
             yield (batch[order] if self.shuffle else batch).tolist()
-        self._position = 0
 
     def _orders(self) -> tuple[Tensor, Tensor]:
         mask = self._mask()
@@ -119,8 +121,9 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         return orders[0], orders[1]
 
     def set_epoch(self, epoch: int) -> None:
-        """Goes to the beginning of an epoch; tell the data set too."""
-        self._epoch, self._position = check_count("epoch", epoch, 0), 0
+        """Goes to the beginning of an epoch, or stays where a loaded state of it is; tell the data set too."""
+        if check_count("epoch", epoch, 0) != self._epoch:
+            self._epoch, self._start, self._position = epoch, 0, 0
 
     def state_dict(self) -> dict[str, Any]:
         """Epoch, and batches of this rank that were handed out in it.
@@ -133,7 +136,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on after a batch of an epoch; the next iteration begins there."""
         self.set_epoch(state["epoch"])
-        self._position = check_count("batch", state["batch"], 0)
+        self._start = self._position = check_count("batch", state["batch"], 0)
 
 
 def _turn(places: Tensor, start: int, count: int) -> Tensor:
