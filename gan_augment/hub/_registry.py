@@ -45,7 +45,7 @@ REGISTRY: dict[str, ZooEntry] = {
     for entry in (
         ZooEntry(
             name="dcgan-mnist-32",
-            sha256="92a9621df75ff8221c929feb90183e198b7eebf70a541b458c13955e3de229f0",
+            sha256="4d2c975014f852abc862bd5a94fffd21f80c22beab2e3ca8bce8f169d05d50ce",
             license="mit",
             data_terms="MNIST (LeCun, Cortes, Burges), commonly given as CC BY-SA 3.0",
             description="Handwritten digits, 10 classes, from 55,000 of MNIST's 60,000 training images",

@@ -217,8 +217,8 @@ def check_classes(policy: LabelPolicy | None, source: Source, count: int) -> Non
     if isinstance(policy, Same) and (not matching or num_classes(source) > count):
         raise ValueError(
             f"The source must have the classes of the data for labels='same', but it has {num_classes(source)} "
-            f"and the data {count}; pass num_classes= if the data have more classes than they show, or say which is which by "
-            "labels=Conditional(class_map={...})."
+            f"and the data {count}; pass num_classes= if the data have more classes than they show, or say which is "
+            "which by labels=Conditional(class_map={...})."
         )
     given: Iterable[int] = ()
     if isinstance(policy, Conditional):

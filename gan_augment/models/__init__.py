@@ -1,11 +1,21 @@
 """The networks: DCGAN generator and discriminator, one frozen configuration each."""
 
-from ._config import DiscriminatorConfig, Fit, GeneratorConfig, Latent, Normalization, Upsampling
+from ._config import (
+    MAX_CLASSES,
+    DiscriminatorConfig,
+    Fit,
+    GeneratorConfig,
+    Latent,
+    Normalization,
+    Upsampling,
+    check_types,
+)
 from ._discriminator import Discriminator
 from ._generator import Generator
 from ._sampling import check_count, check_labels, check_seed, draw_latents, draw_seed, eval_mode, mix_seed
 
 __all__ = [
+    "MAX_CLASSES",
     "Discriminator",
     "DiscriminatorConfig",
     "Fit",
@@ -17,6 +27,7 @@ __all__ = [
     "check_count",
     "check_labels",
     "check_seed",
+    "check_types",
     "draw_latents",
     "draw_seed",
     "eval_mode",

@@ -25,25 +25,35 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
 
 def _accepts(annotation: Any, value: Any) -> bool:
     """Whether ``value``, as JSON or Python gives it, is of the annotated type."""
-    origin = typing.get_origin(annotation)
+    origin, options = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal:
-        return value in typing.get_args(annotation)
+        return isinstance(value, str) and value in options
     if origin is tuple:
-        return isinstance(value, tuple) and len(value) == 2 and all(type(v) is int for v in value)
+        kinds = options[:1] * len(value) if isinstance(value, tuple) and options[-1] is Ellipsis else options
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_accepts, kinds, value))
     if origin is not None:  # a union with None
-        return any(_accepts(option, value) for option in typing.get_args(annotation))
-    return type(value) is annotation
+        return any(_accepts(option, value) for option in options)
+    return type(value) is annotation or (annotation is float and type(value) is int)
+
+
+def check_types(config: Any) -> None:
+    """Refuses fields of a dataclass that are not of the annotated types.
+
+    Raises:
+        ValueError: With the first one that is not.
+    """
+    hints = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not _accepts(hints[field.name], value):
+            raise ValueError(f"{field.name} must be {_describe(hints[field.name])}, but got {value!r:.200} instead.")
 
 
 class _NetworkConfig:
     """What both configurations share: type checks and the way through JSON."""
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if not _accepts(hints[field.name], value):
-                raise ValueError(f"{field.name} must be {_describe(hints[field.name])}, but got {value!r} instead.")
+        check_types(self)
         self._check()
 
     def _check(self) -> None:
@@ -83,7 +93,7 @@ def _describe(annotation: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(repr(v) for v in typing.get_args(annotation))
     if origin is tuple:
-        return "a pair of ints"
+        return "a tuple of " + ", ".join("..." if v is Ellipsis else v.__name__ for v in typing.get_args(annotation))
     if origin is not None:
         return " or ".join(_describe(option) for option in typing.get_args(annotation))
     return "None" if annotation is type(None) else str(annotation.__name__)

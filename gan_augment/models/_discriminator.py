@@ -45,7 +45,8 @@ class Discriminator(nn.Module):
         for level, (before, after) in enumerate(zip([config.channels, *widths], widths)):
             side //= 2
             norm = nn.Identity() if level == 0 else plain_norm(after, config.normalization)
-            bias = config.normalization != "batch"  # as in the generator
+            # As in the generator; and none anywhere with batch normalisation, as in pytorch/examples.
+            bias = config.normalization == "none" or (level == 0 and config.normalization == "instance")
             conv = initialized(halving(before, after, config.kernel_size, bias), config.spectral_norm)
             attention = side == config.attention_resolution
             blocks.append(

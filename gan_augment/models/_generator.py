@@ -67,7 +67,7 @@ class Generator(nn.Module):
         self.card: Card | None = None
         widths = feature_widths(config.image_size, config.width, config.max_width)
         side = base_size(config.image_size)
-        bias = config.normalization != "batch"  # batch normalisation subtracts any bias again
+        bias = config.normalization == "none"  # normalisation subtracts any bias again
         blocks: list[nn.Module] = [nn.ConvTranspose2d(config.latent_dim, widths[0], side, bias=bias)]
         for narrow, wide in zip(widths[1:], widths):
             blocks.append(doubling(wide, narrow, config.kernel_size, config.upsampling, bias))
@@ -75,7 +75,9 @@ class Generator(nn.Module):
             _GeneratorBlock(conv, width, side * 2**level == config.attention_resolution, config)
             for level, (conv, width) in enumerate(zip(blocks, widths))
         )
-        last = doubling(widths[-1], config.channels, config.kernel_size, config.upsampling, bias)
+        last = doubling(
+            widths[-1], config.channels, config.kernel_size, config.upsampling, config.normalization != "batch"
+        )
         self.to_image = initialized(last, config.spectral_norm)
 
     @property

@@ -67,7 +67,7 @@ def check_labels(labels: Tensor | Sequence[int] | int | None, n: int, num_classe
         return None
     if labels is None:
         return torch.arange(n) % num_classes
-    tensor = torch.as_tensor(labels)
+    tensor = torch.as_tensor(labels, dtype=torch.int64 if n == 0 else None)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise ValueError(f"labels must be integers, but got {tensor.dtype} instead.")
     tensor = tensor.detach().to("cpu", torch.int64)
@@ -83,18 +83,19 @@ def check_labels(labels: Tensor | Sequence[int] | int | None, n: int, num_classe
 
 def check_count(name: str, value: int, minimum: int) -> int:
     """Refuses what is not an int of at least ``minimum``."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an int, but got {type(value)} instead.")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, but got {value} instead.")
-    return value
+    return int(value)
 
 
 def check_seed(seed: int | None) -> int:
     """A checked seed; one from torch's global generator where none was given."""
     if seed is None:
         return draw_seed()
-    if check_count("seed", seed, 0) > MAX_SEED:
+    seed = check_count("seed", seed, 0)
+    if seed > MAX_SEED:
         raise ValueError(f"seed must be at most 2**63 - 1, but got {seed} instead.")
     return seed
 

@@ -30,7 +30,7 @@ def as_uint8(image: Any) -> Tensor:
             )
         image = F.pil_to_tensor(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     elif isinstance(image, np.ndarray):
-        image = torch.from_numpy(np.ascontiguousarray(image))
+        image = torch.from_numpy(np.array(image))
     if not isinstance(image, Tensor):
         raise TypeError(f"An image must be a PIL image, a tensor or an array, but got {type(image)} instead.")
     image = image.as_subclass(Tensor)
@@ -102,6 +102,8 @@ def unfit_images(images: Tensor, height: int, width: int, fit: Fit, source: tupl
     Raises:
         ValueError: If it has no inverse: a crop cannot give a wide image back.
     """
+    if fit == "pad" and source is None and max(height, width) <= images.shape[-1]:
+        source = (height, width)  # of padded images of many sizes, this one
     if fit == "pad" and source is not None:
         top, left = (images.shape[-2] - source[0]) // 2, (images.shape[-1] - source[1]) // 2
         images = images[..., top : top + source[0], left : left + source[1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -85,6 +85,19 @@ def check_threshold(threshold: float) -> None:
     """Refuses what is no probability."""
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be between 0 and 1, but got {threshold} instead.")
+
+
+def as_filters(keep: Filter | Sequence[Filter] | None) -> tuple[Filter, ...]:
+    """None, one filter or several as a tuple.
+
+    Raises:
+        TypeError: If something in it is no filter.
+    """
+    filters = () if keep is None else tuple(keep) if isinstance(keep, (tuple, list)) else (keep,)
+    for each in filters:
+        if not callable(each):
+            raise TypeError(f"keep must be a filter, (images, labels) -> bools, or several, but got {each!r}.")
+    return filters
 
 
 def apply_filters(filters: tuple[Filter, ...], images: Tensor, labels: Tensor | None) -> Tensor:

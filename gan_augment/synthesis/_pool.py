@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..models import Generator, check_count, check_labels, check_seed
-from ._filters import Filter
+from ._filters import Filter, as_filters
 from ._pool_files import PoolInfo, open_pool, write_pool
 from ._pool_fill import PoolFiller
 from ._source import Geometry, as_source, geometry, num_classes, spread_classes
@@ -65,7 +65,7 @@ class SyntheticPool:
         self.labels = check_labels(labels, len(images), num_classes)
         self.geometry = geometry or Geometry()
         self.info = info or PoolInfo(source="images", seed=None, acceptance=1.0)
-        self._images: Tensor | np.memmap[Any, Any] | None = images
+        self._images = images
         self._folder: Path | None = None
         self._group()
 
@@ -125,7 +125,7 @@ class SyntheticPool:
         classes = num_classes(source)
         asked = spread_classes(source, size) if classes and labels is None else labels
         asked = check_labels(asked, size, classes)
-        filters = () if keep is None else (keep,) if callable(keep) else tuple(keep)
+        filters = as_filters(keep)
         seed = check_seed(seed)
         chunks = PoolFiller(source, size, asked, seed, filters, batch_size, progress)
 
@@ -142,7 +142,7 @@ class SyntheticPool:
         return cls(images, asked, num_classes=classes, geometry=geometry(source), info=info())
 
     def __len__(self) -> int:
-        return 0 if self._images is None else len(self._images)
+        return len(self._images)
 
     def __getitem__(self, index: int) -> Tensor | tuple[Tensor, int]:
         """The image ``(c, h, w)``, and its class where the pool has classes."""
@@ -155,14 +155,13 @@ class SyntheticPool:
         """The images at these places, uint8 ``(n, c, h, w)``, a copy."""
         if isinstance(self._images, Tensor):
             return self._images[indices]
-        assert self._images is not None  # for the type checker: only between __setstate__'s lines
         return torch.from_numpy(np.asarray(self._images[indices.numpy()]))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of the images."""
-        shape = (0, 0, 0) if self._images is None else tuple(self._images.shape[1:])
-        return int(shape[0]), int(shape[1]), int(shape[2])
+        channels, height, width = self._images.shape[1:]
+        return int(channels), int(height), int(width)
 
     @property
     def class_indices(self) -> tuple[int, ...]:
@@ -226,16 +225,10 @@ class SyntheticPool:
         pool._folder = path.resolve()
         return pool
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
+    def __reduce__(self) -> str | tuple[Any, ...]:
         if self._folder is not None:
-            state["_images"] = None  # another process maps the same file
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self._folder is not None:
-            self._images = open_pool(self._folder)[0]
+            return SyntheticPool.load, (self._folder,)  # another process maps the same file
+        return super().__reduce__()
 
     def __repr__(self) -> str:
         place = "memory" if self._folder is None else str(self._folder)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .._version import __version__
+from ..models import MAX_CLASSES, check_types
 from ._source import Geometry
 
 FORMAT = 1
@@ -95,35 +97,56 @@ def open_pool(
     with open(path, "rb") as file:
         data = file.read(MAX_INFO_BYTES + 1)
     try:
-        if len(data) > MAX_INFO_BYTES:
-            raise ValueError(f"it is larger than {MAX_INFO_BYTES:,} bytes")
-        description = json.loads(data)
-        if description["format"] != FORMAT:
-            raise ValueError(f"its format is {description['format']!r}, not {FORMAT}; upgrade gan-augment")
-        shape = tuple(int(side) for side in description["shape"])
-        num_classes = int(description["num_classes"])
-        fit, source_size = description["geometry"]["fit"], description["geometry"]["source_size"]
-        if fit not in ("resize", "crop", "pad"):
-            raise ValueError(f"its fit is {fit!r}")
-        geometry = Geometry(fit, None if source_size is None else (int(source_size[0]), int(source_size[1])))
-        info = PoolInfo(*(description[field.name] for field in dataclasses.fields(PoolInfo)))
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise ValueError(f"{path} must describe a pool, but: {error!r}") from error
-    images = _open_array(folder / "images.npy", np.dtype(np.uint8), shape, mmap=True)
+        shape, num_classes, geometry, info = _parse(data)
+    except (ValueError, KeyError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"{path} must describe a pool, but: {str(error)[:500]}") from error
+    images = _open_array(folder / "images.npy", np.dtype(np.uint8), shape)
     labels = None
     if num_classes:
-        array = _open_array(folder / "labels.npy", np.dtype(np.int64), shape[:1], mmap=False)
-        labels = torch.from_numpy(array)
+        array = _open_array(folder / "labels.npy", np.dtype(np.int64), shape[:1])
+        labels = torch.from_numpy(np.array(array))
+        if not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
+            raise ValueError(f"{folder / 'labels.npy'} must hold classes below {num_classes}, but holds others.")
     return images, labels, num_classes, geometry, info
 
 
-def _open_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], *, mmap: bool) -> Any:
+def _parse(data: bytes) -> tuple[tuple[int, ...], int, Geometry, PoolInfo]:
+    """What pool.json says: shape, number of classes, geometry and info."""
+    if len(data) > MAX_INFO_BYTES:
+        raise ValueError(f"it is larger than {MAX_INFO_BYTES:,} bytes")
+    values = json.loads(data)
+    if values["format"] != FORMAT:
+        raise ValueError(f"its format is {values['format']!r}, not {FORMAT}; upgrade gan-augment")
+    size, channels, height, width = values["shape"]
+    _check_ints("shape", [size, channels, height, width], 1, 2**40)
+    if channels not in (1, 3):
+        raise ValueError(f"its images have {channels} channels, not 1 or 3")
+    _check_ints("num_classes", [values["num_classes"]], 0, MAX_CLASSES)
+    fit, source_size = values["geometry"]["fit"], values["geometry"]["source_size"]
+    if fit not in ("resize", "crop", "pad"):
+        raise ValueError(f"its fit is {fit!r:.100}")
+    if source_size is not None:
+        _check_ints("source_size", source_size, 1, 65536)
+        source_size = (source_size[0], source_size[1])
+    info = PoolInfo(*(values[field.name] for field in dataclasses.fields(PoolInfo)))
+    check_types(info)
+    return (size, channels, height, width), values["num_classes"], Geometry(fit, source_size), info
+
+
+def _check_ints(name: str, values: list[Any], low: int, high: int) -> None:
+    for value in values:
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"its {name} has {value!r:.100}, which must be a whole number from {low} to {high}")
+
+
+def _open_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+    """Maps a .npy file of exactly this type and shape; reads no pickles."""
     if not path.is_file():
         raise FileNotFoundError(f"A pool's folder must hold {path.name}, but {str(path.parent)!r} does not.")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, OSError, EOFError, SyntaxError, TypeError, TokenError, ArithmeticError) as error:
         raise ValueError(f"{path} must be a whole .npy file, but: {error}") from error
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"{path} must hold {dtype} {shape}, but holds {array.dtype} {array.shape}.")
-    return array if mmap else np.array(array)
+    return array

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from ..hub import from_pretrained
-from ..models import Fit, Generator
+from ..hub import from_pretrained, resolve_name
+from ..models import Fit, Generator, check_labels
 from ..models import images as image_tools
 
 
@@ -86,7 +87,10 @@ class ClassSources:
                     f"are {list(class_indices(source))[:20]}."
                 )
         if len({geometry(source) for source in self.sources.values()}) > 1:
-            raise ValueError("The sources of a mapping must all have brought images to size in the same way.")
+            raise ValueError(
+                "The sources of a mapping must have brought images to size in one way, but did by "
+                f"{sorted({str(geometry(source)) for source in self.sources.values()})}."
+            )
         self.class_indices = tuple(self.sources)
         self.num_classes = max(self.class_indices) + 1
 
@@ -94,7 +98,9 @@ class ClassSources:
         """Draws images of the classes asked for; see :class:`Source`."""
         if labels is None:
             labels = spread_classes(self, n)
-        labels = torch.as_tensor(labels)
+        labels = check_labels(labels, n, self.num_classes)
+        if labels is None or not set(labels.tolist()) <= set(self.sources):
+            raise ValueError(f"labels must be classes of the mapping, {list(self.sources)}, but got others.")
         out: Tensor | None = None
         for key in labels.unique().tolist():
             source, rows = self.sources[key], (labels == key).nonzero().flatten()
@@ -112,7 +118,7 @@ class ClassSources:
 
 
 def as_source(source: Any) -> Source:
-    """A source out of a zoo name, folder, generator, pool, mapping or any object with a ``sample``.
+    """A source out of a zoo name, a folder of a generator or pool, a mapping, or any object with a ``sample``.
 
     Args:
         source: What names or is a source.
@@ -122,6 +128,11 @@ def as_source(source: Any) -> Source:
         ValueError: If a name means nothing.
     """
     if isinstance(source, (str, os.PathLike)):
+        target = resolve_name(source)
+        if isinstance(target, Path) and (target / "pool.json").is_file():
+            from ._pool import SyntheticPool  # a pool is made of sources: neither file can come first
+
+            return SyntheticPool.load(target)
         return from_pretrained(source)
     if isinstance(source, Mapping):
         return ClassSources(source)

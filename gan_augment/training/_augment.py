@@ -54,7 +54,8 @@ def cutout(images: Tensor) -> Tensor:
     centre_x = torch.randint(0, width, (n, 1, 1, 1), device=images.device)
     rows = torch.arange(height, device=images.device)[None, None, :, None]
     columns = torch.arange(width, device=images.device)[None, None, None, :]
-    inside = ((rows - centre_y).abs() <= height // 4) & ((columns - centre_x).abs() <= width // 4)
+    down, right = rows - centre_y, columns - centre_x
+    inside = (-(height // 4) <= down) & (down < height // 4) & (-(width // 4) <= right) & (right < width // 4)
     return images * ~inside
 
 

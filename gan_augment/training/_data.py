@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
@@ -83,6 +85,12 @@ class TrainingImages:
     def __len__(self) -> int:
         return len(self.images)
 
+    def digest(self) -> dict[str, Any]:
+        """Count and hash of the images and labels, to know them again by."""
+        data = hashlib.sha256(self.images.numpy().tobytes())
+        data.update(b"" if self.labels is None else self.labels.numpy().tobytes())
+        return {"count": len(self), "sha256": data.hexdigest()}
+
     def class_counts(self) -> list[int]:
         """Number of images of each class; empty without classes."""
         return [] if self.labels is None else torch.bincount(self.labels).tolist()
@@ -95,8 +103,8 @@ def _split(item: Any) -> tuple[Any, Any]:
 
 
 def _class_index(label: Any, index: int) -> int:
-    value = label.item() if isinstance(label, Tensor) and label.ndim == 0 else label
-    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 0:
+    value = label.item() if isinstance(label, (Tensor, np.ndarray)) and label.ndim == 0 else label
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
         raise ValueError(
             f"A label must be a class index (an int from 0), but item {index} has {label!r}; "
             "pass conditional=False to train without classes."

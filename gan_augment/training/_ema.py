@@ -41,10 +41,11 @@ def recalibrate_batch_norm(generator: Generator, batches: int = 32, batch_size: 
     """
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
+    generator.eval()  # but for the norms: training would move spectral normalisation as well
     for norm in norms:
+        norm.train()
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean over all batches
-    generator.train()
     config, device = generator.config, next(generator.parameters()).device
     for batch in range(batches):
         latents = draw_latents(config, batch_size, seed=batch).to(device)

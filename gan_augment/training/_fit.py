@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from .._version import __version__
 from ..hub import Card
-from ..models import Generator
+from ..models import Generator, check_seed
 from ._data import TrainingImages
 from ._recipe import Recipe, get_recipe
 from ._run import RunFolder
@@ -63,7 +63,8 @@ def fit(
         recipe (str or Recipe): ``"tiny"`` (hundreds of images), ``"conditional"`` (thousands, with
             classes), or a recipe of your own.
         budget (float or str, optional): Wall-clock seconds, or such as ``"90s"``, ``"20m"``, ``"2h"``;
-            the run ends at the recipe's steps or here, whichever is first. Default: no limit.
+            the run ends at the recipe's steps or here, whichever is first. With a budget the schedule
+            follows the clock, so that two runs differ in their last bits. Default: no limit.
         out (str or Path, optional): Folder of the run: config.json, metrics.jsonl, sample grids,
             checkpoints and ``generator/``, for :func:`from_pretrained`. Default: nothing is written.
         seed (int): The run is a function of it, up to how processors round.
@@ -74,7 +75,7 @@ def fit(
         FitResult: With the generator.
 
     Raises:
-        ValueError: If an argument is out of range, ``out`` already holds a run, or the data are no
+        ValueError: If an argument is out of range, ``out`` is not new or empty, or the data are no
             labelled images where the recipe is conditional.
         TypeError: If the data set is not map-style.
         RuntimeError: If the losses diverge.
@@ -88,6 +89,9 @@ def fit(
     chosen = get_recipe(recipe, **overrides)
     seconds = parse_budget(budget)
     folder = None if out is None else RunFolder(Path(out))
+    seed = check_seed(seed)
+    if folder is not None:
+        folder.check_new()
     images = chosen.read(dataset, progress)
     if folder is not None:
         folder.create(
@@ -99,7 +103,7 @@ def fit(
                 "recipe_name": recipe if isinstance(recipe, str) else None,
                 "seed": seed,
                 "budget": seconds,
-                "count": len(images),
+                "images": images.digest(),
             }
         )
     return _train(images, chosen, seconds, folder, seed, progress)
@@ -122,16 +126,14 @@ def resume(
         progress (bool): Whether to show a bar.
 
     Raises:
-        ValueError: If the folder holds no run, or the data set has another number of images.
+        ValueError: If the folder holds no run, or the data set other images.
     """
     run = RunFolder(Path(folder))
     config = run.read_config()
     recipe = Recipe.from_dict(config["recipe"])
     images = recipe.read(dataset, progress)
-    if len(images) != config["count"]:
-        raise ValueError(
-            f"dataset must be the one of the run, of {config['count']} images, but got {len(images)} instead."
-        )
+    if images.digest() != config["images"]:
+        raise ValueError(f"dataset must hold the images of the run, {config['images']}, but got {images.digest()}.")
     seconds = config["budget"] if budget is None else parse_budget(budget)
     return _train(images, recipe, seconds, run, config["seed"], progress)
 
@@ -169,11 +171,13 @@ def _train(
     with torch.random.fork_rng():  # each step seeds its own
         trainer = Trainer(images, recipe, seed)
         state = folder.load_checkpoint() if folder is not None else None
-        if folder is not None and state is not None:
+        if state is not None:
             trainer.load_state_dict(state)
+        if folder is not None:
             folder.truncate_metrics(trainer.step_number)
-        losses = _loop(trainer, budget, folder, progress)
-    generator = trainer.averaged_generator()
+        _loop(trainer, budget, folder, progress)
+    losses = trainer.losses()
+    generator = trainer.averaged_generator().requires_grad_(True)
     generator.card = _card(images, recipe, trainer, seed, losses)
     if folder is not None:
         folder.save_grid(generator, trainer.step_number)
@@ -181,10 +185,9 @@ def _train(
     return FitResult(generator, trainer.step_number, trainer.seconds, losses, None if folder is None else folder.path)
 
 
-def _loop(trainer: Trainer, budget: float | None, folder: RunFolder | None, progress: bool) -> dict[str, float]:
+def _loop(trainer: Trainer, budget: float | None, folder: RunFolder | None, progress: bool) -> None:
     steps = trainer.recipe.steps
     last_grid = last_checkpoint = trainer.seconds
-    losses: dict[str, float] = {}
     with tqdm(total=1.0, desc="Fitting", bar_format=BAR, disable=not progress) as bar:
         while trainer.step_number < steps and (budget is None or trainer.seconds < budget):
             done = trainer.step_number / steps
@@ -212,7 +215,6 @@ def _loop(trainer: Trainer, budget: float | None, folder: RunFolder | None, prog
         bar.update(1 - bar.n)
     if folder is not None:
         folder.save_checkpoint(trainer.state_dict())
-    return losses or trainer.losses()
 
 
 def _card(images: TrainingImages, recipe: Recipe, trainer: Trainer, seed: int, losses: dict[str, float]) -> Card:

@@ -7,10 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..models import DiscriminatorConfig, Fit, GeneratorConfig, Latent, Normalization, Upsampling
+from ..models import DiscriminatorConfig, Fit, GeneratorConfig, Latent, Normalization, Upsampling, check_types
 from ._augment import POLICIES
 from ._data import TrainingImages
-from ._losses import LOSSES
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,16 @@ class Recipe:
     precision: Literal["auto", "bf16", "fp32"] = "auto"
 
     def __post_init__(self) -> None:
-        self.generator_config(1, 2 if self.conditional else 0, None)
-        self.discriminator_config(1, 2 if self.conditional else 0)
-        _check_choice("fit", self.fit, ("resize", "crop", "pad"))
-        _check_choice("loss", self.loss, tuple(LOSSES))
-        _check_choice("precision", self.precision, ("auto", "bf16", "fp32"))
+        check_types(self)
+        for network, build in (("generator", self.generator_config), ("discriminator", self.discriminator_config)):
+            try:
+                build(1 if self.channels is None else self.channels, 2 if self.conditional else 0)
+            except ValueError as error:
+                raise ValueError(f"The recipe's {network} is refused: {error}") from error
         for policy in self.augment:
             _check_choice("augment", policy, tuple(POLICIES))
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must be between 0 and 1, but got {self.betas} instead.")
         for name, low, high in (
             ("batch_size", 2, 65_536),
             ("steps", 1, 10**9),
@@ -100,7 +102,9 @@ class Recipe:
             if not (math.isfinite(value) and low <= value <= high):
                 raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
 
-    def generator_config(self, channels: int, num_classes: int, source_size: tuple[int, int] | None) -> GeneratorConfig:
+    def generator_config(
+        self, channels: int, num_classes: int, source_size: tuple[int, int] | None = None
+    ) -> GeneratorConfig:
         """The generator for images of that many channels and classes."""
         return GeneratorConfig(
             image_size=self.image_size,

@@ -38,17 +38,20 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def create(self, config: dict[str, Any]) -> None:
-        """Starts a new run here.
+    def check_new(self) -> None:
+        """Refuses a folder that holds something.
 
         Raises:
-            ValueError: If the folder already holds a run.
+            ValueError: If it does.
         """
-        if (self.path / "config.json").exists():
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise ValueError(
-                f"out must be a new folder, but {str(self.path)!r} already holds a run; "
-                "resume it with gan_augment.resume(), or choose another."
+                f"out must be a new or empty folder, but {str(self.path)!r} already holds something; "
+                "if that is a run, go on with gan_augment.resume()."
             )
+
+    def create(self, config: dict[str, Any]) -> None:
+        """Starts a new run here."""
         (self.path / "samples").mkdir(parents=True, exist_ok=True)
         with write_aside(self.path / "config.json") as file:
             file.write_text(json.dumps(config, indent=2) + "\n")

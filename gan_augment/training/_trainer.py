@@ -148,14 +148,16 @@ class Trainer:
         """The last losses.
 
         Raises:
-            RuntimeError: If one is not finite.
+            RuntimeError: If one of them, or a weight, is not finite: the run has diverged.
         """
         losses = {key: float(value) for key, value in self._losses.items()}
-        for key, value in losses.items():
-            if not math.isfinite(value):
+        for key, network in (("generator", self.generator), ("discriminator", self.discriminator)):
+            value = losses.get(key, 0.0)
+            whole = all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters())
+            if not (whole and math.isfinite(value)):
                 raise RuntimeError(
-                    f"Training diverged: the loss of the {key} is {value}. Lower its learning rate, or use "
-                    "precision='fp32'; the last checkpoint is whole."
+                    f"Training diverged: the loss of the {key} is {value:.3g}, or its weights are not finite. "
+                    "Lower its learning rate, or use precision='fp32'; the last checkpoint is whole."
                 )
         return losses
 
@@ -169,11 +171,16 @@ class Trainer:
         return self.ema.generator
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and numbers only."""
+        """Tensors and numbers only.
+
+        Raises:
+            RuntimeError: If the run has diverged.
+        """
         unwrap = self.accelerator.unwrap_model
         return {
             "step_number": self.step_number,
             "seconds": self.seconds,
+            "losses": self.losses(),
             "generator": unwrap(self.generator).state_dict(),
             "discriminator": unwrap(self.discriminator).state_dict(),
             "ema": self.ema.generator.state_dict(),
@@ -185,6 +192,7 @@ class Trainer:
         """Goes back to a :meth:`state_dict`."""
         unwrap = self.accelerator.unwrap_model
         self.step_number, self.seconds = state["step_number"], state["seconds"]
+        self._losses = {key: torch.tensor(value) for key, value in state["losses"].items()}
         unwrap(self.generator).load_state_dict(state["generator"])
         unwrap(self.discriminator).load_state_dict(state["discriminator"])
         self.ema.generator.load_state_dict(state["ema"])
