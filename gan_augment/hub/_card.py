@@ -65,7 +65,7 @@ class Card:
         if self.datasets:
             metadata["datasets"] = list(self.datasets)
         metadata["gan_augment"] = {name: getattr(self, name) for name in _FIELDS}
-        front = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True)
+        front = yaml.safe_dump(metadata, sort_keys=False)
         return f"---\n{front}---\n\n{self._body(config)}"
 
     @classmethod

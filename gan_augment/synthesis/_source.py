@@ -99,8 +99,9 @@ class ClassSources:
         if labels is None:
             labels = spread_classes(self, n)
         labels = check_labels(labels, n, self.num_classes)
-        if labels is None or not set(labels.tolist()) <= set(self.sources):
-            raise ValueError(f"labels must be classes of the mapping, {list(self.sources)}, but got others.")
+        unknown = sorted(set(labels.tolist()) - set(self.sources)) if labels is not None else []
+        if labels is None or unknown:
+            raise ValueError(f"labels must be classes of the mapping, {list(self.sources)}, but got {unknown}.")
         out: Tensor | None = None
         for key in labels.unique().tolist():
             source, rows = self.sources[key], (labels == key).nonzero().flatten()

@@ -42,7 +42,7 @@ def test_a_run_writes_a_folder_that_a_person_can_read(run):
     result, out = run
     assert {"config.json", "metrics.jsonl", "samples", "checkpoint.pt", "generator"} == {p.name for p in out.iterdir()}
     config = json.loads((out / "config.json").read_text())
-    assert (config["seed"], config["count"], config["recipe_name"]) == (0, 20, "conditional")
+    assert (config["seed"], config["images"]["count"], config["recipe_name"]) == (0, 20, "conditional")
     assert Recipe.from_dict(config["recipe"]).steps == 6
     (line,) = (out / "metrics.jsonl").read_text().splitlines()
     metrics = json.loads(line)
@@ -76,7 +76,7 @@ def test_the_checkpoint_is_read_without_unpickling_objects(run):
 def test_a_folder_that_holds_a_run_is_refused_and_left_alone(run, labelled, tiny_recipe):
     _, out = run
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    with pytest.raises(ValueError, match="already holds a run"):
+    with pytest.raises(ValueError, match="already holds something"):
         fit(labelled, "conditional", out=out, progress=False, **tiny_recipe)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
