@@ -30,8 +30,8 @@ pre {{ overflow-x: auto; padding: 1rem; border: 1px solid #8886; border-radius: 
 <p class="verdict">{verdict}</p>
 <table>{table}</table>
 {sentences}
-<figure><img src="accuracy.png" alt="Bars of test accuracy with and without synthetic digits">
-<figcaption>Test accuracy; each line is a seed.</figcaption></figure>
+<figure><img src="errors.png" alt="Bars of the test error with and without synthetic digits">
+<figcaption>Test digits that are classified wrongly; each line is a seed.</figcaption></figure>
 <figure><img src="samples.png" alt="Ten rows of generated digits, 0 to 9">
 <figcaption>Samples of the generator, unfiltered, a row for each class.</figcaption></figure>
 <figure><img src="batch.png" alt="A training batch of digits; synthetic ones have an orange frame">

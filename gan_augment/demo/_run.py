@@ -14,19 +14,20 @@ from tqdm.auto import tqdm
 
 from ..hub import write_aside
 from ..mixing import SyntheticMix
-from ..models import Generator
+from ..models import Generator, check_count
 from ..study import Interval, accuracy, paired_difference, train_classifier
 from ._data import load_digits, split_digits
 from ._page import write_page
-from ._pictures import save_accuracy_plot, save_batch_picture, save_sample_grid
+from ._pictures import save_batch_picture, save_error_plot, save_sample_grid
 
 GENERATOR = "dcgan-mnist-32"
 SNIPPET = f'''\
 from gan_augment import SyntheticMix
 
-mix = SyntheticMix("{GENERATOR}", ratio={{ratio:g}})   # or a folder that gan_augment.fit() wrote
-for images, labels in loader:                   # float 0..1 or uint8, any size
-    images, labels = mix(images, labels)        # some real images are now synthetic ones of their class
+# Or the folder of a generator that gan_augment.fit() made from images of yours.
+mix = SyntheticMix("{GENERATOR}", ratio={{ratio:g}})
+for images, labels in loader:
+    images, labels = mix(images, labels)
     loss = criterion(model(images), labels)'''
 
 
@@ -63,8 +64,8 @@ class DemoResult:
         return [
             f"Verdict: mixing {self.verdict_word}. Over {self.gain.n} paired seeds the accuracy changed by "
             f"{self.gain.mean * 100:+.2f} points (95 % interval {low:+.2f} to {high:+.2f}).",
-            f"Both classifiers saw the same {self.count} real digits for the same {self.steps} steps; neither "
-            "classifier nor generator saw a test digit.",
+            f"Each seed draws its own {self.count} real digits, and both of its classifiers train on them for "
+            f"{self.steps} steps; neither they nor the generator saw one of its {self.tested:,} test digits.",
             f"The generator has seen {self.seen:,} other digits. What it adds is what those digits taught it: "
             "this is what a generator pretrained on more data of the same kind is worth, not something out of "
             f"nothing. Whoever has those {self.seen:,} labelled digits should train on them.",
@@ -95,6 +96,7 @@ def run_demo(
         ValueError: If an argument is out of range.
         ModuleNotFoundError: If the extra ``demo`` is not installed.
     """
+    check_count("steps", steps, 1)
     if seeds < 2:
         raise ValueError(f"seeds must be at least 2, but got {seeds} instead.")
     mix = SyntheticMix(GENERATOR, ratio=ratio, return_synthetic=True)
@@ -163,7 +165,7 @@ def _write(out: Path, result: DemoResult, mix: SyntheticMix, images: Tensor, lab
         rows = torch.randperm(len(images))[:32]
         batch, targets, synthetic = mix(images[rows], labels[rows])
     save_batch_picture(out / "batch.png", batch, targets, synthetic)
-    save_accuracy_plot(out / "accuracy.png", result.plain, result.mixed, result.ratio, result.count)
+    save_error_plot(out / "errors.png", result.plain, result.mixed, result.ratio, result.count)
     with write_aside(out / "results.json") as aside:
         values = {**result.__dict__, "gain": result.gain.__dict__, "verdict": result.gain.verdict}
         aside.write_text(json.dumps(values, indent=2) + "\n")

@@ -120,6 +120,12 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
             orders.append(places[torch.randperm(len(places), generator=rng)] if self.shuffle else places)
         return orders[0], orders[1]
 
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.real_per_batch} real and {self.synthetic_per_batch} synthetic a batch, "
+            f"{len(self)} batches, rank {self.rank} of {self.num_replicas})"
+        )
+
     def set_epoch(self, epoch: int) -> None:
         """Goes to the beginning of an epoch, or stays where a loaded state of it is; tell the data set too."""
         if check_count("epoch", epoch, 0) != self._epoch:

@@ -1,0 +1,126 @@
+"""The demo and the command line, shortened."""
+
+import html.parser
+import json
+from pathlib import Path
+
+import PIL.Image
+import pytest
+import torch
+
+from gan_augment.cli import main
+from gan_augment.demo import load_digits, run_demo, split_digits
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "new" / "folder"
+    assert main(["demo", "--out", str(folder), "--seeds", "2", "--steps", "8", "--count", "50"]) == 0
+    return folder
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.images, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.images.append(dict(attrs))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_shows_every_picture_and_says_what_it_means(out):
+    page = Page((out / "index.html").read_text())
+    assert {image["src"] for image in page.images} == {"errors.png", "samples.png", "batch.png"}
+    for image in page.images:
+        assert image["alt"]
+        assert min(PIL.Image.open(out / image["src"]).size) > 100
+    assert "The generator has seen 55,000 other digits" in page.text
+    assert "SyntheticMix(" in page.text
+    assert page.text.count("Verdict: mixing") == 1
+
+
+def test_the_results_are_those_of_the_paired_seeds(out):
+    results = json.loads((out / "results.json").read_text())
+    differences = [b - a for a, b in zip(results["plain"], results["mixed"])]
+    assert len(differences) == 2
+    assert results["gain"]["mean"] == pytest.approx(sum(differences) / 2)
+    assert results["tested"] == 4950
+    assert results["verdict"] in ("helps", "no effect shown", "hurts")
+
+
+def test_synthetic_digits_are_framed_in_orange(out):
+    picture = PIL.Image.open(out / "batch.png").convert("RGB")
+    orange = sum(count for count, colour in picture.getcolors(2**20) if colour == (230, 97, 0))
+    assert 0 < orange < picture.width * picture.height / 2
+
+
+def test_the_command_prints_a_table_and_the_lines_to_copy(capsys, tmp_path):
+    arguments = ["--seeds", "2", "--steps", "2", "--count", "20", "--ratio", "0.25"]
+    assert main(["demo", "--out", str(tmp_path), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "95 % interval" in printed
+    assert "difference, paired" in printed
+    assert 'SyntheticMix("dcgan-mnist-32", ratio=0.25)' in printed
+
+
+def test_the_printed_lines_run():
+    from gan_augment.demo import SNIPPET
+
+    loader = [(torch.rand(4, 1, 28, 28), torch.arange(4))]
+    scope = {"loader": loader, "model": lambda images: torch.zeros(4, 10), "criterion": torch.nn.CrossEntropyLoss()}
+    exec(SNIPPET.format(ratio=0.5), scope)
+    assert scope["images"].shape == (4, 1, 28, 28)
+
+
+def test_the_readmes_lines_run():
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    real = torch.utils.data.TensorDataset(torch.rand(20, 1, 28, 28), torch.arange(20) % 10)
+    loader = torch.utils.data.DataLoader(real, 4)
+    exec(blocks[0], {"loader": loader})
+    scope = {"train": real}
+    exec(blocks[1], scope)
+    assert len(scope["train"]) == 27
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--ratio", "1.5"], "ratio must be in"),
+        (["--seeds", "1"], "seeds must be at least 2"),
+        (["--count", "5"], "count must be between"),
+        (["--steps", "0"], "steps must be at least 1"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(arguments, sentence, capsys, tmp_path):
+    assert main(["demo", "--out", str(tmp_path / "demo"), *arguments]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "demo").exists()
+
+
+def test_the_zoo_is_listed_with_its_terms(capsys):
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    assert "dcgan-mnist-32" in printed
+    assert "licence: mit" in printed
+
+
+def test_a_split_is_even_disjoint_and_of_its_seed():
+    images, labels = load_digits()
+    train, test = split_digits(images, labels, 365, seed=4)
+    counts = labels[train].bincount(minlength=10)
+    assert counts.sum() == 365
+    assert counts.max() - counts.min() <= 1
+    assert sorted(train.tolist() + test.tolist()) == list(range(5000))
+    assert torch.equal(train, split_digits(images, labels, 365, seed=4)[0])
+    assert not torch.equal(train.sort()[0], split_digits(images, labels, 365, seed=5)[0].sort()[0])
+
+
+def test_the_demo_refuses_before_it_trains(tmp_path):
+    with pytest.raises(ValueError, match="ratio"):
+        run_demo(tmp_path, ratio=-1)
