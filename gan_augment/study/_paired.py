@@ -68,7 +68,7 @@ def paired_difference(treated: Sequence[float], control: Sequence[float], level:
         ValueError: If the runs are not paired, or fewer than two.
 
     Example:
-        >>> paired_difference([0.97, 0.98, 0.97], [0.95, 0.95, 0.96]).verdict
+        >>> paired_difference([0.97, 0.98, 0.97], [0.95, 0.955, 0.955]).verdict
         'helps'
     """
     if len(treated) != len(control):
