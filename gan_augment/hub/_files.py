@@ -124,7 +124,7 @@ def load_generator(folder: Path) -> Generator:
         generator.card = Card.from_readme(_read(folder, CARD).decode("utf-8"), known)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{folder / CARD} is not usable: {error}") from error
-    return generator.eval()
+    return generator.to(memory_format=torch.channels_last).eval()
 
 
 def weights_sha256(folder: Path) -> str:

@@ -15,7 +15,7 @@ from ..synthesis import ImageKind, SourceLike, as_source, match_image
 from ._forward import ForwardsNames
 from ._inspect import find_class_count, image_of, make_pipeline, read_labels, target_of
 from ._labels import CHOICES, Labels, as_policy, check_classes
-from ._plan import Slots, choose_entries, choose_positions, seeded, share_out, top_up
+from ._plan import Slots, choose_entries, choose_positions, preserved_randomness, seed_everything, share_out, top_up
 from ._pooled import PooledImages
 from ._ratio import check_mode, check_ratio, synthetic_share
 from ._targets import TargetKind
@@ -119,7 +119,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     def _read_labels(self, progress: bool) -> tuple[Tensor | None, TargetKind | None]:
         """Classes of the real items and the kind of their targets; sets the number of classes."""
         if self.policy is None:
-            with seeded(0):
+            with preserved_randomness():
                 first = self.dataset[0]
             if isinstance(first, (tuple, list)) and len(first) != 1:
                 raise TypeError(
@@ -127,7 +127,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
                 )
             self._wrap = type(first) if isinstance(first, (tuple, list)) else None
             return None, None
-        with seeded(0):
+        with preserved_randomness():
             kind = TargetKind.of(target_of(self.dataset[0]))
         labels = read_labels(self.dataset, progress)
         if int(labels.min()) < 0:
@@ -160,7 +160,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         """Refuses synthetic images that would not collate with the real ones."""
         if not self._slots.total:
             return
-        with seeded(0):
+        with preserved_randomness():
             real, last = (ImageKind.of(image_of(self.dataset[index])) for index in (0, self._n_real - 1))
             image = ImageKind.of(image_of(self._synthetic(0, 0)))
         if not self._pipeline.resize or real != last:  # real images of many sizes
@@ -185,8 +185,9 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         if epoch < 0:
             return self._fetch(places, 0)
         items = []
-        for place in places:  # each is seeded by itself, so that no item depends on its batch
-            with seeded(mix_seed(self.seed, 2, epoch, place)):
+        with preserved_randomness():
+            for place in places:  # each is seeded by itself, so that no item depends on its batch
+                seed_everything(mix_seed(self.seed, 2, epoch, place))
                 items.extend(self._fetch([place], epoch))
         return items
 

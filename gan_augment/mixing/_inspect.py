@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from ..synthesis import ImageKind, check_unit_range
 from ._forward import ForwardsNames
-from ._plan import seeded
+from ._plan import preserved_randomness
 from ._targets import TargetKind
 
 TRANSFORM_NAMES = ("transforms", "transform", "target_transform")
@@ -74,7 +74,7 @@ def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
         return labels
     count = len(dataset)  # type: ignore[arg-type]
     quiet = not progress or count < QUIET_COUNT
-    with seeded(0):  # random transforms must not move the caller's randomness
+    with preserved_randomness():  # random transforms must not move the caller's randomness
         rows = [target_of(dataset[i]) for i in tqdm(range(count), desc="Reading labels", disable=quiet)]
     for row in rows:
         TargetKind.of(row)
@@ -127,7 +127,7 @@ def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) ->
         raise TypeError(f"transform must be callable, 'inherit' or None, but got {transform!r} instead.")
     raw = dataset if transform is None else _raw(dataset)
     applied = _ImageOnly(transform) if callable(transform) else None if transform is None else _applied(dataset)
-    with seeded(0):  # random transforms must not move the caller's randomness
+    with preserved_randomness():  # random transforms must not move the caller's randomness
         images = [image_of(raw[index]) for index in _spread(len(raw), PROBES)]
     kinds = [ImageKind.of(image) for image in images]
     for image in images:

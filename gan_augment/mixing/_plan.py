@@ -86,17 +86,21 @@ def choose_entries(slots: Slots, entries: dict[int, Tensor], seed: int, epoch: i
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seeds torch's, Python's and numpy's global generators for a block, and puts them back after it."""
+def preserved_randomness() -> Iterator[None]:
+    """Puts torch's, Python's and numpy's global generators back after a block, as they were before it."""
     # User transforms draw from numpy's legacy generator, if from numpy at all.
     torch_state, python_state = torch.get_rng_state(), random.getstate()
     numpy_state = np.random.get_state()  # noqa: NPY002
-    torch.default_generator.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
     try:
         yield
     finally:
         torch.set_rng_state(torch_state)
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds torch's (on the CPU), Python's and numpy's global generators."""
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002

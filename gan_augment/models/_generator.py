@@ -79,6 +79,7 @@ class Generator(nn.Module):
             widths[-1], config.channels, config.kernel_size, config.upsampling, config.normalization != "batch"
         )
         self.to_image = initialized(last, config.spectral_norm)
+        self.to(memory_format=torch.channels_last)  # in which processors convolve fastest; no value changes
 
     @property
     def num_classes(self) -> int:
@@ -115,7 +116,7 @@ class Generator(nn.Module):
             truncation (float, optional): Normal latents beyond it are drawn again; uniform latents shrink
                 to it. Sharper and less diverse, hence off by default.
             batch_size (int, optional): Images per forward pass, rounded up to a multiple of 16.
-                Default: 64. It bounds the memory and does not change the images.
+                Default: 32, the fastest on processors. It bounds the memory and does not change the images.
 
         Returns:
             Tensor: uint8 images ``(n, channels, image_size, image_size)`` on the generator's device.

@@ -28,8 +28,14 @@ def draw_seed() -> int:
 
 
 def mix_seed(*parts: int) -> int:
-    """One seed out of several numbers, each of which changes it."""
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    """One seed out of several numbers, each of which changes it (splitmix64, doi.org/10.1145/2660193.2660195)."""
+    state = 0
+    for part in parts:
+        state = ((state ^ part) + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 31
+    return state >> 1
 
 
 @contextmanager
@@ -131,7 +137,7 @@ def sample_uint8(
 ) -> Tensor:
     """See :meth:`Generator.sample`."""
     n = check_count("n", n, 0)
-    batch_size = 64 if batch_size is None else check_count("batch_size", batch_size, 1)
+    batch_size = 32 if batch_size is None else check_count("batch_size", batch_size, 1)
     if truncation is not None and not (math.isfinite(truncation) and truncation > 0):
         raise ValueError(f"truncation must be a number above 0, but got {truncation} instead.")
     if truncation is not None and generator.config.latent == "uniform" and truncation > 1:
