@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from gan_augment import from_pretrained
-from gan_augment.demo import load_digits, split_digits
+from gan_augment.demo import check_unseen, load_digits, split_digits
 from gan_augment.models.images import unfit_images
 from gan_augment.study import accuracy, predict, train_classifier
 
@@ -32,6 +32,7 @@ def measure(name: str, seed: int = 0) -> dict[str, Any]:
     generator = from_pretrained(name)
     config = generator.config
     images, labels = load_digits()
+    check_unseen(generator, images)
     train, rest = split_digits(images, labels, 4000, seed)
     teacher = train_classifier(images[train], labels[train], num_classes=10, steps=STEPS, seed=seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from dataclasses import dataclass
@@ -13,14 +14,17 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..hub import write_aside
+from ..metrics import seen
 from ..mixing import SyntheticMix
 from ..models import Generator, check_count
 from ..study import Interval, accuracy, paired_difference, train_classifier
+from ..synthesis import Source
 from ._data import load_digits, split_digits
 from ._page import write_page
 from ._pictures import save_batch_picture, save_error_plot, save_sample_grid
 
 GENERATOR = "dcgan-mnist-32"
+MIN_TESTED = 1000  # fewer test digits would tell nothing
 SNIPPET = f'''\
 from gan_augment import SyntheticMix
 
@@ -101,8 +105,11 @@ def run_demo(
         raise ValueError(f"seeds must be at least 2, but got {seeds} instead.")
     mix = SyntheticMix(GENERATOR, ratio=ratio, return_synthetic=True)
     images, labels = load_digits()
-    if not 10 <= count < len(images):
-        raise ValueError(f"count must be between 10 and {len(images) - 1}, but got {count} instead.")
+    if not 10 <= count <= len(images) - MIN_TESTED:
+        raise ValueError(f"count must be between 10 and {len(images) - MIN_TESTED}, but got {count} instead.")
+    check_unseen(mix.source, images)
+    importlib.import_module("matplotlib.figure")  # before any work, if it is not installed
+    out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     plain: list[float] = []
     mixed: list[float] = []
@@ -151,6 +158,20 @@ def _test_accuracy(
     return accuracy(model, images[test], labels[test])
 
 
+def check_unseen(source: Source, images: Tensor) -> None:
+    """Refuses to judge a generator by images that its card says it has seen.
+
+    Raises:
+        ValueError: If it has seen some of them, or its card does not say.
+    """
+    card = source.card if isinstance(source, Generator) else None
+    if card is None or card.fingerprints is None:
+        raise ValueError("A generator must have a card with the fingerprints of its training images to be judged.")
+    known = int(seen(images, card.fingerprints).sum())
+    if known:
+        raise ValueError(f"The test images must be unseen, but the generator was trained on {known} of them.")
+
+
 def _images_seen(mix: SyntheticMix) -> int:
     source = mix.source
     card = source.card if isinstance(source, Generator) else None
@@ -158,7 +179,6 @@ def _images_seen(mix: SyntheticMix) -> int:
 
 
 def _write(out: Path, result: DemoResult, mix: SyntheticMix, images: Tensor, labels: Tensor) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     save_sample_grid(out / "samples.png", mix.source)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..models import GeneratorConfig
 
+MAX_METADATA = 2**15
 _FIELDS = ("name", "data", "training", "measured")
 
 
@@ -65,7 +66,7 @@ class Card:
         if self.datasets:
             metadata["datasets"] = list(self.datasets)
         metadata["gan_augment"] = {name: getattr(self, name) for name in _FIELDS}
-        front = yaml.safe_dump(metadata, sort_keys=False)
+        front = yaml.safe_dump(json.loads(json.dumps(metadata)), sort_keys=False)  # no object twice: no aliases
         return f"---\n{front}---\n\n{self._body(config)}"
 
     @classmethod
@@ -80,8 +81,13 @@ class Card:
         front = re.match(r"\s*^---\r?$(.*?)^---\r?$", text, re.DOTALL | re.MULTILINE)
         if front is None:
             raise ValueError("A card must begin with metadata between two lines of '---'.")
+        if len(front[1]) > MAX_METADATA:
+            raise ValueError(
+                f"A card's metadata must be at most {MAX_METADATA:,} characters, but are {len(front[1]):,}."
+            )
         try:
-            metadata = yaml.safe_load(front[1])
+            metadata = yaml.load(front[1], Loader=_plain_loader())
+            json.dumps(metadata)  # refuses dates and whatever else a card cannot say
         except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
             raise ValueError(f"A card's metadata must be YAML, but: {str(error)[:500]}") from error
         except RecursionError as error:
@@ -121,6 +127,19 @@ class Card:
                 "bytes), so that nobody judges by images which the generator has seen.\n",
             )
         return "\n".join(section for section in sections if section)
+
+
+def _plain_loader() -> Any:
+    """A safe YAML loader that refuses aliases, with which a few lines grow without bound."""
+    import yaml
+
+    class PlainLoader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("it uses an alias")
+            return super().compose_node(parent, index)
+
+    return PlainLoader
 
 
 def _section(title: str, values: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,12 +35,9 @@ MAX_BYTES = {CONFIG: 2**20, CARD: 2**20, WEIGHTS: 2**30, FINGERPRINTS: 2**27}
 @contextmanager
 def write_aside(path: Path) -> Iterator[Path]:
     """A path to write to, renamed to ``path`` if the block ends well and removed if it does not."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    aside = Path(name)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         yield aside
-        os.chmod(aside, 0o644)
         os.replace(aside, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -114,7 +111,7 @@ def load_generator(folder: Path) -> Generator:
     with torch.device("meta"):  # shapes alone: nothing is allocated or drawn before the files were looked at
         generator = Generator(config)
     tensors = _read_tensors(folder, WEIGHTS, config_file["files"], generator.state_dict())
-    generator.load_state_dict({k: v.to(generator.state_dict()[k].dtype) for k, v in tensors.items()}, assign=True)
+    generator.load_state_dict(tensors, assign=True)
     known = None
     if FINGERPRINTS in config_file["files"]:
         known = _read_tensors(folder, FINGERPRINTS, config_file["files"], None).get("fingerprints")
@@ -139,7 +136,9 @@ def _digest(data: bytes) -> dict[str, Any]:
 def _read(folder: Path, name: str) -> bytes:
     path = folder / name
     if not path.is_file():
-        raise FileNotFoundError(f"A generator's folder must hold {name}, but {str(folder)!r} does not.")
+        inside = folder / "generator"
+        hint = f"; did you mean {str(inside)!r}?" if inside.is_dir() else ""
+        raise FileNotFoundError(f"A generator's folder must hold {name}, but {str(folder)!r} does not{hint}")
     with open(path, "rb") as file:
         data = file.read(MAX_BYTES[name] + 1)
     if len(data) > MAX_BYTES[name]:
@@ -154,9 +153,11 @@ def _parse_config(data: bytes, folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be JSON, but: {error}") from error
     expected = {"format", "gan_augment", "generator", "files"}
+    inside = path.parent / "generator"
+    hint = f"; did you mean {str(inside)!r}?" if inside.is_dir() else "."
     if not isinstance(config, dict) or set(config) != expected:
         found = sorted(config) if isinstance(config, dict) else type(config).__name__
-        raise ValueError(f"{path} must have the keys {sorted(expected)}, but has {found}.")
+        raise ValueError(f"{path} must have the keys {sorted(expected)}, but has {found}{hint}")
     if config["format"] != FORMAT:
         raise ValueError(f"{path} must be of format {FORMAT}, but is of {config['format']!r}; upgrade gan-augment.")
     files = config["files"]
@@ -185,19 +186,23 @@ def _read_tensors(
         tensors: dict[str, Tensor] = load(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise ValueError(f"{path} must be a safetensors file, but: {error}") from error
-    if expected is not None:
-        _check_tensors(path, tensors, expected)
+    if expected is None:
+        return tensors
+    _check_names(path, tensors, expected)
+    tensors = {key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()}
+    for key, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()) or (key.endswith("running_var") and bool((tensor < 0).any())):
+            raise ValueError(f"{path} must hold usable weights, but {key} is not finite, or a negative variance.")
     return tensors
 
 
-def _check_tensors(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+def _check_names(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     both = sorted(set(tensors) & set(expected))
     for wrong, what in (
         (sorted(set(expected) - set(tensors)), "missing"),
         (sorted(set(tensors) - set(expected)), "unexpected"),
         ([key for key in both if tensors[key].shape != expected[key].shape], "misshapen"),
         ([key for key in both if _is_float(tensors[key]) != _is_float(expected[key])], "of another type"),
-        ([key for key in both if _is_float(tensors[key]) and not bool(tensors[key].isfinite().all())], "not finite"),
     ):
         if wrong:
             raise ValueError(f"{path} must hold the tensors of its configuration, but {what}: {wrong}.")

@@ -36,8 +36,8 @@ def from_pretrained(name_or_path: str | os.PathLike[str], *, device: str | torch
     target = resolve_name(name_or_path)
     if isinstance(target, HubName):
         raise ValueError(
-            f"{name_or_path!r} names a repository on the Hub, which this version does not download from; "
-            "download its files and pass their folder."
+            f"There is no folder {str(name_or_path)!r}; as a name it is a repository on the Hub, which this version "
+            "does not download from: download its files and pass their folder."
         )
     if isinstance(target, Path):
         return load_generator(target).to(device)

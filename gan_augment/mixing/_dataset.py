@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +10,11 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ..models import check_count, mix_seed
-from ..synthesis import ImageKind, SourceLike, as_source, match_image
+from ..synthesis import SourceLike, as_source, match_image
 from ._forward import ForwardsNames
-from ._inspect import find_class_count, image_of, make_pipeline, read_labels, target_of
-from ._labels import CHOICES, Labels, as_policy, check_classes
+from ._inspect import find_class_count, make_pipeline, read_labels
+from ._items import ItemKind, image_of, target_of, traits
+from ._labels import Labels, as_policy, check_classes
 from ._plan import Slots, choose_entries, choose_positions, preserved_randomness, seed_everything, share_out, top_up
 from ._pooled import PooledImages
 from ._ratio import check_mode, check_ratio, synthetic_share
@@ -94,39 +94,30 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         self.mode = check_mode(mode)
         self.ratio = check_ratio(ratio, mode)
         self.seed = check_count("seed", seed, 0)
-        self.return_synthetic = return_synthetic
         _check_counts(num_synthetic, balance_to, mode)
         source = as_source(source)
-        self.policy = as_policy(labels, source)
+        policy = as_policy(labels, source)
         self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, 1)
-        self._wrap: type | None = None  # of images that come as a sequence of one
-        self._labels, self._target = self._read_labels(progress)
+        self._labels = None if policy is None else self._read_labels(progress)
+        with preserved_randomness():
+            self._items = ItemKind.of(dataset[0], policy, self.num_classes, return_synthetic)
         if self.num_classes is not None:
-            check_classes(self.policy, source, self.num_classes)
+            check_classes(policy, source, self.num_classes)
         self._pipeline = make_pipeline(dataset, transform)
-        options = None if self.policy is None else self.policy.classes(source)
-        reachable = None if options is None else sorted(options)
-        self._slots = self._make_slots(reachable, num_synthetic, balance_to)
+        options = None if policy is None else policy.classes(source)
+        self._slots = self._make_slots(None if options is None else sorted(options), num_synthetic, balance_to)
         self._slot_labels = self._slots.labels()
         self._pooled: PooledImages | None = None
         if self._slots.total:
-            self._pooled = PooledImages.of(source, self._slots, self.policy, self.num_classes, seed, progress)
+            shape = self._pipeline.kind if self._pipeline.resize else None
+            self._pooled = PooledImages.of(source, self._slots, policy, self.num_classes, shape, self.seed, progress)
         # Shared memory, so that set_epoch reaches workers that live on; -1 until it is called.
         self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._planned: tuple[int, Tensor, Tensor] | None = None
         self._check_like_real()
 
-    def _read_labels(self, progress: bool) -> tuple[Tensor | None, TargetKind | None]:
-        """Classes of the real items and the kind of their targets; sets the number of classes."""
-        if self.policy is None:
-            with preserved_randomness():
-                first = self.dataset[0]
-            if isinstance(first, (tuple, list)) and len(first) != 1:
-                raise TypeError(
-                    f"Items must be images alone for labels=None, but got {len(first)} entries; choose {CHOICES}."
-                )
-            self._wrap = type(first) if isinstance(first, (tuple, list)) else None
-            return None, None
+    def _read_labels(self, progress: bool) -> Tensor:
+        """Classes of the real items; sets the number of classes."""
         with preserved_randomness():
             kind = TargetKind.of(target_of(self.dataset[0]))
         labels = read_labels(self.dataset, progress)
@@ -137,7 +128,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             self.num_classes = kind.num_classes or max(found, find_class_count(self.dataset))
         if found > self.num_classes:
             raise ValueError(f"labels must be between 0 and {self.num_classes - 1}, but got {found - 1} instead.")
-        return labels, kind.as_soft(self.num_classes) if self.policy.soft else kind
+        return labels
 
     def _make_slots(self, reachable: list[int] | None, number: int | None, to: int | None) -> Slots:
         if self.mode == "balance":
@@ -161,13 +152,13 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         if not self._slots.total:
             return
         with preserved_randomness():
-            real, last = (ImageKind.of(image_of(self.dataset[index])) for index in (0, self._n_real - 1))
-            image = ImageKind.of(image_of(self._synthetic(0, 0)))
-        if not self._pipeline.resize or real != last:  # real images of many sizes
-            image = dataclasses.replace(image, height=real.height, width=real.width)
-        if image != real:
+            first, last = (image_of(self.dataset[index]) for index in (0, self._n_real - 1))
+            image = image_of(self._synthetic(0, 0))
+        one_size = self._pipeline.resize and traits(first, True) == traits(last, True)
+        if traits(image, one_size) != traits(first, one_size):
             raise ValueError(
-                f"Synthetic images must be like the real ones, {real}, but after transform= they are {image}."
+                f"Synthetic images must be like the real ones, {traits(first, True)}, but after transform= they are "
+                f"{traits(image, True)}."
             )
 
     # Items -----------------------------------------------------------------------------------------
@@ -179,7 +170,10 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: list[int]) -> list[Any]:
-        """The items at these places, those of the wrapped data set by its own ``__getitems__`` if it has one."""
+        """The items at these places, those of the wrapped data set by its own ``__getitems__`` if it has one.
+
+        From the first :meth:`set_epoch` on, an index that comes twice in an epoch is the same item twice.
+        """
         places = [self._check_index(index) for index in indices]
         epoch = int(self._epoch)
         if epoch < 0:
@@ -197,47 +191,23 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         batched = getattr(self.dataset, "__getitems__", None)
         fetched = iter(batched(real) if batched and real else [self.dataset[place] for place in real])
         return [
-            self._finish(next(fetched), False) if slot < 0 else self._finish(self._synthetic(slot, epoch), True)
+            self._items.finish(next(fetched), False)
+            if slot < 0
+            else self._items.finish(self._synthetic(slot, epoch), True)
             for slot in slots
         ]
 
     def _synthetic(self, slot: int, epoch: int) -> Any:
-        """The item of a synthetic image: the image, or as many entries as a real item has."""
-        pooled = self._pooled
+        """The item of a synthetic image."""
+        pooled, pipeline = self._pooled, self._pipeline
         if pooled is None:
             raise IndexError("There are no synthetic images.")
         entry = self._plan(epoch)[1][slot]
-        label = self._slot_label(slot, int(entry))
-        image = self._image(pooled, entry, int(label.argmax() if label.ndim else label))
-        if self._target is not None:
-            return image, self._target.make(label)
-        return image if self._wrap is None else self._wrap([image])
-
-    def _image(self, pooled: PooledImages, entry: Tensor, label: int) -> Any:
-        pipeline = self._pipeline
+        label = self._slot_labels[slot] if pooled.targets is None else pooled.targets[entry]
         image = pooled.pool.rows(entry[None])[0]
         image = match_image(image, pipeline.kind, pooled.pool.geometry, resize=pipeline.resize)
-        return image if pipeline.apply is None else pipeline.apply(image, label)
-
-    def _slot_label(self, slot: int, entry: int) -> Tensor:
-        """The class of a synthetic item, or the probabilities of its classes."""
-        if self._pooled is not None and self._pooled.targets is not None:
-            return self._pooled.targets[entry]
-        return self._slot_labels[slot]
-
-    def _finish(self, item: Any, synthetic: bool) -> Any:
-        extra: tuple[Any, ...] = ()
-        if self.policy is not None and self.policy.weight is not None:
-            extra += (torch.tensor(self.policy.weight if synthetic else 1.0, dtype=torch.float32),)
-        if self.return_synthetic:
-            extra += (synthetic,)
-        soften = self._target is not None and self._target.num_classes is not None and not synthetic
-        if soften and self._target is not None:
-            image, target, *rest = item
-            item = (image, self._target.soften(target), *rest)
-        if not extra:
-            return item
-        return (*item, *extra) if isinstance(item, (tuple, list)) else (item, *extra)
+        image = pipeline.apply(image, int(label.argmax() if label.ndim else label), self.dataset)
+        return self._items.make(image, label)
 
     def _slot(self, place: int, epoch: int) -> int:
         """The number of the synthetic image at a place; negative for a real one."""
@@ -307,7 +277,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     @property
     def targets(self) -> list[int]:
         """The class of every item in this epoch; absent where targets are probabilities."""
-        if self._labels is None or (self.policy is not None and self.policy.soft):
+        if self._labels is None or self._items.soft:
             raise AttributeError("Items have no class: there are no labels, or they are probabilities.")
         slot_of, entries = self._plan(self.epoch)
         labels = self._slot_labels
@@ -331,7 +301,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({self._n_real} real, {self._slots.total} synthetic, mode={self.mode!r}, "
-            f"labels={self.policy})"
+            f"num_classes={self.num_classes})"
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch.utils.data import Subset
+
 
 class ForwardsNames:
     """Passes on what people look for on torchvision's data sets, where the wrapped one has it.
@@ -17,17 +19,21 @@ class ForwardsNames:
     @property
     def classes(self) -> Any:
         """Names of the classes."""
-        return self.dataset.classes
+        return _within(self.dataset).classes
 
     @property
     def class_to_idx(self) -> Any:
         """Name of a class -> its index."""
-        return self.dataset.class_to_idx
+        return _within(self.dataset).class_to_idx
 
     @property
     def transform(self) -> Any:
         """The wrapped data set's transform of an image."""
         return self.dataset.transform
+
+    @transform.setter
+    def transform(self, transform: Any) -> None:
+        self.dataset.transform = transform
 
     @property
     def target_transform(self) -> Any:
@@ -38,3 +44,8 @@ class ForwardsNames:
     def transforms(self) -> Any:
         """The wrapped data set's transform of both."""
         return self.dataset.transforms
+
+
+def _within(dataset: Any) -> Any:
+    """What a ``Subset`` is of: its classes keep their names."""
+    return _within(dataset.dataset) if isinstance(dataset, Subset) else dataset

@@ -17,8 +17,9 @@ from tqdm.auto import tqdm
 
 from ..synthesis import ImageKind, check_unit_range
 from ._forward import ForwardsNames
+from ._items import image_of, target_of
 from ._plan import preserved_randomness
-from ._targets import TargetKind
+from ._targets import TargetKind, check_probabilities
 
 TRANSFORM_NAMES = ("transforms", "transform", "target_transform")
 LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 say labels
@@ -31,7 +32,7 @@ def find_labels(dataset: Any) -> Tensor | None:
 
     Looks for ``targets`` and ``labels``, through ``Subset``, ``ConcatDataset`` and ``TensorDataset``.
     """
-    if getattr(dataset, "target_transform", None) is not None:
+    if _changes_targets(dataset):
         return None  # what is kept is not what the items say
     if isinstance(dataset, Subset):
         inner = find_labels(dataset.dataset)
@@ -49,6 +50,7 @@ def find_labels(dataset: Any) -> Tensor | None:
     except (TypeError, ValueError):
         return None
     if labels.ndim == 2 and labels.is_floating_point():
+        check_probabilities(labels)
         return labels.argmax(dim=1)
     return labels.long() if labels.ndim == 1 and not labels.is_floating_point() else None
 
@@ -59,8 +61,15 @@ def find_class_count(dataset: Any) -> int:
         return find_class_count(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
         return max(find_class_count(part) for part in dataset.datasets)
-    names = getattr(dataset, "classes", None)
+    names = None if _changes_targets(dataset) else getattr(dataset, "classes", None)
     return 0 if names is None else len(names)
+
+
+def _changes_targets(dataset: Any) -> bool:
+    """Whether the labels of the items may differ from those that the data set keeps and names."""
+    joint = getattr(dataset, "transforms", None)
+    separate = joint is None or isinstance(joint, StandardTransform)
+    return getattr(dataset, "target_transform", None) is not None or not separate
 
 
 def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
@@ -69,10 +78,9 @@ def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
     Raises:
         TypeError: If an item has no label.
     """
-    labels = find_labels(dataset)
-    if labels is not None:
+    labels, count = find_labels(dataset), len(dataset)  # type: ignore[arg-type]
+    if labels is not None and _agree(dataset, labels):
         return labels
-    count = len(dataset)  # type: ignore[arg-type]
     quiet = not progress or count < QUIET_COUNT
     with preserved_randomness():  # random transforms must not move the caller's randomness
         rows = [target_of(dataset[i]) for i in tqdm(range(count), desc="Reading labels", disable=quiet)]
@@ -81,19 +89,10 @@ def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
     return torch.tensor([TargetKind.class_of(row) for row in rows])
 
 
-def target_of(item: Any) -> Any:
-    """The label of an item ``(image, label)``.
-
-    Raises:
-        TypeError: If the item is no such pair.
-    """
-    if not isinstance(item, (tuple, list)) or len(item) != 2:
-        entries = f" of {len(item)} entries" if isinstance(item, (tuple, list, dict)) else ""
-        raise TypeError(
-            f"Items of a labelled data set must be (image, label), but got {type(item).__name__}{entries}; "
-            "pass labels=None if it holds images alone."
-        )
-    return item[1]
+def _agree(dataset: Any, labels: Tensor) -> bool:
+    """Whether the labels that a data set keeps are those of its items, at a few of them."""
+    with preserved_randomness():
+        return all(TargetKind.class_of(target_of(dataset[i])) == labels[i] for i in _spread(len(labels), PROBES))
 
 
 @dataclass(frozen=True)
@@ -103,12 +102,19 @@ class Pipeline:
     Attributes:
         kind (ImageKind): What it must be before ``apply``.
         resize (bool): Whether to bring it to that kind's size; not where the real ones' sizes differ.
-        apply (callable, optional): ``(image, class) -> image``, the transforms that follow.
+        transform (callable or "inherit" or None): The transforms that follow.
     """
 
     kind: ImageKind
     resize: bool
-    apply: Callable[[Any, int], Any] | None
+    transform: Callable[[Any], Any] | str | None
+
+    def apply(self, image: Any, label: int, dataset: Any) -> Any:
+        """The transforms on an image; those of the data set as they are now, if they are inherited."""
+        if callable(self.transform):
+            return self.transform(image)
+        applied = None if self.transform is None else _applied(dataset)
+        return image if applied is None else applied(image, label)
 
 
 def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) -> Pipeline:
@@ -126,21 +132,31 @@ def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) ->
     if not (transform is None or transform == "inherit" or callable(transform)):
         raise TypeError(f"transform must be callable, 'inherit' or None, but got {transform!r} instead.")
     raw = dataset if transform is None else _raw(dataset)
-    applied = _ImageOnly(transform) if callable(transform) else None if transform is None else _applied(dataset)
+    if transform == "inherit":
+        _applied(dataset)  # refuses parts with several
     with preserved_randomness():  # random transforms must not move the caller's randomness
-        images = [image_of(raw[index]) for index in _spread(len(raw), PROBES)]
+        images = [_image_before(raw, index, transform) for index in _spread(len(raw), PROBES)]
     kinds = [ImageKind.of(image) for image in images]
     for image in images:
         if isinstance(image, Tensor) and not callable(transform):
             check_unit_range(image)
     sizes = {(kind.height, kind.width) for kind in kinds}
     channels = max(kind.channels for kind in kinds)  # a few grey images among RGB ones
-    return Pipeline(dataclasses.replace(kinds[0], channels=channels), len(sizes) == 1 or applied is None, applied)
+    bare = transform is None or (transform == "inherit" and _applied(dataset) is None)
+    return Pipeline(dataclasses.replace(kinds[0], channels=channels), len(sizes) == 1 or bare, transform)
 
 
-def image_of(item: Any) -> Any:
-    """The image of an item, which is the image or begins with it."""
-    return item[0] if isinstance(item, (tuple, list)) and item else item
+def _image_before(raw: Any, index: int, transform: Any) -> Any:
+    try:
+        return image_of(raw[index])
+    except Exception as error:  # whatever a data set without its transform runs into
+        if transform is None:
+            raise
+        raise ValueError(
+            "The data set must give its images without its transforms, to learn what these expect, but fails "
+            f"({type(error).__name__}: {error}); pass transform=None and images like its own, or wrap it after "
+            "the transforms."
+        ) from error
 
 
 def _spread(count: int, most: int) -> list[int]:

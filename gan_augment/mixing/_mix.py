@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from ..models import check_count
 from ..synthesis import (
     ClassSources,
     ImageKind,
@@ -21,6 +22,7 @@ from ..synthesis import (
     geometry,
     match_batch,
     match_image,
+    match_shape,
 )
 from ..synthesis import (
     num_classes as classes_of,
@@ -29,7 +31,7 @@ from ._inputs import Inputs, LabelsGetter
 from ._labels import Labels, Same, as_policy, check_classes, check_label_range, one_hot
 from ._ratio import check_mode, check_ratio, stochastic_round, synthetic_share
 from ._request import draw_of_any, draw_of_classes
-from ._targets import TargetKind
+from ._targets import TargetKind, check_probabilities
 
 
 class SyntheticMix(v2.Transform):  # type: ignore[misc]
@@ -97,6 +99,10 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         if labels is not None and labels_getter is None:
             raise ValueError("labels_getter=None says that there are no labels; then pass labels=None too.")
         self.labels_getter = None if labels is None else labels_getter
+        if transform is not None and not callable(transform):
+            raise TypeError(f"transform must be callable or None, but got {transform!r} instead.")
+        if not (labels_getter in (None, "default") or callable(labels_getter)):
+            raise TypeError(f"labels_getter must be callable, 'default' or None, but got {labels_getter!r} instead.")
         self.transform_synthetic = transform
         source = as_source(source)
         # In a tuple: nn.Module would register a generator, and the user's model would train it.
@@ -106,8 +112,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         self._options = None if self.policy is None else self.policy.classes(source)
         if mode == "balance" and self._options is None:
             raise ValueError("mode='balance' must know the class of an image: labels='same' or 'conditional'.")
-        if num_classes is not None and (isinstance(num_classes, bool) or num_classes < 1):
-            raise ValueError(f"num_classes must be at least 1, but got {num_classes} instead.")
+        if num_classes is not None:
+            num_classes = check_count("num_classes", num_classes, 1)
         if num_classes is None and isinstance(self.policy, Same) and not isinstance(source, ClassSources):
             num_classes = classes_of(source)
         self.num_classes = num_classes
@@ -122,6 +128,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     def forward(self, *inputs: Any) -> Any:
         """Mixes; see the class."""
+        if not inputs:
+            raise TypeError("SyntheticMix must be called with images, and with their labels if there are any.")
         found = Inputs.find(inputs if len(inputs) > 1 else inputs[0], self.labels_getter)
         image = found.image
         if isinstance(image, Tensor) and image.ndim not in (3, 4):
@@ -135,8 +143,10 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         return f"source={type(self.source).__name__}, ratio={self.ratio}, mode={self.mode!r}, labels={self.policy}"
 
     def _check_range(self, image: Any) -> None:
-        # Once: normalised images show in the first batch, and a look at each would wait for the GPU.
-        if not self._range_checked and self.transform_synthetic is None and isinstance(image, Tensor):
+        if self.transform_synthetic is not None or not isinstance(image, Tensor) or not image.is_floating_point():
+            return
+        # On a GPU once: normalised images show in the first batch, and a look at each would wait for it.
+        if image.device.type == "cpu" or not self._range_checked:
             check_unit_range(image)
             self._range_checked = True
 
@@ -150,7 +160,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
                 f"mode={self.mode!r} makes batches longer, and the input has another entry of {n} rows that it "
                 "cannot extend; use mode='replace'."
             )
-        drawn = self._draw(n, targets)
+        drawn = self._draw(n, targets, kind)
         is_synthetic = torch.zeros(n, dtype=torch.bool)
         images = found.image
         if drawn is not None:
@@ -179,13 +189,14 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         if labels.ndim == 2:
             if self.num_classes not in (None, labels.shape[1]):
                 raise ValueError(f"labels must have {self.num_classes} columns, but got {labels.shape[1]} instead.")
+            check_probabilities(labels)
             check_classes(self.policy, self.source, labels.shape[1])
             return labels
         if self.num_classes is not None:
             check_label_range(labels, self.num_classes)
         return one_hot(labels, self._known_classes()) if self.policy and self.policy.soft else labels
 
-    def _draw(self, n: int, targets: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    def _draw(self, n: int, targets: Tensor | None, kind: ImageKind) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """Positions of the real images to replace, and synthetic images with their targets; None for none."""
         share = synthetic_share(self.ratio, self.mode)
         if targets is None or self._options is None:
@@ -193,8 +204,12 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             if count == 0:
                 return None
             known = self.num_classes if targets is None or targets.ndim == 1 else targets.shape[1]
-            synthetic, labels = draw_of_any(self.source, self.policy, count, known)
-            return torch.randperm(n)[: len(synthetic)], synthetic, labels
+
+            def seen(images: Tensor) -> Tensor:  # a teacher was fitted on images like the real ones
+                return match_shape(images, kind, self._geometry)
+
+            synthetic, labels = draw_of_any(self.source, self.policy, count, known, seen)
+            return _choose(torch.arange(n), count), synthetic, labels
         classes = (targets if targets.ndim == 1 else targets.argmax(dim=1)).cpu()
         positions = torch.empty(0, dtype=torch.int64)
         if self.mode == "balance":
@@ -256,8 +271,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             if self.policy.soft:
                 target = target.as_soft(targets.shape[1])
                 label = target.make(targets[0])
-        drawn = self._draw(1, targets)
-        if drawn is not None and len(drawn[1]):
+        drawn = self._draw(1, targets, kind)
+        if drawn is not None:
             _, synthetic, new_targets = drawn
             plain = self.transform_synthetic is None
             image = match_image(synthetic[0], kind, self._geometry) if plain else self._transformed(synthetic[0], kind)

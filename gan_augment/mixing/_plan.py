@@ -69,8 +69,11 @@ def choose_positions(slots: Slots, labels: Tensor | None, n: int, seed: int, epo
     order = torch.randperm(n, generator=rng)
     if labels is None or slots.groups == (ALL,):
         return order[: slots.total]
-    shuffled = labels[order]
-    return torch.cat([order[shuffled == group][:count] for group, count in zip(slots.groups, slots.counts)])
+    by_class = order[torch.argsort(labels[order], stable=True)]
+    counts = torch.bincount(labels, minlength=max(slots.groups) + 1)
+    starts = (counts.cumsum(0) - counts).tolist()
+    parts = [by_class[starts[group] : starts[group] + count] for group, count in zip(slots.groups, slots.counts)]
+    return torch.cat(parts)
 
 
 def choose_entries(slots: Slots, entries: dict[int, Tensor], seed: int, epoch: int) -> Tensor:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..synthesis import Geometry, Source, SyntheticPool
-from ._labels import LabelPolicy
+from ..synthesis import Geometry, ImageKind, Source, SyntheticPool, geometry, match_shape
+from ._labels import LabelPolicy, Teacher
 from ._plan import ALL, Slots
 
 CHUNK = 1024
@@ -35,10 +35,13 @@ class PooledImages:
         slots: Slots,
         policy: LabelPolicy | None,
         num_classes: int | None,
+        kind: ImageKind | None,
         seed: int,
         progress: bool,
     ) -> PooledImages:
         """The pool of a source, generated if it is none yet, for these slots.
+
+        A teacher gets its images in the shape of ``kind``, where that is given.
 
         Raises:
             ValueError: If a pool has no image for a class, or none that the policy would use.
@@ -53,19 +56,16 @@ class PooledImages:
             }
             return cls(pool, entries, None)
         pool = (
-            source if isinstance(source, SyntheticPool) else _of_any(source, slots, policy, num_classes, seed, progress)
+            source
+            if isinstance(source, SyntheticPool)
+            else _of_any(source, slots, policy, num_classes, kind, seed, progress)
         )
         if policy is None:
             return cls(pool, {ALL: torch.arange(len(pool))}, None)
-        targets, keep = _label(pool, policy, num_classes)
+        targets, keep = _label(pool, policy, num_classes, kind)
         if not bool(keep.any()):
             raise ValueError("The policy must use some images of the pool, but refuses every one of them.")
         return cls(pool, {ALL: keep.nonzero().flatten()}, targets)
-
-    @property
-    def geometry(self) -> Geometry:
-        """How the images were brought to their size."""
-        return self.pool.geometry
 
 
 def _by_class(source: Source, slots: Slots, options: dict[int, list[int]], seed: int, progress: bool) -> SyntheticPool:
@@ -79,14 +79,37 @@ def _by_class(source: Source, slots: Slots, options: dict[int, list[int]], seed:
 
 
 def _of_any(
-    source: Source, slots: Slots, policy: LabelPolicy | None, classes: int | None, seed: int, progress: bool
+    source: Source,
+    slots: Slots,
+    policy: LabelPolicy | None,
+    num_classes: int | None,
+    kind: ImageKind | None,
+    seed: int,
+    progress: bool,
 ) -> SyntheticPool:
+    """As many images as there are slots, of any class, that the policy would use."""
+
     def usable(images: Tensor, labels: Tensor | None) -> Tensor:
-        return torch.ones(len(images), dtype=torch.bool) if policy is None else policy.targets(images, classes)[1]
+        if not isinstance(policy, Teacher):
+            return torch.ones(len(images), dtype=torch.bool)
+        return policy.targets(_like_real(images, kind, geometry(source)), num_classes)[1]
 
     return SyntheticPool.generate(source, slots.total, seed=seed, keep=usable, progress=progress)
 
 
-def _label(pool: SyntheticPool, policy: LabelPolicy, num_classes: int | None) -> tuple[Tensor, Tensor]:
-    parts = [policy.targets(pool.rows(rows), num_classes) for rows in torch.split(torch.arange(len(pool)), CHUNK)]
+def _label(
+    pool: SyntheticPool, policy: LabelPolicy, num_classes: int | None, kind: ImageKind | None
+) -> tuple[Tensor, Tensor]:
+    """The target of each image of a pool, and whether the policy uses it."""
+    if not isinstance(policy, Teacher):  # one target for all, without a look at them
+        row, keep = policy.targets(pool.rows(torch.tensor([0])), num_classes)
+        return row.expand(len(pool), *row.shape[1:]), keep.expand(len(pool))
+    parts = []
+    for rows in torch.split(torch.arange(len(pool)), CHUNK):
+        # A teacher was fitted on images like the real ones, and must see the synthetic ones like them.
+        parts.append(policy.targets(_like_real(pool.rows(rows), kind, pool.geometry), num_classes))
     return torch.cat([targets for targets, _ in parts]), torch.cat([keep for _, keep in parts])
+
+
+def _like_real(images: Tensor, kind: ImageKind | None, geometry: Geometry) -> Tensor:
+    return images if kind is None else match_shape(images, kind, geometry)

@@ -66,4 +66,6 @@ def apportion(total: int, weights: Tensor) -> Tensor:
 def stochastic_round(value: float) -> int:
     """A neighbouring whole number whose expectation is the value; drawn from torch's global generator."""
     whole = math.floor(value)
+    if value == whole:
+        return whole  # ratio 0 is the identity for the random state as well
     return whole + int(torch.rand(()).item() < value - whole)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from ..models import draw_seed
 from ..synthesis import Source, class_indices, draw
 from ._labels import LabelPolicy
 
-MAX_ROUNDS = 16
+MAX_ROUNDS = 64
 
 
 def random_classes(source: Source, n: int) -> Tensor | None:
@@ -31,18 +33,32 @@ def draw_of_classes(source: Source, classes: Tensor, options: dict[int, list[int
 
 
 def draw_of_any(
-    source: Source, policy: LabelPolicy | None, n: int, num_classes: int | None
+    source: Source, policy: LabelPolicy | None, n: int, num_classes: int | None, seen: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor | None]:
-    """``n`` > 0 synthetic uint8 images and the policy's targets; fewer, if it goes on refusing them."""
+    """``n`` > 0 synthetic uint8 images and the policy's targets.
+
+    Args:
+        source (Source): Draws the images.
+        policy (LabelPolicy, optional): Gives them their targets, or refuses them.
+        n (int): Number of images.
+        num_classes (int, optional): Of the data.
+        seen (callable): What the policy sees of them, ``images -> images``.
+
+    Raises:
+        ValueError: If the policy refuses nearly all images.
+    """
     if policy is None:
         return draw(source, n, random_classes(source, n), seed=draw_seed()), None
-    images, targets = [], []
+    images, targets, missing = [], [], n
     for _ in range(MAX_ROUNDS):
-        batch = draw(source, n, random_classes(source, n), seed=draw_seed())
-        labels, keep = policy.targets(batch, num_classes)
+        batch = draw(source, missing, random_classes(source, missing), seed=draw_seed())
+        labels, keep = policy.targets(seen(batch), num_classes)
         images.append(batch[keep.to(batch.device)])
         targets.append(labels[keep])
-        n -= int(keep.sum())
-        if n == 0:
-            break
-    return torch.cat(images), torch.cat(targets)
+        missing -= int(keep.sum())
+        if missing == 0:
+            return torch.cat(images), torch.cat(targets)
+    raise ValueError(
+        f"A label policy must accept some images, but {type(policy).__name__} left {missing} of {n} without a label "
+        f"after {MAX_ROUNDS} draws; lower its threshold, or use another source."
+    )

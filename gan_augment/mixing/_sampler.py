@@ -86,7 +86,13 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
     def _mask(self) -> Tensor:
         if isinstance(self.dataset, GANAugmentedDataset):
             return self.dataset.synthetic_mask(self._epoch)
-        return torch.as_tensor(self.dataset, dtype=torch.bool)
+        mask = self.dataset if isinstance(self.dataset, Tensor) else torch.tensor(list(self.dataset))
+        if mask.dtype != torch.bool or mask.ndim != 1:
+            raise TypeError(
+                f"dataset must be a GANAugmentedDataset, or a bool for each item, but got {type(self.dataset)} of "
+                f"{mask.dtype} instead."
+            )
+        return mask
 
     def __len__(self) -> int:
         """Batches of this rank in an epoch."""
@@ -94,6 +100,12 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         return math.floor(batches) if self.drop_last else math.ceil(batches)
 
     def __iter__(self) -> Iterator[list[int]]:
+        replaced = isinstance(self.dataset, GANAugmentedDataset) and self.dataset.mode == "replace"
+        if replaced and self.dataset.epoch != self._epoch:  # type: ignore[union-attr]
+            raise ValueError(
+                f"The data set must be in the sampler's epoch, {self._epoch}, for mode='replace', as other items are "
+                "synthetic in each; call set_epoch of both."
+            )
         start, self._start = self._start, 0  # of a state that was loaded, and only once
         self._position = start
         real, synthetic = self._orders()

@@ -12,6 +12,20 @@ from torch import Tensor
 from ._labels import one_hot
 
 
+def check_probabilities(rows: Tensor) -> None:
+    """Refuses rows that are no probabilities of classes: several labels at once, or values to regress.
+
+    Raises:
+        ValueError: If a row has a negative entry, or does not sum to 1.
+    """
+    sums = rows.detach().double().sum(dim=1)
+    if len(rows) and (float(rows.detach().min()) < 0 or not bool((sums - 1).abs().max() < 0.02)):
+        raise ValueError(
+            "Labels of floats must be probabilities of the classes, at least 0 and of sum 1, but are not; several "
+            "labels at once and values to regress cannot be mixed, except with labels=None."
+        )
+
+
 @dataclass(frozen=True)
 class TargetKind:
     """What a target is, besides its class.
@@ -31,7 +45,8 @@ class TargetKind:
         """The kind of a target.
 
         Raises:
-            TypeError: If it is neither a class index nor a vector of probabilities.
+            TypeError: If it is neither a class index nor a vector.
+            ValueError: If the vector holds no probabilities.
         """
         if type(target) is int or isinstance(target, np.integer):
             return cls(type(target))
@@ -39,6 +54,7 @@ class TargetKind:
             if target.ndim == 0 and not target.is_floating_point() and not target.is_complex():
                 return cls(Tensor, target.dtype)
             if target.ndim == 1 and target.is_floating_point():
+                check_probabilities(target[None])
                 return cls(Tensor, target.dtype, len(target))
         shown = f"{target.dtype} tensor {tuple(target.shape)}" if isinstance(target, Tensor) else repr(target)
         raise TypeError(

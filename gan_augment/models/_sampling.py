@@ -114,7 +114,8 @@ def to_uint8(images: Tensor) -> Tensor:
 @torch.inference_mode()
 def _forward_blocks(generator: Generator, latents: Tensor, labels: Tensor | None, batch_size: int) -> Tensor:
     config, n = generator.config, len(latents)
-    device = next(generator.parameters()).device
+    parameter = next(generator.parameters())
+    device, dtype = parameter.device, parameter.dtype
     out = torch.empty((n, config.channels, config.image_size, config.image_size), dtype=torch.uint8)
     out = out.to(device)
     step = math.ceil(batch_size / BLOCK) * BLOCK
@@ -123,7 +124,7 @@ def _forward_blocks(generator: Generator, latents: Tensor, labels: Tensor | None
         count = len(latent)
         rows = torch.arange(math.ceil(count / BLOCK) * BLOCK) % count  # fills the last block up
         label = None if labels is None else labels[start : start + step][rows].to(device)
-        out[start : start + count] = to_uint8(generator(latent[rows].to(device), label))[:count]
+        out[start : start + count] = to_uint8(generator(latent[rows].to(device, dtype), label))[:count]
     return out
 
 

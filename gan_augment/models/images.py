@@ -102,6 +102,8 @@ def unfit_images(images: Tensor, height: int, width: int, fit: Fit, source: tupl
     Raises:
         ValueError: If it has no inverse: a crop cannot give a wide image back.
     """
+    if tuple(images.shape[-2:]) == (height, width):
+        return images
     if fit == "pad" and source is None and max(height, width) <= images.shape[-1]:
         source = (height, width)  # of padded images of many sizes, this one
     if fit == "pad" and source is not None:

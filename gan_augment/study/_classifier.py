@@ -95,7 +95,6 @@ def train_classifier(
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         order = torch.empty(0, dtype=torch.int64)
         for step in range(steps):
-            # Seeded anew in each step: what one arm draws more does not move the other's randomness.
             torch.manual_seed(mix_seed(seed, 1, step))
             while len(order) < batch_size:
                 order = torch.cat([order, torch.randperm(len(images))])
@@ -103,6 +102,8 @@ def train_classifier(
             batch, targets = images[rows].float().div(255), labels[rows]
             if mix is not None:
                 batch, targets = mix(batch, targets)
+            # Seeded anew, as above: what a mix draws does not move the order or the augmentation.
+            torch.manual_seed(mix_seed(seed, 2, step))
             if augment is not None:
                 batch = augment(batch)
             loss = F.cross_entropy(model(batch.contiguous(memory_format=torch.channels_last)), targets)

@@ -51,6 +51,9 @@ class SyntheticPool:
         geometry: Geometry | None = None,
         info: PoolInfo | None = None,
     ) -> None:
+        if not isinstance(images, (Tensor, np.memmap)):
+            raise TypeError(f"A pool's images must be a tensor, but got {type(images)} instead.")
+        labels = None if labels is None else torch.as_tensor(labels)
         dtype = torch.uint8 if isinstance(images, np.memmap) and images.dtype == np.uint8 else images.dtype
         if dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
             raise ValueError(
@@ -100,7 +103,9 @@ class SyntheticPool:
             seed (int, optional): The pool is a function of it and of ``batch_size``. None: drawn from
                 torch's global generator.
             keep (filter or sequence of filters, optional): ``keep(images, labels)`` says which candidates
-                enter; those that do not are drawn again, so that size and classes are as asked.
+                enter; those that do not are drawn again, so that size and classes are as asked. Images are
+                uint8, of the size that the source's training images had where it is known (28 px for
+                digits that were padded to 32), which is what a teacher was fitted on.
             batch_size (int): Images per call of the source.
             device (str, optional): Where a generator runs. Default: where it is.
             out (str or Path, optional): Folder to write it to as it grows, for a pool larger than memory;

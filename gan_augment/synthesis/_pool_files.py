@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,8 @@ def write_pool(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"A pool must be written to a new or empty folder, but {str(folder)!r} holds something.")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    aside = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
+    aside.mkdir()
     try:
         images = np.lib.format.open_memmap(aside / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
         for rows, batch in chunks:
@@ -76,7 +77,6 @@ def write_pool(
             **dataclasses.asdict(info()),
         }
         (aside / "pool.json").write_text(json.dumps(description, indent=2) + "\n")
-        os.chmod(aside, 0o755)
         os.replace(aside, folder)  # an empty folder may be replaced
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -127,6 +127,8 @@ def _parse(data: bytes) -> tuple[tuple[int, ...], int, Geometry, PoolInfo]:
         raise ValueError(f"its fit is {fit!r:.100}")
     if source_size is not None:
         _check_ints("source_size", source_size, 1, 65536)
+        if len(source_size) != 2 or (fit == "pad" and (source_size[0] > height or source_size[1] > width)):
+            raise ValueError(f"its source_size is {source_size!r:.100}")
         source_size = (source_size[0], source_size[1])
     info = PoolInfo(*(values[field.name] for field in dataclasses.fields(PoolInfo)))
     check_types(info)
@@ -147,6 +149,8 @@ def _open_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.
         array = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError, SyntaxError, TypeError, TokenError, ArithmeticError) as error:
         raise ValueError(f"{path} must be a whole .npy file, but: {error}") from error
+    if array.offset + array.nbytes != path.stat().st_size:
+        raise ValueError(f"{path} must be a whole .npy file, but is of another size than its header says.")
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"{path} must hold {dtype} {shape}, but holds {array.dtype} {array.shape}.")
     return array

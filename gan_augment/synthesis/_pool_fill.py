@@ -9,8 +9,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..models import mix_seed
+from ..models.images import unfit_images
 from ._filters import Filter, apply_filters
-from ._source import Source, draw
+from ._source import Source, draw, geometry
 
 MAX_CANDIDATES_PER_IMAGE = 1000
 
@@ -44,6 +45,7 @@ class PoolFiller:
     ) -> None:
         self.source, self.size, self.labels, self.seed = source, size, labels, seed
         self.filters, self.batch_size, self.progress = filters, batch_size, progress
+        self.geometry = geometry(source)
         self._batches = self._candidates = self._kept = 0
         probe = draw(source, 1, None if labels is None else labels[:1], seed=seed)
         self.shape: tuple[int, int, int] = (probe.shape[1], probe.shape[2], probe.shape[3])
@@ -76,15 +78,20 @@ class PoolFiller:
             raise ValueError(
                 f"A source must give images of one shape, but gave {tuple(images.shape[1:])} after {self.shape}."
             )
-        kept = apply_filters(self.filters, images, labels)
+        kept = apply_filters(self.filters, self._as_trained(images), labels)
         self._batches += 1
         self._candidates += len(rows)
         self._kept += int(kept.sum())
         return images, kept
 
+    def _as_trained(self, images: Tensor) -> Tensor:
+        """Images as those that the source was trained on were, which is what a teacher knows."""
+        size = self.geometry.source_size
+        return images if size is None else unfit_images(images, *size, self.geometry.fit, size)
+
     def _give_up(self, row: int) -> None:
         where = "" if self.labels is None else f" of class {int(self.labels[row])}"
         raise ValueError(
-            f"Filters must keep some candidates, but {MAX_CANDIDATES_PER_IMAGE} in a row{where} were refused "
-            f"({self._kept} of {self._candidates} kept in all); loosen them or use another source."
+            f"Filters (or a label policy) must keep some candidates, but {MAX_CANDIDATES_PER_IMAGE} in a row{where} "
+            f"were refused ({self._kept} of {self._candidates} kept in all); loosen them or use another source."
         )

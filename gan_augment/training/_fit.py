@@ -59,7 +59,8 @@ def fit(
 
     Args:
         dataset (Dataset): Map-style; items are images (PIL, uint8 or float 0..1), or ``(image, label)``.
-            They are read once, without transforms that this function would not know of.
+            They are read once, as the data set gives them: leave random transforms out, which would be
+            frozen, and pass ``flip`` or ``augment`` here.
         recipe (str or Recipe): ``"tiny"`` (hundreds of images), ``"conditional"`` (thousands, with
             classes), or a recipe of your own.
         budget (float or str, optional): Wall-clock seconds, or such as ``"90s"``, ``"20m"``, ``"2h"``;

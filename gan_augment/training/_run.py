@@ -52,7 +52,7 @@ class RunFolder:
 
     def create(self, config: dict[str, Any]) -> None:
         """Starts a new run here."""
-        (self.path / "samples").mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
         with write_aside(self.path / "config.json") as file:
             file.write_text(json.dumps(config, indent=2) + "\n")
 
@@ -81,6 +81,7 @@ class RunFolder:
 
     def save_grid(self, generator: Generator, step: int) -> None:
         """Writes the sample grid of a step."""
+        (self.path / "samples").mkdir(exist_ok=True)
         with write_aside(self.path / "samples" / f"step-{step:07d}.png") as file:
             sample_grid(generator).save(file, format="png")
 

@@ -140,7 +140,7 @@ def test_a_bomb_of_aliases_gives_a_short_error():
     for previous, name in zip("abcd", "bcde"):
         lines.append(f"{name}: &{name} [{', '.join([f'*{previous}'] * 10)}]")
     lines.append("gan_augment: {name: *e, data: {}, training: {}, measured: []}")
-    with pytest.raises(ValueError, match="name") as caught:
+    with pytest.raises(ValueError, match="alias") as caught:
         Card.from_readme("---\n" + "\n".join(lines) + "\n---\n")
     assert len(str(caught.value)) < 10_000
 

@@ -240,7 +240,9 @@ def test_a_transposed_tensor_is_refused(folder):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused_by_name(folder, value):
     edit_weights(folder, lambda tensors: tensors["to_image.weight"].fill_(value))
-    with pytest.raises(ValueError, match=r"generator\.safetensors .*not finite: \['to_image\.weight"):
+    with pytest.raises(
+        ValueError, match=r"generator\.safetensors must hold usable weights, but to_image\.weight is not finite"
+    ):
         from_pretrained(folder)
 
 

@@ -160,7 +160,7 @@ def test_an_existing_folder_goes_before_the_hub_and_after_the_zoo(tmp_path, monk
 
 
 def test_a_hub_name_is_not_downloaded_yet_and_says_so(offline):
-    with pytest.raises(ValueError, match="'org/name@v1' names a repository on the Hub"):
+    with pytest.raises(ValueError, match="no folder 'org/name@v1'; as a name it is a repository on the Hub"):
         from_pretrained("org/name@v1")
 
 

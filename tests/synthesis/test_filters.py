@@ -75,7 +75,7 @@ def test_a_filter_that_keeps_nothing_of_a_class_is_refused_with_the_class():
 def test_a_filter_that_keeps_nothing_without_classes_is_refused(tmp_path):
     source = Brightness()
     source.num_classes = 0
-    with pytest.raises(ValueError, match="Filters must keep some candidates"):
+    with pytest.raises(ValueError, match="must keep some candidates"):
         SyntheticPool.generate(source, 2, keep=lambda i, y: i[:, 0, 0, 0] > 255, progress=False, out=tmp_path / "p")
     assert list(tmp_path.iterdir()) == []
 
