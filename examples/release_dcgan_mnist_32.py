@@ -51,6 +51,7 @@ def main() -> None:
     generator = from_pretrained(arguments.run / "generator")
     if generator.card is None:
         raise SystemExit("The run's generator has no card.")
+    generator.config = dataclasses.replace(generator.config, class_names=tuple("0123456789"))
     figures = [] if arguments.figures is None else measured(json.loads(arguments.figures.read_text()))
     generator.card = dataclasses.replace(
         generator.card,

@@ -65,5 +65,6 @@ def resolve_name(name: str | os.PathLike[str]) -> ZooEntry | HubName | Path:
     near = difflib.get_close_matches(name.lower().replace("_", "-"), REGISTRY, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the zoo has {list_pretrained()}."
     raise ValueError(
-        f"A generator's name must be of the zoo, a folder or 'org/name[@revision]', but got {name[:200]!r}; {hint}"
+        f"A generator's name must be of the zoo, an existing folder or 'org/name[@revision]', but got "
+        f"{name[:200]!r}; {hint}"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +14,9 @@ from torch.utils.data import Dataset, IterableDataset
 from ..models import check_count, mix_seed
 from ..synthesis import SourceLike, as_source, match_image
 from ._forward import ForwardsNames
-from ._inspect import find_class_count, make_pipeline, read_labels
+from ._inspect import find_names, make_pipeline, read_labels
 from ._items import ItemKind, image_of, target_of, traits
-from ._labels import Labels, as_policy, check_classes
+from ._labels import Labels, as_policy, check_class_names, check_classes
 from ._plan import Slots, choose_entries, choose_positions, preserved_randomness, seed_everything, share_out, top_up
 from ._pooled import PooledImages
 from ._ratio import check_mode, check_ratio, synthetic_share
@@ -41,7 +43,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             and in every class that the source can make. Not used by ``"balance"``.
         num_synthetic (int, optional): The number of synthetic images, in place of a ratio.
         mode (str): ``"append"``: behind the real items; ``"replace"``: in place of real items, others in
-            each epoch; ``"balance"``: behind them, as many as bring each class up to the largest one;
+            each epoch (without :meth:`set_epoch` the same real items are left out for ever);
+            ``"balance"``: behind them, as many as bring each class that there is up to the largest one;
             what it did is in :attr:`class_counts`.
         balance_to (int, optional): For ``"balance"``: the number to bring each class up to.
         labels: The label policy, as :class:`SyntheticMix`'s.
@@ -103,6 +106,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             self._items = ItemKind.of(dataset[0], policy, self.num_classes, return_synthetic)
         if self.num_classes is not None:
             check_classes(policy, source, self.num_classes)
+        check_class_names(policy, source, find_names(dataset))
         self._pipeline = make_pipeline(dataset, transform)
         options = None if policy is None else policy.classes(source)
         self._slots = self._make_slots(None if options is None else sorted(options), num_synthetic, balance_to)
@@ -111,6 +115,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         if self._slots.total:
             shape = self._pipeline.kind if self._pipeline.resize else None
             self._pooled = PooledImages.of(source, self._slots, policy, self.num_classes, shape, self.seed, progress)
+            self._warn_of_repeats()
         # Shared memory, so that set_epoch reaches workers that live on; -1 until it is called.
         self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._planned: tuple[int, Tensor, Tensor] | None = None
@@ -125,7 +130,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             raise ValueError(f"labels must be 0 or above, but got {int(labels.min())} instead.")
         found = int(labels.max()) + 1
         if self.num_classes is None:
-            self.num_classes = kind.num_classes or max(found, find_class_count(self.dataset))
+            self.num_classes = kind.num_classes or max(found, len(find_names(self.dataset) or ()))
         if found > self.num_classes:
             raise ValueError(f"labels must be between 0 and {self.num_classes - 1}, but got {found - 1} instead.")
         return labels
@@ -146,6 +151,17 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
                 f"replace, but got {number} instead."
             )
         return share_out(number, self._labels, reachable)
+
+    def _warn_of_repeats(self) -> None:
+        entries = {} if self._pooled is None else self._pooled.entries
+        times = max(math.ceil(n / len(entries[group])) for group, n in zip(self._slots.groups, self._slots.counts) if n)
+        if times > 1:
+            warnings.warn(
+                f"The pool has too few images, so that one comes up to {times} times in each epoch; generate a larger "
+                "pool.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _check_like_real(self) -> None:
         """Refuses synthetic images that would not collate with the real ones."""

@@ -31,7 +31,8 @@ def default_labels_getter(inputs: Any) -> Any:
             return inputs[found[0]]
     raise ValueError(
         f"Could not find the labels in an input of type {type(inputs)}; pass (images, labels), a labels_getter, "
-        "or labels=None if there are none."
+        "or labels=None if there are none; in a data set, use it as transforms=, "
+        "not as transform=."
     )
 
 

@@ -15,6 +15,7 @@ from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 from torchvision.datasets.vision import StandardTransform
 from tqdm.auto import tqdm
 
+from ..models import find_class_names
 from ..synthesis import ImageKind, check_unit_range
 from ._forward import ForwardsNames
 from ._items import image_of, target_of
@@ -55,14 +56,14 @@ def find_labels(dataset: Any) -> Tensor | None:
     return labels.long() if labels.ndim == 1 and not labels.is_floating_point() else None
 
 
-def find_class_count(dataset: Any) -> int:
-    """The length of the ``classes`` of a data set, also inside ``Subset`` and ``ConcatDataset``; 0 without."""
-    if isinstance(dataset, Subset):
-        return find_class_count(dataset.dataset)
+def find_names(dataset: Any) -> tuple[str, ...] | None:
+    """Names of the classes of the items, also inside ``Subset`` and ``ConcatDataset``; None if not known."""
+    if isinstance(dataset, (Subset, ForwardsNames)):
+        return find_names(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
-        return max(find_class_count(part) for part in dataset.datasets)
-    names = None if _changes_targets(dataset) else getattr(dataset, "classes", None)
-    return 0 if names is None else len(names)
+        parts = {find_names(part) for part in dataset.datasets}
+        return parts.pop() if len(parts) == 1 else None
+    return None if _changes_targets(dataset) else find_class_names(dataset)
 
 
 def _changes_targets(dataset: Any) -> bool:

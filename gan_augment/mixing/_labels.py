@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..models import differing_class
 from ..synthesis import (
     ClassSources,
     Source,
@@ -230,6 +231,24 @@ def check_classes(policy: LabelPolicy | None, source: Source, count: int) -> Non
         raise ValueError(
             f"labels must give classes of the data, from 0 to {count - 1}, but give {beyond}; say which is which "
             "by labels=Conditional(class_map={...}), or raise num_classes for a class of its own."
+        )
+
+
+def check_class_names(policy: LabelPolicy | None, source: Source, names: Sequence[str] | None) -> None:
+    """Holds the names of the source's classes against those of the data, where both are known.
+
+    Raises:
+        ValueError: If a class of one index has different names.
+    """
+    known = getattr(source, "class_names", None)
+    if not isinstance(policy, Same) or known is None or names is None:
+        return
+    index = differing_class(known, names)
+    if index is not None:
+        raise ValueError(
+            f"The classes of the source must be those of the data for labels='same', but class {index} is "
+            f"{known[index]!r} of the source and {names[index]!r} of the data; say which is which by "
+            "labels=Conditional(class_map={the source's class: the data's class, ...})."
         )
 
 

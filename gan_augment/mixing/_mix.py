@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -57,8 +58,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             class indices.
         labels_getter (callable or "default" or None): As MixUp's: finds the labels in the input.
         transform (callable, optional): For real images that were transformed already, by normalisation
-            say. It gets each synthetic image as a uint8 ``tv_tensors.Image`` of their size and channels,
-            and must return what they are.
+            say. It gets each synthetic image as a tensor of their type, size and channels (float 0..1, or
+            uint8 where they are), and must return what they are: ``transform=v2.Normalize(...)``.
         return_synthetic (bool): Whether a bool for each image, True for synthetic ones, comes behind the
             rest (under ``"is_synthetic"`` in a mapping).
 
@@ -235,7 +236,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         return torch.stack([self._transformed(image, kind) for image in synthetic])
 
     def _transformed(self, image: Tensor, kind: ImageKind) -> Any:
-        before = ImageKind("tv_tensors.Image", torch.uint8, kind.channels, kind.height, kind.width)
+        before = kind if kind.container == "PIL" else dataclasses.replace(kind, container="tensor")
         after = self.transform_synthetic(match_image(image, before, self._geometry))  # type: ignore[misc]
         if isinstance(after, Tensor) and kind.container != "PIL":  # which tensor it is, a transform may not know
             after = after.as_subclass(Tensor)

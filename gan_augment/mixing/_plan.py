@@ -56,8 +56,9 @@ def share_out(total: int, labels: Tensor | None, reachable: list[int] | None) ->
 
 
 def top_up(labels: Tensor, reachable: list[int], to: int | None) -> Slots:
-    """As many of each class as it lacks of the largest one, or of a given count."""
+    """As many of each class that there is as it lacks of the largest one, or of a given count."""
     counts = torch.bincount(labels, minlength=max(reachable) + 1)
+    reachable = [label for label in reachable if counts[label] > 0]
     goal = int(counts.max()) if to is None else to
     missing = (goal - counts[torch.tensor(reachable)]).clamp(min=0)
     return Slots(tuple(reachable), tuple(missing.tolist()))

@@ -1,5 +1,6 @@
 """The networks: DCGAN generator and discriminator, one frozen configuration each."""
 
+from ._class_names import differing_class, find_class_names
 from ._config import (
     MAX_CLASSES,
     DiscriminatorConfig,
@@ -28,8 +29,10 @@ __all__ = [
     "check_labels",
     "check_seed",
     "check_types",
+    "differing_class",
     "draw_latents",
     "draw_seed",
     "eval_mode",
+    "find_class_names",
     "mix_seed",
 ]

@@ -135,6 +135,7 @@ class GeneratorConfig(_NetworkConfig):
             ``"crop"`` (shorter side resized, centre kept) or ``"pad"`` (black around).
         source_size (tuple, optional): Height and width of the training images before that, if they all
             had the same.
+        class_names (tuple of str, optional): Names of the classes, where they are known.
 
     Raises:
         ValueError: If a value is of the wrong type or out of range.
@@ -158,8 +159,13 @@ class GeneratorConfig(_NetworkConfig):
     attention_resolution: int = 0
     fit: Fit = "resize"
     source_size: tuple[int, int] | None = None
+    class_names: tuple[str, ...] | None = None
 
     def _check(self) -> None:
+        if self.class_names is not None and len(self.class_names) != self.num_classes:
+            raise ValueError(
+                f"class_names must be {self.num_classes}, as many as num_classes, but got {len(self.class_names)}."
+            )
         _check_range("latent_dim", self.latent_dim, 1, 4096)
         _check_common(self)
         if self.upsampling == "resize" and self.kernel_size % 2 == 0:

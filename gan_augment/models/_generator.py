@@ -86,6 +86,11 @@ class Generator(nn.Module):
         """Number of classes; 0 for an unconditional generator."""
         return self.config.num_classes
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes, where they are known."""
+        return self.config.class_names
+
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Maps latents ``(n, latent_dim)`` and classes ``(n,)`` to images ``(n, c, s, s)`` in -1..1."""
         x = latent[:, :, None, None]

@@ -33,7 +33,13 @@ def teacher_probabilities(teacher: Callable[[Tensor], Any], images: Tensor, batc
     out = []
     with torch.no_grad(), eval_mode(teacher) if is_module else nullcontext():  # type: ignore[arg-type]
         for batch in torch.split(images, batch_size):
-            logits = teacher(batch.to(device).float().div(255))
+            try:
+                logits = teacher(batch.to(device).float().div(255))
+            except RuntimeError as error:
+                raise ValueError(
+                    f"A teacher must take float images 0..1 of {tuple(batch.shape)}, but failed ({error}); wrap it in "
+                    "what brings such images to the size, channels and normalisation that it was fitted on."
+                ) from error
             if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(batch):
                 shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits)
                 raise ValueError(f"A teacher must return logits ({len(batch)}, classes), but got {shape} instead.")

@@ -32,6 +32,7 @@ class SyntheticPool:
         labels (Tensor, optional): Class of each image, integers ``(n,)``.
         num_classes (int, optional): Default: the largest label + 1; 0 without labels.
         geometry (Geometry, optional): How the images behind it were brought to its size.
+        class_names (sequence of str, optional): Names of the classes, where they are known.
 
     Raises:
         ValueError: If images or labels are not of these shapes, types and values, or there are none.
@@ -49,6 +50,7 @@ class SyntheticPool:
         *,
         num_classes: int | None = None,
         geometry: Geometry | None = None,
+        class_names: Sequence[str] | None = None,
         info: PoolInfo | None = None,
     ) -> None:
         if not isinstance(images, (Tensor, np.memmap)):
@@ -67,6 +69,7 @@ class SyntheticPool:
             raise ValueError(f"A pool must have labels where it has classes, but got num_classes={num_classes}.")
         self.labels = check_labels(labels, len(images), num_classes)
         self.geometry = geometry or Geometry()
+        self.class_names = None if class_names is None else tuple(class_names)
         self.info = info or PoolInfo(source="images", seed=None, acceptance=1.0)
         self._images = images
         self._folder: Path | None = None
@@ -137,14 +140,14 @@ class SyntheticPool:
         def info() -> PoolInfo:
             return PoolInfo(source=name, seed=seed, acceptance=chunks.acceptance)
 
-        shape = (size, *chunks.shape)
+        shape, names = (size, *chunks.shape), getattr(source, "class_names", None)
         if out is not None:
-            write_pool(Path(out), chunks, shape, asked, classes, geometry(source), info)
+            write_pool(Path(out), chunks, shape, asked, classes, geometry(source), names, info)
             return cls.load(out)
         images = torch.empty(shape, dtype=torch.uint8)
         for rows, batch in chunks:
             images[rows] = batch
-        return cls(images, asked, num_classes=classes, geometry=geometry(source), info=info())
+        return cls(images, asked, num_classes=classes, geometry=geometry(source), class_names=names, info=info())
 
     def __len__(self) -> int:
         return len(self._images)
@@ -207,7 +210,16 @@ class SyntheticPool:
         """
         chunks = ((rows, self.rows(rows)) for rows in torch.split(torch.arange(len(self)), 1024))
         shape = (len(self), *self.image_shape)
-        write_pool(Path(folder), chunks, shape, self.labels, self.num_classes, self.geometry, lambda: self.info)
+        write_pool(
+            Path(folder),
+            chunks,
+            shape,
+            self.labels,
+            self.num_classes,
+            self.geometry,
+            self.class_names,
+            lambda: self.info,
+        )
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> SyntheticPool:
@@ -225,8 +237,8 @@ class SyntheticPool:
             4
         """
         path = Path(folder)
-        images, labels, classes, shape, info = open_pool(path)
-        pool = cls(images, labels, num_classes=classes, geometry=shape, info=info)
+        images, labels, classes, shape, names, info = open_pool(path)
+        pool = cls(images, labels, num_classes=classes, geometry=shape, class_names=names, info=info)
         pool._folder = path.resolve()
         return pool
 

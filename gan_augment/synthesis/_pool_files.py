@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -47,6 +47,7 @@ def write_pool(
     labels: Tensor | None,
     num_classes: int,
     geometry: Geometry,
+    class_names: Sequence[str] | None,
     info: Callable[[], PoolInfo],
 ) -> None:
     """Writes a pool aside, chunk by chunk, and moves it to ``folder`` when it is whole.
@@ -74,6 +75,7 @@ def write_pool(
             "shape": list(shape),
             "num_classes": num_classes,
             "geometry": dataclasses.asdict(geometry),
+            "class_names": None if class_names is None else list(class_names),
             **dataclasses.asdict(info()),
         }
         (aside / "pool.json").write_text(json.dumps(description, indent=2) + "\n")
@@ -84,8 +86,8 @@ def write_pool(
 
 def open_pool(
     folder: Path,
-) -> tuple[np.memmap[Any, Any], Tensor | None, int, Geometry, PoolInfo]:
-    """Opens a pool's files: images (memory-mapped), labels, number of classes, geometry and info.
+) -> tuple[np.memmap[Any, Any], Tensor | None, int, Geometry, list[str] | None, PoolInfo]:
+    """Opens a pool's files: images (memory-mapped), labels, number of classes, geometry, class names and info.
 
     Raises:
         FileNotFoundError: If one is missing.
@@ -97,7 +99,7 @@ def open_pool(
     with open(path, "rb") as file:
         data = file.read(MAX_INFO_BYTES + 1)
     try:
-        shape, num_classes, geometry, info = _parse(data)
+        shape, num_classes, geometry, names, info = _parse(data)
     except (ValueError, KeyError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"{path} must describe a pool, but: {str(error)[:500]}") from error
     images = _open_array(folder / "images.npy", np.dtype(np.uint8), shape)
@@ -107,11 +109,11 @@ def open_pool(
         labels = torch.from_numpy(np.array(array))
         if not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
             raise ValueError(f"{folder / 'labels.npy'} must hold classes below {num_classes}, but holds others.")
-    return images, labels, num_classes, geometry, info
+    return images, labels, num_classes, geometry, names, info
 
 
-def _parse(data: bytes) -> tuple[tuple[int, ...], int, Geometry, PoolInfo]:
-    """What pool.json says: shape, number of classes, geometry and info."""
+def _parse(data: bytes) -> tuple[tuple[int, ...], int, Geometry, list[str] | None, PoolInfo]:
+    """What pool.json says: shape, number of classes, geometry, class names and info."""
     if len(data) > MAX_INFO_BYTES:
         raise ValueError(f"it is larger than {MAX_INFO_BYTES:,} bytes")
     values = json.loads(data)
@@ -130,9 +132,12 @@ def _parse(data: bytes) -> tuple[tuple[int, ...], int, Geometry, PoolInfo]:
         if len(source_size) != 2 or (fit == "pad" and (source_size[0] > height or source_size[1] > width)):
             raise ValueError(f"its source_size is {source_size!r:.100}")
         source_size = (source_size[0], source_size[1])
+    names = values["class_names"]
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise ValueError("its class_names are no list of text")
     info = PoolInfo(*(values[field.name] for field in dataclasses.fields(PoolInfo)))
     check_types(info)
-    return (size, channels, height, width), values["num_classes"], Geometry(fit, source_size), info
+    return (size, channels, height, width), values["num_classes"], Geometry(fit, source_size), names, info
 
 
 def _check_ints(name: str, values: list[Any], low: int, high: int) -> None:

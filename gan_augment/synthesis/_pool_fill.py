@@ -14,6 +14,7 @@ from ._filters import Filter, apply_filters
 from ._source import Source, draw, geometry
 
 MAX_CANDIDATES_PER_IMAGE = 1000
+ENOUGH_CANDIDATES, HOPELESS = 5000, 1e-3
 
 
 class PoolFiller:
@@ -68,7 +69,9 @@ class PoolFiller:
                     refused.append(rows[~kept])
                 pending = torch.cat(refused)
                 tries[pending] += 1
-                if len(pending) and int(tries.max()) >= MAX_CANDIDATES_PER_IMAGE:
+                bar.set_postfix_str(f"{self.acceptance:.0%} kept", refresh=False)
+                hopeless = self._candidates >= ENOUGH_CANDIDATES and self.acceptance < HOPELESS
+                if len(pending) and (hopeless or int(tries.max()) >= MAX_CANDIDATES_PER_IMAGE):
                     self._give_up(int(pending[tries[pending].argmax()]))
 
     def _candidates_for(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,6 +95,6 @@ class PoolFiller:
     def _give_up(self, row: int) -> None:
         where = "" if self.labels is None else f" of class {int(self.labels[row])}"
         raise ValueError(
-            f"Filters (or a label policy) must keep some candidates, but {MAX_CANDIDATES_PER_IMAGE} in a row{where} "
-            f"were refused ({self._kept} of {self._candidates} kept in all); loosen them or use another source."
+            f"Filters (or a label policy) must keep some candidates, but those for an image{where} "
+            f"were all refused ({self._kept} of {self._candidates} kept in all); loosen them or use another source."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Source(Protocol):
     Example:
         >>> class Noise:
         ...     def sample(self, n, labels=None, *, seed=None):
-        ...         return torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+        ...         return torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(seed or 0))
         >>> isinstance(Noise(), Source)
         True
     """
@@ -142,6 +143,9 @@ def as_source(source: Any) -> Source:
             "source must be a zoo name, a folder, a generator, a pool, a mapping from class to any of these, "
             f"or an object with a sample method, but got {type(source)} instead."
         )
+    keywords = inspect.signature(source.sample).parameters
+    if "seed" not in keywords and not any(each.kind is each.VAR_KEYWORD for each in keywords.values()):
+        raise TypeError(f"A source must have sample(n, labels=None, *, seed=None), but {type(source)} takes no seed.")
     result: Source = source
     return result
 
@@ -187,4 +191,7 @@ def draw(source: Source, n: int, labels: Tensor | None, *, seed: int | None) -> 
         raise ValueError(
             f"A source's sample({n}) must return ({n}, 1 or 3, height, width), but got {tuple(images.shape)} instead."
         )
-    return image_tools.quantize(images.detach().as_subclass(Tensor))
+    try:
+        return image_tools.quantize(images.detach().as_subclass(Tensor))
+    except ValueError as error:
+        raise ValueError(f"A source's sample must return uint8 or float images of 0..1, but: {error}") from error

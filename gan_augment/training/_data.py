@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, IterableDataset
 from tqdm.auto import tqdm
 
 from ..metrics import fingerprints
-from ..models import Fit
+from ..models import Fit, find_class_names
 from ..models.images import as_uint8, fit_image, to_channels
 
 
@@ -26,6 +26,7 @@ class TrainingImages:
         labels (Tensor, optional): int64 ``(n,)``.
         num_classes (int): 0 without labels.
         source_size (tuple, optional): Height and width before the fit, if all images had the same.
+        class_names (tuple of str, optional): The data set's ``classes``, where it has them for all labels.
         fingerprints (Tensor): Content hashes of the images before the fit, int64, sorted.
     """
 
@@ -33,6 +34,7 @@ class TrainingImages:
     labels: Tensor | None
     num_classes: int
     source_size: tuple[int, int] | None
+    class_names: tuple[str, ...] | None
     fingerprints: Tensor
 
     @classmethod
@@ -67,17 +69,23 @@ class TrainingImages:
         originals, labels = [], []
         for index in tqdm(range(len(dataset)), desc="Reading images", disable=not progress, leave=False):
             image, label = _split(dataset[index])
-            originals.append(as_uint8(image))
+            originals.append(_read_image(image))
             if conditional:
                 labels.append(_class_index(label, index))
         if channels is None:
             channels = max(image.shape[0] for image in originals)
+        count = max(labels) + 1 if conditional else 0
+        missing = sorted(set(range(count)) - set(labels))
+        if missing:
+            raise ValueError(f"Labels must be 0, 1, 2, ... without gaps, but no image is of class {missing[:10]}.")
+        names = find_class_names(dataset)
         sizes = {(image.shape[1], image.shape[2]) for image in originals}
         fitted = [to_channels(fit_image(image, image_size, fit), channels) for image in originals]
         return cls(
             images=torch.stack(fitted),
             labels=torch.tensor(labels) if conditional else None,
-            num_classes=max(labels) + 1 if conditional else 0,
+            num_classes=count,
+            class_names=names if count and names is not None and len(names) == count else None,
             source_size=sizes.pop() if len(sizes) == 1 else None,
             fingerprints=fingerprints(originals),
         )
@@ -94,6 +102,13 @@ class TrainingImages:
     def class_counts(self) -> list[int]:
         """Number of images of each class; empty without classes."""
         return [] if self.labels is None else torch.bincount(self.labels).tolist()
+
+
+def _read_image(image: Any) -> Tensor:
+    try:
+        return as_uint8(image)
+    except ValueError as error:
+        raise ValueError(f"{error} A data set to fit must give its images without transforms.") from error
 
 
 def _split(item: Any) -> tuple[Any, Any]:

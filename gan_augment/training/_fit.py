@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from ._trainer import Trainer
 
 MAX_BUDGET = 366 * 24 * 3600.0
 LOG_EVERY = 100
+LOG_EVERY_SECONDS = 10.0
+FEW_STEPS = 1000
 BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining} {postfix}"
-GRID_EVERY_SECONDS = 120.0
+GRID_EVERY_SECONDS = 60.0
 CHECKPOINT_EVERY_SECONDS = 60.0
 
 
@@ -178,6 +181,13 @@ def _train(
             folder.truncate_metrics(trainer.step_number)
         _loop(trainer, budget, folder, progress)
     losses = trainer.losses()
+    if budget is not None and trainer.step_number < min(FEW_STEPS, recipe.steps):
+        warnings.warn(
+            f"The budget ended after {trainer.step_number} steps, too few for images that look real: look at samples "
+            "before you mix them, and resume the run with a larger budget.",
+            UserWarning,
+            stacklevel=3,
+        )
     generator = trainer.averaged_generator().requires_grad_(True)
     generator.card = _card(images, recipe, trainer, seed, losses)
     if folder is not None:
@@ -188,7 +198,8 @@ def _train(
 
 def _loop(trainer: Trainer, budget: float | None, folder: RunFolder | None, progress: bool) -> None:
     steps = trainer.recipe.steps
-    last_grid = last_checkpoint = trainer.seconds
+    last_grid = last_checkpoint = last_log = trainer.seconds
+    logged = trainer.step_number
     with tqdm(total=1.0, desc="Fitting", bar_format=BAR, disable=not progress) as bar:
         while trainer.step_number < steps and (budget is None or trainer.seconds < budget):
             done = trainer.step_number / steps
@@ -196,16 +207,10 @@ def _loop(trainer: Trainer, budget: float | None, folder: RunFolder | None, prog
             bar.update(done - bar.n)
             started = time.perf_counter()
             trainer.step(done)
-            if trainer.step_number % LOG_EVERY == 0 or trainer.step_number == steps:
-                losses = trainer.losses()
-                bar.set_postfix_str(
-                    f"step {trainer.step_number}, {trainer.images_per_second():.0f} img/s, "
-                    + ", ".join(f"{key} {value:.2f}" for key, value in losses.items()),
-                    refresh=False,
-                )
-                if folder is not None:
-                    seconds = trainer.seconds + time.perf_counter() - started
-                    folder.log({"step": trainer.step_number, "seconds": round(seconds, 2), **losses})
+            seconds = trainer.seconds + time.perf_counter() - started
+            if trainer.step_number % LOG_EVERY == 0 or seconds - last_log > LOG_EVERY_SECONDS:
+                last_log, logged = seconds, trainer.step_number
+                _log(trainer, seconds, bar, folder)
             if folder is not None and trainer.seconds - last_grid > GRID_EVERY_SECONDS:
                 last_grid = trainer.seconds
                 folder.save_grid(trainer.averaged_generator(), trainer.step_number)
@@ -214,8 +219,18 @@ def _loop(trainer: Trainer, budget: float | None, folder: RunFolder | None, prog
                 last_checkpoint = trainer.seconds
                 folder.save_checkpoint(trainer.state_dict())
         bar.update(1 - bar.n)
+        if trainer.step_number > logged:
+            _log(trainer, trainer.seconds, bar, folder)
     if folder is not None:
         folder.save_checkpoint(trainer.state_dict())
+
+
+def _log(trainer: Trainer, seconds: float, bar: tqdm[Any], folder: RunFolder | None) -> None:
+    losses, step = trainer.losses(), trainer.step_number
+    shown = ", ".join(f"{key} {value:.2f}" for key, value in losses.items())
+    bar.set_postfix_str(f"step {step}, {step * trainer.recipe.batch_size / seconds:.0f} img/s, {shown}", refresh=False)
+    if folder is not None:
+        folder.log({"step": step, "seconds": round(seconds, 2), **losses})
 
 
 def _card(images: TrainingImages, recipe: Recipe, trainer: Trainer, seed: int, losses: dict[str, float]) -> Card:

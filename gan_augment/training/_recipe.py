@@ -103,7 +103,11 @@ class Recipe:
                 raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
 
     def generator_config(
-        self, channels: int, num_classes: int, source_size: tuple[int, int] | None = None
+        self,
+        channels: int,
+        num_classes: int,
+        source_size: tuple[int, int] | None = None,
+        class_names: tuple[str, ...] | None = None,
     ) -> GeneratorConfig:
         """The generator for images of that many channels and classes."""
         return GeneratorConfig(
@@ -120,6 +124,7 @@ class Recipe:
             attention_resolution=self.attention_resolution,
             fit=self.fit,
             source_size=source_size,
+            class_names=class_names,
         )
 
     def discriminator_config(self, channels: int, num_classes: int) -> DiscriminatorConfig:

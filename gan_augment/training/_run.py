@@ -14,17 +14,18 @@ from torchvision.utils import make_grid
 from ..hub import write_aside
 from ..models import Generator
 
-GRID_COLUMNS = 10
-GRID_ROWS = 10
+GRID_SIDE = 10
 
 
 def sample_grid(generator: Generator, seed: int = 0) -> Image.Image:
-    """A picture of 100 fixed samples; with classes, a column for each of the first ten."""
-    n = GRID_COLUMNS * GRID_ROWS
-    columns = torch.arange(n) % GRID_COLUMNS
-    labels = columns % generator.num_classes if generator.num_classes else None
-    grid = make_grid(generator.sample(n, labels, seed=seed).cpu(), nrow=GRID_COLUMNS, padding=2, pad_value=255)
-    return Image.fromarray(grid.permute(1, 2, 0).numpy())
+    """A picture of fixed samples in rows of ten; with classes, a row for each of the first ten."""
+    rows = min(generator.num_classes, GRID_SIDE) or GRID_SIDE
+    labels = torch.arange(rows).repeat_interleave(GRID_SIDE) if generator.num_classes else None
+    samples = generator.sample(rows * GRID_SIDE, labels, seed=seed).cpu()
+    grid = make_grid(samples, nrow=GRID_SIDE, padding=2, pad_value=255)
+    picture = Image.fromarray(grid.permute(1, 2, 0).numpy())
+    zoom = max(1, 480 // picture.width)  # small pixels are seen better as squares
+    return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
 
 
 class RunFolder:

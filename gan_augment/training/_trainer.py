@@ -51,7 +51,9 @@ class Trainer:
         self.bfloat16 = _use_bfloat16(recipe.precision, self.accelerator.device)
         torch.manual_seed(mix_seed(seed, 0))
         channels = images.images.shape[1]
-        generator = Generator(recipe.generator_config(channels, images.num_classes, images.source_size))
+        generator = Generator(
+            recipe.generator_config(channels, images.num_classes, images.source_size, images.class_names)
+        )
         discriminator = Discriminator(recipe.discriminator_config(channels, images.num_classes))
         self.generator, self.generator_optimizer = self._prepare(generator, recipe.generator_lr)
         self.discriminator, self.discriminator_optimizer = self._prepare(discriminator, recipe.discriminator_lr)
@@ -160,10 +162,6 @@ class Trainer:
                     "Lower its learning rate, or use precision='fp32'; the last checkpoint is whole."
                 )
         return losses
-
-    def images_per_second(self) -> float:
-        """Real images gone through per second, over the whole run."""
-        return self.step_number * self.recipe.batch_size / max(self.seconds, 1e-9)
 
     def averaged_generator(self) -> Generator:
         """The moving average with fresh batch-norm statistics, in eval mode."""

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset, TensorDataset, default_collate, random_split
 from torchvision.transforms import v2
 
-from gan_augment import Conditional, FixedRatioBatchSampler, GANAugmentedDataset, SyntheticMix, Teacher
+from gan_augment import Conditional, FixedRatioBatchSampler, GANAugmentedDataset, SyntheticMix, SyntheticPool, Teacher
 from gan_augment.models.images import unfit_images
 
 from .helpers import batch, pool, real
@@ -167,6 +167,32 @@ def test_items_keep_their_container(kind):
     data = augmented(Contained(), pool(), 0.5)
     assert {type(item) for item in data} == {kind}
     assert type(default_collate([data[0], data[30]])) is type(default_collate([data[30], data[0]]))
+
+
+def test_classes_of_other_names_are_refused_and_of_the_same_are_not():
+    data = Named()
+    named = SyntheticPool(pool().rows(torch.arange(12)), pool().labels, class_names=["a - first", "B", "c"])
+    assert len(augmented(data, named, 0.5)) == 48
+    data.classes = ["c", "b", "a"]
+    with pytest.raises(ValueError, match="class 0 is 'a - first' of the source and 'c' of the data"):
+        augmented(data, named, 0.5)
+    mapped = augmented(data, named, 0.5, labels=Conditional(class_map={0: 2, 1: 1, 2: 0}))
+    assert mapped.class_counts == {0: (8, 8), 1: (8, 8), 2: (8, 8)}
+
+
+def test_a_pool_that_is_too_small_is_a_warning():
+    with pytest.warns(UserWarning, match="comes up to 3 times in each epoch"):
+        augmented(real([0, 1, 2] * 10), pool(), 0.5)
+
+
+def test_normalisation_as_a_transform_is_that_of_the_real_images():
+    normalize = v2.Normalize([0.5], [0.5])
+    images, labels = batch([0, 1, 2])
+    torch.manual_seed(0)
+    mixed, _ = SyntheticMix(pool(), 1.0, transform=normalize)(normalize(images), labels)
+    torch.manual_seed(0)
+    plain, _ = SyntheticMix(pool(), 1.0)(images, labels)
+    assert torch.allclose(mixed, normalize(plain))
 
 
 def test_ratio_0_leaves_the_random_state_alone():

@@ -365,7 +365,7 @@ def test_boxes_and_masks_are_refused(thing):
 
 @pytest.mark.parametrize("name", ["dcgan-mnits-32", "no such thing", ""])
 def test_an_unknown_name_is_refused(name):
-    with pytest.raises(ValueError, match="name must be of the zoo, a folder or"):
+    with pytest.raises(ValueError, match="name must be of the zoo, an existing folder or"):
         SyntheticMix(name)
 
 

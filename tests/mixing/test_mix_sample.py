@@ -44,7 +44,7 @@ def test_with_transform_too_the_class_of_a_tensor_never_depends_on_the_draw(real
 
 
 def test_transform_that_gives_a_tensor_for_pil_images_is_refused():
-    mix = SyntheticMix(pool(), ratio=1.0, transform=v2.Identity())
+    mix = SyntheticMix(pool(), ratio=1.0, transform=v2.PILToTensor())
     with pytest.raises(ValueError, match=r"transform must give what the real images are, PIL.*but gave"):
         mix(picture("L"), 1)
 

@@ -68,7 +68,7 @@ def test_a_filtered_pool_is_a_function_of_the_seed(keep):
 
 
 def test_a_filter_that_keeps_nothing_of_a_class_is_refused_with_the_class():
-    with pytest.raises(ValueError, match="of class 2 were refused"):
+    with pytest.raises(ValueError, match="of class 2 were all refused"):
         generate(6, keep=lambda images, labels: labels != 2)
 
 

@@ -49,7 +49,7 @@ def test_a_run_writes_a_folder_that_a_person_can_read(run):
     assert metrics["step"] == 6
     assert metrics["generator"] == result.losses["generator"]
     (picture,) = (out / "samples").iterdir()
-    assert PIL.Image.open(picture).size == (10 * 18 + 2, 10 * 18 + 2)
+    assert PIL.Image.open(picture).size == (2 * (10 * 18 + 2), 2 * (3 * 18 + 2))  # a row for each class
 
 
 def test_the_generator_of_the_folder_is_the_one_of_the_result(run):
