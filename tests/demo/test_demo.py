@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 import torch
 
+from gan_augment import SyntheticMix, SyntheticPool
 from gan_augment.cli import main
 from gan_augment.demo import load_digits, run_demo, split_digits
 
@@ -77,7 +78,7 @@ def test_the_printed_lines_run():
     assert scope["images"].shape == (4, 1, 28, 28)
 
 
-def test_the_readmes_lines_run():
+def test_the_readmes_lines_run(tmp_path, monkeypatch):
     text = (Path(__file__).parents[2] / "README.md").read_text()
     blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
     real = torch.utils.data.TensorDataset(torch.rand(20, 1, 28, 28), torch.arange(20) % 10)
@@ -86,6 +87,14 @@ def test_the_readmes_lines_run():
     scope = {"train": real}
     exec(blocks[1], scope)
     assert len(scope["train"]) == 27
+    monkeypatch.chdir(tmp_path)
+    sure = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    exec(blocks[2].replace("threshold=0.9", "threshold=0").replace("2000", "20"), {"classifier": sure})
+    assert len(SyntheticPool.load("pools/digits")) == 20
+    scope = {"dataset": real, "SyntheticMix": SyntheticMix}
+    with pytest.warns(UserWarning, match="The budget ended"):
+        exec(blocks[3].replace("20m", "1s"), scope)
+    assert scope["mix"](*next(iter(loader)))[0].shape == (4, 1, 28, 28)
 
 
 @pytest.mark.parametrize(
