@@ -50,14 +50,7 @@ def check_types(config: Any) -> None:
 
 
 class _NetworkConfig:
-    """What both configurations share: type checks and the way through JSON."""
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        self._check()
-
-    def _check(self) -> None:
-        raise NotImplementedError
+    """What both configurations share: the way through JSON."""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as a dict that JSON can hold, every field included."""
@@ -161,7 +154,8 @@ class GeneratorConfig(_NetworkConfig):
     source_size: tuple[int, int] | None = None
     class_names: tuple[str, ...] | None = None
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
+        check_types(self)
         if self.class_names is not None and len(self.class_names) != self.num_classes:
             raise ValueError(
                 f"class_names must be {self.num_classes}, as many as num_classes, but got {len(self.class_names)}."
@@ -219,7 +213,8 @@ class DiscriminatorConfig(_NetworkConfig):
     spectral_norm: bool = False
     attention_resolution: int = 0
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
+        check_types(self)
         _check_common(self)
 
 

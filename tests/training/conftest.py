@@ -23,12 +23,3 @@ def labelled():
     rng = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (20, 1, 14, 12), generator=rng, dtype=torch.uint8)
     return [(image, index % 3) for index, image in enumerate(images)]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Networks this small are slower on several threads, and far slower on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
