@@ -194,10 +194,10 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         epoch = int(self._epoch)
         if epoch < 0:
             return self._fetch(places, 0)
-        items = []
+        items, seed = [], mix_seed(self.seed, 2, epoch)
         with preserved_randomness():
             for place in places:  # each is seeded by itself, so that no item depends on its batch
-                seed_everything(mix_seed(self.seed, 2, epoch, place))
+                seed_everything(mix_seed(seed, place))
                 items.extend(self._fetch([place], epoch))
         return items
 
