@@ -118,7 +118,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             self._warn_of_repeats()
         # Shared memory, so that set_epoch reaches workers that live on; -1 until it is called.
         self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
-        self._planned: tuple[int, Tensor, Tensor] | None = None
+        self._planned: tuple[int, list[int], Tensor] | None = None
         self._check_like_real()
 
     def _read_labels(self, progress: bool) -> Tensor:
@@ -229,9 +229,9 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         """The number of the synthetic image at a place; negative for a real one."""
         if self.mode != "replace":
             return place - self._n_real
-        return int(self._plan(epoch)[0][place])
+        return self._plan(epoch)[0][place]
 
-    def _plan(self, epoch: int) -> tuple[Tensor, Tensor]:
+    def _plan(self, epoch: int) -> tuple[list[int], Tensor]:
         """An epoch's slot of each real place (-1: none) and pool entry of each slot."""
         if self._planned is None or self._planned[0] != epoch:
             slot_of = torch.full((self._n_real,), -1, dtype=torch.int64)
@@ -241,13 +241,14 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             if self.mode == "replace":
                 places = choose_positions(self._slots, self._labels, self._n_real, self.seed, epoch)
                 slot_of[places] = torch.arange(self._slots.total)
-            self._planned = (epoch, slot_of, entries)
+            self._planned = (epoch, slot_of.tolist(), entries)  # a list is quicker to look one item up in
         return self._planned[1], self._planned[2]
 
     def _check_index(self, index: int) -> int:
-        place = index + len(self) if index < 0 else index
-        if not 0 <= place < len(self):
-            raise IndexError(f"index must be below {len(self)}, but got {index} instead.")
+        count = len(self)
+        place = index + count if index < 0 else index
+        if not 0 <= place < count:
+            raise IndexError(f"index must be below {count}, but got {index} instead.")
         return int(place)
 
     # What is known of the items --------------------------------------------------------------------
@@ -278,7 +279,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         """Which items are synthetic, bool ``(len,)``, in an epoch. Default: in this one."""
         if self.mode != "replace":
             return torch.arange(len(self)) >= self._n_real
-        return self._plan(self.epoch if epoch is None else epoch)[0] >= 0
+        return torch.tensor(self._plan(self.epoch if epoch is None else epoch)[0]) >= 0
 
     @property
     def class_counts(self) -> dict[int, tuple[int, int]]:
@@ -295,7 +296,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         """The class of every item in this epoch; absent where targets are probabilities."""
         if self._labels is None or self._items.soft:
             raise AttributeError("Items have no class: there are no labels, or they are probabilities.")
-        slot_of, entries = self._plan(self.epoch)
+        slots, entries = self._plan(self.epoch)
+        slot_of = torch.tensor(slots)
         labels = self._slot_labels
         if self._pooled is not None and self._pooled.targets is not None:
             labels = self._pooled.targets[entries]
