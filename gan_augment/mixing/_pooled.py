@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..synthesis import Geometry, ImageKind, Source, SyntheticPool, geometry, match_shape
-from ._labels import LabelPolicy, Teacher
+from ._labels import Fixed, LabelPolicy, Uniform
 from ._plan import ALL, Slots
 
 CHUNK = 1024
@@ -55,17 +56,24 @@ class PooledImages:
                 if count
             }
             return cls(pool, entries, None)
-        pool = (
-            source
-            if isinstance(source, SyntheticPool)
-            else _of_any(source, slots, policy, num_classes, kind, seed, progress)
-        )
         if policy is None:
-            return cls(pool, {ALL: torch.arange(len(pool))}, None)
-        targets, keep = _label(pool, policy, num_classes, kind)
+            if not isinstance(source, SyntheticPool):
+                source = SyntheticPool.generate(source, slots.total, seed=seed, progress=progress)
+            return cls(source, {ALL: torch.arange(len(source))}, None)
+        source_geometry = geometry(source)
+
+        def label(images: Tensor) -> tuple[Tensor, Tensor]:  # by a teacher, say, fitted on images like the real ones
+            return policy.targets(_like_real(images, kind, source_geometry), num_classes)
+
+        def usable(images: Tensor, labels: Tensor | None) -> Tensor:
+            return label(images)[1]
+
+        if not isinstance(source, SyntheticPool):
+            source = SyntheticPool.generate(source, slots.total, seed=seed, keep=usable, progress=progress)
+        targets, keep = _label(source, policy, label)
         if not bool(keep.any()):
             raise ValueError("The policy must use some images of the pool, but refuses every one of them.")
-        return cls(pool, {ALL: keep.nonzero().flatten()}, targets)
+        return cls(source, {ALL: keep.nonzero().flatten()}, targets)
 
 
 def _by_class(source: Source, slots: Slots, options: dict[int, list[int]], seed: int, progress: bool) -> SyntheticPool:
@@ -78,36 +86,14 @@ def _by_class(source: Source, slots: Slots, options: dict[int, list[int]], seed:
     return SyntheticPool.generate(source, len(asked), labels=asked, seed=seed, progress=progress)
 
 
-def _of_any(
-    source: Source,
-    slots: Slots,
-    policy: LabelPolicy | None,
-    num_classes: int | None,
-    kind: ImageKind | None,
-    seed: int,
-    progress: bool,
-) -> SyntheticPool:
-    """As many images as there are slots, of any class, that the policy would use."""
-
-    def usable(images: Tensor, labels: Tensor | None) -> Tensor:
-        if not isinstance(policy, Teacher):
-            return torch.ones(len(images), dtype=torch.bool)
-        return policy.targets(_like_real(images, kind, geometry(source)), num_classes)[1]
-
-    return SyntheticPool.generate(source, slots.total, seed=seed, keep=usable, progress=progress)
-
-
 def _label(
-    pool: SyntheticPool, policy: LabelPolicy, num_classes: int | None, kind: ImageKind | None
+    pool: SyntheticPool, policy: LabelPolicy, label: Callable[[Tensor], tuple[Tensor, Tensor]]
 ) -> tuple[Tensor, Tensor]:
     """The target of each image of a pool, and whether the policy uses it."""
-    if not isinstance(policy, Teacher):  # one target for all, without a look at them
-        row, keep = policy.targets(pool.rows(torch.tensor([0])), num_classes)
+    if isinstance(policy, (Fixed, Uniform)):  # one target for all, without a look at them
+        row, keep = label(pool.rows(torch.tensor([0])))
         return row.expand(len(pool), *row.shape[1:]), keep.expand(len(pool))
-    parts = []
-    for rows in torch.split(torch.arange(len(pool)), CHUNK):
-        # A teacher was fitted on images like the real ones, and must see the synthetic ones like them.
-        parts.append(policy.targets(_like_real(pool.rows(rows), kind, pool.geometry), num_classes))
+    parts = [label(pool.rows(rows)) for rows in torch.split(torch.arange(len(pool)), CHUNK)]
     return torch.cat([targets for targets, _ in parts]), torch.cat([keep for _, keep in parts])
 
 

@@ -9,7 +9,15 @@ import torch
 from torch.utils.data import Dataset, TensorDataset, default_collate, random_split
 from torchvision.transforms import v2
 
-from gan_augment import Conditional, FixedRatioBatchSampler, GANAugmentedDataset, SyntheticMix, SyntheticPool, Teacher
+from gan_augment import (
+    Conditional,
+    FixedRatioBatchSampler,
+    GANAugmentedDataset,
+    LabelPolicy,
+    SyntheticMix,
+    SyntheticPool,
+    Teacher,
+)
 from gan_augment.models.images import unfit_images
 
 from .helpers import batch, pool, real
@@ -193,6 +201,19 @@ def test_normalisation_as_a_transform_is_that_of_the_real_images():
     torch.manual_seed(0)
     plain, _ = SyntheticMix(pool(), 1.0)(images, labels)
     assert torch.allclose(mixed, normalize(plain))
+
+
+class ByBrightness(LabelPolicy):
+    """A policy of the user's own: each image says its target."""
+
+    def targets(self, images, num_classes):
+        labels = (images.amax((1, 2, 3)) > images.amax((1, 2, 3)).float().mean()).long()
+        return labels, torch.ones(len(images), dtype=torch.bool)
+
+
+def test_a_policy_of_ones_own_looks_at_each_image():
+    data = augmented(real(LABELS), pool(), 0.5, labels=ByBrightness())
+    assert {int(item[1]) for item in list(data)[24:]} == {0, 1}
 
 
 def test_ratio_0_leaves_the_random_state_alone():
