@@ -1,11 +1,14 @@
 """The networks: DCGAN generator and discriminator, one frozen configuration each."""
 
+from ._anchors import AnchorWalk, to_sphere
+from ._blocks import ClassConditionalNorm2d
 from ._class_names import differing_class, find_class_names
 from ._config import (
     MAX_CLASSES,
     DiscriminatorConfig,
     Fit,
     GeneratorConfig,
+    Initialization,
     Latent,
     Normalization,
     Upsampling,
@@ -17,11 +20,14 @@ from ._sampling import check_count, check_labels, check_seed, draw_latents, draw
 
 __all__ = [
     "MAX_CLASSES",
+    "AnchorWalk",
+    "ClassConditionalNorm2d",
     "Discriminator",
     "DiscriminatorConfig",
     "Fit",
     "Generator",
     "GeneratorConfig",
+    "Initialization",
     "Latent",
     "Normalization",
     "Upsampling",
@@ -35,4 +41,5 @@ __all__ = [
     "eval_mode",
     "find_class_names",
     "mix_seed",
+    "to_sphere",
 ]

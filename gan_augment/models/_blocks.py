@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
-from ._config import Normalization
+from ._config import GeneratorConfig, NetworkConfig
 
 
 class ClassConditionalNorm2d(nn.Module):
@@ -15,24 +15,26 @@ class ClassConditionalNorm2d(nn.Module):
 
     Args:
         num_features (int): Channels of the input.
-        num_classes (int): Number of classes.
-        normalization (str): ``"batch"`` or ``"instance"``.
+        config (GeneratorConfig): Of the network; its normalisation is ``"batch"`` or ``"instance"``.
 
     Shape:
         Input ``(n, num_features, h, w)`` and labels ``(n,)``; the output has the input's shape.
     """
 
-    def __init__(self, num_features: int, num_classes: int, normalization: Normalization) -> None:
+    def __init__(self, num_features: int, config: GeneratorConfig) -> None:
         super().__init__()
-        kind = nn.BatchNorm2d if normalization == "batch" else nn.InstanceNorm2d
+        kind = nn.BatchNorm2d if config.normalization == "batch" else nn.InstanceNorm2d
         self.norm = kind(num_features, affine=False)
-        self.scale = nn.Embedding(num_classes, num_features)
-        self.shift = nn.Embedding(num_classes, num_features)
-        nn.init.normal_(self.scale.weight, 1.0, 0.02)
+        self.scale = nn.Embedding(config.num_classes, num_features)
+        self.shift = nn.Embedding(config.num_classes, num_features)
+        nn.init.normal_(self.scale.weight, 1.0, 0.02 if config.initialization == "dcgan" else 0.0)
         nn.init.zeros_(self.shift.weight)
 
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor, class_weight: float = 1.0) -> Tensor:
         scale, shift = self.scale(labels), self.shift(labels)
+        if class_weight != 1.0:  # towards the mean class (https://arxiv.org/abs/2201.06578)
+            scale = torch.lerp(self.scale.weight.mean(0), scale, class_weight)
+            shift = torch.lerp(self.shift.weight.mean(0), shift, class_weight)
         return torch.addcmul(shift[:, :, None, None], scale[:, :, None, None], self.norm(x))
 
 
@@ -41,19 +43,19 @@ class SelfAttention2d(nn.Module):
 
     Args:
         channels (int): Channels of the input and output.
-        spectral_norm (bool): Spectral normalisation of its 1x1 convolutions.
+        config (GeneratorConfig or DiscriminatorConfig): How its 1x1 convolutions start and are normalised.
 
     Shape:
         ``(n, channels, h, w)``, with even ``h`` and ``w``, to the same.
     """
 
-    def __init__(self, channels: int, spectral_norm: bool) -> None:
+    def __init__(self, channels: int, config: NetworkConfig) -> None:
         super().__init__()
         inner, values = max(channels // 8, 1), max(channels // 2, 1)
-        self.query = initialized(nn.Conv2d(channels, inner, 1, bias=False), spectral_norm)
-        self.key = initialized(nn.Conv2d(channels, inner, 1, bias=False), spectral_norm)
-        self.value = initialized(nn.Conv2d(channels, values, 1, bias=False), spectral_norm)
-        self.out = initialized(nn.Conv2d(values, channels, 1, bias=False), spectral_norm)
+        self.query = initialized(nn.Conv2d(channels, inner, 1, bias=False), config)
+        self.key = initialized(nn.Conv2d(channels, inner, 1, bias=False), config)
+        self.value = initialized(nn.Conv2d(channels, values, 1, bias=False), config)
+        self.out = initialized(nn.Conv2d(values, channels, 1, bias=False), config)
         self.gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,18 +78,29 @@ class ResizeConv2d(nn.Sequential):
         )
 
 
-def initialized(layer: nn.Module, spectral_norm: bool) -> nn.Module:
-    """Draws a layer's weight from N(0, 0.02) as DCGAN does, then normalises it spectrally if wanted.
+def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) -> nn.Module:
+    """Starts a layer as the configuration says, then normalises it spectrally if it says so.
 
-    Sources: https://arxiv.org/abs/1511.06434 and https://arxiv.org/abs/1802.05957.
+    Sources: https://arxiv.org/abs/1511.06434 ("dcgan": N(0, 0.02)),
+    https://proceedings.mlr.press/v9/glorot10a.html and https://arxiv.org/abs/1802.05957.
+
+    Args:
+        layer (nn.Module): A convolution, an embedding or a :class:`ResizeConv2d`.
+        config (GeneratorConfig or DiscriminatorConfig): Of the network.
+        dense (bool): Whether the convolution is a dense layer: from, or to, a map of one pixel.
     """
     inner = layer[1] if isinstance(layer, ResizeConv2d) else layer
     for name, parameter in inner.named_parameters():
+        if config.initialization == "torch":
+            continue
         if name == "bias":
             nn.init.zeros_(parameter)
+        elif config.initialization == "glorot":
+            # As a matrix, a dense layer has its units for fans; a kernel's are those of all its pixels.
+            nn.init.xavier_uniform_(parameter.flatten(1) if dense else parameter)
         else:
             nn.init.normal_(parameter, 0.0, 0.02)
-    if not spectral_norm:
+    if not config.spectral_norm:
         return layer
     # A transposed convolution's output channels are its weight's second dimension.
     parametrizations.spectral_norm(inner, dim=1 if isinstance(inner, nn.ConvTranspose2d) else 0)
@@ -103,16 +116,72 @@ def doubling(in_channels: int, out_channels: int, kernel_size: int, upsampling: 
     return nn.ConvTranspose2d(in_channels, out_channels, kernel_size, 2, padding, output_padding=odd, bias=bias)
 
 
+def keeping(in_channels: int, out_channels: int, kernel_size: int, upsampling: str, bias: bool) -> nn.Module:
+    """The layer that keeps a generator's resolution, for any odd kernel size."""
+    kind = nn.Conv2d if upsampling == "resize" else nn.ConvTranspose2d
+    return kind(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
+
+
 def halving(in_channels: int, out_channels: int, kernel_size: int, bias: bool) -> nn.Module:
     """The layer that halves a discriminator's resolution exactly, for any kernel size."""
     return nn.Conv2d(in_channels, out_channels, kernel_size, 2, (kernel_size - 1) // 2, bias=bias)
 
 
-def plain_norm(num_features: int, normalization: Normalization) -> nn.Module:
-    """The unconditional normalisation layer of that name, with scales drawn from N(1, 0.02) as in DCGAN."""
-    if normalization == "none":
+def plain_norm(num_features: int, config: NetworkConfig) -> nn.Module:
+    """The unconditional normalisation layer, with scales drawn from N(1, 0.02) in DCGAN's initialisation."""
+    if config.normalization == "none":
         return nn.Identity()
-    kind = nn.BatchNorm2d if normalization == "batch" else nn.InstanceNorm2d
+    kind = nn.BatchNorm2d if config.normalization == "batch" else nn.InstanceNorm2d
     norm = kind(num_features, affine=True)
-    nn.init.normal_(norm.weight, 1.0, 0.02)
+    if config.initialization == "dcgan":
+        nn.init.normal_(norm.weight, 1.0, 0.02)
     return norm
+
+
+def append_stddev(features: Tensor, group: int) -> Tensor:
+    """Appends the standard deviation of each group of images as one more feature map.
+
+    It is the mean, over all units, of the standard deviations within the group
+    (https://arxiv.org/abs/1710.10196). A group is of neighbours in the batch, so that batches of real and
+    of synthetic images, one after the other, do not mix.
+
+    Args:
+        features (Tensor): ``(n, c, h, w)``.
+        group (int): Images in a group; the largest divisor of ``n`` that is not above it is taken.
+
+    Returns:
+        Tensor: ``(n, c + 1, h, w)``.
+
+    Example:
+        >>> append_stddev(torch.tensor([1.0, 3.0, 5.0, 5.0]).reshape(4, 1, 1, 1), 2)[:, 1].flatten().round(decimals=2)
+        tensor([1., 1., 0., 0.])
+    """
+    n, channels, height, width = features.shape
+    size = max(divisor for divisor in range(1, group + 1) if n % divisor == 0)
+    groups = features.reshape(n // size, size, channels * height * width)
+    groups = groups.to(torch.promote_types(groups.dtype, torch.float32))  # in half precision small squares vanish
+    deviation = (groups.var(1, correction=0) + 1e-8).sqrt().mean(1)
+    maps = deviation.to(features.dtype).repeat_interleave(size)[:, None, None, None].expand(-1, 1, height, width)
+    return torch.cat([features, maps], 1)
+
+
+class Mapping(nn.Module):
+    """Maps latents to latents; starts as the identity (https://arxiv.org/abs/1912.05270 learns such a map).
+
+    Args:
+        config (GeneratorConfig): With the number of layers and the length of the latent.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        size = config.latent_dim
+        self.layers = nn.ModuleList(nn.Linear(size, size) for _ in range(config.mapping_layers))
+        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
+
+    def forward(self, latent: Tensor) -> Tensor:
+        x = latent
+        for layer in self.layers[:-1]:
+            x = F.leaky_relu(layer(x), 0.2)
+        out: Tensor = latent + self.layers[-1](x)
+        return out

@@ -5,22 +5,29 @@ from __future__ import annotations
 import dataclasses
 import typing
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 Latent = Literal["normal", "uniform"]
 Upsampling = Literal["transposed", "resize"]
 Normalization = Literal["batch", "instance", "none"]
 Fit = Literal["resize", "crop", "pad"]
+Initialization = Literal["dcgan", "glorot", "torch"]
 
 IMAGE_SIZES = (16, 28, 32, 64, 128, 256)
 MAX_CLASSES = 10_000
+MAX_ANCHORS = 1_000_000
 
 _T = TypeVar("_T", bound="_NetworkConfig")
 
 
-def _check_range(name: str, value: int, low: int, high: int) -> None:
+def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, but got {value} instead.")
 
 
 def _accepts(annotation: Any, value: Any) -> bool:
@@ -31,8 +38,14 @@ def _accepts(annotation: Any, value: Any) -> bool:
     if origin is tuple:
         kinds = options[:1] * len(value) if isinstance(value, tuple) and options[-1] is Ellipsis else options
         return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_accepts, kinds, value))
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            _accepts(options[0], key) and _accepts(options[1], each) for key, each in value.items()
+        )
     if origin is not None:  # a union with None
         return any(_accepts(option, value) for option in options)
+    if annotation is Any:
+        return True
     return type(value) is annotation or (annotation is float and type(value) is int)
 
 
@@ -50,7 +63,23 @@ def check_types(config: Any) -> None:
 
 
 class _NetworkConfig:
-    """What both configurations share: the way through JSON."""
+    """What both configurations share: the resolutions, and the way through JSON."""
+
+    image_size: int
+    width: int
+    max_width: int
+    base_size: int | None
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Sides of the feature maps, from the smallest up to half the image size."""
+        side = self.base_size or (7 if self.image_size == 28 else 4)
+        return tuple(side * 2**level for level in range((self.image_size // side).bit_length() - 1))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Numbers of feature maps at each of the :attr:`sides`."""
+        return tuple(min(self.width * 2**level, self.max_width) for level in reversed(range(len(self.sides))))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as a dict that JSON can hold, every field included."""
@@ -61,23 +90,21 @@ class _NetworkConfig:
 
     @classmethod
     def from_dict(cls: type[_T], values: dict[str, Any]) -> _T:
-        """Builds the configuration from :meth:`to_dict`'s output; strict in both directions.
+        """Builds the configuration from :meth:`to_dict`'s output, also from that of an older version.
 
         Args:
-            values (dict): Every field of the configuration, and nothing else.
+            values (dict): Fields of the configuration, and nothing else. Those that are missing, as what
+                was written before they existed lacks them, take their defaults.
 
         Raises:
-            ValueError: If a field is missing, unknown, of the wrong type or out of range.
+            ValueError: If a field is unknown, of the wrong type or out of range.
         """
         if not isinstance(values, dict):
             raise ValueError(f"A configuration must be a mapping, but got {type(values)} instead.")
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        for wrong, what in (
-            ([key for key in values if key not in names], "unknown"),
-            ([name for name in names if name not in values], "missing"),
-        ):
-            if wrong:
-                raise ValueError(f"A {cls.__name__} has the fields {names}, but {wrong} is {what}.")
+        unknown = [key for key in values if key not in names]
+        if unknown:
+            raise ValueError(f"A {cls.__name__} has the fields {names}, but {unknown} is unknown.")
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
@@ -87,20 +114,11 @@ def _describe(annotation: Any) -> str:
         return "one of " + ", ".join(repr(v) for v in typing.get_args(annotation))
     if origin is tuple:
         return "a tuple of " + ", ".join("..." if v is Ellipsis else v.__name__ for v in typing.get_args(annotation))
+    if origin is dict:
+        return "a dict of " + " to ".join("values" if v is Any else v.__name__ for v in typing.get_args(annotation))
     if origin is not None:
         return " or ".join(_describe(option) for option in typing.get_args(annotation))
     return "None" if annotation is type(None) else str(annotation.__name__)
-
-
-def base_size(image_size: int) -> int:
-    """The side of the smallest feature map: 4, or 7 for 28 px images, so that each step doubles it exactly."""
-    return 7 if image_size == 28 else 4
-
-
-def feature_widths(image_size: int, width: int, max_width: int) -> list[int]:
-    """Feature maps at each resolution, from the smallest up to half the image size."""
-    doublings = (image_size // base_size(image_size)).bit_length() - 1
-    return [min(width * 2**level, max_width) for level in reversed(range(doublings))]
 
 
 @dataclass(frozen=True)
@@ -108,8 +126,7 @@ class GeneratorConfig(_NetworkConfig):
     """Everything that determines a :class:`Generator`. The defaults are pytorch/examples' ``dcgan``.
 
     Args:
-        image_size (int): Side of the square output in pixels: 16, 28, 32, 64, 128 or 256. Every step
-            doubles the side, from 4 px (from 7 px for 28 = 7 x 2 x 2).
+        image_size (int): Side of the square output in pixels: 16, 28, 32, 64, 128 or 256.
         channels (int): 1 (grey) or 3 (RGB).
         latent_dim (int): Length of the latent.
         latent (str): Its distribution: ``"normal"`` is N(0, 1), ``"uniform"`` is U(-1, 1).
@@ -129,6 +146,20 @@ class GeneratorConfig(_NetworkConfig):
         source_size (tuple, optional): Height and width of the training images before that, if they all
             had the same.
         class_names (tuple of str, optional): Names of the classes, where they are known.
+        base_size (int, optional): Side of the first feature map, which every step doubles until it is
+            ``image_size``. Default: 4, or 7 for 28 px.
+        stem_width (int): Feature maps to which the latent is mapped at ``base_size``, before a layer of
+            stride 1 takes them to the first of the others, as in TensorFlow's DCGAN tutorial; it needs an
+            odd ``kernel_size``. 0: the latent is mapped to those at once.
+        normalize_units (bool): Whether batch normalisation of the first layer has statistics, scale and
+            shift for every unit, as in Keras after a dense layer, instead of for every feature map.
+        negative_slope (float): Of the hidden layers' leaky ReLU, 0 up to below 1; 0 is ReLU.
+        initialization (str): ``"dcgan"`` (weights from N(0, 0.02), scales from N(1, 0.02)), ``"glorot"``
+            (uniform with zero biases and unit scales, as Keras has it) or ``"torch"`` (torch's own).
+        mapping_layers (int): Layers of a residual network that maps the latent before all else; it starts
+            as the identity.
+        anchors (int): Latents of training images that the generator keeps and samples between; 0 for none.
+        latent_noise (float): Standard deviation of the noise on each coordinate of such a latent.
 
     Raises:
         ValueError: If a value is of the wrong type or out of range.
@@ -153,6 +184,14 @@ class GeneratorConfig(_NetworkConfig):
     fit: Fit = "resize"
     source_size: tuple[int, int] | None = None
     class_names: tuple[str, ...] | None = None
+    base_size: int | None = None
+    stem_width: int = 0
+    normalize_units: bool = False
+    negative_slope: float = 0.0
+    initialization: Initialization = "dcgan"
+    mapping_layers: int = 0
+    anchors: int = 0
+    latent_noise: float = 0.1
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -164,6 +203,22 @@ class GeneratorConfig(_NetworkConfig):
         _check_common(self)
         if self.upsampling == "resize" and self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd for upsampling='resize', but got {self.kernel_size} instead.")
+        _check_range("stem_width", self.stem_width, 0, 4096)
+        _check_range("mapping_layers", self.mapping_layers, 0, 16)
+        _check_range("anchors", self.anchors, 0, MAX_ANCHORS)
+        _check_range("latent_noise", self.latent_noise, 0.0, 10.0)
+        if self.anchors and self.latent != "normal":
+            raise ValueError(f"latent must be 'normal' for a generator with anchors, but got {self.latent!r} instead.")
+        if 0 < self.anchors < self.num_classes:
+            raise ValueError(
+                f"anchors must be at least one for each of {self.num_classes} classes, but got {self.anchors} instead."
+            )
+        if self.stem_width and self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd for stem_width above 0, but got {self.kernel_size} instead.")
+        if self.normalize_units and self.normalization != "batch":
+            raise ValueError(
+                f"normalize_units must be False for normalization={self.normalization!r}, but got True instead."
+            )
         if self.num_classes and self.normalization == "none":
             raise ValueError(
                 "normalization must be 'batch' or 'instance' for a class-conditional generator, "
@@ -194,6 +249,14 @@ class DiscriminatorConfig(_NetworkConfig):
         normalization (str): ``"batch"``, ``"instance"`` or ``"none"``, in all layers but the first and last.
         spectral_norm (bool): Spectral normalisation of every layer (https://arxiv.org/abs/1802.05957).
         attention_resolution (int): Side of the feature map that gets self-attention; 0 for none.
+        base_size (int, optional): Side of the last feature map, to which every step halves the image and
+            over the whole of which the last layer is a convolution. Default: 4, or 7 for 28 px.
+        negative_slope (float): Of the leaky ReLU, 0 up to below 1.
+        dropout (float): Probability of dropping an activation after each step, 0 up to below 1.
+        normalize_first (bool): Whether the first layer is normalised too.
+        minibatch_stddev (int): Images in a group whose standard deviation is one more feature map of the
+            last layer (https://arxiv.org/abs/1710.10196); 0 for none.
+        initialization (str): ``"dcgan"``, ``"glorot"`` or ``"torch"``, as in :class:`GeneratorConfig`.
 
     Raises:
         ValueError: If a value is of the wrong type or out of range.
@@ -212,13 +275,28 @@ class DiscriminatorConfig(_NetworkConfig):
     normalization: Normalization = "batch"
     spectral_norm: bool = False
     attention_resolution: int = 0
+    base_size: int | None = None
+    negative_slope: float = 0.2
+    dropout: float = 0.0
+    normalize_first: bool = False
+    minibatch_stddev: int = 0
+    initialization: Initialization = "dcgan"
 
     def __post_init__(self) -> None:
         check_types(self)
         _check_common(self)
+        _check_share("dropout", self.dropout)
+        if self.normalize_first and self.normalization == "none":
+            raise ValueError("normalize_first must be False for normalization='none', but got True instead.")
+        if self.minibatch_stddev == 1:
+            raise ValueError("minibatch_stddev must be 0 (none) or at least 2, but got 1 instead.")
+        _check_range("minibatch_stddev", self.minibatch_stddev, 0, 1024)
 
 
-def _check_common(config: GeneratorConfig | DiscriminatorConfig) -> None:
+NetworkConfig: TypeAlias = GeneratorConfig | DiscriminatorConfig
+
+
+def _check_common(config: NetworkConfig) -> None:
     if config.image_size not in IMAGE_SIZES:
         raise ValueError(f"image_size must be one of {IMAGE_SIZES}, but got {config.image_size} instead.")
     if config.channels not in (1, 3):
@@ -227,10 +305,15 @@ def _check_common(config: GeneratorConfig | DiscriminatorConfig) -> None:
     _check_range("max_width", config.max_width, config.width, 4096)
     _check_range("kernel_size", config.kernel_size, 3, 7)
     _check_range("num_classes", config.num_classes, 0, MAX_CLASSES)
-    steps = len(feature_widths(config.image_size, config.width, config.max_width))
-    sides = [base_size(config.image_size) * 2**level for level in range(steps)]
-    if config.attention_resolution not in (0, *sides):
+    _check_share("negative_slope", config.negative_slope)
+    size = config.image_size
+    bases = [size // 2**level for level in range(1, 8) if size % 2**level == 0 and size // 2**level > 1]
+    if config.base_size not in (None, *bases):
         raise ValueError(
-            f"attention_resolution must be 0 (none) or one of {sides} at image_size={config.image_size}, "
-            f"but got {config.attention_resolution} instead."
+            f"base_size must be None or one of {bases} at image_size={size}, but got {config.base_size} instead."
+        )
+    if config.attention_resolution not in (0, *config.sides):
+        raise ValueError(
+            f"attention_resolution must be 0 (none) or one of {list(config.sides)} at image_size={size} "
+            f"and base_size={config.sides[0]}, but got {config.attention_resolution} instead."
         )

@@ -6,19 +6,39 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._blocks import SelfAttention2d, halving, initialized, plain_norm
-from ._config import DiscriminatorConfig, base_size, feature_widths
+from ._blocks import SelfAttention2d, append_stddev, halving, initialized, plain_norm
+from ._config import DiscriminatorConfig
 
 
-class _DiscriminatorBlock(nn.Module):
-    """One step down: convolution, normalisation, leaky ReLU and perhaps self-attention."""
+class DiscriminatorBlock(nn.Module):
+    """One step down: convolution, normalisation, leaky ReLU, dropout and perhaps self-attention.
 
-    def __init__(self, conv: nn.Module, norm: nn.Module, attention: nn.Module) -> None:
+    Args:
+        before (int): Channels of the input.
+        after (int): Channels of the output.
+        config (DiscriminatorConfig): Of the network.
+        first (bool): Whether the input is the image, behind which normalisation is a choice.
+        attention (bool): Whether it ends in self-attention.
+        halves (bool): Whether it halves the resolution; else its convolution is 1x1.
+    """
+
+    def __init__(
+        self, before: int, after: int, config: DiscriminatorConfig, *, first: bool, attention: bool, halves: bool = True
+    ) -> None:
         super().__init__()
-        self.conv, self.norm, self.attention = conv, norm, attention
+        normalized = config.normalization != "none" and (config.normalize_first or not first)
+        norm = plain_norm(after, config) if normalized else nn.Identity()
+        # As in the generator; and none anywhere with batch normalisation, as in pytorch/examples.
+        bias = not normalized and config.normalization != "batch"
+        conv = halving(before, after, config.kernel_size, bias) if halves else nn.Conv2d(before, after, 1, bias=bias)
+        self.conv = initialized(conv, config)
+        self.norm = norm
+        self.attention = SelfAttention2d(after, config) if attention else nn.Identity()
+        self.negative_slope, self.dropout = config.negative_slope, config.dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.attention(F.leaky_relu(self.norm(self.conv(x)), 0.2))
+        x = F.leaky_relu(self.norm(self.conv(x)), self.negative_slope)
+        out: Tensor = self.attention(F.dropout(x, self.dropout, self.training))
         return out
 
 
@@ -39,37 +59,34 @@ class Discriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or DiscriminatorConfig()
-        widths = feature_widths(config.image_size, config.width, config.max_width)[::-1]
-        side = config.image_size
-        blocks = []
-        for level, (before, after) in enumerate(zip([config.channels, *widths], widths)):
-            side //= 2
-            norm = nn.Identity() if level == 0 else plain_norm(after, config.normalization)
-            # As in the generator; and none anywhere with batch normalisation, as in pytorch/examples.
-            bias = config.normalization == "none" or (level == 0 and config.normalization == "instance")
-            conv = initialized(halving(before, after, config.kernel_size, bias), config.spectral_norm)
-            attention = side == config.attention_resolution
-            blocks.append(
-                _DiscriminatorBlock(
-                    conv,
-                    norm,
-                    SelfAttention2d(after, config.spectral_norm) if attention else nn.Identity(),
-                )
-            )
-        self.blocks = nn.ModuleList(blocks)
-        head = nn.Conv2d(widths[-1], 1, base_size(config.image_size), bias=config.normalization != "batch")
-        self.head = initialized(head, config.spectral_norm)
+        widths, sides = config.widths[::-1], config.sides[::-1]
+        self.blocks = nn.ModuleList(
+            DiscriminatorBlock(before, after, config, first=level == 0, attention=side == config.attention_resolution)
+            for level, (before, after, side) in enumerate(zip((config.channels, *widths), widths, sides))
+        )
+        features = widths[-1] + (config.minibatch_stddev > 0)
+        head = nn.Conv2d(features, 1, sides[-1], bias=config.normalization != "batch")
+        self.head = initialized(head, config, dense=True)
         self.embedding: nn.Module | None = None
         if config.num_classes:
-            embedding = nn.Embedding(config.num_classes, widths[-1])
-            self.embedding = initialized(embedding, config.spectral_norm)
+            self.embedding = initialized(nn.Embedding(config.num_classes, widths[-1]), config)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps images ``(n, c, s, s)`` in -1..1 and their classes ``(n,)`` to logits ``(n,)``."""
+    def forward(self, images: Tensor, labels: Tensor | None = None, class_weight: float = 1.0) -> Tensor:
+        """Maps images ``(n, c, s, s)`` in -1..1 and their classes ``(n,)`` to logits ``(n,)``.
+
+        ``class_weight``, 0..1, is the factor of the class's part of the logit, so that 0 is an
+        unconditional discriminator (https://arxiv.org/abs/2201.06578).
+        """
         features = images
         for block in self.blocks:
             features = block(features)
-        logits: Tensor = self.head(features).flatten()
+        return self.classify(features, labels, class_weight)
+
+    def classify(self, features: Tensor, labels: Tensor | None, class_weight: float = 1.0) -> Tensor:
+        """Maps the last feature maps to logits ``(n,)``."""
+        group = self.config.minibatch_stddev
+        logits: Tensor = self.head(append_stddev(features, group) if group else features).flatten()
         if self.embedding is not None:
-            logits = logits + torch.sum(self.embedding(labels) * features.sum((2, 3)), dim=1)
+            projection = torch.sum(self.embedding(labels) * features.sum((2, 3)), dim=1)
+            logits = logits + class_weight * projection
         return logits

@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ._blocks import (
-    ClassConditionalNorm2d,
-    SelfAttention2d,
-    doubling,
-    initialized,
-    plain_norm,
-)
-from ._config import GeneratorConfig, base_size, feature_widths
+from ._anchors import AnchorWalk, to_sphere
+from ._blocks import ClassConditionalNorm2d, Mapping, SelfAttention2d, doubling, initialized, keeping, plain_norm
+from ._config import GeneratorConfig
 from ._sampling import sample_uint8
 
 if TYPE_CHECKING:
@@ -25,21 +21,26 @@ if TYPE_CHECKING:
 class _GeneratorBlock(nn.Module):
     """One step up: convolution, normalisation (of the class), ReLU and perhaps self-attention."""
 
-    def __init__(self, conv: nn.Module, channels: int, attention: bool, config: GeneratorConfig) -> None:
+    def __init__(self, conv: nn.Module, channels: int, side: int, first: bool, config: GeneratorConfig) -> None:
         super().__init__()
-        self.conv = initialized(conv, config.spectral_norm)
-        self.conditional = config.num_classes > 0
-        self.norm = (
-            ClassConditionalNorm2d(channels, config.num_classes, config.normalization)
-            if self.conditional
-            else plain_norm(channels, config.normalization)
-        )
-        self.attention = SelfAttention2d(channels, config.spectral_norm) if attention else nn.Identity()
+        self.conv = initialized(conv, config, dense=first)
+        self.conditional, self.negative_slope = config.num_classes > 0, config.negative_slope
+        self.per_unit = first and config.normalize_units
+        features = channels * side**2 if self.per_unit else channels
+        self.norm = ClassConditionalNorm2d(features, config) if self.conditional else plain_norm(features, config)
+        attention = side == config.attention_resolution and not (first and config.stem_width)
+        self.attention = SelfAttention2d(channels, config) if attention else nn.Identity()
 
-    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None, class_weight: float) -> Tensor:
         x = self.conv(x)
-        x = self.norm(x, labels) if self.conditional else self.norm(x)
-        out: Tensor = self.attention(torch.relu(x))
+        shape = x.shape
+        if self.per_unit:
+            x = x.reshape(shape[0], -1, 1, 1)
+        x = self.norm(x, labels, class_weight) if self.conditional else self.norm(x)
+        if self.per_unit:
+            x = x.reshape(shape)
+        x = F.leaky_relu(x, self.negative_slope) if self.negative_slope else torch.relu(x)
+        out: Tensor = self.attention(x)
         return out
 
 
@@ -65,20 +66,25 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config = config or GeneratorConfig()
         self.card: Card | None = None
-        widths = feature_widths(config.image_size, config.width, config.max_width)
-        side = base_size(config.image_size)
+        widths, sides, kernel, upsampling = config.widths, config.sides, config.kernel_size, config.upsampling
         bias = config.normalization == "none"  # normalisation subtracts any bias again
-        blocks: list[nn.Module] = [nn.ConvTranspose2d(config.latent_dim, widths[0], side, bias=bias)]
-        for narrow, wide in zip(widths[1:], widths):
-            blocks.append(doubling(wide, narrow, config.kernel_size, config.upsampling, bias))
+        if config.stem_width:
+            widths, sides = (config.stem_width, *widths), (sides[0], *sides)
+        layers: list[nn.Module] = [nn.ConvTranspose2d(config.latent_dim, widths[0], sides[0], bias=bias)]
+        for wide, narrow, before, after in zip(widths, widths[1:], sides, sides[1:]):
+            layers.append((keeping if before == after else doubling)(wide, narrow, kernel, upsampling, bias))
         self.blocks = nn.ModuleList(
-            _GeneratorBlock(conv, width, side * 2**level == config.attention_resolution, config)
-            for level, (conv, width) in enumerate(zip(blocks, widths))
+            _GeneratorBlock(layer, width, side, level == 0, config)
+            for level, (layer, width, side) in enumerate(zip(layers, widths, sides))
         )
-        last = doubling(
-            widths[-1], config.channels, config.kernel_size, config.upsampling, config.normalization != "batch"
-        )
-        self.to_image = initialized(last, config.spectral_norm)
+        last = doubling(widths[-1], config.channels, kernel, upsampling, config.normalization != "batch")
+        self.to_image = initialized(last, config)
+        self.mapping: nn.Module = Mapping(config) if config.mapping_layers else nn.Identity()
+        self.anchors: Tensor | None
+        self.anchor_labels: Tensor | None
+        self.register_buffer("anchors", torch.randn(config.anchors, config.latent_dim) if config.anchors else None)
+        labels = torch.arange(config.anchors) % max(config.num_classes, 1) if config.anchors else None
+        self.register_buffer("anchor_labels", labels)
         self.to(memory_format=torch.channels_last)  # in which processors convolve fastest; no value changes
 
     @property
@@ -91,12 +97,26 @@ class Generator(nn.Module):
         """Names of the classes, where they are known."""
         return self.config.class_names
 
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps latents ``(n, latent_dim)`` and classes ``(n,)`` to images ``(n, c, s, s)`` in -1..1."""
-        x = latent[:, :, None, None]
+    def forward(self, latent: Tensor, labels: Tensor | None = None, class_weight: float = 1.0) -> Tensor:
+        """Maps latents ``(n, latent_dim)`` and classes ``(n,)`` to images ``(n, c, s, s)`` in -1..1.
+
+        ``class_weight``, 0..1, is the share of the class in scales and shifts; the rest is their mean over
+        the classes, so that 0 is an unconditional generator (https://arxiv.org/abs/2201.06578).
+        """
+        x = self.mapping(latent)[:, :, None, None]
         for block in self.blocks:
-            x = block(x, labels)
+            x = block(x, labels, class_weight)
         return torch.tanh(self.to_image(x))
+
+    def anchor_walk(self) -> AnchorWalk:
+        """What draws latents between the anchors, on the CPU.
+
+        Raises:
+            ValueError: If the generator has none.
+        """
+        if self.anchors is None or self.anchor_labels is None:
+            raise ValueError("The generator must have anchors to walk between, but it has none.")
+        return AnchorWalk(to_sphere(self.anchors.cpu().float()), self.anchor_labels.cpu(), self.config.latent_noise)
 
     def sample(
         self,

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ._anchors import ANCHOR_DRAWS
+
 if TYPE_CHECKING:
-    from ._config import GeneratorConfig
     from ._generator import Generator
 
 # Latents are drawn, and batches filled up, in blocks of this many images. torch draws a tensor's first
@@ -50,13 +51,33 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
             part.training = training
 
 
-def draw_latents(config: GeneratorConfig, n: int, seed: int, truncation: float | None = None) -> Tensor:
-    """Latents ``(n, latent_dim)`` on the CPU; the first rows are the same for every ``n``."""
+def draw_latents(
+    generator: Generator, n: int, seed: int, labels: Tensor | None = None, truncation: float | None = None
+) -> Tensor:
+    """Latents ``(n, latent_dim)`` on the CPU; the first rows are the same for every ``n``.
+
+    Args:
+        generator (Generator): Whose latents; with anchors they lie between those of a class.
+        n (int): Number of latents.
+        seed (int): They are a function of it.
+        labels (Tensor, optional): int64 ``(n,)``, for a generator with anchors and classes.
+        truncation (float, optional): See :meth:`Generator.sample`.
+    """
+    config = generator.config
     rng = torch.Generator().manual_seed(seed)
-    shape = (BLOCK, config.latent_dim)
-    blocks = [torch.rand(shape, generator=rng, dtype=torch.float64) for _ in range(math.ceil(n / BLOCK))]
-    uniform = torch.cat(blocks)[:n] * 2 - 1 if blocks else torch.empty(0, config.latent_dim)
-    if config.latent == "uniform":
+    columns = config.latent_dim + (ANCHOR_DRAWS if config.anchors else 0)
+    blocks = [torch.rand((BLOCK, columns), generator=rng, dtype=torch.float64) for _ in range(math.ceil(n / BLOCK))]
+    uniform = torch.cat(blocks)[:n] * 2 - 1 if blocks else torch.empty(0, columns)
+    latents = _shaped(uniform[:, : config.latent_dim], config.latent, truncation)
+    if not config.anchors:
+        return latents
+    classes = torch.zeros(n, dtype=torch.int64) if labels is None else labels
+    return generator.anchor_walk()(classes, (uniform[:, config.latent_dim :] + 1) / 2, latents)
+
+
+def _shaped(uniform: Tensor, latent: str, truncation: float | None) -> Tensor:
+    """Draws from -1..1 as latents of a distribution."""
+    if latent == "uniform":
         return (uniform * (1.0 if truncation is None else truncation)).float()
     # The inverse of the normal distribution function: truncating it is a narrower interval of u.
     limit = 1.0 if truncation is None else math.erf(truncation / math.sqrt(2))
@@ -141,10 +162,12 @@ def sample_uint8(
     batch_size = 32 if batch_size is None else check_count("batch_size", batch_size, 1)
     if truncation is not None and not (math.isfinite(truncation) and truncation > 0):
         raise ValueError(f"truncation must be a number above 0, but got {truncation} instead.")
+    if truncation is not None and generator.config.anchors:
+        raise ValueError("truncation must be None for a generator with anchors, which samples between them.")
     if truncation is not None and generator.config.latent == "uniform" and truncation > 1:
         raise ValueError(f"truncation must be at most 1 for uniform latents, but got {truncation} instead.")
     tensor = check_labels(labels, n, generator.num_classes)
-    latents = draw_latents(generator.config, n, check_seed(seed), truncation)
+    latents = draw_latents(generator, n, check_seed(seed), tensor, truncation)
     with eval_mode(generator), torch.autocast(next(generator.parameters()).device.type, enabled=False):
         images = _forward_blocks(generator, latents, tensor, batch_size)
     return images.clone()  # out of inference mode, so that it can enter autograd

@@ -48,8 +48,8 @@ def recalibrate_batch_norm(generator: Generator, batches: int = 32, batch_size: 
         norm.momentum = None  # the plain mean over all batches
     config, device = generator.config, next(generator.parameters()).device
     for batch in range(batches):
-        latents = draw_latents(config, batch_size, seed=batch).to(device)
         labels = check_labels(None, batch_size, config.num_classes)
+        latents = draw_latents(generator, batch_size, batch, labels).to(device)
         generator(latents, labels if labels is None else labels.to(device))
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum
