@@ -1,4 +1,4 @@
-"""A generator as files: config.json, generator.safetensors and README.md; strict, and with limits."""
+"""A generator, perhaps with its discriminator, as files in a folder; strict, and with limits."""
 
 from __future__ import annotations
 
@@ -10,26 +10,31 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from .._version import __version__
-from ..models import Generator, GeneratorConfig
+from ..models import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from ._card import Card
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torch import nn
+
 FORMAT = 1
-CONFIG, WEIGHTS, CARD, FINGERPRINTS = (
+CONFIG, WEIGHTS, CARD, FINGERPRINTS, DISCRIMINATOR = (
     "config.json",
     "generator.safetensors",
     "README.md",
     "fingerprints.safetensors",
+    "discriminator.safetensors",
 )
-MAX_BYTES = {CONFIG: 2**20, CARD: 2**20, WEIGHTS: 2**30, FINGERPRINTS: 2**27}
+_Config = TypeVar("_Config", GeneratorConfig, DiscriminatorConfig)
+OPTIONAL = {FINGERPRINTS, DISCRIMINATOR}
+MAX_BYTES = {CONFIG: 2**20, CARD: 2**20, WEIGHTS: 2**30, FINGERPRINTS: 2**27, DISCRIMINATOR: 2**30}
 
 
 @contextmanager
@@ -44,16 +49,25 @@ def write_aside(path: Path) -> Iterator[Path]:
             aside.unlink()
 
 
-def save_pretrained(generator: Generator, folder: str | os.PathLike[str], *, half_precision: bool = False) -> None:
+def save_pretrained(
+    generator: Generator,
+    folder: str | os.PathLike[str],
+    *,
+    discriminator: Discriminator | None = None,
+    half_precision: bool = False,
+) -> None:
     """Writes a generator to a folder that :func:`from_pretrained` reads.
 
     Args:
         generator (Generator): With its card, if it has one.
         folder (str or Path): Made if missing; files of an earlier generator in it are replaced.
+        discriminator (Discriminator, optional): What it was trained against, for those who train on; see
+            :func:`load_discriminator`.
         half_precision (bool): Whether to store the weights as float16: half the size.
 
     Raises:
-        ValueError: If a weight is not finite, or not in half precision.
+        ValueError: If a weight is not finite, or not in half precision, or if the discriminator is one of
+            other images.
 
     Example:
         >>> import tempfile
@@ -67,24 +81,17 @@ def save_pretrained(generator: Generator, folder: str | os.PathLike[str], *, hal
     """
     from safetensors.torch import save
 
-    tensors = {}
-    for name, tensor in generator.state_dict().items():
-        tensor = tensor.detach().cpu().contiguous()  # safetensors takes no channels-last tensor
-        if tensor.is_floating_point():
-            tensor = tensor.half() if half_precision else tensor
-            if not bool(torch.isfinite(tensor).all()):
-                raise ValueError(f"Weights must be finite, but {name} is not; it cannot be saved.")
-        tensors[name] = tensor.clone()
     card = generator.card or Card(name="generator")
-    contents = {WEIGHTS: save(tensors)}
+    contents = {WEIGHTS: save(_tensors(generator, half_precision))}
+    networks = {"generator": generator.config.to_dict()}
+    if discriminator is not None:
+        _check_alike(generator.config, discriminator.config)
+        contents[DISCRIMINATOR] = save(_tensors(discriminator, half_precision))
+        networks["discriminator"] = discriminator.config.to_dict()
     if card.fingerprints is not None:
         contents[FINGERPRINTS] = save({"fingerprints": card.fingerprints})
-    config = {
-        "format": FORMAT,
-        "gan_augment": __version__,
-        "generator": generator.config.to_dict(),
-        "files": {name: _digest(data) for name, data in contents.items()},
-    }
+    files = {name: _digest(data) for name, data in contents.items()}
+    config = {"format": FORMAT, "gan_augment": __version__, **networks, "files": files}
     contents[CARD] = card.to_readme(generator.config).encode()
     contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()
     folder = Path(folder)
@@ -92,8 +99,8 @@ def save_pretrained(generator: Generator, folder: str | os.PathLike[str], *, hal
     with contextlib.ExitStack() as stack:  # all are written before any is renamed, and config.json comes last
         for name, data in reversed(contents.items()):
             stack.enter_context(write_aside(folder / name)).write_bytes(data)
-    if FINGERPRINTS not in contents:
-        (folder / FINGERPRINTS).unlink(missing_ok=True)
+    for name in OPTIONAL - set(contents):
+        (folder / name).unlink(missing_ok=True)
 
 
 def load_generator(folder: Path) -> Generator:
@@ -104,10 +111,7 @@ def load_generator(folder: Path) -> Generator:
         ValueError: If a file is not what its configuration says, naming the file and the culprit.
     """
     config_file = _parse_config(_read(folder, CONFIG), folder)
-    try:
-        config = GeneratorConfig.from_dict(config_file["generator"])
-    except ValueError as error:
-        raise ValueError(f"{folder / CONFIG} is not usable: {error}") from error
+    config = _network_config(GeneratorConfig, config_file["generator"], folder)
     with torch.device("meta"):  # shapes alone: nothing is allocated or drawn before the files were looked at
         generator = Generator(config)
     tensors = _read_tensors(folder, WEIGHTS, config_file["files"], generator.state_dict())
@@ -124,9 +128,70 @@ def load_generator(folder: Path) -> Generator:
     return generator.to(memory_format=torch.channels_last).eval()
 
 
+def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:
+    """Reads the discriminator that :func:`save_pretrained` wrote; in training mode, on the CPU, in float32.
+
+    Args:
+        folder (str or Path): A generator's folder.
+
+    Returns:
+        Discriminator, optional: None if the generator was saved without one.
+
+    Raises:
+        FileNotFoundError: If the folder or a file is missing.
+        ValueError: If a file is not what its configuration says, naming the file and the culprit.
+
+    Example:
+        >>> import tempfile
+        >>> generator, discriminator = Generator(GeneratorConfig(16)), Discriminator(DiscriminatorConfig(16))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_pretrained(generator, folder, discriminator=discriminator)
+        ...     again = load_discriminator(folder)
+        >>> again.config == discriminator.config
+        True
+    """
+    folder = Path(folder)
+    config_file = _parse_config(_read(folder, CONFIG), folder)
+    if DISCRIMINATOR not in config_file["files"]:
+        return None
+    config = _network_config(DiscriminatorConfig, config_file["discriminator"], folder)
+    with torch.device("meta"):
+        discriminator = Discriminator(config)
+    tensors = _read_tensors(folder, DISCRIMINATOR, config_file["files"], discriminator.state_dict())
+    discriminator.load_state_dict(tensors, assign=True)
+    return discriminator.to(memory_format=torch.channels_last)
+
+
 def weights_sha256(folder: Path) -> str:
     """The hash of a folder's weights, which :func:`load_generator` holds them against."""
     return str(_parse_config(_read(folder, CONFIG), folder)["files"][WEIGHTS]["sha256"])
+
+
+def _tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor]:
+    """A network's weights and buffers as they are stored."""
+    tensors = {}
+    for name, tensor in network.state_dict().items():
+        tensor = tensor.detach().cpu().contiguous()  # safetensors takes no channels-last tensor
+        if tensor.is_floating_point():
+            tensor = tensor.half() if half_precision else tensor
+            if not bool(torch.isfinite(tensor).all()):
+                raise ValueError(f"Weights must be finite, but {name} is not; it cannot be saved.")
+        tensors[name] = tensor.clone()
+    return tensors
+
+
+def _check_alike(generator: GeneratorConfig, discriminator: DiscriminatorConfig) -> None:
+    for name in ("image_size", "channels"):
+        ours, theirs = getattr(generator, name), getattr(discriminator, name)
+        if ours != theirs:
+            raise ValueError(f"The discriminator's {name} must be the generator's {ours}, but got {theirs} instead.")
+
+
+def _network_config(kind: type[_Config], values: Any, folder: Path) -> _Config:
+    try:
+        return kind.from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG} is not usable: {error}") from error
 
 
 def _digest(data: bytes) -> dict[str, Any]:
@@ -155,14 +220,16 @@ def _parse_config(data: bytes, folder: Path) -> dict[str, Any]:
     expected = {"format", "gan_augment", "generator", "files"}
     inside = path.parent / "generator"
     hint = f"; did you mean {str(inside)!r}?" if inside.is_dir() else "."
-    if not isinstance(config, dict) or set(config) != expected:
+    if not isinstance(config, dict) or set(config) - {"discriminator"} != expected:
         found = sorted(config) if isinstance(config, dict) else type(config).__name__
         raise ValueError(f"{path} must have the keys {sorted(expected)}, but has {found}{hint}")
     if config["format"] != FORMAT:
         raise ValueError(f"{path} must be of format {FORMAT}, but is of {config['format']!r}; upgrade gan-augment.")
     files = config["files"]
-    if not isinstance(files, dict) or WEIGHTS not in files or not set(files) <= {WEIGHTS, FINGERPRINTS}:
+    if not isinstance(files, dict) or WEIGHTS not in files or not set(files) <= {WEIGHTS, *OPTIONAL}:
         raise ValueError(f"{path} must list {WEIGHTS} under 'files', but has {files!r}.")
+    if ("discriminator" in config) != (DISCRIMINATOR in files):
+        raise ValueError(f"{path} must have both or neither of 'discriminator' and {DISCRIMINATOR} under 'files'.")
     for name, digest in files.items():
         if not isinstance(digest, dict) or set(digest) != {"bytes", "sha256"}:
             raise ValueError(f"{path} must give bytes and sha256 for {name}, but has {digest!r}.")

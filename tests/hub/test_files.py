@@ -10,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from gan_augment import Card, Generator, GeneratorConfig, from_pretrained, save_pretrained
-from gan_augment.hub import _files
+from gan_augment import (
+    Card,
+    Discriminator,
+    DiscriminatorConfig,
+    Generator,
+    GeneratorConfig,
+    from_pretrained,
+    save_pretrained,
+)
+from gan_augment.hub import _files, load_discriminator
 
 FILES = {"README.md", "config.json", "generator.safetensors"}
 
@@ -44,10 +52,10 @@ def edit_config(folder, change):
     (folder / "config.json").write_text(json.dumps(config))
 
 
-def edit_weights(folder, change):
-    tensors = load_file(folder / "generator.safetensors")
+def edit_weights(folder, change, name="generator.safetensors"):
+    tensors = load_file(folder / name)
     change(tensors)
-    save_file(tensors, folder / "generator.safetensors")
+    save_file(tensors, folder / name)
     rehash(folder)
 
 
@@ -301,13 +309,11 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_a_wrong_field_of_the_generator_is_refused_by_name_and_file(saved, tmp_path_factory, data):
     folder = Path(shutil.copytree(saved, tmp_path_factory.mktemp("c") / "g"))
     name = data.draw(st.sampled_from(sorted(GeneratorConfig().to_dict())))
-    change = data.draw(st.sampled_from(("missing", "unknown", "absurd")))
+    change = data.draw(st.sampled_from(("unknown", "absurd")))
     absurd = data.draw(st.sampled_from((-1, 10**30, 2.5, "x", [], {}, [1, 2, 3], float("nan"), [0, 0])))
 
     def damage(config):
-        if change == "missing":
-            del config["generator"][name]
-        elif change == "unknown":
+        if change == "unknown":
             config["generator"][name + "_"] = 1
         else:
             config["generator"][name] = absurd
@@ -448,3 +454,172 @@ def test_a_huge_configuration_is_refused_before_its_network_is_built(folder, mon
 
 def test_from_pretrained_puts_it_on_the_device(saved):
     assert next(from_pretrained(saved, device="meta").parameters()).device.type == "meta"
+
+
+@pytest.fixture(scope="session")
+def judge():
+    """A discriminator of the tiny generator's images, whose power iterations have moved."""
+    torch.manual_seed(1)
+    config = DiscriminatorConfig(image_size=16, channels=1, width=4, num_classes=3, spectral_norm=True)
+    discriminator = Discriminator(config).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        discriminator(torch.randn(8, 1, 16, 16), torch.arange(8) % 3)
+    return discriminator
+
+
+@pytest.fixture(scope="session")
+def saved_with_judge(tiny, judge, tmp_path_factory):
+    """A folder that holds the tiny generator and its discriminator; tests copy it."""
+    folder = tmp_path_factory.mktemp("judged")
+    save_pretrained(tiny, folder, discriminator=judge)
+    return folder
+
+
+@pytest.fixture
+def judged(saved_with_judge, tmp_path):
+    return Path(shutil.copytree(saved_with_judge, tmp_path / "judged"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"spectral_norm": True, "normalization": "none", "num_classes": 3},
+        {"spectral_norm": True, "attention_resolution": 8},
+        {"normalization": "instance"},
+        {"image_size": 28, "kernel_size": 3},
+    ],
+)
+def test_a_discriminator_survives_its_folder_to_the_bit(tmp_path, options):
+    config = DiscriminatorConfig(**{"image_size": 16, "channels": 1, "width": 4, **options})
+    discriminator = Discriminator(config)
+    images, labels = torch.randn(4, 1, config.image_size, config.image_size), torch.tensor([0, 1, 2, 0])
+    discriminator(images, labels)  # moves its buffers
+    generator = Generator(GeneratorConfig(image_size=config.image_size, channels=1, width=4))
+    save_pretrained(generator, tmp_path, discriminator=discriminator)
+    loaded = load_discriminator(str(tmp_path))
+    assert loaded.config == config
+    before, after = discriminator.state_dict(), loaded.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(value, after[key]) and value.dtype == after[key].dtype for key, value in before.items())
+    torch.testing.assert_close(loaded.eval()(images, labels), discriminator.eval()(images, labels))
+    assert all(parameter.requires_grad and parameter.is_leaf for parameter in loaded.parameters())
+
+
+def test_a_loaded_discriminator_can_be_trained(judged):
+    loaded = load_discriminator(judged)
+    before = {key: parameter.detach().clone() for key, parameter in loaded.named_parameters()}
+    optimizer = torch.optim.Adam(loaded.parameters(), 0.1)
+    loaded(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 0])).square().sum().backward()
+    optimizer.step()
+    assert all(not torch.equal(before[key], parameter) for key, parameter in loaded.named_parameters())
+
+
+def test_the_generator_is_the_same_with_a_discriminator_and_needs_no_file_of_it(judged, saved):
+    assert {path.name for path in judged.iterdir()} == FILES | {"discriminator.safetensors"}
+    assert (judged / "generator.safetensors").read_bytes() == (saved / "generator.safetensors").read_bytes()
+    (judged / "discriminator.safetensors").unlink()
+    assert torch.equal(from_pretrained(judged).sample(2, seed=0), from_pretrained(saved).sample(2, seed=0))
+    with pytest.raises(FileNotFoundError, match=r"discriminator\.safetensors"):
+        load_discriminator(judged)
+
+
+def test_a_folder_without_a_discriminator_has_none(folder, tmp_path):
+    assert load_discriminator(folder) is None
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        load_discriminator(tmp_path / "nowhere")
+
+
+def test_saving_again_without_the_discriminator_removes_it(tiny, judged, saved):
+    tiny.save_pretrained(judged)
+    assert contents(judged) == contents(saved)
+    assert load_discriminator(judged) is None
+
+
+def test_half_precision_halves_the_discriminator_and_keeps_whole_numbers(tiny, judge, judged, tmp_path):
+    generator = Generator(tiny.config)
+    generator.register_buffer("anchor_labels", torch.tensor([0, 2**40, 3]))
+    generator.register_buffer("anchors", torch.randn(3, 100))
+    save_pretrained(generator, tmp_path / "half", discriminator=judge, half_precision=True)
+    stored = load_file(tmp_path / "half" / "generator.safetensors")
+    assert torch.equal(stored["anchor_labels"], generator.anchor_labels)
+    assert stored["anchors"].dtype == torch.float16
+    sizes = [(folder / "discriminator.safetensors").stat().st_size for folder in (tmp_path / "half", judged)]
+    assert sizes[0] < 0.8 * sizes[1]
+    loaded = load_discriminator(tmp_path / "half")
+    assert all(parameter.dtype == torch.float32 for parameter in loaded.parameters())
+    for key, value in loaded.named_parameters():
+        torch.testing.assert_close(value, dict(judge.named_parameters())[key], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "field"), [({"image_size": 32, "channels": 1}, "image_size"), ({"image_size": 16}, "channels")]
+)
+def test_a_discriminator_of_other_images_is_not_saved(tiny, folder, options, field):
+    before = contents(folder)
+    with pytest.raises(ValueError, match=f"The discriminator's {field} must be"):
+        save_pretrained(tiny, folder, discriminator=Discriminator(DiscriminatorConfig(width=4, **options)))
+    assert contents(folder) == before
+
+
+def test_a_discriminator_that_is_not_finite_is_not_saved(tiny, judge, folder):
+    before, broken = contents(folder), Discriminator(judge.config)
+    with torch.no_grad():
+        next(iter(broken.parameters())).fill_(float("inf"))
+    with pytest.raises(ValueError, match="Weights must be finite"):
+        save_pretrained(tiny, folder, discriminator=broken)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("discriminator"), "both or neither"),
+        (lambda c: c["files"].pop("discriminator.safetensors"), "both or neither"),
+        (lambda c: c.update(discriminator=None), "mapping"),
+        (lambda c: c["discriminator"].update(width=-1), "width must be"),
+        (lambda c: c["discriminator"].update(depth=3), "depth"),
+        (lambda c: c["discriminator"].update(width=8), r"discriminator\.safetensors .*misshapen"),
+        (lambda c: c["discriminator"].update(spectral_norm=False), r"discriminator\.safetensors .*missing"),
+        (
+            lambda c: c["files"]["discriminator.safetensors"].update(bytes=1),
+            r"discriminator\.safetensors must have 1 b",
+        ),
+        (lambda c: c.update(critic={}), "critic"),
+    ],
+)
+def test_a_wrong_config_of_the_discriminator_is_refused_with_the_culprit(judged, change, message):
+    edit_config(judged, change)
+    with pytest.raises(ValueError, match=message):
+        load_discriminator(judged)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+def test_a_damaged_discriminator_is_refused_by_name(saved_with_judge, tmp_path_factory, data):
+    folder = Path(shutil.copytree(saved_with_judge, tmp_path_factory.mktemp("d") / "g"))
+    file = folder / "discriminator.safetensors"
+    whole = bytearray(file.read_bytes())
+    position = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans()):
+        file.write_bytes(whole[:position])
+    else:
+        whole[position] ^= 1 << data.draw(st.integers(0, 7))
+        file.write_bytes(whole)
+    with pytest.raises(ValueError, match=r"discriminator\.safetensors must have"):
+        load_discriminator(folder)
+
+
+def test_weights_of_a_discriminator_that_are_not_finite_are_refused(judged):
+    def damage(tensors):
+        next(t for t in tensors.values() if t.is_floating_point()).fill_(float("nan"))
+
+    edit_weights(judged, damage, "discriminator.safetensors")
+    with pytest.raises(ValueError, match=r"discriminator\.safetensors must hold usable weights"):
+        load_discriminator(judged)
+
+
+def test_a_huge_discriminator_is_refused_by_name(judged, monkeypatch):
+    size = (judged / "discriminator.safetensors").stat().st_size
+    monkeypatch.setitem(_files.MAX_BYTES, "discriminator.safetensors", size - 1)
+    with pytest.raises(ValueError, match=r"discriminator\.safetensors must be at most"):
+        load_discriminator(judged)
