@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 from tqdm.auto import tqdm
 
-from ..metrics import fingerprints
-from ..models import Fit, find_class_names
+from ..metrics import fingerprint
+from ..models import Fit, check_seed, find_class_names
 from ..models.images import as_uint8, fit_image, to_channels
 
 
@@ -27,7 +29,7 @@ class TrainingImages:
         num_classes (int): 0 without labels.
         source_size (tuple, optional): Height and width before the fit, if all images had the same.
         class_names (tuple of str, optional): The data set's ``classes``, where it has them for all labels.
-        fingerprints (Tensor): Content hashes of the images before the fit, int64, sorted.
+        hashes (Tensor): Content hash of each image before the fit, int64 ``(n,)``.
     """
 
     images: Tensor
@@ -35,7 +37,7 @@ class TrainingImages:
     num_classes: int
     source_size: tuple[int, int] | None
     class_names: tuple[str, ...] | None
-    fingerprints: Tensor
+    hashes: Tensor
 
     @classmethod
     def from_dataset(
@@ -50,6 +52,8 @@ class TrainingImages:
     ) -> TrainingImages:
         """Reads every item of a map-style data set: an image, or an image and its label.
 
+        One original is in memory at a time.
+
         Args:
             dataset (Dataset): Items are images (PIL, uint8 or float 0..1), or ``(image, label, ...)``.
             image_size (int): Side to bring them to.
@@ -60,58 +64,149 @@ class TrainingImages:
 
         Raises:
             TypeError: If the data set is not map-style, or an item is no image.
-            ValueError: If the data set is empty, or a label is not a class index.
+            ValueError: If the data set is empty, an item cannot be read, or a label is not a class index.
         """
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
             raise TypeError(f"dataset must be map-style (with a length), but got {type(dataset)} instead.")
-        if len(dataset) == 0:
+        count = len(dataset)
+        if count == 0:
             raise ValueError("dataset must hold at least one image, but it is empty.")
-        originals, labels = [], []
-        for index in tqdm(range(len(dataset)), desc="Reading images", disable=not progress, leave=False):
-            image, label = _split(dataset[index])
-            originals.append(_read_image(image))
+        images = torch.empty((count, channels or 1, image_size, image_size), dtype=torch.uint8)
+        hashes = torch.empty(count, dtype=torch.int64)
+        labels, sizes = [], set()
+        for index in tqdm(range(count), desc="Reading images", disable=not progress, leave=False):
+            original, fitted, label = _read_item(dataset, index, image_size, fit)
+            if channels is None and len(fitted) > images.shape[1]:
+                images = to_channels(images, 3)
+            images[index] = to_channels(fitted, images.shape[1])
+            hashes[index] = fingerprint(original)
+            sizes.add((original.shape[1], original.shape[2]))
             if conditional:
                 labels.append(_class_index(label, index))
-        if channels is None:
-            channels = max(image.shape[0] for image in originals)
-        count = max(labels) + 1 if conditional else 0
-        missing = sorted(set(range(count)) - set(labels))
+        num_classes = max(labels) + 1 if conditional else 0
+        missing = sorted(set(range(num_classes)) - set(labels))
         if missing:
             raise ValueError(f"Labels must be 0, 1, 2, ... without gaps, but no image is of class {missing[:10]}.")
         names = find_class_names(dataset)
-        sizes = {(image.shape[1], image.shape[2]) for image in originals}
-        fitted = [to_channels(fit_image(image, image_size, fit), channels) for image in originals]
         return cls(
-            images=torch.stack(fitted),
+            images=images,
             labels=torch.tensor(labels) if conditional else None,
-            num_classes=count,
-            class_names=names if count and names is not None and len(names) == count else None,
+            num_classes=num_classes,
+            class_names=names if num_classes and names is not None and len(names) == num_classes else None,
             source_size=sizes.pop() if len(sizes) == 1 else None,
-            fingerprints=fingerprints(originals),
+            hashes=hashes,
         )
 
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def fingerprints(self) -> Tensor:
+        """The sorted, distinct hashes of the images before the fit, int64."""
+        return torch.from_numpy(np.unique(self.hashes.numpy()))
+
     def digest(self) -> dict[str, Any]:
         """Count and hash of the images and labels, to know them again by."""
-        data = hashlib.sha256(self.images.numpy().tobytes())
+        data = hashlib.sha256(self.images.contiguous().numpy().data)
         data.update(b"" if self.labels is None else self.labels.numpy().tobytes())
         return {"count": len(self), "sha256": data.hexdigest()}
 
     def class_counts(self) -> list[int]:
         """Number of images of each class; empty without classes."""
-        return [] if self.labels is None else torch.bincount(self.labels).tolist()
+        return [] if self.labels is None else torch.bincount(self.labels, minlength=self.num_classes).tolist()
+
+    def subset(self, indices: Sequence[int] | Tensor) -> TrainingImages:
+        """The images of these indices, in their order; the classes stay those of the whole.
+
+        Args:
+            indices (sequence of int): At least one, each from 0 to the number of images.
+
+        Raises:
+            ValueError: If they are none, or no indices.
+        """
+        chosen = torch.as_tensor(indices)
+        if chosen.ndim != 1 or len(chosen) == 0 or chosen.dtype not in (torch.int64, torch.int32):
+            raise ValueError(f"indices must be one or more integers, but got {indices!r} instead.")
+        if int(chosen.min()) < 0 or int(chosen.max()) >= len(self):
+            raise ValueError(
+                f"indices must be between 0 and {len(self) - 1}, but got {chosen.min()} to {chosen.max()}."
+            )
+        labels = None if self.labels is None else self.labels[chosen]
+        return dataclasses.replace(self, images=self.images[chosen], labels=labels, hashes=self.hashes[chosen])
+
+    def split(self, held_out: float | int, seed: int) -> tuple[TrainingImages, TrainingImages | None]:
+        """Holds images out, of every class in proportion; a function of the seed.
+
+        Every class keeps at least one training image. Both parts keep the data set's order.
+
+        Args:
+            held_out (float or int): A share 0..1 as a float, or a count as an int.
+            seed (int): Of the draw.
+
+        Returns:
+            tuple: The training images, and those held out: None if there are none.
+
+        Raises:
+            ValueError: If the share or the count is out of range.
+        """
+        labels = torch.zeros(len(self), dtype=torch.int64) if self.labels is None else self.labels
+        counts = torch.bincount(labels).tolist()
+        total = _held_out_count(held_out, counts)
+        rng = torch.Generator().manual_seed(check_seed(seed))
+        shuffled = torch.randperm(len(self), generator=rng)
+        held = torch.zeros(len(self), dtype=torch.bool)
+        for label, count in enumerate(_share_out(total, counts, rng)):
+            held[shuffled[labels[shuffled] == label][:count]] = True
+        if total == 0:
+            return self, None
+        return self.subset((~held).nonzero().flatten()), self.subset(held.nonzero().flatten())
 
 
-def _read_image(image: Any) -> Tensor:
+def _held_out_count(held_out: float | int, counts: list[int]) -> int:
+    most = sum(counts) - sum(count > 0 for count in counts)
+    if isinstance(held_out, bool) or not isinstance(held_out, (int, float)):
+        raise TypeError(f"held_out must be a share or a count, but got {type(held_out)} instead.")
+    if isinstance(held_out, float):
+        if not 0 <= held_out <= 1:
+            raise ValueError(f"held_out must be a share between 0 and 1, but got {held_out} instead.")
+        return min(round(held_out * sum(counts)), most)
+    if not 0 <= held_out <= most:
+        raise ValueError(
+            f"held_out must be between 0 and {most}, so that every class keeps an image, but got {held_out} instead."
+        )
+    return held_out
+
+
+def _share_out(total: int, counts: list[int], rng: torch.Generator) -> list[int]:
+    """Splits a count over classes by the largest remainder, ties at random, and leaves one of each."""
+    n = sum(counts)
+    shares = [max(0, min(total * count // n, count - 1)) for count in counts]
+    order = torch.randperm(len(counts), generator=rng).tolist()
+    for _ in range(total - sum(shares)):
+        free = [label for label in order if shares[label] < counts[label] - 1]
+        shares[max(free, key=lambda label: total * counts[label] - n * shares[label])] += 1
+    return shares
+
+
+def _read_item(dataset: Any, index: int, image_size: int, fit: Fit) -> tuple[Tensor, Tensor, Any]:
+    """One original, the same brought to size, and its label."""
     try:
-        return as_uint8(image)
+        image, label = _split_item(dataset[index])
+        original = as_uint8(image)
+    except TypeError as error:
+        raise TypeError(f"Item {index} of the data set is no image: {error}") from error
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            f"Item {index} of the data set cannot be read: {error} "
+            "A data set to fit must give its images whole and without transforms."
+        ) from error
+    try:
+        return original, fit_image(original, image_size, fit), label
     except ValueError as error:
-        raise ValueError(f"{error} A data set to fit must give its images without transforms.") from error
+        raise ValueError(f"Item {index} of the data set does not fit: {error}") from error
 
 
-def _split(item: Any) -> tuple[Any, Any]:
+def _split_item(item: Any) -> tuple[Any, Any]:
     if isinstance(item, (tuple, list)):
         return item[0], item[1] if len(item) > 1 else None
     return item, None

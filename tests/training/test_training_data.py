@@ -1,7 +1,11 @@
+import weakref
+
 import numpy as np
 import PIL.Image
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.utils.data import IterableDataset, TensorDataset
 from torchvision import tv_tensors
 
@@ -136,3 +140,141 @@ def test_no_images_are_refused():
 def test_what_is_no_image_is_refused(image, error, message):
     with pytest.raises(error, match=message):
         read([GREY[0], image])
+
+
+@pytest.mark.parametrize(
+    ("item", "error"),
+    [
+        ("a.png", TypeError),
+        (PIL.Image.new("RGBA", (8, 8)), ValueError),
+        (torch.full((1, 8, 8), -1.0), ValueError),
+        (torch.zeros(1, 17, 8), ValueError),
+        ((GREY[0], "cat"), ValueError),
+    ],
+)
+def test_a_bad_item_is_named_by_its_index(item, error):
+    with pytest.raises(error, match=r"(?i)item 2 "):
+        read([(GREY[0], 0), (GREY[1], 0), item], conditional=True)
+
+
+def test_a_file_that_cannot_be_read_is_named_by_its_index():
+    class Damaged(torch.utils.data.Dataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            if index == 1:
+                raise OSError("image file is truncated")
+            return GREY[index]
+
+    with pytest.raises(ValueError, match="Item 1 of the data set cannot be read: image file is truncated"):
+        read(Damaged())
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_the_first_rgb_image_makes_all_rgb_wherever_it_comes(place):
+    dataset = [*GREY[:3]]
+    dataset.insert(place, COLOUR[0])
+    images = read(dataset).images
+    assert torch.equal(images, torch.stack([fit_image(image.expand(3, -1, -1), 16, "pad") for image in dataset]))
+
+
+def test_grey_saved_as_rgb_stays_rgb():
+    assert read(GREY.repeat(1, 3, 1, 1)).images.shape[1] == 3
+
+
+def test_originals_are_read_once_in_order_and_not_kept():
+    class Counting(torch.utils.data.Dataset):
+        read, alive = [], weakref.WeakSet()
+
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, index):
+            self.read.append(index)
+            assert len(self.alive) <= 1
+            image = GREY[index].clone()
+            self.alive.add(image)
+            return image
+
+    dataset = Counting()
+    read(dataset)
+    assert dataset.read == list(range(6))
+
+
+def test_a_subset_has_its_own_images_labels_and_fingerprints():
+    images = read(list(zip(COLOUR, [0, 1, 2, 0, 1, 2])), conditional=True)
+    part = images.subset([4, 0])
+    assert torch.equal(part.images, images.images[[4, 0]])
+    assert (part.labels.tolist(), part.class_counts(), part.num_classes) == ([1, 0], [1, 1, 0], 3)
+    assert torch.equal(part.fingerprints, fingerprints(COLOUR[[0, 4]]))
+    assert part.digest() == images.subset(torch.tensor([4, 0])).digest() != images.subset([0, 4]).digest()
+    assert images.subset(range(6)).digest() == images.digest()
+
+
+@pytest.mark.parametrize("indices", [[], [-1], [6], [0.0], torch.ones(6, dtype=torch.bool), [[0]], 0])
+def test_what_are_no_indices_are_refused(indices):
+    with pytest.raises(ValueError, match="indices must be"):
+        read(GREY).subset(indices)
+
+
+def test_copies_of_an_image_have_one_fingerprint():
+    assert len(read([GREY[0], GREY[0], GREY[1]]).fingerprints) == 2
+
+
+def labelled_images(labels):
+    images = torch.arange(len(labels), dtype=torch.int32).view(torch.uint8).reshape(-1, 1, 2, 2)
+    return read(list(zip(images, labels)), image_size=2, conditional=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_split_is_a_stratified_partition(data):
+    counts = data.draw(st.lists(st.integers(1, 30), min_size=1, max_size=6))
+    labels = data.draw(st.permutations([label for label, count in enumerate(counts) for _ in range(count)]))
+    images = labelled_images(labels)
+    most = len(labels) - len(counts)
+    held_out = data.draw(st.floats(0, 1) | st.integers(0, most))
+    seed = data.draw(st.integers(0, 2**63 - 1))
+    train, held = images.split(held_out, seed)
+    wanted = held_out if isinstance(held_out, int) else min(round(held_out * len(labels)), most)
+    held_counts = [0] * len(counts) if held is None else held.class_counts()
+    assert sum(held_counts) == wanted
+    assert (held is None) == (wanted == 0)
+    assert min(train.class_counts()) >= 1
+    parts = train.hashes if held is None else torch.cat([train.hashes, held.hashes])
+    assert sorted(parts.tolist()) == sorted(images.hashes.tolist())
+    if wanted <= most * 0.5:  # else the last images of small classes move the others' shares
+        for count, here in zip(counts, held_counts):
+            assert abs(here - wanted * count / len(labels)) < 2
+    again, _ = images.split(held_out, seed)
+    assert again.digest() == train.digest()
+
+
+def test_a_split_depends_on_the_seed_and_keeps_the_order():
+    images = labelled_images([0, 1] * 20)
+    first, second = images.split(0.25, 0), images.split(0.25, 1)
+    assert first[1].class_counts() == [5, 5]
+    assert first[1].digest() != second[1].digest()
+    places = [images.hashes.tolist().index(value) for value in first[0].hashes.tolist()]
+    assert places == sorted(places)
+
+
+def test_images_without_labels_are_split_too():
+    train, held = read(GREY).split(2, 0)
+    assert (len(train), len(held), held.labels) == (4, 2, None)
+    assert set(train.fingerprints.tolist()).isdisjoint(held.fingerprints.tolist())
+
+
+def test_all_but_one_image_of_each_class_can_be_held_out():
+    train, _ = labelled_images([0, 0, 1, 1, 1]).split(1.0, 0)
+    assert train.class_counts() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("held_out", "error"),
+    [(-1, ValueError), (6, ValueError), (1.5, ValueError), (float("nan"), ValueError), ("3", TypeError)],
+)
+def test_what_is_no_share_or_count_is_refused(held_out, error):
+    with pytest.raises(error, match="held_out must be"):
+        read(GREY).split(held_out, 0)
