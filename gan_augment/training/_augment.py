@@ -1,85 +1,133 @@
 """Differentiable augmentation (https://arxiv.org/abs/2006.10738), each operation with a probability.
 
 Reals and fakes pass through it, in the steps of both networks. An operation that is always on leaks into
-the samples, and there a classifier would learn it; hence the probability, which training anneals to zero.
+the samples, and there a classifier would learn it; hence the probabilities, which training anneals to zero.
+
+An operation takes images ``(n, c, h, w)`` in -1..1 and ``hit``, a bool ``(n, 1, 1, 1)``: the others stay as
+they are, to the bit. Draws are float32 or int64 whatever the images are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
-def _per_image(images: Tensor, low: float, high: float) -> Tensor:
-    return torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(low, high)
+def _draw(hit: Tensor, reach: float, dtype: torch.dtype) -> Tensor:
+    """Uniform numbers within +-reach, and 0 where nothing is to happen."""
+    return (torch.empty(hit.shape, device=hit.device).uniform_(-reach, reach) * hit).to(dtype)
 
 
-def brightness(images: Tensor) -> Tensor:
-    """Adds up to +-0.5 (images are -1..1)."""
-    return images + _per_image(images, -0.5, 0.5)
+def brightness(images: Tensor, hit: Tensor) -> Tensor:
+    """Adds up to +-0.5."""
+    return images + _draw(hit, 0.5, images.dtype)
 
 
-def saturation(images: Tensor) -> Tensor:
+def saturation(images: Tensor, hit: Tensor) -> Tensor:
     """Scales the distance from grey by 0 to 2; no effect on grey images."""
-    grey = images.mean(dim=1, keepdim=True)
-    return (images - grey) * _per_image(images, 0.0, 2.0) + grey
+    distance = images - images.mean(dim=1, keepdim=True)
+    return torch.addcmul(images, distance, _draw(hit, 1.0, images.dtype))
 
 
-def contrast(images: Tensor) -> Tensor:
+def contrast(images: Tensor, hit: Tensor) -> Tensor:
     """Scales the distance from the image's mean by 0.5 to 1.5."""
-    mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    return (images - mean) * _per_image(images, 0.5, 1.5) + mean
+    distance = images - images.mean(dim=(1, 2, 3), keepdim=True)
+    return torch.addcmul(images, distance, _draw(hit, 0.5, images.dtype))
 
 
-def translation(images: Tensor) -> Tensor:
+class _Shift(torch.autograd.Function):
+    """Moves image ``i`` down by ``-rows[i]`` and right by ``-columns[i]`` pixels; zeros come in.
+
+    The gradient is the shift back, which is far quicker than scattering along the indices.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, columns)
+        n, channels, height, width = images.shape
+        rows = rows[:, None] + torch.arange(height, device=images.device)
+        columns = columns[:, None] + torch.arange(width, device=images.device)
+        row_inside = (rows >= 0) & (rows < height)
+        inside = row_inside[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+        first = torch.arange(n, device=images.device)[:, None] * height
+        pixels = (first + rows.clamp(0, height - 1))[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
+        # As pixels of c values, which lie together in channels-last images.
+        moved = images.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, pixels.flatten())
+        return (moved.view(n, height, width, channels) * inside[..., None]).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        rows, columns = ctx.saved_tensors
+        return _shift(gradient, -rows, -columns), None, None
+
+
+def _shift(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    shifted: Tensor = _Shift.apply(images, rows, columns)
+    return shifted
+
+
+def translation(images: Tensor, hit: Tensor) -> Tensor:
     """Shifts by up to an eighth of the side; zeros come in."""
-    n, _, height, width = images.shape
-    reach = max(round(height / 8), 1)
-    offsets = torch.randint(0, 2 * reach + 1, (2, n, 1), device=images.device)
-    padded = F.pad(images, [reach] * 4)
-    rows = (offsets[0] + torch.arange(height, device=images.device))[:, None, :, None]
-    columns = (offsets[1] + torch.arange(width, device=images.device))[:, None, None, :]
-    batch = torch.arange(n, device=images.device)[:, None, None, None]
-    channel = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
-    return padded[batch, channel, rows, columns]
+    rows, columns = (
+        torch.randint(-reach, reach + 1, (len(images),), device=images.device) * hit.flatten()
+        for reach in (max(round(side / 8), 1) for side in images.shape[2:])
+    )
+    return _shift(images, rows, columns)
 
 
-def cutout(images: Tensor) -> Tensor:
+def cutout(images: Tensor, hit: Tensor) -> Tensor:
     """Zeroes a square of half the side, centred anywhere."""
-    n, _, height, width = images.shape
-    centre_y = torch.randint(0, height, (n, 1, 1, 1), device=images.device)
-    centre_x = torch.randint(0, width, (n, 1, 1, 1), device=images.device)
-    rows = torch.arange(height, device=images.device)[None, None, :, None]
-    columns = torch.arange(width, device=images.device)[None, None, None, :]
-    down, right = rows - centre_y, columns - centre_x
-    inside = (-(height // 4) <= down) & (down < height // 4) & (-(width // 4) <= right) & (right < width // 4)
-    return images * ~inside
+    for_rows, for_columns = (
+        torch.arange(side, device=images.device) - torch.randint(0, side + 1, (len(images), 1), device=images.device)
+        for side in images.shape[2:]
+    )
+    half_height, half_width = images.shape[2] // 4, images.shape[3] // 4
+    rows = (-half_height <= for_rows) & (for_rows < half_height)
+    columns = (-half_width <= for_columns) & (for_columns < half_width)
+    return images * ~(rows[:, None, :, None] & columns[:, None, None, :] & hit)
 
 
-POLICIES: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
+# In the order in which they are applied.
+OPERATIONS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], ...]] = {
     "color": (brightness, saturation, contrast),
+    "brightness": (brightness,),
+    "saturation": (saturation,),
+    "contrast": (contrast,),
     "translation": (translation,),
     "cutout": (cutout,),
 }
 
 
-def diff_augment(images: Tensor, policies: tuple[str, ...], probability: float) -> Tensor:
-    """Augments images ``(n, c, h, w)`` in -1..1; each policy hits each image with the probability.
+def diff_augment(images: Tensor, operations: Mapping[str, float], strength: float = 1.0) -> Tensor:
+    """Augments images, each of them by each operation with a probability.
 
     Args:
-        images (Tensor): A batch, real or generated; gradients pass through.
-        policies (tuple of str): Out of ``"color"``, ``"translation"`` and ``"cutout"``.
-        probability (float): From 0 (the identity) to 1.
+        images (Tensor): A batch ``(n, c, h, w)`` in -1..1, real or generated; gradients pass through, also
+            twice. Channels-last images stay so.
+        operations (mapping of str to float): Probability of each operation, out of ``"brightness"``,
+            ``"saturation"``, ``"contrast"``, ``"color"`` (these three together), ``"translation"`` and
+            ``"cutout"``. Their order does not matter.
+        strength (float): Times which the probabilities are taken, from 0, the identity, which draws
+            nothing, to 1.
+
+    Raises:
+        ValueError: If there is no such operation.
+
+    Example:
+        >>> images = torch.zeros(8, 3, 32, 32)
+        >>> diff_augment(images, {"color": 0.7, "cutout": 0.3}, strength=0.5).shape
+        torch.Size([8, 3, 32, 32])
     """
-    if probability <= 0:
-        return images
-    for policy in policies:
-        augmented = images
-        for operation in POLICIES[policy]:
-            augmented = operation(augmented)
-        hit = torch.rand(len(images), 1, 1, 1, device=images.device) < probability
-        images = torch.where(hit, augmented, images)
+    unknown = [name for name in operations if name not in OPERATIONS]
+    if unknown:
+        raise ValueError(f"operations must be out of {list(OPERATIONS)}, but got {unknown[0]!r} instead.")
+    for name, steps in OPERATIONS.items():
+        probability = strength * operations.get(name, 0.0)
+        if probability > 0:
+            hit = torch.rand(len(images), 1, 1, 1, device=images.device) < probability
+            for step in steps:
+                images = step(images, hit)
     return images
