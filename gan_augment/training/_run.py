@@ -1,104 +1,213 @@
-"""A run as a folder that a person can read, of which every file is whole or absent."""
+"""A run as a folder that a person can read, and that is whole whenever its process is killed."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
+import warnings
+from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import torch
-from PIL import Image
-from torchvision.utils import make_grid
-
 from ..hub import write_aside
 from ..models import Generator
+from ._checkpoints import ASIDE, Checkpoints, full_disk_explained, remove_asides, write_durably
+from ._pictures import animate, plot_metrics, sample_grid
 
-GRID_SIDE = 10
-
-
-def sample_grid(generator: Generator, seed: int = 0) -> Image.Image:
-    """A picture of fixed samples in rows of ten; with classes, a row for each of the first ten."""
-    rows = min(generator.num_classes, GRID_SIDE) or GRID_SIDE
-    labels = torch.arange(rows).repeat_interleave(GRID_SIDE) if generator.num_classes else None
-    samples = generator.sample(rows * GRID_SIDE, labels, seed=seed).cpu()
-    grid = make_grid(samples, nrow=GRID_SIDE, padding=2, pad_value=255)
-    picture = Image.fromarray(grid.permute(1, 2, 0).numpy())
-    zoom = max(1, 480 // picture.width)  # small pixels are seen better as squares
-    return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
+FORMAT = 2  # of the folder; in 1 the checkpoint was a file of torch.save
+MAX_CONFIG_BYTES = 2**20
+MAX_METRICS_BYTES = 2**28
+GRID = re.compile(r"step-(\d+)\.png")
 
 
 class RunFolder:
-    """The folder of one run: config.json, metrics.jsonl, samples/, checkpoint.pt and generator/.
+    """The folder of one run.
+
+    ===================  ==========================================================
+    config.json          what was asked for
+    metrics.jsonl        a JSON object a line, each with its ``step``
+    samples/step-*.png   grids of samples of fixed latents
+    progress.webp        the grids as an animation
+    losses.png           the metrics as a plot
+    checkpoints/         the newest states, see :class:`Checkpoints`
+    generator/           the final generator, for :func:`gan_augment.from_pretrained`
+    ===================  ==========================================================
+
+    A run is taken up again by ``read_config()``, ``checkpoints.load_newest()`` and ``rewind()``.
 
     Args:
-        path (Path): The folder; made if missing.
+        path (Path): The folder; made by :meth:`create`.
 
+    Attributes:
+        checkpoints (Checkpoints): Of the run.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    def check_new(self) -> None:
-        """Refuses a folder that holds something.
-
-        Raises:
-            ValueError: If it does.
-        """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise ValueError(
-                f"out must be a new or empty folder, but {str(self.path)!r} already holds something; "
-                "if that is a run, go on with gan_augment.resume()."
-            )
-
-    def create(self, config: dict[str, Any]) -> None:
-        """Starts a new run here."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with write_aside(self.path / "config.json") as file:
-            file.write_text(json.dumps(config, indent=2) + "\n")
-
-    def read_config(self) -> dict[str, Any]:
-        """The configuration of the run."""
-        try:
-            config = json.loads((self.path / "config.json").read_text())
-        except FileNotFoundError as error:
-            raise ValueError(f"A run is a folder with a config.json, but {str(self.path)!r} is none.") from error
-        return dict(config)
-
-    def log(self, metrics: dict[str, float]) -> None:
-        """Adds a line to metrics.jsonl."""
-        line = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
-        with open(self.path / "metrics.jsonl", "a") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def truncate_metrics(self, step: int) -> None:
-        """Drops what was logged after a step, which a resumed run will log again."""
-        path = self.path / "metrics.jsonl"
-        if not path.exists():
-            return
-        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-        with write_aside(path) as file:
-            file.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step))
-
-    def save_grid(self, generator: Generator, step: int) -> None:
-        """Writes the sample grid of a step."""
-        (self.path / "samples").mkdir(exist_ok=True)
-        with write_aside(self.path / "samples" / f"step-{step:07d}.png") as file:
-            sample_grid(generator).save(file, format="png")
-
-    def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Replaces the checkpoint."""
-        with write_aside(self.path / "checkpoint.pt") as file:
-            torch.save(state, file)
-
-    def load_checkpoint(self) -> dict[str, Any] | None:
-        """The last checkpoint, if there is one; read without unpickling objects."""
-        path = self.path / "checkpoint.pt"
-        if not path.exists():
-            return None
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
+        self.checkpoints = Checkpoints(path / "checkpoints")
 
     @property
     def generator(self) -> Path:
         """Where the final generator goes."""
         return self.path / "generator"
+
+    def check_new(self) -> None:
+        """Refuses a folder that holds something, but for what a killed :meth:`create` leaves.
+
+        Raises:
+            ValueError: If it does.
+        """
+        if self.path.is_dir() and all(ASIDE.fullmatch(file.name) for file in self.path.iterdir()):
+            return
+        if self.path.exists():
+            raise ValueError(
+                f"out must be a new or empty folder, but {str(self.path)!r} already holds something; "
+                "if that is a run, go on with gan_augment.resume()."
+            )
+
+    def create(self, config: Mapping[str, Any]) -> None:
+        """Starts a new run here; the configuration gets the ``format`` of the folder."""
+        data = (json.dumps({**config, "format": FORMAT}, indent=2) + "\n").encode()
+        path = self.path / "config.json"
+        with full_disk_explained(path, len(data)):
+            self.path.mkdir(parents=True, exist_ok=True)
+            remove_asides(self.path)
+            write_durably(path, data)
+
+    def read_config(self, *required: str) -> dict[str, Any]:
+        """The configuration of the run.
+
+        Args:
+            *required (str): Keys that it must have.
+
+        Raises:
+            ValueError: If the folder holds no run, or one of another format, or config.json is damaged.
+        """
+        path = self.path / "config.json"
+        if not path.is_file():
+            raise ValueError(f"A run is a folder with a config.json, but {str(self.path)!r} is none.")
+        with open(path, "rb") as file:
+            data = file.read(MAX_CONFIG_BYTES + 1)
+        if len(data) > MAX_CONFIG_BYTES:
+            raise ValueError(f"{path} must be at most {MAX_CONFIG_BYTES:,} bytes, but is larger.")
+        try:
+            config = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} must be JSON, but: {error}") from error
+        if not isinstance(config, dict) or "format" not in config:
+            raise ValueError(f"{path} must be the configuration of a run, but is {config!r:.200}.")
+        if config["format"] != FORMAT:
+            raise ValueError(
+                f"{path} must be of format {FORMAT}, but is of {config['format']!r:.100}; "
+                f"resume the run with the gan-augment that started it: {config.get('gan_augment')!r:.100}."
+            )
+        missing = [key for key in required if key not in config]
+        if missing:
+            raise ValueError(f"{path} must have the keys {list(required)}, but {missing} is missing.")
+        return config
+
+    def log(self, metrics: Mapping[str, float | str | None]) -> None:
+        """Adds a line to metrics.jsonl; numbers that are not finite become null.
+
+        Args:
+            metrics (mapping): With the ``step``.
+        """
+        line = {key: None if _is_not_finite(value) else value for key, value in metrics.items()}
+        if not _is_line(line):
+            raise ValueError(f"metrics must have a 'step' of at least 0, but got {dict(metrics)} instead.")
+        path, data = self.path / "metrics.jsonl", (json.dumps(line) + "\n").encode()
+        with full_disk_explained(path, len(data)), open(path, "ab") as file:
+            file.write(data)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last one that is torn is left out.
+
+        Warns:
+            UserWarning: If others are damaged and left out, too.
+
+        Raises:
+            ValueError: If the file is too large.
+        """
+        path = self.path / "metrics.jsonl"
+        if not path.exists():
+            return []
+        with open(path, "rb") as file:
+            data = file.read(MAX_METRICS_BYTES + 1)
+        if len(data) > MAX_METRICS_BYTES:
+            raise ValueError(f"{path} must be at most {MAX_METRICS_BYTES:,} bytes, but is larger.")
+        *whole, _ = data.split(b"\n")  # a line is whole when its end is there
+        lines = [_parse_line(line) for line in whole]
+        damaged = [number for number, line in enumerate(lines, 1) if line is None]
+        if damaged:
+            warnings.warn(f"{path} is damaged: lines {damaged[:10]} are left out.", UserWarning, stacklevel=2)
+        return [line for line in lines if line is not None]
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drops what was logged after a step, which a resumed run will log again, and what is torn."""
+        path = self.path / "metrics.jsonl"
+        if path.exists():
+            lines = [json.dumps(line) + "\n" for line in self.metrics() if line["step"] <= step]
+            write_durably(path, "".join(lines).encode())
+
+    def rewind(self, step: int) -> None:
+        """Takes the folder back to a step, from which a run goes on: later metrics and grids are dropped.
+
+        Args:
+            step (int): Of the checkpoint; 0 if there is none.
+        """
+        self.truncate_metrics(step)
+        for number, grid in self._grids().items():
+            if number > step:
+                grid.unlink()
+        for folder in (self.path, self.path / "samples", self.generator):
+            remove_asides(folder)
+
+    def save_grid(self, generator: Generator, step: int) -> None:
+        """Writes the sample grid of a step."""
+        path, picture = self.path / "samples" / f"step-{step:07d}.png", BytesIO()
+        sample_grid(generator).save(picture, format="png")
+        with full_disk_explained(path, picture.tell()):
+            path.parent.mkdir(exist_ok=True)
+            with write_aside(path) as aside:
+                aside.write_bytes(picture.getvalue())
+
+    def grids(self) -> list[Path]:
+        """The sample grids, earliest first."""
+        return list(self._grids().values())
+
+    def _grids(self) -> dict[int, Path]:
+        folder = self.path / "samples"
+        found = ((GRID.fullmatch(path.name), path) for path in (folder.iterdir() if folder.is_dir() else ()))
+        return dict(sorted((int(match[1]), path) for match, path in found if match))
+
+    def save_animation(self) -> Path:
+        """Writes progress.webp out of the grids."""
+        animate(self.grids(), self.path / "progress.webp")
+        return self.path / "progress.webp"
+
+    def save_plot(self) -> Path:
+        """Writes losses.png out of the metrics.
+
+        Raises:
+            ModuleNotFoundError: If matplotlib is not installed.
+        """
+        plot_metrics(self.metrics(), self.path / "losses.png")
+        return self.path / "losses.png"
+
+
+def _is_not_finite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _is_line(value: Any) -> bool:
+    return isinstance(value, dict) and type(value.get("step")) is int and value["step"] >= 0
+
+
+def _parse_line(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if _is_line(value) else None

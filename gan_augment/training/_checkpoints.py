@@ -1,0 +1,281 @@
+"""The state of a run as one safetensors file: no pickled code, and whole or refused."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..hub import write_aside
+from ..models import check_count
+
+FORMAT = "gan_augment.checkpoint.1"
+MAX_BYTES = 2**33
+MAX_STRUCTURE_BYTES = 2**25  # what surely fits into the 100 MB that safetensors reads as a header
+NAME = re.compile(r"step-(\d+)\.safetensors")
+ASIDE = re.compile(r"\..+\.[0-9a-f]{12}")  # what write_aside leaves behind where its process is killed
+DTYPES: dict[str, torch.dtype] = {  # which every safetensors has
+    name: getattr(torch, name)
+    for name in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+}
+
+
+class Checkpoints:
+    """The newest states of a run, in files such as ``step-0001234.safetensors``.
+
+    A state is what the ``state_dict()`` of modules, optimisers and schedulers is made of: dicts with str or
+    int keys, lists, tuples, str, int, float, bool, None and dense tensors (bool, integers, floats). It comes
+    back with equal values and types, but for subclasses (an ``OrderedDict`` is a dict then); tensors are on the
+    CPU, share nothing, and are in channels-last format if they were.
+
+    Args:
+        folder (Path): Made if missing. One process writes to it at a time.
+        keep (int): How many to keep.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     checkpoints = Checkpoints(Path(folder))
+        ...     checkpoints.save({"weight": torch.ones(2), "betas": (0.5, 0.999)}, step=100)
+        ...     checkpoints.load_newest()
+        {'weight': tensor([1., 1.]), 'betas': (0.5, 0.999)}
+    """
+
+    def __init__(self, folder: Path, keep: int = 2) -> None:
+        self.folder, self.keep = folder, check_count("keep", keep, 1)
+
+    def save(self, state: dict[str, Any], step: int) -> None:
+        """Writes a state, and then removes all but the newest; those of later steps, too, as the run went back.
+
+        Args:
+            state (dict): The state.
+            step (int): Number of steps made.
+
+        Raises:
+            TypeError: If the state holds something else than the above.
+            ValueError: If it is larger than ``MAX_BYTES``.
+            OSError: If the disk is full; the earlier checkpoints are left as they were.
+        """
+        path = self.folder / f"step-{check_count('step', step, 0):07d}.safetensors"
+        data = pack(state)
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"A checkpoint must be at most {MAX_BYTES:,} bytes, but {path} would be {len(data):,}.")
+        with full_disk_explained(path, len(data)):
+            if not self.folder.is_dir():
+                self.folder.mkdir(parents=True)
+                _sync_folder(self.folder.parent)
+            remove_asides(self.folder)  # before writing, which may need their room
+            write_durably(path, data)
+        steps = self.steps()
+        kept = [number for number in steps if number <= step][-self.keep :]
+        for number in steps.keys() - kept:
+            steps[number].unlink(missing_ok=True)
+
+    def load_newest(self) -> dict[str, Any] | None:
+        """Reads the newest whole state; None if there is no file.
+
+        Warns:
+            UserWarning: If a newer one is damaged, naming it.
+
+        Raises:
+            ValueError: If there are files, but all of them are damaged.
+        """
+        damaged: dict[Path, str] = {}
+        for path in reversed(self.steps().values()):
+            try:
+                state = unpack(_read(path))
+            except ValueError as error:
+                damaged[path] = str(error)
+                continue
+            for wrong, reason in damaged.items():
+                warnings.warn(f"{wrong} is damaged ({reason}); {path.name} is used instead.", UserWarning, stacklevel=2)
+            return state
+        if damaged:
+            reasons = "; ".join(f"{path.name}: {reason}" for path, reason in damaged.items())
+            raise ValueError(
+                f"{self.folder} must hold a whole checkpoint, but all are damaged ({reasons}); "
+                "restore one from a backup, or remove the folder to start from step 0."
+            )
+        return None
+
+    def steps(self) -> dict[int, Path]:
+        """The files by their steps, oldest first."""
+        if not self.folder.is_dir():
+            return {}
+        found = ((NAME.fullmatch(path.name), path) for path in self.folder.iterdir())
+        return dict(sorted((int(match[1]), path) for match, path in found if match))
+
+
+def pack(state: dict[str, Any]) -> bytes:
+    """A state as the bytes of a safetensors file, of which the metadata hold the structure and a hash."""
+    from safetensors.torch import save
+
+    if not isinstance(state, dict):
+        raise TypeError(f"state must be a dict, but got {type(state)} instead.")
+    tensors = {"0": torch.zeros(1, dtype=torch.uint8)}  # old safetensors read no file that has no tensor
+    structure = json.dumps(_to_json(state, tensors))
+    if len(structure) > MAX_STRUCTURE_BYTES:
+        raise ValueError(
+            f"A state must be at most {MAX_STRUCTURE_BYTES:,} bytes beside its tensors, but is {len(structure):,}; "
+            "hold long lists of numbers as tensors."
+        )
+    metadata = {"format": FORMAT, "state": structure, "sha256": _digest(structure, tensors)}
+    return save(tensors, metadata)
+
+
+def unpack(data: bytes) -> dict[str, Any]:
+    """The state that :func:`pack` was given.
+
+    Raises:
+        ValueError: If the bytes are anything else than what it returned.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors: dict[str, Tensor] = load(data)
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        if metadata["format"] != FORMAT:
+            raise ValueError(f"its format is {metadata['format']!r:.100} and not {FORMAT!r}")
+        if metadata["sha256"] != _digest(metadata["state"], tensors):
+            raise ValueError("its contents do not match its SHA-256")
+        state = _from_json(json.loads(metadata["state"]), tensors)
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(str(error)[:500] or type(error).__name__) from error
+    if not isinstance(state, dict):
+        raise ValueError(f"it holds a {type(state).__name__} and not a dict")
+    return state
+
+
+def _to_json(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The value as JSON can hold it; its tensors go to ``tensors``, under the names that stand in their places."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, list):
+        return [_to_json(item, tensors) for item in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_to_json(item, tensors) for item in value]}
+    if isinstance(value, dict):
+        wrong = [key for key in value if type(key) not in (str, int)]
+        if wrong:
+            raise TypeError(f"The keys of a state must be str or int, but got {wrong[0]!r:.200} instead.")
+        return {"dict": [[key, _to_json(item, tensors)] for key, item in value.items()]}
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"A state must hold dicts, lists, tuples, tensors, numbers, str and None, but got {type(value)} instead."
+        )
+    dtype = str(value.dtype).removeprefix("torch.")
+    if dtype not in DTYPES or value.layout is not torch.strided or value.is_meta:
+        raise TypeError(f"A tensor of a state must be dense and one of {list(DTYPES)}, but got {value!r:.200} instead.")
+    if value.numel() == 0:  # which old safetensors do not read, either
+        return {"empty": [dtype, list(value.shape)]}
+    name = str(len(tensors))
+    tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return {"channels_last" if _is_channels_last(value) else "tensor": name}
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    """Whether by its strides; is_contiguous() says yes to both formats where a side is of one pixel."""
+    if tensor.ndim != 4:
+        return False
+    return tensor.stride() == torch.empty(tensor.shape, device="meta", memory_format=torch.channels_last).stride()
+
+
+def _from_json(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The inverse of :func:`_to_json`."""
+    if isinstance(value, list):
+        return [_from_json(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "tuple":
+        return tuple(_from_json(item, tensors) for item in content)
+    if kind == "dict":
+        return {key: _from_json(item, tensors) for key, item in content}
+    if kind == "empty":
+        dtype, shape = content
+        if 0 not in shape:
+            raise ValueError(f"the shape {shape} is not empty")
+        return torch.empty(shape, dtype=DTYPES[dtype])
+    if kind == "channels_last":
+        return tensors[content].clone(memory_format=torch.channels_last)
+    if kind == "tensor":
+        return tensors[content]
+    raise ValueError(f"it holds something of the unknown kind {kind!r:.100}")
+
+
+def _digest(structure: str, tensors: dict[str, Tensor]) -> str:
+    """A hash of all that a file says, whatever the order in which it says it."""
+    names = sorted(tensors)
+    description = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in names]
+    digest = hashlib.sha256(json.dumps([structure, description]).encode())
+    for name in names:
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise ValueError("the disk cannot read it") from error
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Writes a file so that it is either there and whole or not, though the power fails."""
+    with write_aside(path) as aside, open(aside, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network drives have no such call
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def full_disk_explained(path: Path, size: int) -> Iterator[None]:
+    """Says what to do where the block finds no room for a file of ``size`` bytes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise OSError(
+            error.errno,
+            f"{path} needs {size:,} bytes, but there is no room ({os.strerror(error.errno)}); free some space or raise "
+            "the quota, and resume the run: what was written before is whole.",
+        ) from error
+
+
+def remove_asides(folder: Path) -> None:
+    """Removes what writers that were killed left half-written in a folder."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if ASIDE.fullmatch(path.name) and path.is_file():
+                path.unlink(missing_ok=True)

@@ -1,0 +1,219 @@
+"""Pictures of a run: a grid of samples, the grids as an animation, and the metrics as a plot."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torchvision.utils import make_grid
+
+from ..hub import write_aside
+from ..models import Generator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GRID_SIDE = 10
+GRID_WIDTH = 1320  # pixels, of a hundred images of 128 px
+MAX_FRAMES = 60
+MAX_FRAME_SIDE, MIN_FRAME_SIDE = 640, 160  # at the smaller one, any sixty frames are few enough bytes
+MAX_ANIMATION_BYTES = 4 * 2**20
+HOLD_SECONDS = 2.0
+MAX_SECONDS = 600.0
+CAPTION_HEIGHT = 16
+LOG_SPAN = 50.0  # values that span more than this are drawn on a log scale
+SMOOTH_POINTS = 60
+COLORS = {  # they differ for the colour-blind too
+    "discriminator": "#0072b2",
+    "generator": "#d55e00",
+    "reconstruction": "#009e73",
+    "kid": "#333333",
+    "diversity": "#cc79a7",
+}
+PANELS = (
+    ("loss", ("discriminator", "generator", "reconstruction")),
+    ("KID (lower is better)", ("kid",)),
+    ("diversity", ("diversity",)),
+)
+
+
+def sample_grid(generator: Generator, seed: int = 0) -> Image.Image:
+    """A picture of fixed samples in rows of ten, or fewer if they are large.
+
+    Args:
+        generator (Generator): With classes there is a row for each of the first ten.
+        seed (int): Of the latents, the same ones for the same seed.
+    """
+    columns = max(1, min(GRID_SIDE, GRID_WIDTH // (generator.config.image_size + 2)))
+    rows = min(generator.num_classes, GRID_SIDE) or columns
+    labels = torch.arange(rows).repeat_interleave(columns) if generator.num_classes else None
+    samples = generator.sample(rows * columns, labels, seed=seed).cpu()
+    grid = make_grid(samples, nrow=columns, padding=2, pad_value=255)
+    picture = Image.fromarray(grid.permute(1, 2, 0).numpy())
+    zoom = max(1, 480 // picture.width)  # small pixels are seen better as squares
+    return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
+
+
+def animate(grids: Sequence[Path], out: Path, seconds: float = 8) -> None:
+    """Makes an animation out of sample grids, which loops and holds its last frame for two seconds more.
+
+    Args:
+        grids (sequence of Path): Pictures of one size, earliest first, of which the names are such as
+            ``step-0001234.png``. Of many, at most 60 are used, evenly chosen.
+        out (Path): A ``.webp`` or ``.gif`` file of at most 4 MiB; large pictures are reduced.
+        seconds (float): How long the frames take, without the hold.
+
+    Raises:
+        ValueError: If there is no grid, they differ in size, or another argument is out of range.
+    """
+    if out.suffix not in (".webp", ".gif"):
+        raise ValueError(f"out must be a .webp or .gif file, but got {str(out)!r} instead.")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise ValueError(f"seconds must be above 0 and at most {MAX_SECONDS:g}, but got {seconds} instead.")
+    if not grids:
+        raise ValueError("grids must hold at least one picture, but got none.")
+    steps = [_step(path) for path in grids]
+    chosen = np.linspace(0, len(grids) - 1, min(len(grids), MAX_FRAMES)).round().astype(int)
+    pictures = []
+    for path in (grids[index] for index in chosen):
+        with Image.open(path) as picture:
+            pictures.append(picture.convert("RGB"))
+    sizes = {picture.size for picture in pictures}
+    if len(sizes) > 1:
+        raise ValueError(f"grids must be of one size, but got {sorted(sizes)} instead.")
+    durations = [max(10, round(1000 * seconds / len(pictures)))] * len(pictures)
+    durations[-1] += round(1000 * HOLD_SECONDS)
+    side = min(MAX_FRAME_SIDE, max(pictures[0].size))
+    while True:
+        frames = [_frame(picture, steps[index], side) for picture, index in zip(pictures, chosen)]
+        file = BytesIO()
+        frames[0].save(file, out.suffix[1:], save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        if file.tell() <= MAX_ANIMATION_BYTES or side <= MIN_FRAME_SIDE:
+            break
+        fitting = 0.95 * side * math.sqrt(MAX_ANIMATION_BYTES / file.tell())  # bytes grow with the area
+        side = max(MIN_FRAME_SIDE, int(fitting))
+    with write_aside(out) as aside:
+        aside.write_bytes(file.getvalue())
+
+
+def _step(path: Path) -> int:
+    match = re.fullmatch(r"step-(\d+)", path.stem)
+    if match is None:
+        raise ValueError(f"grids must have names such as 'step-0001234.png', but got {path.name!r} instead.")
+    return int(match[1])
+
+
+def _frame(picture: Image.Image, step: int, side: int) -> Image.Image:
+    """The picture, at most ``side`` pixels wide and high, over its step's number."""
+    scale = side / max(picture.size)
+    if scale < 1:
+        size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    frame = Image.new("RGB", (picture.width, picture.height + CAPTION_HEIGHT), "white")
+    frame.paste(picture)
+    ImageDraw.Draw(frame).text((4, picture.height + 2), f"step {step:,}", fill="black", font=ImageFont.load_default())
+    return frame
+
+
+def plot_metrics(metrics: Sequence[dict[str, Any]], out: Path) -> None:
+    """Plots metrics over steps: the losses, and below them KID and diversity, where they are.
+
+    Args:
+        metrics (sequence of dict): With ``step`` and any of ``discriminator``, ``generator``,
+            ``reconstruction``, ``kid``, ``diversity`` (numbers or None) and ``phase`` (str).
+        out (Path): A PNG file, 900 pixels wide.
+
+    Raises:
+        ValueError: If there is no number to draw.
+        ModuleNotFoundError: If matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("Plots need the package matplotlib: pip install 'gan-augment[plot]'.") from error
+
+    curves = {key: _curve(metrics, key) for key in COLORS}
+    panels = [(title, [key for key in keys if len(curves[key][0])]) for title, keys in PANELS]
+    panels = [(title, keys) for title, keys in panels if keys]
+    if not panels:
+        raise ValueError(f"metrics must hold numbers of some of {list(COLORS)}, but hold none.")
+    heights = [3.2] + [2.2] * (len(panels) - 1)
+    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(7.5, sum(heights) + 0.6), layout="constrained")
+        rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+        for axes, (title, keys) in zip(rows, panels):
+            _draw_panel(axes, title, {key: curves[key] for key in keys})
+        _draw_phases(list(rows), metrics)
+        rows[-1].set_xlabel("step")
+        rows[-1].xaxis.set_major_formatter("{x:,.0f}")
+        with write_aside(out) as aside:
+            figure.savefig(aside, format="png", dpi=120)
+
+
+def _curve(metrics: Sequence[dict[str, Any]], key: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The steps at which there is a finite number, and the numbers."""
+    points = [
+        (line["step"], line[key])
+        for line in metrics
+        if isinstance(line.get(key), (int, float)) and math.isfinite(line[key])
+    ]
+    array = np.array(points, dtype=np.float64).reshape(-1, 2)
+    return array[:, 0], array[:, 1]
+
+
+def _draw_panel(axes: Axes, title: str, curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> None:
+    for key, (steps, values) in curves.items():
+        color, marker = COLORS[key], "o" if len(steps) <= SMOOTH_POINTS else None
+        if len(steps) > 2 * SMOOTH_POINTS:  # what is logged is one batch's loss, and noisy
+            axes.plot(steps, values, color=color, alpha=0.25, linewidth=0.6)
+            values = _smooth(values, len(steps) // SMOOTH_POINTS)
+        axes.plot(steps, values, color=color, marker=marker, markersize=3, linewidth=1.6, label=key)
+    if "kid" in curves:
+        steps, values = curves["kid"]
+        best = int(values.argmin())
+        axes.plot(steps[best], values[best], "o", color=COLORS["generator"], label=f"best: {values[best]:.4g}")
+    together = np.concatenate([values for _, values in curves.values()])
+    if together.min() > 0 and together.max() > LOG_SPAN * together.min():
+        axes.set_yscale("log")
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_ylabel(title)
+    if len(axes.get_legend_handles_labels()[1]) > 1:
+        axes.legend(frameon=False, fontsize=9, loc="best")
+
+
+def _smooth(values: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
+    """The mean of each value and ``radius`` neighbours on both sides, fewer at the ends."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    index = np.arange(len(values))
+    low, high = np.maximum(index - radius, 0), np.minimum(index + radius + 1, len(values))
+    smooth: NDArray[np.float64] = (total[high] - total[low]) / (high - low)
+    return smooth
+
+
+def _draw_phases(rows: list[Axes], metrics: Sequence[dict[str, Any]]) -> None:
+    """A line where a phase begins, through all panels, and its name above."""
+    known = [(line["step"], str(line["phase"])) for line in metrics if line.get("phase") is not None]
+    starts = [known[i] for i in range(len(known)) if i == 0 or known[i][1] != known[i - 1][1]]
+    for i, (step, phase) in enumerate(starts):
+        for axes in rows:
+            axes.axvline(step, color="#999999", linestyle=":", linewidth=1)
+        rows[0].annotate(
+            phase[:30],
+            (step, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 2 + 11 * (i % 2)),  # in two rows, as a phase may be shorter than its name
+            textcoords="offset points",
+            fontsize=9,
+            color="#555555",
+            parse_math=False,
+        )
