@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ._version import __version__
 
@@ -37,6 +39,61 @@ def _list(arguments: argparse.Namespace) -> None:
         print(f"{name}\n    {entry.description}\n    licence: {entry.license}; data: {entry.data_terms}")
 
 
+def _setting(text: str) -> tuple[str, Any]:
+    """``key=value`` with a value in JSON, or a plain word."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"a setting must be key=value, but got {text!r}")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = value
+    return key, tuple(parsed) if isinstance(parsed, list) else parsed
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from .training import fit, is_first, resume
+
+    common = {
+        "budget": arguments.budget,
+        "validation": arguments.validation,
+        "checkpoint_every": arguments.checkpoint_every,
+        "log_with": arguments.log_with,
+        "progress": not arguments.quiet,
+    }
+    if arguments.resume is not None:
+        result = resume(arguments.resume, arguments.data, **common)
+    else:
+        if arguments.data is None or arguments.out is None:
+            raise ValueError("train needs --data and --out, or --resume.")
+        result = fit(
+            arguments.data,
+            arguments.recipe,
+            init=arguments.init,
+            out=arguments.out,
+            seed=arguments.seed,
+            **common,
+            **dict(arguments.set),
+        )
+    if not is_first():
+        return
+    print(f"{result.steps} steps in {result.seconds:.0f} s; kept the generator of step {result.kept_step}.")
+    for finding in result.findings:
+        print(textwrap.fill(finding, 96, initial_indent="- ", subsequent_indent="  "))
+    print(f"Generator: {result.folder / 'generator' if result.folder else ''}")
+
+
+def _recipes(arguments: argparse.Namespace) -> None:
+    from .training import RECIPES, get_recipe
+
+    if arguments.name is not None:
+        print(json.dumps(get_recipe(arguments.name).to_dict(), indent=2))
+        return
+    width = max(map(len, RECIPES))
+    for name, recipe in RECIPES.items():
+        print(f"{name.ljust(width)}  {recipe.description}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gan-augment", description="Synthetic images of pretrained GANs, mixed into image data sets."
@@ -50,6 +107,30 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--steps", type=int, default=600, help="training steps of each run (default: 600)")
     demo.add_argument("--count", type=int, default=365, help="real training digits (default: 365)")
     demo.set_defaults(run=_demo)
+    train = commands.add_parser("train", help="fit a generator to images")
+    train.add_argument("--recipe", default="tiny", help="a name of `gan-augment recipes` (default: tiny)")
+    train.add_argument("--data", help="a folder or zip of images, an .npz, or torchvision:<Name>")
+    train.add_argument("--validation", help="the same, not trained on, to choose the kept generator by")
+    train.add_argument("--init", help="a zoo name or folder of a generator to go on from")
+    train.add_argument("--budget", help="wall-clock time such as 90s, 20m or 2h")
+    train.add_argument("--out", help="new folder of the run")
+    train.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="override a field of the recipe",
+    )
+    train.add_argument("--checkpoint-every", type=float, default=60.0, metavar="SECONDS")
+    train.add_argument("--log-with", choices=["tensorboard"])
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+    train.set_defaults(run=_train)
+    recipes = commands.add_parser("recipes", help="the training recipes; with a name, all fields of one")
+    recipes.add_argument("name", nargs="?")
+    recipes.set_defaults(run=_recipes)
     listed = commands.add_parser("list", help="the generators of the zoo")
     listed.set_defaults(run=_list)
     return parser

@@ -1,6 +1,22 @@
 """Fitting generators to images."""
 
-from ._fit import FitResult, fit, resume
-from ._recipe import RECIPES, Recipe
+from ._fit import fit, resume
+from ._open import open_images
+from ._processes import is_first
+from ._recipe import Recipe
+from ._recipes import RECIPES, get_recipe
+from ._result import FitResult
+from ._rings import Rings, invalid_share
 
-__all__ = ["RECIPES", "FitResult", "Recipe", "fit", "resume"]
+__all__ = [
+    "RECIPES",
+    "FitResult",
+    "Recipe",
+    "Rings",
+    "fit",
+    "get_recipe",
+    "invalid_share",
+    "is_first",
+    "open_images",
+    "resume",
+]

@@ -1,82 +1,204 @@
-"""Recipes: complete training configurations, as data."""
+"""What a recipe is: a complete training configuration, as data."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..models import DiscriminatorConfig, Fit, GeneratorConfig, Latent, Normalization, Upsampling, check_types
-from ._augment import POLICIES
-from ._data import TrainingImages
+import torch
+
+from ..models import (
+    DiscriminatorConfig,
+    Fit,
+    GeneratorConfig,
+    Initialization,
+    Latent,
+    Normalization,
+    Upsampling,
+    check_types,
+)
+from ._augment import OPERATIONS
+from ._losses import LOSSES
+
+Objective = Literal["adversarial", "anchored", "imle"]
+_SHARES = ("held_out", "coverage", "label_smoothing", "top_k", "cooldown", "growing", "warmup", "ema_decay")
+_WEIGHTS = ("reconstruction_weight", "gradient_penalty", "r1", "r2", "lecam", "clip_weights", "latent_noise")
+_RATES = ("generator_lr", "discriminator_lr", "coverage_lr", "latent_lr")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that :func:`fit` needs to know besides the images.
 
+    Shares of the run (``coverage``, ``class_fade``, ``growing``, ``warmup``, ``cooldown``) are of its
+    steps, or of its budget where that ends first.
+
     Args:
+        description (str): What it is for, in a line.
+
         image_size (int): Side of the images in pixels: 16, 28, 32, 64, 128 or 256.
         channels (int, optional): 1 or 3. Default: as the images are.
         fit (str): How images are brought to that size: ``"resize"``, ``"crop"`` or ``"pad"``.
         conditional (bool): Whether the generator learns the classes.
+        flip (bool): Whether a mirrored image is as good as the image.
+        balance_classes (bool): Whether every class is drawn equally often, however rare.
+        held_out (float): Share of the images that is not trained on, but that the kept generator is chosen
+            by (KID). 0 keeps the last one.
+
         latent_dim (int): Length of the latent.
         latent (str): ``"normal"`` or ``"uniform"``.
         generator_width (int): Feature maps of the generator at half the image size.
         discriminator_width (int): The same of the discriminator.
+        max_width (int): The most feature maps at any resolution, of both.
         kernel_size (int): Of the layers of both.
         upsampling (str): ``"transposed"`` or ``"resize"``.
+        initialization (str): Of both: ``"dcgan"``, ``"glorot"`` or ``"torch"``.
+        generator_base_size, discriminator_base_size (int, optional): Side of the smallest feature map.
+        generator_stem_width (int): Channels of a further first layer; 0 for none.
+        normalize_units (bool): Whether batch normalisation of that first layer is of every unit.
+        generator_negative_slope, discriminator_negative_slope (float): Of the leaky ReLU; 0 is ReLU.
         generator_normalization (str): ``"batch"``, ``"instance"`` or ``"none"``.
         discriminator_normalization (str): The same of the discriminator.
-        generator_spectral_norm (bool): Spectral normalisation of the generator.
-        discriminator_spectral_norm (bool): The same of the discriminator.
+        normalize_first (bool): Whether the discriminator's first layer is normalised too.
+        generator_spectral_norm, discriminator_spectral_norm (bool): Spectral normalisation.
+        dropout (float): After each layer of the discriminator.
+        minibatch_stddev (int): Group size of the minibatch standard deviation; 0 for none.
         attention_resolution (int): Side of the feature maps with self-attention; 0 for none.
-        loss (str): ``"hinge"`` or ``"nonsaturating"``.
-        batch_size (int): Images a step.
-        steps (int): Steps, unless the budget ends first.
-        generator_lr (float): Learning rate of Adam.
-        discriminator_lr (float): The same of the discriminator.
-        betas (tuple of float): Of both Adams.
-        ema_decay (float): Of the moving average of the generator, per step.
-        augment (tuple of str): Differentiable augmentation, out of ``"color"``, ``"translation"`` and
-            ``"cutout"``.
-        augment_probability (float): Of each of them, for each image.
-        flip (bool): Whether a mirrored image is as good as the image.
+
+        objective (str): ``"adversarial"``: a discriminator. ``"anchored"``: each training image owns a
+            latent, and generator and latents are fitted together to give the image back
+            (https://arxiv.org/abs/1707.05776). ``"imle"``: each training image pulls the nearest of many
+            drawn images (https://arxiv.org/abs/1809.09087), of which those that are already near one are
+            rejected (https://arxiv.org/abs/2409.17439).
+        coverage (float): Share of the run before the discriminator joins an ``"anchored"`` or ``"imle"``
+            objective; 1 leaves it out.
+        reconstruction_weight (float): Of that objective beside the discriminator's.
+        latent_noise (float): Standard deviation of the noise on each coordinate of anchored latents while
+            they are fitted; half of it in sampling.
+        coverage_lr, latent_lr (float): Adam's, of the generator and the anchors before the discriminator
+            joins.
+        imle_candidates (int): Images drawn for each one that IMLE pulls.
+        loss (str): ``"nonsaturating"``, ``"hinge"``, ``"least_squares"``, ``"wasserstein"`` or
+            ``"relativistic"``.
+        label_smoothing (float): The target of reals is 1 less this.
+        gradient_penalty (float): Weight of the Wasserstein gradient penalty; 0 for none.
+        r1, r2 (float): Weight of half the squared gradient at reals and at fakes.
+        penalty_every (int): Steps from one of these penalties to the next; weighted to make up for it.
+        lecam (float): Weight of the LeCam regulariser.
+        clip_weights (float): Largest weight of a Wasserstein critic without penalty; 0 for none.
+        top_k (float): The generator learns from the best share of its fakes, which falls by 1 % each
+            epoch down to this; 1 for all.
+        class_fade (tuple of float): Shares of the run between which the classes fade in.
+
+        batch_size (int): Images a step, over all processes.
+        accumulation (int): Parts that a batch is computed in, to save memory.
+        steps (int): Steps of the generator, unless the budget ends first.
+        epochs (int): If above 0, this many passes over the images in place of ``steps``.
+        n_critic (int): Steps of the discriminator for each one of the generator.
+        optimizer (str): A class of ``torch.optim`` that takes ``lr``.
+        optimizer_options (dict): Further arguments of it.
+        generator_lr, discriminator_lr (float): Learning rates.
+        schedule (str): Of the learning rates: ``"constant"``, ``"linear"`` or ``"cosine"``, or a class of
+            ``torch.optim.lr_scheduler`` that steps once a step.
+        schedule_options (dict): Further arguments of such a class.
         cooldown (float): Last share of the run, over which learning rates and augmentation fall to zero.
-        precision (str): ``"auto"`` (bfloat16 where the processor computes in it), ``"bf16"`` or ``"fp32"``.
+        ema_decay (float): Of the moving average of the generator, per step; 0 for none.
+        augment (dict of str to float): Differentiable augmentation: the probability of each operation.
+        adaptive (int): If above 0, the augmentation's strength starts at 0 and follows the
+            discriminator's overfitting, by at most 1 over this many images
+            (https://arxiv.org/abs/2006.06676).
+        growing (float): Share of the run in which the networks grow from small images to the full size.
+        warmup (float): Share of the run for which a discriminator that is new to a pretrained generator
+            learns alone.
+        freeze_discriminator (int): First blocks of a pretrained discriminator that stay as they are
+            (https://arxiv.org/abs/2002.10964).
+        tune (str): What of a pretrained generator learns: ``"all"``, ``"norms"`` (scales and shifts) or
+            ``"mapping"`` (a small network before it).
+        mapping_layers (int): Layers of a network that maps the latent before the generator does.
+        precision (str): ``"auto"`` (bfloat16 where the processor computes in it), ``"bf16"``, ``"fp16"``
+            or ``"fp32"``.
+        evaluations (int): How often samples are drawn and measured, evenly over the run.
 
     Raises:
-        ValueError: If a value is unknown or out of range.
+        ValueError: If a value is unknown, out of range, or does not go with another.
     """
+
+    description: str = ""
 
     image_size: int = 64
     channels: int | None = None
     fit: Fit = "crop"
     conditional: bool = False
+    flip: bool = False
+    balance_classes: bool = False
+    held_out: float = 0.0
+
     latent_dim: int = 64
     latent: Latent = "normal"
     generator_width: int = 64
     discriminator_width: int = 64
+    max_width: int = 1024
     kernel_size: int = 4
     upsampling: Upsampling = "transposed"
+    initialization: Initialization = "dcgan"
+    generator_base_size: int | None = None
+    discriminator_base_size: int | None = None
+    generator_stem_width: int = 0
+    normalize_units: bool = False
+    generator_negative_slope: float = 0.0
+    discriminator_negative_slope: float = 0.2
     generator_normalization: Normalization = "batch"
     discriminator_normalization: Normalization = "none"
+    normalize_first: bool = False
     generator_spectral_norm: bool = False
     discriminator_spectral_norm: bool = True
+    dropout: float = 0.0
+    minibatch_stddev: int = 0
     attention_resolution: int = 0
-    loss: Literal["hinge", "nonsaturating"] = "hinge"
+    mapping_layers: int = 0
+
+    objective: Objective = "adversarial"
+    coverage: float = 0.5
+    reconstruction_weight: float = 8.0
+    latent_noise: float = 0.2
+    coverage_lr: float = 1e-3
+    latent_lr: float = 1e-2
+    imle_candidates: int = 10
+    loss: Literal["nonsaturating", "hinge", "least_squares", "wasserstein", "relativistic"] = "hinge"
+    label_smoothing: float = 0.0
+    gradient_penalty: float = 0.0
+    r1: float = 0.0
+    r2: float = 0.0
+    penalty_every: int = 1
+    lecam: float = 0.0
+    clip_weights: float = 0.0
+    top_k: float = 1.0
+    class_fade: tuple[float, float] = (0.0, 0.0)
+
     batch_size: int = 64
+    accumulation: int = 1
     steps: int = 20_000
+    epochs: int = 0
+    n_critic: int = 1
+    optimizer: str = "Adam"
+    optimizer_options: dict[str, Any] = field(default_factory=lambda: {"betas": (0.0, 0.9)})
     generator_lr: float = 2e-4
     discriminator_lr: float = 2e-4
-    betas: tuple[float, float] = (0.0, 0.9)
-    ema_decay: float = 0.999
-    augment: tuple[str, ...] = ()
-    augment_probability: float = 0.7
-    flip: bool = False
+    schedule: str = "constant"
+    schedule_options: dict[str, Any] = field(default_factory=dict)
     cooldown: float = 0.2
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    ema_decay: float = 0.999
+    augment: dict[str, float] = field(default_factory=dict)
+    adaptive: int = 0
+    growing: float = 0.0
+    warmup: float = 0.05
+    freeze_discriminator: int = 0
+    tune: Literal["all", "norms", "mapping"] = "all"
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    evaluations: int = 20
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -85,22 +207,61 @@ class Recipe:
                 build(1 if self.channels is None else self.channels, 2 if self.conditional else 0)
             except ValueError as error:
                 raise ValueError(f"The recipe's {network} is refused: {error}") from error
-        for policy in self.augment:
-            _check_choice("augment", policy, tuple(POLICIES))
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas must be between 0 and 1, but got {self.betas} instead.")
-        for name, low, high in (
-            ("batch_size", 2, 65_536),
-            ("steps", 1, 10**9),
-            ("generator_lr", 0.0, 1.0),
-            ("discriminator_lr", 0.0, 1.0),
-            ("ema_decay", 0.0, 1.0),
-            ("augment_probability", 0.0, 1.0),
-            ("cooldown", 0.0, 1.0),
+        for operation in self.augment:
+            check_choice("augment", operation, OPERATIONS)
+        ranges = {
+            "batch_size": (2, 65_536),
+            "accumulation": (1, 65_536),
+            "steps": (1, 10**9),
+            "epochs": (0, 10**6),
+            "n_critic": (1, 100),
+            "penalty_every": (1, 1000),
+            "imle_candidates": (1, 10_000),
+            "adaptive": (0, 10**12),
+            "freeze_discriminator": (0, 8),
+            "evaluations": (0, 10_000),
+            **dict.fromkeys((*_SHARES, *_RATES), (0.0, 1.0)),
+            **dict.fromkeys(_WEIGHTS, (0.0, 1000000.0)),
+        }
+        for name, (low, high) in ranges.items():
+            check_range(name, getattr(self, name), low, high)
+        for operation, probability in self.augment.items():
+            check_range(f"augment[{operation!r}]", probability, 0.0, 1.0)
+        self._check_combinations()
+        self.new_optimizer([torch.nn.Parameter(torch.zeros(1))], 1e-4)  # refuses what torch.optim does not take
+
+    def _check_combinations(self) -> None:
+        start, end = self.class_fade
+        batch_norm = self.discriminator_normalization == "batch"
+        for wrong, sentence in (
+            (not 0 <= start <= end <= 1, f"class_fade must be two rising shares of 0 to 1, but got {self.class_fade}"),
+            (
+                self.batch_size % self.accumulation,
+                f"batch_size must be a multiple of accumulation={self.accumulation}, but got {self.batch_size}",
+            ),
+            (
+                self.label_smoothing and not LOSSES[self.loss].smooths,
+                f"label_smoothing must be 0 for loss={self.loss!r}, which has no target to smooth",
+            ),
+            (
+                batch_norm and (self.gradient_penalty or self.r1 or self.r2),
+                "discriminator_normalization must not be 'batch' beside a gradient penalty, which is of single images",
+            ),
+            (
+                self.balance_classes and not self.conditional,
+                "balance_classes needs conditional=True, without which the classes are not read",
+            ),
+            (
+                self.growing and self.objective != "adversarial",
+                f"growing must be 0 for objective={self.objective!r}, which fits whole images from the start",
+            ),
+            (
+                self.tune == "mapping" and not self.mapping_layers,
+                "mapping_layers must be at least 1 for tune='mapping'",
+            ),
         ):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
+            if wrong:
+                raise ValueError(f"{sentence}.")
 
     def generator_config(
         self,
@@ -116,6 +277,7 @@ class Recipe:
             latent_dim=self.latent_dim,
             latent=self.latent,
             width=self.generator_width,
+            max_width=max(self.max_width, self.generator_width),
             kernel_size=self.kernel_size,
             upsampling=self.upsampling,
             num_classes=num_classes,
@@ -125,6 +287,12 @@ class Recipe:
             fit=self.fit,
             source_size=source_size,
             class_names=class_names,
+            base_size=self.generator_base_size,
+            stem_width=self.generator_stem_width,
+            normalize_units=self.normalize_units,
+            negative_slope=self.generator_negative_slope,
+            initialization=self.initialization,
+            mapping_layers=self.mapping_layers,
         )
 
     def discriminator_config(self, channels: int, num_classes: int) -> DiscriminatorConfig:
@@ -133,23 +301,47 @@ class Recipe:
             image_size=self.image_size,
             channels=channels,
             width=self.discriminator_width,
+            max_width=max(self.max_width, self.discriminator_width),
             kernel_size=self.kernel_size,
             num_classes=num_classes,
             normalization=self.discriminator_normalization,
             spectral_norm=self.discriminator_spectral_norm,
             attention_resolution=self.attention_resolution,
+            base_size=self.discriminator_base_size,
+            negative_slope=self.discriminator_negative_slope,
+            dropout=self.dropout,
+            normalize_first=self.normalize_first,
+            minibatch_stddev=self.minibatch_stddev,
+            initialization=self.initialization,
         )
 
-    def read(self, dataset: Any, progress: bool = True) -> TrainingImages:
-        """Reads a data set as this recipe wants it."""
-        return TrainingImages.from_dataset(
-            dataset,
-            self.image_size,
-            self.fit,
-            channels=self.channels,
-            conditional=self.conditional,
-            progress=progress,
-        )
+    def new_optimizer(self, parameters: Any, lr: float) -> torch.optim.Optimizer:
+        """The recipe's optimiser over parameters.
+
+        Raises:
+            ValueError: If torch has none of that name, or it does not take these arguments.
+        """
+        kind: Any = getattr(torch.optim, self.optimizer, None)
+        if not inspect.isclass(kind) or not issubclass(kind, torch.optim.Optimizer):
+            raise ValueError(f"optimizer must be a class of torch.optim, but got {self.optimizer!r} instead.")
+        options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in self.optimizer_options.items()}
+        if "fused" in inspect.signature(kind).parameters:
+            options.setdefault("fused", True)
+        try:
+            build: Any = kind
+            optimizer: torch.optim.Optimizer = build(parameters, lr=lr, **options)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"optimizer_options must be arguments of torch.optim.{self.optimizer}, but got "
+                f"{self.optimizer_options}: {error}"
+            ) from error
+        return optimizer
+
+    def total_steps(self, count: int) -> int:
+        """Steps of the generator over ``count`` images."""
+        if not self.epochs:
+            return self.steps
+        return max(math.ceil(self.epochs * count / (self.batch_size * self.n_critic)), 1)
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON can hold it."""
@@ -162,37 +354,20 @@ class Recipe:
         Raises:
             ValueError: If a field is missing or unknown, or its value is refused.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
+        names = {each.name for each in dataclasses.fields(cls)}
         if set(values) != names:
             raise ValueError(f"A recipe has other fields: {sorted(set(values) ^ names)} missing or unknown.")
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**fields)
 
 
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: str, choices: Any) -> None:
+    """Refuses what is none of the choices."""
     if value not in choices:
-        raise ValueError(f"{name} must be one of {choices}, but got {value!r} instead.")
+        raise ValueError(f"{name} must be one of {tuple(choices)}, but got {value!r} instead.")
 
 
-RECIPES = {
-    # Hundreds of images: all of DiffAugment.
-    "tiny": Recipe(augment=("color", "translation", "cutout")),
-    # Thousands of images with classes.
-    "conditional": Recipe(conditional=True),
-}
-
-
-def get_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
-    """A recipe by name, with fields overridden.
-
-    Raises:
-        ValueError: If there is no such recipe, or no such field.
-    """
-    if isinstance(recipe, str):
-        _check_choice("recipe", recipe, tuple(RECIPES))
-        recipe = RECIPES[recipe]
-    names = [field.name for field in dataclasses.fields(Recipe)]
-    for key in overrides:
-        if key not in names:
-            raise ValueError(f"A recipe has the fields {names}, but {key!r} is none of them.")
-    return dataclasses.replace(recipe, **overrides)
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Refuses what is not finite or out of range."""
+    if not (math.isfinite(value) and low <= value <= high):
+        raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")

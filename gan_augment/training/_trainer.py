@@ -2,149 +2,287 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..models import Discriminator, Generator, mix_seed
+from ..models import Discriminator, Generator, mix_seed, to_sphere
+from ._adversary import discriminator_loss, generator_loss
 from ._augment import diff_augment
+from ._batches import Order
+from ._controller import AdaptiveStrength
+from ._coverage import Coverage, reconstruction_loss
 from ._data import TrainingImages
 from ._ema import EMA, recalibrate_batch_norm
-from ._losses import LOSSES
+from ._finetune import Start, adapt_discriminator, adapt_generator, class_rows
+from ._growing import GrowingDiscriminator, GrowingGenerator
+from ._processes import accelerator
 from ._recipe import Recipe
-
-
-def _use_bfloat16(precision: str, device: torch.device) -> bool:
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    # Elsewhere processors emulate it, slowly.
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return device.type == "cpu" and bool(supported())
+from ._regularizers import LeCam, clip_weights
+from ._schedule import Stage, StepSchedule, stage_at
 
 
 class Trainer:
     """Everything that a run changes.
 
     Each step draws all its randomness (which images, latents, classes, augmentations) from the seed and
-    the step's number, so that a resumed run needs no random state to go on as it would have.
+    the step's number, so that a resumed run needs no random state to go on as it would have. With several
+    processes each computes its part of the batch, and gradients are averaged over them.
 
     Args:
         images (TrainingImages): What to fit.
         recipe (Recipe): How.
         seed (int): Of the weights and of every step.
+        start (Start, optional): Pretrained networks to go on from.
 
     Attributes:
-        step_number (int): Steps made.
-        seconds (float): Time that they took.
+        step_number (int): Steps of the generator made.
+        seconds (float): Time that the run took.
+        evaluated (int): How many of the recipe's evaluations are done.
+        best (dict): The best evaluated generator: its figure, step and weights; empty where there is none.
+
+    Raises:
+        ValueError: If the batch cannot be shared out evenly, or pretrained networks do not fit.
     """
 
-    def __init__(self, images: TrainingImages, recipe: Recipe, seed: int) -> None:
-        from accelerate import Accelerator  # takes a second to import, which only training should pay
-
+    def __init__(self, images: TrainingImages, recipe: Recipe, seed: int, start: Start | None = None) -> None:
         self.images, self.recipe, self.seed = images, recipe, seed
-        self.step_number, self.seconds = 0, 0.0
-        self.accelerator = Accelerator()
-        self.bfloat16 = _use_bfloat16(recipe.precision, self.accelerator.device)
-        torch.manual_seed(mix_seed(seed, 0))
-        channels = images.images.shape[1]
-        generator = Generator(
-            recipe.generator_config(channels, images.num_classes, images.source_size, images.class_names)
-        )
-        discriminator = Discriminator(recipe.discriminator_config(channels, images.num_classes))
-        self.generator, self.generator_optimizer = self._prepare(generator, recipe.generator_lr)
-        self.discriminator, self.discriminator_optimizer = self._prepare(discriminator, recipe.discriminator_lr)
-        self.ema = EMA(self.accelerator.unwrap_model(self.generator), recipe.ema_decay)
+        self.step_number, self.seconds, self.evaluated = 0, 0.0, 0
+        self.best: dict[str, Any] = {}
+        self.accelerator = accelerator()
+        self.device: torch.device = self.accelerator.device
+        self.part = _share_out(recipe, self.accelerator.num_processes)
+        self.total_steps = recipe.total_steps(len(images))
+        self.order = Order(images, seed, balanced=recipe.balance_classes)
+        self._build(start)
         self._losses: dict[str, Tensor] = {}
 
-    def _prepare(self, network: nn.Module, lr: float) -> tuple[nn.Module, Any]:
+    def _build(self, start: Start | None) -> None:
+        recipe, images = self.recipe, self.images
+        torch.manual_seed(mix_seed(self.seed, 0))
+        channels, classes = images.images.shape[1], images.num_classes
+        config = recipe.generator_config(channels, classes, images.source_size, images.class_names)
+        if recipe.objective == "anchored":
+            config = dataclasses.replace(config, anchors=len(images), latent_noise=recipe.latent_noise / 2)
+        judge_config = recipe.discriminator_config(channels, classes)
+        generator = Generator(config) if start is None else adapt_generator(start.generator, config)
+        if start is None or start.discriminator is None:
+            discriminator = Discriminator(judge_config)
+        else:
+            discriminator = adapt_discriminator(
+                start.discriminator, judge_config, class_rows(start.generator.config, config)
+            )
         # Channels last is what CPU and GPU convolutions are fastest in: here four times.
-        network = network.to(memory_format=torch.channels_last)
-        optimizer = torch.optim.Adam(network.parameters(), lr, betas=self.recipe.betas, fused=True)
-        network, optimizer = self.accelerator.prepare(network, optimizer)
-        return network, optimizer
+        self.generator = generator.to(self.device).to(memory_format=torch.channels_last)
+        self.discriminator = discriminator.to(self.device).to(memory_format=torch.channels_last)
+        self.fresh_discriminator = start is not None and start.discriminator is None
+        self.coverage = None if recipe.objective == "adversarial" else Coverage(images, recipe).to(self.device)
+        growing = recipe.growing > 0
+        self.generating: nn.Module = GrowingGenerator(self.generator) if growing else self.generator
+        self.judging: nn.Module = GrowingDiscriminator(self.discriminator) if growing else self.discriminator
+        for network in (self.generating, self.judging):
+            network.to(self.device).to(memory_format=torch.channels_last)
+        self.sizes = _shared_sizes(self.generating, self.judging)
+        self._freeze()
+        self.optimizers = self._optimizers()
+        self.schedule = StepSchedule(recipe)
+        self.ema = EMA(self.generator, recipe.ema_decay)
+        self.lecam = LeCam()
+        self.controller = AdaptiveStrength(images_to_full=recipe.adaptive) if recipe.adaptive else None
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
+        self.autocast_type = _autocast_type(recipe.precision, self.accelerator)
+
+    def _freeze(self) -> None:
+        """Takes what fine-tuning leaves as it is out of training."""
+        parts = {"norms": ("norm.",), "mapping": ("mapping.",)}.get(self.recipe.tune)
+        for name, parameter in self.generator.named_parameters():
+            parameter.requires_grad_(parts is None or any(part in name for part in parts))
+        for block in list(self.discriminator.blocks)[: self.recipe.freeze_discriminator]:
+            block.requires_grad_(False)
+        self._judge_learns = [p for p in self.judging.parameters() if p.requires_grad]
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        recipe = self.recipe
+        generator = [parameter for parameter in self.generating.parameters() if parameter.requires_grad]
+        optimizers = {
+            "generator": recipe.new_optimizer(generator, recipe.generator_lr),
+            "discriminator": recipe.new_optimizer(self._judge_learns, recipe.discriminator_lr),
+        }
+        if self.coverage is not None:
+            optimizers["coverage"] = torch.optim.Adam(generator, recipe.coverage_lr, betas=(0.5, 0.99), fused=True)
+            if self.coverage.anchors.requires_grad:
+                optimizers["anchors"] = torch.optim.Adam([self.coverage.anchors], recipe.latent_lr, betas=(0.5, 0.99))
+        self._rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in optimizers.items()}
+        return optimizers
+
+    def stage(self, progress: float) -> Stage:
+        """Where the run stands when that share of it is done."""
+        return stage_at(self.recipe, progress, sizes=len(self.sizes), warmup=self.fresh_discriminator)
 
     def step(self, progress: float) -> None:
-        """One step of both networks.
+        """One step of the generator, and those of the discriminator before it.
 
         Args:
             progress (float): Share of the run that is done, 0..1, which the schedules follow.
         """
-        rank = self.accelerator.process_index
-        torch.manual_seed(mix_seed(self.seed, 1, self.step_number, rank))
-        cooling = 1.0
-        if self.recipe.cooldown > 0:
-            cooling = min(1.0, max(0.0, (1 - progress) / self.recipe.cooldown))
-        for optimizer, lr in (
-            (self.discriminator_optimizer, self.recipe.discriminator_lr),
-            (self.generator_optimizer, self.recipe.generator_lr),
-        ):
+        torch.manual_seed(mix_seed(self.seed, 1, self.step_number, self.accelerator.process_index))
+        stage = self.stage(progress)
+        for name, optimizer in self.optimizers.items():
+            factor = stage.coverage_rate if name in ("coverage", "anchors") else stage.learning_rate
             for group in optimizer.param_groups:
-                group["lr"] = lr * cooling
-        probability = self.recipe.augment_probability * cooling
-        real, labels = self._real_batch()
-        self._losses = {
-            "discriminator": self._discriminator_step(real, labels, probability),
-            "generator": self._generator_step(labels, probability),
-        }
+                group["lr"] = self._rates[name] * factor * self.schedule.factor
+        self._losses = {}
+        if stage.adversarial:
+            for turn in range(self.recipe.n_critic):
+                self._discriminator_step(stage, turn)
+        if not stage.warming:
+            self._generator_step(stage)
         self.step_number += 1
-        self.ema.update(self.accelerator.unwrap_model(self.generator), self.step_number)
+        self.schedule.step()
+        self.ema.update(self.generator, self.step_number)
 
-    def _discriminator_step(self, real: Tensor, labels: Tensor | None, probability: float) -> Tensor:
-        with self._autocast():
-            with torch.no_grad():
-                fake = self.generator(self._latents(len(real)), labels)
-            both = diff_augment(torch.cat([real, fake]), self.recipe.augment, probability)
-            logits = self.discriminator(both, None if labels is None else labels.repeat(2))
-            loss = LOSSES[self.recipe.loss].discriminator(*logits.float().chunk(2))
-        return self._descend(self.discriminator_optimizer, loss)
+    def _discriminator_step(self, stage: Stage, turn: int) -> None:
+        recipe, number = self.recipe, self.step_number * self.recipe.n_critic + turn
+        means = torch.zeros(3, device=self.device)
+        for part in range(recipe.accumulation):
+            real, labels, _ = self._real(number, part, stage)
+            with self._autocast():
+                with torch.no_grad():
+                    fake = self._generate(self._latents(labels), labels, stage)
+                loss, real_logits, fake_logits = discriminator_loss(
+                    recipe,
+                    lambda images, classes: self._judge(images, classes, stage),
+                    real,
+                    fake,
+                    labels,
+                    lecam=self.lecam,
+                    penalize=number % recipe.penalty_every == 0,
+                )
+            self._backward("discriminator", loss)
+            means += torch.stack([real_logits.mean(), fake_logits.mean(), real_logits.sign().mean()])
+        self._descend("discriminator")
+        if recipe.clip_weights:
+            clip_weights(self.judging, recipe.clip_weights)
+        if recipe.lecam or self.controller is not None:
+            real_mean, fake_mean, sign = self._average(means / recipe.accumulation)
+            self.lecam.update(real_mean, fake_mean)
+            if self.controller is not None:
+                self.controller.update(float(sign), recipe.batch_size)
 
-    def _generator_step(self, labels: Tensor | None, probability: float) -> Tensor:
-        self.discriminator.requires_grad_(False)
-        with self._autocast():
-            fake = self.generator(self._latents(self.recipe.batch_size), labels)
-            fake = diff_augment(fake, self.recipe.augment, probability)
-            loss = LOSSES[self.recipe.loss].generator(self.discriminator(fake, labels).float())
-        loss = self._descend(self.generator_optimizer, loss)
-        self.discriminator.requires_grad_(True)
-        return loss
+    def _generator_step(self, stage: Stage) -> None:
+        recipe, number = self.recipe, self.step_number * self.recipe.n_critic
+        if self.coverage is not None:
+            self.coverage.refresh(lambda z, labels: self._generate(z, labels, stage), self.step_number)
+        for parameter in self._judge_learns:
+            parameter.requires_grad_(False)
+        for part in range(recipe.accumulation):
+            real, labels, indices = self._real(number, part, stage)
+            losses = []
+            with self._autocast():
+                if stage.adversarial:
+                    fake = self._generate(self._latents(labels), labels, stage)
+                    epoch = number * recipe.batch_size // self.order.count
+                    losses.append(
+                        generator_loss(
+                            recipe, lambda x, classes: self._judge(x, classes, stage), fake, real, labels, epoch=epoch
+                        )
+                    )
+                    self._note("generator", losses[0])
+                if self.coverage is not None:
+                    again = self._generate(self.coverage.latents(indices), labels, stage)
+                    reconstruction = reconstruction_loss(again.float(), real)
+                    self._note("reconstruction", reconstruction)
+                    losses.append(reconstruction * (recipe.reconstruction_weight if stage.adversarial else 1.0))
+            self._backward("", torch.stack(losses).sum())
+        self._descend("generator" if stage.adversarial else "coverage")
+        if "anchors" in self.optimizers:
+            self._descend("anchors")
+        for parameter in self._judge_learns:
+            parameter.requires_grad_(True)
 
-    def _descend(self, optimizer: Any, loss: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        optimizer.step()
-        return loss.detach()
+    def _generate(self, latents: Tensor, labels: Tensor | None, stage: Stage) -> Tensor:
+        images: Tensor = self.generating(latents, labels, stage.class_weight, **self._sized(stage))
+        return images.float()
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.bfloat16)
+    def _judge(self, images: Tensor, labels: Tensor | None, stage: Stage) -> Tensor:
+        strength = stage.augment * (1.0 if self.controller is None else self.controller.strength)
+        images = diff_augment(images, self.recipe.augment, strength)
+        logits: Tensor = self.judging(images, labels, stage.class_weight, **self._sized(stage))
+        return logits.float()
 
-    def _latents(self, n: int) -> Tensor:
-        shape, device = (n, self.recipe.latent_dim), self.accelerator.device
+    def _sized(self, stage: Stage) -> dict[str, Any]:
+        return {"size": self.sizes[stage.level], "fade": stage.fade} if self.sizes else {}
+
+    def _latents(self, labels: Tensor | None) -> Tensor:
+        """Latents for as many images as a process makes at once."""
+        if self.coverage is not None:
+            return self.coverage.sample(
+                torch.zeros(self.part, dtype=torch.int64, device=self.device) if labels is None else labels
+            )
+        shape = (self.part, self.recipe.latent_dim)
         if self.recipe.latent == "uniform":
-            return torch.rand(shape, device=device) * 2 - 1
-        return torch.randn(shape, device=device)
+            return torch.rand(shape, device=self.device) * 2 - 1
+        return torch.randn(shape, device=self.device)
 
-    def _real_batch(self) -> tuple[Tensor, Tensor | None]:
-        """The step's share of its epoch's permutation, in -1..1, and the classes."""
-        size, count = self.recipe.batch_size, len(self.images)
-        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        position = (self.step_number * ranks + rank) * size + torch.arange(size)
-        rows = torch.cat([self._permutation(int(epoch)) for epoch in (position // count).unique()])
-        indices = rows[position - int(position[0]) // count * count]
-        device = self.accelerator.device
-        real = self.images.images[indices].to(device).float().div_(127.5).sub_(1)
-        if self.recipe.flip:
-            mirrored = torch.rand(size, 1, 1, 1, device=device) < 0.5
+    def _real(self, number: int, part: int, stage: Stage) -> tuple[Tensor, Tensor | None, Tensor]:
+        """A part of a step's batch in -1..1, its classes and its indices."""
+        ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
+        position = number * self.recipe.batch_size + (part * ranks + rank) * self.part
+        indices = self.order.indices(position, self.part)
+        real = self.images.images[indices].to(self.device).float().div_(127.5).sub_(1)
+        if self.recipe.flip and self.coverage is None:  # an anchor is of an image, not of its mirror image
+            mirrored = torch.rand(self.part, 1, 1, 1, device=self.device) < 0.5
             real = torch.where(mirrored, real.flip(3), real)
-        labels = None if self.images.labels is None else self.images.labels[indices].to(device)
-        return real.contiguous(memory_format=torch.channels_last), labels
+        if self.sizes:
+            real = _shrink(real, self.sizes[stage.level], stage.fade)
+        labels = None if self.images.labels is None else self.images.labels[indices].to(self.device)
+        return real.contiguous(memory_format=torch.channels_last), labels, indices.to(self.device)
 
-    def _permutation(self, epoch: int) -> Tensor:
-        rng = torch.Generator().manual_seed(mix_seed(self.seed, 2, epoch))
-        return torch.randperm(len(self.images), generator=rng)
+    def _backward(self, name: str, loss: Tensor) -> None:
+        if name:
+            self._note(name, loss)
+        self.accelerator.backward(self.scaler.scale(loss / self.recipe.accumulation))
+
+    def _note(self, name: str, loss: Tensor) -> None:
+        self._losses[name] = loss.detach()
+
+    def _descend(self, name: str) -> None:
+        """A step of an optimiser, along the gradients' mean over all processes."""
+        optimizer = self.optimizers[name]
+        if self.accelerator.num_processes > 1:
+            self._average_gradients(p for group in optimizer.param_groups for p in group["params"])
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        optimizer.zero_grad()
+
+    def _average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        # One message in place of DistributedDataParallel, which takes neither two networks that train each
+        # other nor gradients of gradients.
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        flat = self._average(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, mean in zip(gradients, torch.split(flat, [gradient.numel() for gradient in gradients])):
+            gradient.copy_(mean.view_as(gradient))
+
+    def _average(self, values: Tensor) -> Tensor:
+        mean: Tensor = self.accelerator.reduce(values, reduction="mean")
+        return mean
+
+    def agree(self, progress: float) -> float:
+        """The first process's figure, for all: clocks differ, and all must stop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return progress
+        from accelerate.utils import broadcast
+
+        return float(broadcast(torch.tensor(progress, dtype=torch.float64, device=self.device)))
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        enabled = self.autocast_type is not None
+        return torch.autocast(self.device.type, self.autocast_type, enabled=enabled)
 
     def losses(self) -> dict[str, float]:
         """The last losses.
@@ -153,7 +291,7 @@ class Trainer:
             RuntimeError: If one of them, or a weight, is not finite: the run has diverged.
         """
         losses = {key: float(value) for key, value in self._losses.items()}
-        for key, network in (("generator", self.generator), ("discriminator", self.discriminator)):
+        for key, network in (("generator", self.generating), ("discriminator", self.judging)):
             value = losses.get(key, 0.0)
             whole = all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters())
             if not (whole and math.isfinite(value)):
@@ -164,35 +302,89 @@ class Trainer:
         return losses
 
     def averaged_generator(self) -> Generator:
-        """The moving average with fresh batch-norm statistics, in eval mode."""
-        recalibrate_batch_norm(self.ema.generator)
-        return self.ema.generator
+        """The moving average with its anchors and fresh batch-norm statistics, in eval mode."""
+        generator = self.ema.generator
+        if self.coverage is not None and generator.anchors is not None and generator.anchor_labels is not None:
+            generator.anchors.copy_(to_sphere(self.coverage.anchors.detach()))
+            generator.anchor_labels.copy_(self.coverage.labels)
+        recalibrate_batch_norm(generator)
+        return generator
+
+    def _stateful(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {
+            "generator": self.generating,
+            "discriminator": self.judging,
+            "ema": self.ema.generator,
+            "schedule": self.schedule,
+            "lecam": self.lecam,
+            "scaler": self.scaler,
+            "coverage": self.coverage,
+            "controller": self.controller,
+            **{f"{name}_optimizer": optimizer for name, optimizer in self.optimizers.items()},
+        }
+        return {name: part for name, part in parts.items() if part is not None}
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and numbers only.
+        """Tensors, numbers and text only.
 
         Raises:
             RuntimeError: If the run has diverged.
         """
-        unwrap = self.accelerator.unwrap_model
         return {
             "step_number": self.step_number,
             "seconds": self.seconds,
+            "evaluated": self.evaluated,
+            "best": self.best,
+            "fresh_discriminator": self.fresh_discriminator,
             "losses": self.losses(),
-            "generator": unwrap(self.generator).state_dict(),
-            "discriminator": unwrap(self.discriminator).state_dict(),
-            "ema": self.ema.generator.state_dict(),
-            "generator_optimizer": self.generator_optimizer.state_dict(),
-            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+            **{name: part.state_dict() for name, part in self._stateful().items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes back to a :meth:`state_dict`."""
-        unwrap = self.accelerator.unwrap_model
         self.step_number, self.seconds = state["step_number"], state["seconds"]
+        self.evaluated, self.best = state["evaluated"], state["best"]
+        self.fresh_discriminator = state["fresh_discriminator"]
         self._losses = {key: torch.tensor(value) for key, value in state["losses"].items()}
-        unwrap(self.generator).load_state_dict(state["generator"])
-        unwrap(self.discriminator).load_state_dict(state["discriminator"])
-        self.ema.generator.load_state_dict(state["ema"])
-        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
-        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+        for name, part in self._stateful().items():
+            part.load_state_dict(state[name])
+
+
+def _share_out(recipe: Recipe, processes: int) -> int:
+    """Images that one process takes at once."""
+    if recipe.batch_size % (processes * recipe.accumulation):
+        raise ValueError(
+            f"batch_size must be a multiple of {processes} processes x accumulation={recipe.accumulation}, but got "
+            f"{recipe.batch_size} instead."
+        )
+    return recipe.batch_size // (processes * recipe.accumulation)
+
+
+def _shared_sizes(generating: nn.Module, judging: nn.Module) -> tuple[int, ...]:
+    """The image sizes that both networks grow through; none if they do not."""
+    if not isinstance(generating, GrowingGenerator) or not isinstance(judging, GrowingDiscriminator):
+        return ()
+    return tuple(size for size in generating.sizes if size in judging.sizes)
+
+
+def _autocast_type(precision: str, accelerator: Any) -> torch.dtype | None:
+    """The type to compute in, None being float32."""
+    if precision == "auto":
+        device: torch.device = accelerator.device
+        if device.type == "cuda":
+            fast = torch.cuda.is_bf16_supported()
+        else:  # elsewhere processors emulate it, slowly
+            supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+            fast = device.type == "cpu" and bool(supported())
+        precision = "bf16" if fast or accelerator.mixed_precision == "bf16" else "fp32"
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}[precision]
+
+
+def _shrink(images: Tensor, size: int, fade: float) -> Tensor:
+    """Images at a smaller size, as far as the size has faded in."""
+    factor = images.shape[-1] // size
+    small = nn.functional.avg_pool2d(images, factor) if factor > 1 else images
+    if fade < 1:
+        coarse = nn.functional.interpolate(nn.functional.avg_pool2d(small, 2), scale_factor=2.0, mode="nearest")
+        small = torch.lerp(coarse, small, fade)
+    return small

@@ -1,0 +1,171 @@
+"""What a recipe for few images is worth: coverage, agreement and copies, and whether mixing its samples in helps.
+
+    GAN_AUGMENT_DATA=folder python benchmarks/few_images.py --data fashion --count 365 --budget 10m
+    GAN_AUGMENT_DATA=folder python benchmarks/few_images.py --data mnist --count 100 --budget 5m --draws 5 --mix
+
+Each draw takes ``count`` images, the classes alike, out of the training set, and fits a generator to them.
+
+* GAN-train: a classifier trained on samples alone, tested on the 10,000 test images; beside it the same
+  classifier trained on the real images of the draw, with the same steps and ordinary augmentation.
+* Agreement: share of samples that a classifier trained on all 60,000 real images gives the class asked for.
+* Diversity within classes: the root mean square distance of two samples of a class in that classifier's
+  features, relative to that of two real test images of it.
+* Nearest: median distance in pixels of a sample to its nearest training image, relative to that of test images.
+* Mixing: accuracy with ``ratio`` of each batch synthetic, less that without, over the same classifier seeds;
+  the interval is over draws.
+
+Ordinary augmentation is a shift of up to 2 px, and for clothes a horizontal flip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_augment import Generator, SyntheticMix, SyntheticPool, fit
+from gan_augment.metrics import ClassifierFeatures, copy_report, relative_diversity
+from gan_augment.study import SmallCNN, accuracy, paired_difference, predict, train_classifier
+from gan_augment.training._pictures import sample_grid
+
+POOL, STEPS, JUDGE_STEPS = 10_000, 600, 3_000
+
+
+def load(name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Training images and labels, test images and labels."""
+    folder = Path(os.environ["GAN_AUGMENT_DATA"])
+    if name == "mnist":
+        arrays = np.load(folder / "mnist" / "mnist.npz")
+        parts = [arrays[key] for key in ("train_images", "train_labels", "test_images", "test_labels")]
+    else:
+        parts = []
+        for split in ("train", "t10k"):
+            for kind, header in (("images-idx3", 16), ("labels-idx1", 8)):
+                data = gzip.decompress((folder / "fashion-mnist" / f"{split}-{kind}-ubyte.gz").read_bytes())
+                array = np.frombuffer(data, np.uint8, offset=header)
+                parts.append(array.reshape(-1, 28, 28) if header == 16 else array)
+    images, labels, test, test_labels = (torch.from_numpy(np.array(part)) for part in parts)
+    return images[:, None], labels.long(), test[:, None], test_labels.long()
+
+
+def draw(labels: Tensor, count: int, seed: int) -> Tensor:
+    """Indices of ``count`` images, as many of each class as can be."""
+    rng = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=rng)
+    shares = [count // 10 + (index < count % 10) for index in range(10)]
+    return torch.cat([order[labels[order] == label][:share] for label, share in enumerate(shares)])
+
+
+def shift(images: Tensor) -> Tensor:
+    """Each image of a batch by its own -2 to 2 px."""
+    n, _, height, width = images.shape
+    offsets = torch.randint(0, 5, (2, n, 1))
+    rows = (offsets[0] + torch.arange(height))[:, None, :, None]
+    columns = (offsets[1] + torch.arange(width))[:, None, None, :]
+    batch, channel = torch.arange(n)[:, None, None, None], torch.arange(images.shape[1])[None, :, None, None]
+    return F.pad(images, [2] * 4)[batch, channel, rows, columns]
+
+
+def flip_and_shift(images: Tensor) -> Tensor:
+    """The same after a horizontal flip of half of them."""
+    return shift(torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(3), images))
+
+
+def measure(generator: Generator, data: Any, rows: Tensor, judge: SmallCNN, options: Any) -> dict[str, Any]:
+    """All figures of one generator."""
+    images, labels, test, test_labels = data
+    augment = shift if options.data == "mnist" else flip_and_shift
+    common = {"num_classes": 10, "steps": STEPS, "augment": augment}
+    asked = torch.arange(POOL) % 10
+    samples = generator.sample(POOL, asked, seed=1)
+    copies = copy_report(samples[:2000], images[rows], test[:2000], flips=False)
+    held_out = copy_report(test[:2000], images[rows], flips=False)
+    figures: dict[str, Any] = {
+        "agreement": 100 * float((predict(judge, samples) == asked).float().mean()),
+        "diversity": relative_diversity(
+            samples[:2000], test[:2000], asked[:2000], test_labels[:2000], ClassifierFeatures(judge)
+        ),
+        "nearest": copies.distance / held_out.distance,
+        "near_copies": copies.near_copies,
+        "near_copies_expected": copies.expected,
+    }
+    students, control, mixed = [], [], []
+    mix = SyntheticMix(SyntheticPool(samples, asked), ratio=options.ratio)
+    for seed in range(options.classifiers):
+        students.append(accuracy(train_classifier(samples, asked, seed=seed, **common), test, test_labels))
+        real = train_classifier(images[rows], labels[rows], seed=seed, **common)
+        control.append(accuracy(real, test, test_labels))
+        if options.mix:
+            both = train_classifier(images[rows], labels[rows], seed=seed, mix=mix, **common)
+            mixed.append(accuracy(both, test, test_labels))
+    figures["gan_train"] = 100 * statistics.fmean(students)
+    figures["real"] = 100 * statistics.fmean(control)
+    if mixed:
+        figures["gains"] = [100 * (b - a) for a, b in zip(control, mixed)]
+        figures["gain"] = statistics.fmean(figures["gains"])
+    return figures
+
+
+def setting(text: str) -> tuple[str, Any]:
+    key, value = text.split("=", 1)
+    return key, json.loads(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", choices=["fashion", "mnist"], default="fashion")
+    parser.add_argument("--count", type=int, default=365)
+    parser.add_argument("--recipe", default="tiny-conditional")
+    parser.add_argument("--budget", default="10m")
+    parser.add_argument("--draws", type=int, default=1)
+    parser.add_argument("--first-draw", type=int, default=0)
+    parser.add_argument("--classifiers", type=int, default=3, help="classifier seeds for each figure")
+    parser.add_argument("--ratio", type=float, default=0.5)
+    parser.add_argument("--mix", action="store_true", help="also train classifiers on real and synthetic images")
+    parser.add_argument("--set", type=setting, action="append", default=[], help="a field of the recipe, in JSON")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    data = load(options.data)
+    images, labels, test, test_labels = data
+    augment = shift if options.data == "mnist" else flip_and_shift
+    judge = train_classifier(images, labels, num_classes=10, steps=JUDGE_STEPS, augment=augment)
+    print(f"judge, on {len(images):,} real images: {100 * accuracy(judge, test, test_labels):.2f} %", flush=True)
+    results = []
+    for number in range(options.first_draw, options.first_draw + options.draws):
+        rows = draw(labels, options.count, number)
+        dataset = [(images[row], int(labels[row])) for row in rows]
+        started = time.perf_counter()
+        fitted = fit(
+            dataset, options.recipe, image_size=28, fit="resize", budget=options.budget, seed=number,
+            progress=False, **dict(options.set),
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        figures = measure(fitted.generator, data, rows, judge, options)
+        results.append({"draw": number, "steps": fitted.steps, "seconds": seconds, "losses": fitted.losses, **figures})
+        print(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in results[-1].items()}), flush=True)
+        if options.out is not None:
+            options.out.mkdir(parents=True, exist_ok=True)
+            sample_grid(fitted.generator).save(options.out / f"{options.data}-{options.count}-{number}.png")
+            text = json.dumps({"options": vars(options), "results": results}, indent=2, default=str)
+            (options.out / f"{options.data}-{options.count}.json").write_text(text + "\n")
+    for name in ("gan_train", "real", "agreement", "diversity", "nearest"):
+        print(f"{name}: {statistics.fmean(result[name] for result in results):.3f}")
+    if options.mix and len(results) > 1:
+        gain = paired_difference([result["gain"] for result in results], [0.0] * len(results))
+        print(
+            f"gain of ratio {options.ratio}: {gain.mean:+.2f} points, 95 % interval {gain.low:+.2f} to {gain.high:+.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

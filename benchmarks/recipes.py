@@ -1,0 +1,386 @@
+"""Original recipes, their modern counterparts and pytorch/examples' dcgan, for the same time on the same images.
+
+    GAN_AUGMENT_DATA=DATA python benchmarks/recipes.py --case celeba --minutes 20 --examples EXAMPLES --out OUT
+
+DATA holds the folders that ``CASES`` names; EXAMPLES is a checkout of pytorch/examples, whose ``dcgan/main.py``
+runs unchanged, as a process of its own. The rules:
+
+* All systems train on the same images, one after the other, for the same wall-clock time of training:
+  reading the data, and starting the peer's Python, do not count.
+* The peer takes RGB at 64 px, so it gets PNGs of the training images at that size, and its defaults for
+  everything else. Its loader ends the epoch when the time is over, so that it saves what it has by then.
+* The peer keeps no average of its weights; it is sampled with batch statistics, as it does itself, and with
+  running ones, and the lower KID counts.
+* Samples are brought to the size and channels of the held-out images before any feature is computed, and no
+  held-out image was trained on. "real" is training images in the place of samples: the floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.utils.data import Dataset, TensorDataset
+from torchvision.transforms.v2 import functional as F
+
+from gan_augment import Generator, fit
+from gan_augment.metrics import ClassifierFeatures, FeatureNetwork, load_features, measure
+from gan_augment.models.images import fit_image, to_channels, unfit_images
+from gan_augment.study import accuracy, predict, train_classifier
+
+PEER = "pytorch/examples"
+PEER_SIZE = 64
+PEER_LOADER = """
+import runpy, sys, time
+from torch.utils.data import DataLoader
+
+seconds, sys.argv = float(sys.argv[1]), sys.argv[2:]
+batches, started = DataLoader.__iter__, []
+
+def until_the_time_is_over(loader):
+    started.append(time.perf_counter())
+    if started[-1] - started[0] > seconds:
+        sys.exit()
+    for batch in batches(loader):
+        yield batch
+        if time.perf_counter() - started[0] > seconds:
+            return
+
+DataLoader.__iter__ = until_the_time_is_over
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@dataclass
+class Data:
+    """Images of a case: uint8, of one size; the peer and every recipe train on ``train`` alone."""
+
+    train: Tensor
+    held_out: Tensor
+    labels: Tensor | None = None
+    held_out_labels: Tensor | None = None
+
+    def dataset(self) -> Dataset[Any]:
+        """As :func:`fit` reads it."""
+        return TensorDataset(self.train) if self.labels is None else TensorDataset(self.train, self.labels)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained on, and by which recipes: the original first, then its modern counterpart."""
+
+    load: Callable[[Path, int], Data]
+    recipes: tuple[str, ...]
+    overrides: dict[str, Any] = field(default_factory=dict)  # of the modern recipes: the size of the images
+
+
+@dataclass
+class Trained:
+    """A trained system: samples, and what they cost."""
+
+    system: str
+    images: Tensor
+    seconds: float
+    steps: int
+    batch_size: int
+    labels: Tensor | None = None
+    note: str = ""
+
+
+def load_fashion(folder: Path, seed: int) -> Data:
+    def read(name: str, header: int) -> np.ndarray[Any, Any]:
+        with gzip.open(folder / "fashion-mnist" / f"{name}-ubyte.gz") as file:
+            return np.frombuffer(file.read(), np.uint8, offset=header).copy()
+
+    return Data(
+        train=torch.from_numpy(read("train-images-idx3", 16)).reshape(-1, 1, 28, 28),
+        held_out=torch.from_numpy(read("t10k-images-idx3", 16)).reshape(-1, 1, 28, 28),
+        labels=torch.from_numpy(read("train-labels-idx1", 8)).long(),
+        held_out_labels=torch.from_numpy(read("t10k-labels-idx1", 8)).long(),
+    )
+
+
+def load_mnist(folder: Path, seed: int) -> Data:
+    with np.load(folder / "mnist" / "mnist.npz", allow_pickle=False) as file:
+        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    return Data(
+        train=arrays["train_images"][:, None],
+        held_out=arrays["test_images"][:, None],
+        labels=arrays["train_labels"].long(),
+        held_out_labels=arrays["test_labels"].long(),
+    )
+
+
+def load_celeba(folder: Path, seed: int) -> Data:
+    images = torch.stack([fit_image(image, 64, "crop") for _, image in read_zip(folder / "celeba-10k" / "images.zip")])
+    return Data(train=images[:5000], held_out=images[5000:])
+
+
+def load_bccd(folder: Path, seed: int) -> Data:
+    """White cells, of which no photo is on both sides: about 300 to train on, about 72 held out."""
+    cells = [(name, image) for name, image in read_zip(folder / "bccd-cells" / "images.zip") if "WBC/" in name]
+    photos = [Path(name).stem.split("_")[0] for name, _ in cells]
+    names = sorted(set(photos))
+    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
+    chosen = {names[i] for i in order[: round(len(names) * 300 / 372)]}
+    train = [image for photo, (_, image) in zip(photos, cells) if photo in chosen]
+    held_out = [image for photo, (_, image) in zip(photos, cells) if photo not in chosen]
+    return Data(train=torch.stack(train), held_out=torch.stack(held_out))
+
+
+def load_rings(folder: Path, seed: int) -> Data:
+    from gan_augment.training import Rings
+
+    def draw(n: int, seed: int) -> Tensor:
+        rings = Rings(n, image_size=64, seed=seed)
+        return torch.stack([F.pil_to_tensor(rings[i]) for i in range(n)])
+
+    return Data(train=draw(365, seed), held_out=draw(1000, seed + 1))
+
+
+def read_zip(path: Path) -> list[tuple[str, Tensor]]:
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
+        return [(name, F.pil_to_tensor(PIL.Image.open(archive.open(name)).convert("RGB"))) for name in names]
+
+
+CASES = {
+    "fashion": Case(load_fashion, ("fashion-dcgan", "small"), {"image_size": 28}),
+    "mnist": Case(load_mnist, ("mnist-sn", "conditional"), {"image_size": 28}),
+    "celeba": Case(load_celeba, ("celebahq-5k-64", "small"), {"image_size": 64, "flip": True}),
+    "celeba-128": Case(load_celeba, ("celeba-128-light", "small"), {"image_size": 64, "flip": True}),
+    "bccd-wbc": Case(load_bccd, ("rings-365", "tiny"), {"image_size": 64, "flip": True}),
+    "rings": Case(load_rings, ("rings-365", "tiny"), {"image_size": 64}),
+}
+
+
+def train_recipe(recipe: str, data: Data, case: Case, options: argparse.Namespace) -> Trained:
+    """Fits a recipe; the original ones as they are, at their own size."""
+    from gan_augment.training import RECIPES
+
+    modern = recipe.removesuffix("-light") in ("tiny", "tiny-conditional", "small", "conditional")
+    result = fit(
+        data.dataset(),
+        recipe,
+        budget=options.minutes * 60,
+        out=options.out / recipe,
+        seed=options.seed,
+        progress=False,
+        **(case.overrides if modern else {}),
+    )
+    images, labels = sample_generator(result.generator, data, options)
+    return Trained(recipe, images, result.seconds, result.steps, RECIPES[recipe].batch_size, labels)
+
+
+def sample_generator(generator: Generator, data: Data, options: argparse.Namespace) -> tuple[Tensor, Tensor | None]:
+    """Samples like the held-out images: in the classes' proportions, of their size and channels."""
+    labels = None
+    if generator.num_classes and data.held_out_labels is not None:
+        rng = torch.Generator().manual_seed(options.seed)
+        labels = data.held_out_labels[torch.randint(len(data.held_out_labels), (options.n,), generator=rng)]
+    images = generator.sample(options.n, labels, seed=options.seed)
+    height, width = data.held_out.shape[2:]
+    config = generator.config
+    images = unfit_images(images, height, width, config.fit, config.source_size)
+    return to_channels(images, data.held_out.shape[1]), labels
+
+
+def train_peer(data: Data, options: argparse.Namespace, network: FeatureNetwork) -> Trained:
+    """Runs pytorch/examples' dcgan on PNGs of the training images, and samples what it saved."""
+    main, out = (options.examples / "dcgan" / "main.py").resolve(), (options.out / "examples").resolve()
+    out.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as root, open(out / "log.txt", "w+") as log:
+        folder = Path(root) / "images"
+        folder.mkdir()
+        images = to_channels(F.resize(data.train, [PEER_SIZE, PEER_SIZE], antialias=True), 3)
+        for index, image in enumerate(images):
+            F.to_pil_image(image).save(folder / f"{index:06}.png", compress_level=1)
+        arguments = ["--dataset", "folder", "--dataroot", root, "--outf", str(out), "--niter", "1000000"]
+        arguments += ["--imageSize", str(PEER_SIZE), "--manualSeed", str(options.seed)]
+        command = [sys.executable, "-u", "-c", PEER_LOADER, str(options.minutes * 60), str(main), *arguments]
+        subprocess.run(command, check=True, cwd=out, stdout=log, stderr=subprocess.STDOUT)
+        log.seek(0)
+        steps = len(re.findall(r"^\[\d+/\d+\]\[\d+/\d+\]", log.read(), re.MULTILINE))
+    saved = max(out.glob("netG_epoch_*.pth"), key=lambda path: int(path.stem.rpartition("_")[2]))
+    generator = load_dcgan(torch.load(saved, map_location="cpu", weights_only=True))
+    candidates = {mode: sample_dcgan(generator.train(mode == "batch"), options) for mode in ("batch", "running")}
+    held_out, scores = data.held_out[: options.n], {}
+    for mode, samples in candidates.items():
+        samples = F.resize(samples, list(held_out.shape[2:]), antialias=True)
+        candidates[mode] = samples = to_channels(samples, held_out.shape[1])
+        scores[mode] = measure(samples, held_out, network, split="held-out")["kid"].value
+    best = min(scores, key=lambda mode: scores[mode])
+    return Trained(PEER, candidates[best], options.minutes * 60, steps, 64, note=f"{best} statistics of the batch norm")
+
+
+def load_dcgan(state: dict[str, Tensor]) -> nn.Sequential:
+    """The generator that tensors named ``main.N.weight`` are of."""
+    layers: dict[int, nn.Module] = {}
+    for name, tensor in state.items():
+        _, index, kind = name.split(".")
+        if tensor.ndim == 4:
+            first = not layers
+            stride, padding = (1, 0) if first else (2, 1)
+            kernel = (tensor.shape[2], tensor.shape[3])
+            layers[int(index)] = nn.ConvTranspose2d(*tensor.shape[:2], kernel, stride, padding, bias=False)
+        elif kind == "running_mean":
+            layers[int(index)] = nn.BatchNorm2d(len(tensor))
+    last = max(layers)
+    blanks = {index: nn.ReLU() for index in range(last) if index not in layers}
+    model = nn.Sequential(*(module for _, module in sorted({**layers, **blanks, last + 1: nn.Tanh()}.items())))
+    model.load_state_dict({name.removeprefix("main."): tensor for name, tensor in state.items()})
+    return model
+
+
+@torch.no_grad()
+def sample_dcgan(generator: nn.Sequential, options: argparse.Namespace) -> Tensor:
+    """Samples in batches of 64, as it trains, so that batch statistics are what they were."""
+    rng = torch.Generator().manual_seed(options.seed)
+    length = next(generator.parameters()).shape[0]
+    batches = [generator(torch.randn(64, length, 1, 1, generator=rng)) for _ in range(-(-options.n // 64))]
+    return torch.cat(batches)[: options.n].mul(127.5).add(127.5).round().clamp(0, 255).byte()
+
+
+def judge(trained: Trained, data: Data, networks: list[FeatureNetwork], case: str, n: int) -> dict[str, Any]:
+    """Every figure of a system."""
+    figures: dict[str, Any] = {"system": trained.system, "note": trained.note}
+    if trained.steps:
+        speed = trained.steps * trained.batch_size / trained.seconds
+        figures.update(seconds=round(trained.seconds), steps=trained.steps, images_per_second=round(speed, 1))
+    measured = [measure(trained.images, data.held_out[:n], network, split="held-out") for network in networks]
+    figures["measured"] = [
+        {**measurement.to_dict(), "text": str(measurement)} for m in measured for measurement in m.values()
+    ]
+    if case == "rings":
+        from gan_augment.training import invalid_share
+
+        figures["invalid_share"] = invalid_share(trained.images)
+    classifier = next((network.model for network in networks if isinstance(network, ClassifierFeatures)), None)
+    if classifier is not None and data.labels is not None:
+        classes = int(data.labels.max()) + 1
+        found = predict(classifier, trained.images)
+        figures["class_shares"] = (torch.bincount(found, minlength=classes) / len(found)).tolist()
+        if trained.labels is not None:
+            asked = [found[trained.labels == label] == label for label in range(classes)]
+            figures["class_recall"] = [float(hits.float().mean()) for hits in asked]
+    return figures
+
+
+def report(figures: dict[str, Any]) -> None:
+    cost = "" if "steps" not in figures else (
+        f"{figures['seconds']} s, {figures['steps']:,} steps, {figures['images_per_second']:,} images/s"
+    )  # fmt: skip
+    print(f"\n{figures['system']}  {cost}  {figures['note']}".rstrip())
+    for measurement in figures["measured"]:
+        print(f"  {measurement['text']}")
+    for key in ("invalid_share", "class_shares", "class_recall"):
+        if key in figures:
+            values = figures[key] if isinstance(figures[key], list) else [figures[key]]
+            print(f"  {key.replace('_', ' ')}: " + " ".join(f"{value:.1%}" for value in values))
+    sys.stdout.flush()
+
+
+def summarize(rows: list[dict[str, Any]], networks: list[FeatureNetwork]) -> None:
+    """One table for each feature network."""
+    for network in networks:
+        counts = next(m for m in rows[-1]["measured"] if m["features"] == network.name)
+        print(f"\n{network.name}, n={counts['n_real']}/{counts['n_synthetic']}, held-out")
+        print(f"{'system':22}{'KID':>10}{'±':>9}{'FID':>9}{'prec.':>7}{'recall':>7}{'s':>7}{'steps':>8}{'img/s':>8}")
+        for row in rows:
+            m = {m["name"]: m for m in row["measured"] if m["features"] == network.name}
+            print(
+                f"{row['system']:22}{m['kid']['value']:10.5f}{m['kid']['spread']:9.5f}{m['fid']['value']:9.2f}"
+                f"{m['precision']['value']:7.2f}{m['recall']['value']:7.2f}{row.get('seconds', '-'):>7}"
+                f"{row.get('steps', '-'):>8}{row.get('images_per_second', '-'):>8}"
+            )
+
+
+def load_networks(data: Data, case: str, options: argparse.Namespace) -> list[FeatureNetwork]:
+    """EfficientNet, and where there are classes a classifier of the training images."""
+    networks = [load_features(options.features)]
+    if data.labels is not None:
+        classes = int(data.labels.max()) + 1
+        model = train_classifier(data.train, data.labels, num_classes=classes, steps=options.classifier_steps)
+        networks.append(ClassifierFeatures(model, f"{case}-cnn"))
+        if data.held_out_labels is not None:
+            score = accuracy(model, data.held_out, data.held_out_labels)
+            print(f"{case}-cnn: {score:.2%} of the held-out images right")
+    return networks
+
+
+def save_grid(images: Tensor, path: Path) -> None:
+    torchvision.io.write_png(torchvision.utils.make_grid(to_channels(images[:64], 3), 8, 2), str(path))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", required=True, choices=CASES)
+    parser.add_argument("--minutes", type=float, default=20.0, help="of training, for each system")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="folder for runs, grids and figures; new")
+    parser.add_argument("--n", type=int, default=2000, help="samples, and held-out images at most")
+    parser.add_argument("--examples", type=Path, help="checkout of pytorch/examples; without it, it is left out")
+    parser.add_argument("--recipes", help="names, separated by commas, instead of the case's")
+    parser.add_argument("--features", default="efficientnet-lite0", help="of the first table")
+    parser.add_argument("--classifier-steps", type=int, default=2000)
+    options = parser.parse_args()
+    if "GAN_AUGMENT_DATA" not in os.environ and options.case != "rings":
+        parser.error("the environment variable GAN_AUGMENT_DATA must name the folder of the data")
+    if options.examples and not (options.examples / "dcgan" / "main.py").is_file():
+        parser.error(f"{options.examples} must hold dcgan/main.py, but does not")
+    if options.out.exists():
+        parser.error(f"{options.out} must be new, but exists")
+    return options
+
+
+def main() -> None:
+    options = parse()
+    case = CASES[options.case]
+    options.out.mkdir(parents=True)
+    data = case.load(Path(os.environ.get("GAN_AUGMENT_DATA", ".")), options.seed)
+    networks = load_networks(data, options.case, options)
+    recipes = options.recipes.split(",") if options.recipes else case.recipes
+    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(options.seed))[: options.n]
+    rows: list[dict[str, Any]] = []
+
+    def add(trained: Trained) -> None:
+        rows.append(judge(trained, data, networks, options.case, options.n))
+        save_grid(trained.images, options.out / f"{trained.system.replace('/', '-')}.png")
+        settings = {key: str(value) for key, value in vars(options).items()}
+        about = {
+            "settings": settings,
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "time": time.ctime(),
+        }
+        counts = {"train": len(data.train), "held_out": len(data.held_out), "overrides": asdict(case)["overrides"]}
+        (options.out / "figures.json").write_text(json.dumps({**about, **counts, "systems": rows}, indent=2) + "\n")
+        report(rows[-1])
+
+    add(Trained("real", data.train[order], 0, 0, 0, None if data.labels is None else data.labels[order]))
+    if options.examples:
+        add(train_peer(data, options, networks[0]))
+    for recipe in recipes:
+        add(train_recipe(recipe, data, case, options))
+    summarize(rows, networks)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What the discriminator and the generator each minimise, out of a recipe's loss and regularisers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ._losses import LOSSES
+from ._recipe import Recipe
+from ._regularizers import LeCam, gradient_penalty, top_k, top_k_share, zero_centred_penalty
+
+
+class Judge(Protocol):
+    """Images in -1..1 and their classes to logits, through the augmentation and the discriminator."""
+
+    def __call__(self, images: Tensor, labels: Tensor | None, /) -> Tensor:
+        """Logits ``(n,)``."""
+        ...  # pragma: no cover
+
+
+def judge_both(
+    recipe: Recipe, judge: Judge, real: Tensor, fake: Tensor, labels: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The logits of reals and fakes, in one pass where the images of a batch do not see each other."""
+    if recipe.discriminator_normalization == "batch" or recipe.minibatch_stddev:
+        return judge(real, labels), judge(fake, labels)
+    real_logits, fake_logits = judge(torch.cat([real, fake]), None if labels is None else labels.repeat(2)).chunk(2)
+    return real_logits, fake_logits
+
+
+def discriminator_loss(
+    recipe: Recipe,
+    judge: Judge,
+    real: Tensor,
+    fake: Tensor,
+    labels: Tensor | None,
+    *,
+    lecam: LeCam,
+    penalize: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The discriminator's loss, and the logits of reals and fakes, detached.
+
+    Args:
+        recipe (Recipe): Names the loss and the weights of the regularisers.
+        judge (callable): The discriminator, behind the augmentation.
+        real (Tensor): Images in -1..1.
+        fake (Tensor): The same of the generator, without its gradient.
+        labels (Tensor, optional): Classes of both.
+        lecam (LeCam): The averages that this regulariser compares with.
+        penalize (bool): Whether this step is one that has gradient penalties.
+    """
+    real_logits, fake_logits = judge_both(recipe, judge, real, fake, labels)
+    loss = LOSSES[recipe.loss].discriminator(real_logits, fake_logits, recipe.label_smoothing)
+    if recipe.lecam:
+        loss = loss + recipe.lecam * lecam.penalty(real_logits, fake_logits)
+    if penalize:
+        loss = loss + recipe.penalty_every * _penalties(recipe, lambda images: judge(images, labels), real, fake)
+    return loss, real_logits.detach(), fake_logits.detach()
+
+
+def _penalties(recipe: Recipe, discriminate: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    total = real.new_zeros(())
+    if recipe.gradient_penalty:
+        total = total + recipe.gradient_penalty * gradient_penalty(discriminate, real, fake)
+    if recipe.r1:
+        total = total + recipe.r1 / 2 * zero_centred_penalty(discriminate, real)
+    if recipe.r2:
+        total = total + recipe.r2 / 2 * zero_centred_penalty(discriminate, fake)
+    return total
+
+
+def generator_loss(
+    recipe: Recipe, judge: Judge, fake: Tensor, real: Tensor, labels: Tensor | None, *, epoch: int
+) -> Tensor:
+    """The generator's loss; gradients reach it through the fakes.
+
+    Args:
+        recipe (Recipe): Names the loss.
+        judge (callable): The discriminator, behind the augmentation.
+        fake (Tensor): Images in -1..1.
+        real (Tensor): The same of the data, which a paired loss compares with.
+        labels (Tensor, optional): Classes of both.
+        epoch (int): Passes over the data so far, which the share of the best fakes falls with.
+    """
+    loss = LOSSES[recipe.loss]
+    logits = judge(fake, labels)
+    reference = None
+    if loss.paired:
+        with torch.no_grad():
+            reference = judge(real, labels)
+    elif recipe.top_k < 1:
+        logits = top_k(logits, top_k_share(epoch, floor=recipe.top_k))
+    return loss.generator(logits, reference)

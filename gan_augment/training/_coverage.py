@@ -1,0 +1,115 @@
+"""Coverage before sharpness: objectives under which every training image is reproduced, so that none is forgotten.
+
+Without an adversary there is nothing to collapse. Sources: generative latent optimisation
+(https://arxiv.org/abs/1707.05776), IMLE (https://arxiv.org/abs/1809.09087) and RS-IMLE
+(https://arxiv.org/abs/2409.17439).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..models import AnchorWalk, to_sphere
+from ._data import TrainingImages
+from ._recipe import Recipe
+
+Generate = Callable[[Tensor, Tensor | None], Tensor]
+SCALES = (1, 2, 4)
+SKETCH = 16  # side in pixels at which images are compared to choose latents
+REFRESH = 50  # steps for which an image keeps the latent that IMLE chose
+REJECTED = 0.1  # share of the drawn images that are nearest to a training image
+CHUNK = 256
+
+
+class Coverage(nn.Module):
+    """The latent of each training image, and how far the image that it gives is from it.
+
+    Args:
+        images (TrainingImages): To be reproduced.
+        recipe (Recipe): With an objective ``"anchored"`` or ``"imle"``.
+
+    Attributes:
+        anchors (Parameter): ``(n, latent_dim)``; trained if ``"anchored"``, chosen if ``"imle"``.
+    """
+
+    def __init__(self, images: TrainingImages, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.imle = recipe.objective == "imle"
+        start = (
+            torch.randn(len(images), recipe.latent_dim) if self.imle else principal_latents(images, recipe.latent_dim)
+        )
+        self.anchors = nn.Parameter(start, requires_grad=not self.imle)
+        labels = torch.zeros(len(images), dtype=torch.int64) if images.labels is None else images.labels
+        self.register_buffer("labels", labels, persistent=False)
+        self.labels: Tensor
+        self.register_buffer("sketches", sketch(images.images.float().div(127.5).sub(1)), persistent=False)
+        self.sketches: Tensor
+
+    def latents(self, indices: Tensor) -> Tensor:
+        """The latents of training images, disturbed, so that their neighbours give something sensible too."""
+        chosen = self.anchors[indices]
+        if self.imle:
+            return chosen + self.recipe.latent_noise * torch.randn_like(chosen)
+        return self._walk().disturb(chosen, torch.randn_like(chosen))
+
+    def sample(self, labels: Tensor) -> Tensor:
+        """Latents of new images of these classes, as the finished generator will draw them."""
+        n, device = len(labels), labels.device
+        normal = torch.randn(n, self.recipe.latent_dim, device=device)
+        return normal if self.imle else self._walk()(labels, torch.rand(n, 3, device=device), normal)
+
+    def _walk(self) -> AnchorWalk:
+        return AnchorWalk(to_sphere(self.anchors), self.labels, self.recipe.latent_noise)
+
+    @torch.no_grad()
+    def refresh(self, generate: Generate, step: int) -> None:
+        """Every so many steps, gives each training image the nearest of many freshly drawn images of its class.
+
+        Drawn images that are among the nearest to a training image already, whichever, are rejected first:
+        what is left has further to go, and lies where sampling will look.
+        """
+        if not self.imle or step % REFRESH:
+            return
+        # In random order: batch statistics are of all classes, as they are in the other steps.
+        order = torch.randperm(self.recipe.imle_candidates * len(self.labels), device=self.labels.device)
+        labels = self.labels.repeat(self.recipe.imle_candidates)[order]
+        latents = torch.randn(len(labels), self.recipe.latent_dim, device=labels.device)
+        drawn = torch.cat(
+            [sketch(generate(*part)) for part in zip(torch.split(latents, CHUNK), torch.split(labels, CHUNK))]
+        )
+        for label in range(int(labels.max()) + 1):
+            members, candidates = (self.labels == label).nonzero().flatten(), (labels == label).nonzero().flatten()
+            distances = torch.cdist(self.sketches[members], drawn[candidates])
+            nearest = distances.amin(0)
+            distances[:, nearest < nearest.quantile(REJECTED)] = float("inf")
+            self.anchors[members] = latents[candidates[distances.argmin(1)]]
+
+
+def sketch(images: Tensor) -> Tensor:
+    """Images ``(n, c, h, w)`` in -1..1 as rows of the pixels by which latents are chosen."""
+    return F.adaptive_avg_pool2d(images.float(), SKETCH).flatten(1)
+
+
+def reconstruction_loss(images: Tensor, targets: Tensor) -> Tensor:
+    """The mean absolute difference at several scales, ``(n, c, h, w)`` in -1..1 to a scalar."""
+    losses = [(F.avg_pool2d(images, s) - F.avg_pool2d(targets, s)).abs().mean() for s in SCALES]
+    return torch.stack(losses).mean()
+
+
+def principal_latents(images: TrainingImages, latent_dim: int) -> Tensor:
+    """The first principal components of the images, each of the same spread, as latents on the sphere.
+
+    Neighbours among the images start as neighbours among the latents.
+    """
+    flat = sketch(images.images)
+    flat = flat - flat.mean(0)
+    left, values, _ = torch.linalg.svd(flat.double(), full_matrices=False)
+    kept = min(latent_dim, int((values > values[0] * 1e-6).sum())) if len(values) else 0
+    latents = torch.randn(len(images), latent_dim) * 0.1
+    latents[:, :kept] += (left[:, :kept] * len(images) ** 0.5).float()
+    return to_sphere(latents)

@@ -1,0 +1,157 @@
+"""The loop: step after step, with a look at the clock, at the samples and at the disk in between."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from ._monitor import Monitor
+from ._run import RunFolder
+from ._trainer import Trainer
+
+LOG_EVERY = 100
+LOG_EVERY_SECONDS = 10.0
+BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining} {postfix}"
+
+
+class Loop:
+    """One run of a trainer to its end.
+
+    Args:
+        trainer (Trainer): Whose steps to make.
+        monitor (Monitor): That measures on the way.
+        folder (RunFolder, optional): To write to; only the first process has one.
+        budget (float, optional): Seconds, those of earlier parts of the run included.
+        checkpoint_every (float): Seconds between checkpoints.
+        progress (bool): Whether to show a bar.
+        tracker (Any): A tracker of Accelerate to log to as well, or None.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        monitor: Monitor,
+        folder: RunFolder | None,
+        *,
+        budget: float | None,
+        checkpoint_every: float,
+        progress: bool,
+        tracker: Any = None,
+    ) -> None:
+        self.trainer, self.monitor, self.folder, self.tracker = trainer, monitor, folder, tracker
+        self.budget, self.checkpoint_every = budget, checkpoint_every
+        self.bar: tqdm[Any] = tqdm(total=1.0, desc="Fitting", bar_format=BAR, disable=not progress)
+        self.main = trainer.accelerator.is_main_process
+        self.before = trainer.seconds
+        self.kid = f", KID {trainer.best['kid']:.4f}" if trainer.best else ""
+
+    def run(self) -> None:
+        """Steps until the recipe's steps or the budget end.
+
+        Raises:
+            SystemExit: After SIGTERM, once a checkpoint is written.
+            RuntimeError: If the run diverges.
+        """
+        trainer, evaluations = self.trainer, self.trainer.recipe.evaluations
+        self.started = time.perf_counter()
+        self.first_step = trainer.step_number
+        logged = last_checkpoint = trainer.seconds
+        with terminated() as stopping, self.bar:
+            while True:
+                share = self._share()
+                if int(share * evaluations) > trainer.evaluated:
+                    trainer.evaluated = int(share * evaluations)
+                    self._evaluate()
+                if share >= 1:
+                    break
+                trainer.step(share)
+                self._tick()
+                if trainer.step_number % LOG_EVERY == 0 or trainer.seconds - logged > LOG_EVERY_SECONDS:
+                    logged = trainer.seconds
+                    self._log(share)
+                if stopping.is_set() or trainer.seconds - last_checkpoint >= self.checkpoint_every:
+                    last_checkpoint = trainer.seconds
+                    self.save()
+                if stopping.is_set():
+                    raise SystemExit(128 + signal.SIGTERM)
+            if trainer.step_number % LOG_EVERY and self.first_step < trainer.step_number:
+                self._log(1.0)
+        self.save()
+
+    def _tick(self) -> None:
+        self.trainer.seconds = self.before + time.perf_counter() - self.started
+
+    def _share(self) -> float:
+        """Share of the run that is done."""
+        self._tick()
+        share = self.trainer.step_number / self.trainer.total_steps
+        if self.budget is None:
+            return share
+        share = self.trainer.agree(max(share, self.trainer.seconds / self.budget))
+        self.bar.update(min(share, 1.0) - self.bar.n)
+        return share
+
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        if self.folder is not None:
+            self.folder.checkpoints.save(self.trainer.state_dict(), self.trainer.step_number)
+
+    def _evaluate(self) -> None:
+        """Measures samples, and keeps the generator if it is the best so far; only in the first process."""
+        trainer = self.trainer
+        if not self.main or trainer.stage(self._progress()).level >= 0:  # a network that grows has no full size yet
+            return
+        generator = trainer.averaged_generator()
+        figures = self.monitor.measure(generator)
+        if "kid" in figures:
+            self.kid = f", KID {figures['kid']:.4f}"
+            if figures["kid"] <= trainer.best.get("kid", float("inf")):
+                weights = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+                trainer.best = {"kid": figures["kid"], "step": trainer.step_number, "generator": weights}
+            figures["kid_best"] = trainer.best["kid"]
+        self._write(figures)
+        if self.folder is not None:
+            self.folder.save_grid(generator, trainer.step_number)
+
+    def _progress(self) -> float:
+        share = self.trainer.step_number / self.trainer.total_steps
+        return share if self.budget is None else max(share, self.trainer.seconds / self.budget)
+
+    def _log(self, share: float) -> None:
+        trainer = self.trainer
+        losses, stage = trainer.losses(), trainer.stage(share)
+        speed = (trainer.step_number - self.first_step) * trainer.recipe.batch_size / (trainer.seconds - self.before)
+        shown = ", ".join(f"{key} {value:.2f}" for key, value in losses.items())
+        self.bar.update(min(share, 1.0) - self.bar.n)
+        self.bar.set_postfix_str(f"{stage.name}, {speed:.0f} img/s, {shown}{self.kid}", refresh=False)
+        figures: dict[str, float | str] = {**losses, "learning_rate": stage.learning_rate, "phase": stage.name}
+        if trainer.controller is not None:
+            figures["augment_strength"] = trainer.controller.strength
+        self._write({**figures, "images_per_second": round(speed, 1)})
+
+    def _write(self, figures: dict[str, Any]) -> None:
+        step = self.trainer.step_number
+        if self.folder is not None:
+            self.folder.log({"step": step, "seconds": round(self.trainer.seconds, 2), **figures})
+        if self.tracker is not None:
+            self.tracker.log({k: v for k, v in figures.items() if not isinstance(v, str)}, step=step)
+
+
+@contextmanager
+def terminated() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets in place of ending the process; in the main thread only."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,86 @@
+"""What is measured of a run's samples now and then: quality, collapse, copies and leaked augmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..metrics import copy_report, diversity_report, kid, leaked_augmentation, load_features
+from ..models import Generator, mix_seed
+from ._data import TrainingImages
+
+FEATURES = "random-convolutions"  # needs no download, and a second for a thousand images
+SAMPLES = 256
+KID_SAMPLES = 1000
+LEAST_HELD_OUT = 50  # below it KID says nothing
+_STREAM = 3
+
+
+@dataclass
+class Monitor:
+    """Measures a generator against the images of a run.
+
+    Args:
+        training (TrainingImages): What is trained on.
+        held_out (TrainingImages, optional): What is not.
+        seed (int): Of the samples, which are the same at each measurement.
+
+    Attributes:
+        sentences (list of str): What the last measurement says, for people.
+    """
+
+    training: TrainingImages
+    held_out: TrainingImages | None
+    seed: int
+    sentences: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._features = load_features(FEATURES)
+        self._real: Tensor | None = None  # features of the held-out images
+        if self.held_out is not None and self.chooses:
+            self._real = self._features(self.held_out.images)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there are enough held-out images for KID to choose a generator by."""
+        return self.held_out is not None and len(self.held_out) >= LEAST_HELD_OUT
+
+    def measure(self, generator: Generator) -> dict[str, float]:
+        """The figures of a generator, as they go into metrics.jsonl; KID only where there are held-out images."""
+        rows = self._rows(self.training, SAMPLES)
+        labels = None if self.training.labels is None else self.training.labels[rows]
+        samples = generator.sample(len(rows), labels, seed=self.seed).cpu()
+        real = self.training.images
+        spread = diversity_report(samples, real, labels, self.training.labels)
+        copies = copy_report(samples, real, None if self.held_out is None else self.held_out.images)
+        leakage = leaked_augmentation(samples, real)
+        self.sentences = [spread.sentence, copies.sentence, leakage.sentence]
+        figures = {
+            "diversity": spread.relative,
+            "duplicates": spread.duplicates,
+            "copies": copies.near_copies,
+            "nearest": copies.relative,
+            "leak_cutout": leakage.cutout,
+            "leak_border": leakage.border,
+            "leak_color": leakage.color,
+        }
+        if self._real is not None and self.held_out is not None:
+            rows = self._rows(self.held_out, KID_SAMPLES)
+            labels = None if self.held_out.labels is None else self.held_out.labels[rows]
+            samples = generator.sample(len(rows), labels, seed=self.seed + 1).cpu()
+            figures["kid"] = kid(self._real, self._features(samples)).value
+        return {key: round(value, 6) for key, value in figures.items()}
+
+    def _rows(self, images: TrainingImages, count: int) -> Tensor:
+        """Indices of images whose classes the samples have, so that both have the same shares."""
+        rng = torch.Generator().manual_seed(mix_seed(self.seed, _STREAM))
+        rows = torch.randperm(len(images), generator=rng)
+        return rows[torch.arange(count) % len(rows)]
+
+    def describe(self) -> dict[str, Any]:
+        """What the figures are measured with, for the card."""
+        held_out = 0 if self.held_out is None else len(self.held_out)
+        return {"features": FEATURES, "held_out_images": held_out, "samples": KID_SAMPLES if self.chooses else SAMPLES}

@@ -1,0 +1,154 @@
+"""A run as it was asked for, from the images to the generator."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..hub import save_pretrained
+from ._data import TrainingImages
+from ._finetune import Start
+from ._loop import Loop
+from ._monitor import LEAST_HELD_OUT, Monitor
+from ._open import open_images
+from ._processes import accelerator, is_first
+from ._recipe import Recipe
+from ._result import FitResult, conclude
+from ._run import RunFolder
+from ._trainer import Trainer
+
+TRACKERS = ("tensorboard",)
+FEW_IMAGES = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What :func:`fit` and :func:`resume` train by; see there.
+
+    Raises:
+        ValueError: If an option is out of range.
+    """
+
+    recipe: Recipe
+    seed: int
+    budget: float | None
+    folder: RunFolder | None
+    progress: bool
+    checkpoint_every: float
+    log_with: str | None
+    init: str | None
+
+    def __post_init__(self) -> None:
+        if not self.checkpoint_every >= 0:
+            raise ValueError(
+                f"checkpoint_every must be seconds of at least 0, but got {self.checkpoint_every} instead."
+            )
+        if self.log_with is not None and self.log_with not in TRACKERS:
+            raise ValueError(f"log_with must be one of {TRACKERS}, but got {self.log_with!r} instead.")
+        if self.log_with is not None and self.folder is None:
+            raise ValueError("out must be given with log_with, whose files go there.")
+
+    def check_new(self) -> None:
+        """Refuses a folder that holds something."""
+        if self.folder is not None and is_first():
+            self.folder.check_new()
+
+    def create(self, config: dict[str, Any]) -> None:
+        """Starts the folder."""
+        if self.folder is not None and is_first():
+            self.folder.create(config)
+
+    def read(self, dataset: Any, validation: Any) -> tuple[TrainingImages, TrainingImages | None]:
+        """The images to train on, and those held out."""
+        images = self._images(dataset)
+        if validation is None:
+            training, held_out = (
+                images.split(self.recipe.held_out, self.seed) if self.recipe.held_out else (images, None)
+            )
+        else:
+            training, held_out = images, self._images(validation, images.images.shape[1])
+            if held_out.num_classes not in (0, images.num_classes):
+                raise ValueError(
+                    f"validation must have the {images.num_classes} classes of dataset, but has {held_out.num_classes}."
+                )
+        if len(training) < FEW_IMAGES:
+            warnings.warn(
+                f"There are {len(training)} images, and under {FEW_IMAGES} a generator does little but repeat them: "
+                "fit with init= from a pretrained generator, compare with ordinary augmentation, look at samples.",
+                UserWarning,
+                stacklevel=4,
+            )
+        if held_out is not None and len(held_out) < LEAST_HELD_OUT:
+            warnings.warn(
+                f"{len(held_out)} held-out images are too few for KID to choose a generator by ({LEAST_HELD_OUT} at "
+                "least): the last one is kept.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return training, held_out
+
+    def _images(self, dataset: Any, channels: int | None = None) -> TrainingImages:
+        recipe = self.recipe
+        return TrainingImages.from_dataset(
+            open_images(dataset),
+            recipe.image_size,
+            recipe.fit,
+            channels=recipe.channels if channels is None else channels,
+            conditional=recipe.conditional,
+            progress=self.progress and is_first(),
+        )
+
+    def train(self, training: TrainingImages, held_out: TrainingImages | None, start: Start | None) -> FitResult:
+        """Runs to the end, from the newest checkpoint of the folder if it has one."""
+        with torch.random.fork_rng():  # each step seeds its own
+            trainer = Trainer(training, self.recipe, self.seed, start)
+            main = trainer.accelerator.is_main_process
+            folder = self.folder if main else None
+            state = None if self.folder is None else self.folder.checkpoints.load_newest()
+            if state is not None:
+                trainer.load_state_dict(state)
+            accelerator().wait_for_everyone()  # all have read the same checkpoint before the next is written
+            monitor = Monitor(training, held_out, self.seed)
+            loop = Loop(
+                trainer,
+                monitor,
+                folder,
+                budget=self.budget,
+                checkpoint_every=self.checkpoint_every,
+                progress=self.progress and main,
+                tracker=self._tracker() if main else None,
+            )
+            if folder is not None:
+                folder.rewind(trainer.step_number)
+                if state is None:
+                    loop.save()  # from which a run can go on that is killed at once, pretrained weights and all
+            loop.run()
+            result = conclude(trainer, monitor, self.folder.path if self.folder else None, self.init, self.budget)
+        if folder is not None:
+            save_pretrained(result.generator, folder.generator, discriminator=trainer.discriminator)
+            _draw(folder)
+        return result
+
+    def _tracker(self) -> Any:
+        if self.log_with is None or self.folder is None:
+            return None
+        try:
+            from accelerate.tracking import TensorBoardTracker
+
+            return TensorBoardTracker("tensorboard", str(self.folder.path))
+        except ImportError as error:
+            raise ModuleNotFoundError("log_with='tensorboard' needs tensorboard; pip install tensorboard.") from error
+
+
+def _draw(folder: RunFolder) -> None:
+    """The pictures of a run, as far as what draws them is installed."""
+    if folder.grids():
+        folder.save_animation()
+    if any("generator" in line or "reconstruction" in line for line in folder.metrics()):
+        try:
+            folder.save_plot()
+        except ModuleNotFoundError as error:
+            warnings.warn(f"losses.png is missing: {error}", UserWarning, stacklevel=5)

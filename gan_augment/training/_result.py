@@ -1,0 +1,114 @@
+"""What a run gives in the end: a generator, its card, and what there is to say about it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .._version import __version__
+from ..hub import Card
+from ..models import Generator
+from ._monitor import Monitor
+from ._trainer import Trainer
+
+FEW_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What :func:`fit` gives back.
+
+    Attributes:
+        generator (Generator): The averaged generator in eval mode, with its card: the best by KID on
+            held-out images where there are enough of them, else the last.
+        steps (int): Steps made.
+        seconds (float): Wall-clock time that they took, over all restarts.
+        losses (dict): The last losses.
+        folder (Path, optional): The run's folder.
+        kept_step (int): The step that the generator is of.
+        kid (float, optional): Its KID on held-out images.
+        findings (list of str): What was last seen of collapse, copies and leaked augmentation.
+    """
+
+    generator: Generator
+    steps: int
+    seconds: float
+    losses: dict[str, float]
+    folder: Path | None
+    kept_step: int
+    kid: float | None = None
+    findings: list[str] = field(default_factory=list)
+
+
+def conclude(
+    trainer: Trainer, monitor: Monitor, folder: Path | None, init: str | None, budget: float | None
+) -> FitResult:
+    """The result of a run that has ended, with the best generator where one was chosen."""
+    generator = trainer.averaged_generator()
+    if trainer.best:
+        generator.load_state_dict(trainer.best["generator"])
+    generator.requires_grad_(True)
+    result = FitResult(
+        generator=generator,
+        steps=trainer.step_number,
+        seconds=trainer.seconds,
+        losses=trainer.losses(),
+        folder=folder,
+        kept_step=trainer.best.get("step", trainer.step_number),
+        kid=trainer.best.get("kid"),
+        findings=monitor.sentences,
+    )
+    generator.card = _card(trainer, monitor, result, init)
+    if budget is not None and result.steps < min(FEW_STEPS, trainer.total_steps):
+        warnings.warn(
+            f"The budget ended after {result.steps} steps, too few for images that look real: look at samples "
+            "before you mix them, and resume the run with a larger budget.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return result
+
+
+def _card(trainer: Trainer, monitor: Monitor, result: FitResult, init: str | None) -> Card:
+    recipe, images = trainer.recipe, trainer.images
+    training: dict[str, Any] = {
+        "images": len(images),
+        "images_per_class": images.class_counts(),
+        "steps": result.steps,
+        "kept_step": result.kept_step,
+        "batch_size": recipe.batch_size,
+        "seconds": round(result.seconds),
+        "seed": trainer.seed,
+        "objective": recipe.objective,
+        "loss": recipe.loss,
+        "final_losses": {key: round(value, 4) for key, value in result.losses.items()},
+        "findings": result.findings,
+        "recipe": _plain(recipe.to_dict()),
+        "precision": "fp32" if trainer.autocast_type is None else str(trainer.autocast_type).removeprefix("torch."),
+        "versions": {"gan_augment": __version__, "torch": str(torch.__version__)},
+    }
+    if init is not None:
+        training["init"] = init
+    measured = []
+    if result.kid is not None:
+        about = monitor.describe()
+        measured.append(
+            {
+                "metric": f"kid[{about['features']}, n={about['held_out_images']}/{about['samples']}, held-out]",
+                "value": round(result.kid, 6),
+                "on": "images held out of training, by which this generator was chosen among others",
+                "features": about["features"],
+            }
+        )
+    return Card(name="dcgan", training=training, measured=measured, fingerprints=images.fingerprints)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as a card holds them."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (tuple, list)) else value
