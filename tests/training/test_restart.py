@@ -1,0 +1,150 @@
+"""A real process, killed for real."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+SETTINGS = {
+    "image_size": 16,
+    "latent_dim": 8,
+    "generator_width": 4,
+    "discriminator_width": 4,
+    "batch_size": 8,
+    "held_out": 0.5,
+    "evaluations": 4,
+    "conditional": True,
+    "augment": {"color": 0.5, "translation": 0.5, "cutout": 0.5},
+}
+
+
+def command(*arguments, **settings):
+    given = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
+    return [sys.executable, "-m", "gan_augment.cli", "train", "--quiet", *map(str, arguments), *given]
+
+
+def environment():
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """An .npz of 120 labelled images."""
+    path = tmp_path_factory.mktemp("data") / "images.npz"
+    rng = np.random.default_rng(0)
+    np.savez(path, images=rng.integers(0, 256, (120, 16, 16), dtype=np.uint8), labels=np.arange(120) % 3)
+    return path
+
+
+def run(*arguments, **settings):
+    subprocess.run(command(*arguments, **settings), env=environment(), check=True, timeout=600)
+
+
+def start(arguments):
+    """A process in a session of its own, so that nothing of it outlives a kill."""
+    return subprocess.Popen(arguments, env=environment(), start_new_session=True)
+
+
+def progress(folder):
+    """The step of the newest checkpoint, -1 for none."""
+    steps = [int(path.stem.removeprefix("step-")) for path in (folder / "checkpoints").glob("step-*.safetensors")]
+    return max(steps, default=-1)
+
+
+def assert_same_run(one, other):
+    for name in ("generator", "discriminator"):
+        ours, theirs = (load_file(folder / "generator" / f"{name}.safetensors") for folder in (one, other))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+    def logged(folder):
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        return {(line["step"], key): value for line in lines for key, value in line.items() if "second" not in key}
+
+    ours, theirs = logged(one), logged(other)
+    shared = ours.keys() & theirs.keys()  # restarts log at other steps too
+    assert shared
+    assert {key: ours[key] for key in shared} == {key: theirs[key] for key in shared}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["small", "tiny"])
+def test_a_run_that_is_killed_ten_times_ends_in_the_same_bits(data, tmp_path, recipe):
+    settings = {**SETTINGS, "steps": 400 if recipe == "small" else 300}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run("--data", data, "--recipe", recipe, "--out", whole, **settings)
+    arguments = command("--data", data, "--recipe", recipe, "--out", killed, "--checkpoint-every", 0, **settings)
+    rng = random.Random(0)
+    kills, before = 0, -1
+    while kills < 10:
+        process = start(arguments)
+        deadline = time.monotonic() + 120
+        while progress(killed) <= before and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.25))  # anywhere in a step, an evaluation or a write
+        if process.poll() is not None:
+            break
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        kills, before = kills + 1, progress(killed)
+        arguments = command("--resume", killed, "--checkpoint-every", 0)
+    assert kills == 10, f"the run ended after {kills} kills; make it longer"
+    run("--resume", killed)
+    assert_same_run(whole, killed)
+
+
+@pytest.mark.slow
+def test_sigterm_writes_a_checkpoint_and_ends(data, tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    run("--data", data, "--recipe", "small", "--out", whole, **SETTINGS, steps=150)
+    process = start(
+        command(
+            "--data", data, "--recipe", "small", "--out", stopped, "--checkpoint-every", 3600, **SETTINGS, steps=150
+        )
+    )
+    while progress(stopped) < 0:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    process.terminate()
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert 0 < progress(stopped) < 150
+    run("--resume", stopped)
+    assert_same_run(whole, stopped)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_batch_and_end_with_the_same_weights(data, tmp_path):
+    script = tmp_path / "ranks.py"
+    script.write_text(
+        "import sys, torch\n"
+        "from accelerate import PartialState\n"
+        "from gan_augment.training import _plan, fit\n"
+        "class Kept(_plan.Trainer):\n"
+        "    def losses(self):\n"
+        "        Kept.last = self\n"
+        "        return super().losses()\n"
+        "_plan.Trainer = Kept\n"
+        f"result = fit({str(data)!r}, 'small', out=sys.argv[1], progress=False, **{ {**SETTINGS, 'steps': 20}!r})\n"
+        "rank, trainer = PartialState().process_index, Kept.last\n"
+        "weights = {name: value for name, value in trainer.generator.named_parameters()}\n"
+        "judge = {'d.' + name: value for name, value in trainer.discriminator.named_parameters()}\n"
+        "extra = {'part': trainer.part, 'seen': trainer.accelerator.num_processes * trainer.part}\n"
+        "torch.save({**weights, **judge, **extra}, sys.argv[2] + str(rank))\n"
+    )
+    # What `accelerate launch --num_processes 2` starts elsewhere; on CPUs it needs MPI to start more than one.
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment_ = {**environment(), "ACCELERATE_USE_CPU": "true"}
+    subprocess.run([*launch, script, tmp_path / "run", tmp_path / "rank"], env=environment_, check=True, timeout=600)
+    first, second = (torch.load(tmp_path / f"rank{rank}", weights_only=True) for rank in (0, 1))
+    assert first["part"] == 4
+    assert first["seen"] == SETTINGS["batch_size"]
+    assert all(torch.equal(first[key], second[key]) for key in first if torch.is_tensor(first[key]))
+    assert (tmp_path / "run" / "generator" / "config.json").exists()
