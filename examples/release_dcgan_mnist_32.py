@@ -1,4 +1,4 @@
-"""Puts the generator of a finished run of train_dcgan_mnist_32.py into the package's zoo, with its card.
+"""Puts the networks of a finished run of train_dcgan_mnist_32.py into the package's zoo, with its card.
 
     python examples/release_dcgan_mnist_32.py runs/mnist
     python benchmarks/zoo_quality.py dcgan-mnist-32 --json figures.json
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment import from_pretrained
-from gan_augment.hub import REGISTRY, weights_sha256
+from gan_augment.hub import REGISTRY, load_discriminator, weights_sha256
 
 NAME = "dcgan-mnist-32"
 COMMAND = f"python benchmarks/zoo_quality.py {NAME}"
@@ -61,7 +61,8 @@ def main() -> None:
         data=DATA,
         measured=figures,
     )
-    generator.save_pretrained(entry.folder, half_precision=True)
+    discriminator = load_discriminator(arguments.run / "generator")
+    generator.save_pretrained(entry.folder, discriminator=discriminator, half_precision=True)
     size = sum(file.stat().st_size for file in entry.folder.iterdir())
     print(f"{entry.folder}: {size:,} bytes, sha256 {weights_sha256(entry.folder)}")
 

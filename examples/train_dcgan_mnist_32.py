@@ -49,6 +49,8 @@ def main() -> None:
             "conditional",
             image_size=32,
             fit="pad",
+            augment={},
+            held_out=0.0,
             steps=1_000_000,
             budget=arguments.budget,
             out=arguments.out,

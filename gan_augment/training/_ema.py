@@ -33,7 +33,7 @@ class EMA:
 
 
 @torch.no_grad()
-def recalibrate_batch_norm(generator: Generator, batches: int = 32, batch_size: int = 64) -> None:
+def recalibrate_batch_norm(generator: Generator, batches: int = 16, batch_size: int = 64) -> None:
     """Measures batch-norm statistics afresh under the current weights; in eval mode afterwards.
 
     Averaged weights need statistics of their own: those copied from the generator in training belong to
