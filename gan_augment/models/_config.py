@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -49,13 +50,18 @@ def _accepts(annotation: Any, value: Any) -> bool:
     return type(value) is annotation or (annotation is float and type(value) is int)
 
 
+@functools.cache
+def _type_hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def check_types(config: Any) -> None:
     """Refuses fields of a dataclass that are not of the annotated types.
 
     Raises:
         ValueError: With the first one that is not.
     """
-    hints = typing.get_type_hints(type(config))
+    hints = _type_hints(type(config))  # type: ignore[arg-type]  # classes are hashable
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if not _accepts(hints[field.name], value):

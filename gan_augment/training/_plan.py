@@ -18,6 +18,7 @@ from ._processes import accelerator, is_first
 from ._recipe import Recipe
 from ._result import FitResult, conclude
 from ._run import RunFolder
+from ._schedule import StepSchedule
 from ._trainer import Trainer
 
 TRACKERS = ("tensorboard",)
@@ -48,6 +49,8 @@ class Plan:
             )
         if self.log_with is not None and self.log_with not in TRACKERS:
             raise ValueError(f"log_with must be one of {TRACKERS}, but got {self.log_with!r} instead.")
+        self.recipe.new_optimizer([torch.nn.Parameter(torch.zeros(1))], 1e-4)  # refuses what torch does not take
+        StepSchedule(self.recipe)
         if self.log_with is not None and self.folder is None:
             raise ValueError("out must be given with log_with, whose files go there.")
 

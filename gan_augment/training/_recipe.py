@@ -228,7 +228,7 @@ class Recipe:
         for operation, probability in self.augment.items():
             check_range(f"augment[{operation!r}]", probability, 0.0, 1.0)
         self._check_combinations()
-        self.new_optimizer([torch.nn.Parameter(torch.zeros(1))], 1e-4)  # refuses what torch.optim does not take
+        self._optimizer_class()
 
     def _check_combinations(self) -> None:
         start, end = self.class_fade
@@ -315,21 +315,24 @@ class Recipe:
             initialization=self.initialization,
         )
 
+    def _optimizer_class(self) -> Any:
+        kind = getattr(torch.optim, self.optimizer, None)
+        if not inspect.isclass(kind) or not issubclass(kind, torch.optim.Optimizer):
+            raise ValueError(f"optimizer must be a class of torch.optim, but got {self.optimizer!r} instead.")
+        return kind
+
     def new_optimizer(self, parameters: Any, lr: float) -> torch.optim.Optimizer:
         """The recipe's optimiser over parameters.
 
         Raises:
-            ValueError: If torch has none of that name, or it does not take these arguments.
+            ValueError: If it does not take these arguments.
         """
-        kind: Any = getattr(torch.optim, self.optimizer, None)
-        if not inspect.isclass(kind) or not issubclass(kind, torch.optim.Optimizer):
-            raise ValueError(f"optimizer must be a class of torch.optim, but got {self.optimizer!r} instead.")
+        kind = self._optimizer_class()
         options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in self.optimizer_options.items()}
         if "fused" in inspect.signature(kind).parameters:
             options.setdefault("fused", True)
         try:
-            build: Any = kind
-            optimizer: torch.optim.Optimizer = build(parameters, lr=lr, **options)
+            optimizer: torch.optim.Optimizer = kind(parameters, lr=lr, **options)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"optimizer_options must be arguments of torch.optim.{self.optimizer}, but got "
