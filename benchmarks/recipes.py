@@ -28,7 +28,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ class Case:
 
     load: Callable[[Path, int], Data]
     recipes: tuple[str, ...]
-    overrides: dict[str, Any] = field(default_factory=dict)  # of the modern recipes: the size of the images
+    overrides: dict[str, Any]  # the size of the images, for all recipes, and flips, for the modern ones
 
 
 @dataclass
@@ -165,14 +165,13 @@ CASES = {
     "fashion": Case(load_fashion, ("fashion-dcgan", "small"), {"image_size": 28}),
     "mnist": Case(load_mnist, ("mnist-sn", "conditional"), {"image_size": 28}),
     "celeba": Case(load_celeba, ("celebahq-5k-64", "small"), {"image_size": 64, "flip": True}),
-    "celeba-128": Case(load_celeba, ("celeba-128-light", "small"), {"image_size": 64, "flip": True}),
     "bccd-wbc": Case(load_bccd, ("rings-365", "tiny"), {"image_size": 64, "flip": True}),
     "rings": Case(load_rings, ("rings-365", "tiny"), {"image_size": 64}),
 }
 
 
 def train_recipe(recipe: str, data: Data, case: Case, options: argparse.Namespace) -> Trained:
-    """Fits a recipe; the original ones as they are, at their own size."""
+    """Fits a recipe; the original ones as they are, but for the size of the case's images."""
     from gan_augment.training import RECIPES
 
     modern = recipe.removesuffix("-light") in ("tiny", "tiny-conditional", "small", "conditional")
@@ -183,7 +182,7 @@ def train_recipe(recipe: str, data: Data, case: Case, options: argparse.Namespac
         out=options.out / recipe,
         seed=options.seed,
         progress=False,
-        **(case.overrides if modern else {}),
+        **(case.overrides if modern else {"image_size": case.overrides["image_size"]}),
     )
     images, labels = sample_generator(result.generator, data, options)
     return Trained(recipe, images, result.seconds, result.steps, RECIPES[recipe].batch_size, labels)

@@ -62,16 +62,20 @@ def _train(arguments: argparse.Namespace) -> None:
         "progress": not arguments.quiet,
     }
     if arguments.resume is not None:
+        new = {"--out": arguments.out, "--init": arguments.init, "--set": arguments.set, "--recipe": arguments.recipe}
+        given = [name for name, value in {**new, "--seed": arguments.seed}.items() if value not in (None, [])]
+        if given:
+            raise ValueError(f"--resume goes on as the run was started; leave out {', '.join(given)}.")
         result = resume(arguments.resume, arguments.data, **common)
     else:
         if arguments.data is None or arguments.out is None:
             raise ValueError("train needs --data and --out, or --resume.")
         result = fit(
             arguments.data,
-            arguments.recipe,
+            arguments.recipe or "tiny",
             init=arguments.init,
             out=arguments.out,
-            seed=arguments.seed,
+            seed=arguments.seed or 0,
             **common,
             **dict(arguments.set),
         )
@@ -108,14 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--count", type=int, default=365, help="real training digits (default: 365)")
     demo.set_defaults(run=_demo)
     train = commands.add_parser("train", help="fit a generator to images")
-    train.add_argument("--recipe", default="tiny", help="a name of `gan-augment recipes` (default: tiny)")
+    train.add_argument("--recipe", help="a name of `gan-augment recipes` (default: tiny)")
     train.add_argument("--data", help="a folder or zip of images, an .npz, or torchvision:<Name>")
     train.add_argument("--validation", help="the same, not trained on, to choose the kept generator by")
     train.add_argument("--init", help="a zoo name or folder of a generator to go on from")
     train.add_argument("--budget", help="wall-clock time such as 90s, 20m or 2h")
     train.add_argument("--out", help="new folder of the run")
     train.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--seed", type=int, help="default: 0")
     train.add_argument(
         "--set",
         type=_setting,
@@ -141,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         parsed.run(parsed)
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError) as error:
         print(f"gan-augment: {error}", file=sys.stderr)
         return 2
     return 0

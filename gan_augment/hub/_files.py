@@ -116,6 +116,11 @@ def load_generator(folder: Path) -> Generator:
         generator = Generator(config)
     tensors = _read_tensors(folder, WEIGHTS, config_file["files"], generator.state_dict())
     generator.load_state_dict(tensors, assign=True)
+    if config.anchors:
+        try:
+            generator.anchor_walk()
+        except ValueError as error:
+            raise ValueError(f"{folder / WEIGHTS} is not usable: {error}") from error
     known = None
     if FINGERPRINTS in config_file["files"]:
         known = _read_tensors(folder, FINGERPRINTS, config_file["files"], None).get("fingerprints")

@@ -1,6 +1,6 @@
 """The networks: DCGAN generator and discriminator, one frozen configuration each."""
 
-from ._anchors import AnchorWalk, to_sphere
+from ._anchors import ANCHOR_DRAWS, AnchorWalk, to_sphere
 from ._blocks import ClassConditionalNorm2d
 from ._class_names import differing_class, find_class_names
 from ._config import (
@@ -19,6 +19,7 @@ from ._generator import Generator
 from ._sampling import check_count, check_labels, check_seed, draw_latents, draw_seed, eval_mode, mix_seed
 
 __all__ = [
+    "ANCHOR_DRAWS",
     "MAX_CLASSES",
     "AnchorWalk",
     "ClassConditionalNorm2d",

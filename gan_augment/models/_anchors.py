@@ -22,20 +22,21 @@ class AnchorWalk:
             normal latents lie too.
         anchor_labels (Tensor): int64 ``(m,)``, the class of each; all 0 without classes.
         noise (float): Standard deviation of the noise on each coordinate.
+        num_classes (int): Number of classes; 1 without.
 
     Raises:
-        ValueError: If a class has no anchor.
+        ValueError: If a class has no anchor, or an anchor no class.
 
     Example:
         >>> anchors = to_sphere(torch.randn(6, 4))
-        >>> walk = AnchorWalk(anchors, torch.tensor([0, 0, 0, 1, 1, 1]), noise=0.0)
+        >>> walk = AnchorWalk(anchors, torch.tensor([0, 0, 0, 1, 1, 1]), noise=0.0, num_classes=2)
         >>> walk(torch.tensor([0, 1]), torch.rand(2, 3), torch.randn(2, 4)).shape
         torch.Size([2, 4])
     """
 
-    def __init__(self, anchors: Tensor, anchor_labels: Tensor, noise: float) -> None:
-        if bool((anchor_labels < 0).any()) or not bool((torch.bincount(anchor_labels.clamp(min=0)) > 0).all()):
-            raise ValueError("Every class up to the last must have an anchor, but one has none.")
+    def __init__(self, anchors: Tensor, anchor_labels: Tensor, noise: float, num_classes: int) -> None:
+        if torch.unique(anchor_labels).tolist() != list(range(num_classes)):
+            raise ValueError(f"anchor_labels must be of all classes from 0 to {num_classes - 1}, and of no other.")
         self.noise = noise
         self.order = anchor_labels.argsort(stable=True)
         self.anchors = anchors

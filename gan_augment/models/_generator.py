@@ -116,7 +116,8 @@ class Generator(nn.Module):
         """
         if self.anchors is None or self.anchor_labels is None:
             raise ValueError("The generator must have anchors to walk between, but it has none.")
-        return AnchorWalk(to_sphere(self.anchors.cpu().float()), self.anchor_labels.cpu(), self.config.latent_noise)
+        anchors, labels = to_sphere(self.anchors.cpu().float()), self.anchor_labels.cpu()
+        return AnchorWalk(anchors, labels, self.config.latent_noise, max(self.num_classes, 1))
 
     def sample(
         self,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models import AnchorWalk, to_sphere
+from ..models import ANCHOR_DRAWS, AnchorWalk, to_sphere
 from ._data import TrainingImages
 from ._recipe import Recipe
 
@@ -47,6 +47,7 @@ class Coverage(nn.Module):
         labels = torch.zeros(len(images), dtype=torch.int64) if images.labels is None else images.labels
         self.register_buffer("labels", labels, persistent=False)
         self.labels: Tensor
+        self.num_classes = max(images.num_classes, 1)
         self.register_buffer("sketches", sketch(images.images.float().div(127.5).sub(1)), persistent=False)
         self.sketches: Tensor
 
@@ -55,16 +56,19 @@ class Coverage(nn.Module):
         chosen = self.anchors[indices]
         if self.imle:
             return chosen + self.recipe.latent_noise * torch.randn_like(chosen)
-        return self._walk().disturb(chosen, torch.randn_like(chosen))
+        return self._walk(self.recipe.latent_noise).disturb(chosen, torch.randn_like(chosen))
 
     def sample(self, labels: Tensor) -> Tensor:
         """Latents of new images of these classes, as the finished generator will draw them."""
         n, device = len(labels), labels.device
         normal = torch.randn(n, self.recipe.latent_dim, device=device)
-        return normal if self.imle else self._walk()(labels, torch.rand(n, 3, device=device), normal)
+        if self.imle:
+            return normal
+        walk = self._walk(self.recipe.latent_noise / 2)
+        return walk(labels, torch.rand(n, ANCHOR_DRAWS, device=device), normal)
 
-    def _walk(self) -> AnchorWalk:
-        return AnchorWalk(to_sphere(self.anchors), self.labels, self.recipe.latent_noise)
+    def _walk(self, noise: float) -> AnchorWalk:
+        return AnchorWalk(to_sphere(self.anchors), self.labels, noise, self.num_classes)
 
     @torch.no_grad()
     def refresh(self, generate: Generate, step: int) -> None:

@@ -89,6 +89,8 @@ class Start:
         fields = {ours: getattr(config, theirs) for theirs, ours in _GENERATOR_FIELDS.items()}
         if self.discriminator is not None:
             fields |= {ours: getattr(self.discriminator.config, t) for t, ours in _DISCRIMINATOR_FIELDS.items()}
+        if recipe.objective != "adversarial":
+            fields["latent"] = "normal"  # as anchors lie, whatever the generator drew from before
         for name, value in fields.items():
             if name in overrides and overrides[name] != value:
                 raise ValueError(
@@ -101,8 +103,8 @@ class Start:
         if self.discriminator is not None:
             fields["discriminator_width"] = self._scaled("discriminator_width", self.discriminator.config.width, factor)
         fields |= {"image_size": size, "fit": overrides.get("fit", config.fit)}
-        if recipe.objective == "adversarial":
-            fields["latent"] = config.latent
+        if config.mapping_layers:
+            fields["mapping_layers"] = config.mapping_layers
         return dataclasses.replace(recipe, **fields)
 
     def _scaled(self, name: str, width: int, factor: float) -> int:

@@ -15,6 +15,7 @@ from ._data import TrainingImages
 FEATURES = "random-convolutions"  # needs no download, and a second for a thousand images
 SAMPLES = 256
 KID_SAMPLES = 1000
+TRAINING = 5000
 LEAST_HELD_OUT = 50  # below it KID says nothing
 _STREAM = 3
 
@@ -24,7 +25,7 @@ class Monitor:
     """Measures a generator against the images of a run.
 
     Args:
-        training (TrainingImages): What is trained on.
+        training (TrainingImages): What is trained on; of more than 5,000, that many are compared with.
         held_out (TrainingImages, optional): What is not.
         seed (int): Of the samples, which are the same at each measurement.
 
@@ -38,9 +39,11 @@ class Monitor:
     sentences: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._features = load_features(FEATURES)
+        if len(self.training) > TRAINING:  # enough to compare with
+            self.training = self.training.subset(self._rows(self.training, TRAINING))
         self._real: Tensor | None = None  # features of the held-out images
         if self.held_out is not None and self.chooses:
+            self._features = load_features(FEATURES)
             self._real = self._features(self.held_out.images)
 
     @property
@@ -50,29 +53,46 @@ class Monitor:
 
     def measure(self, generator: Generator) -> dict[str, float]:
         """The figures of a generator, as they go into metrics.jsonl; KID only where there are held-out images."""
-        rows = self._rows(self.training, SAMPLES)
-        labels = None if self.training.labels is None else self.training.labels[rows]
-        samples = generator.sample(len(rows), labels, seed=self.seed).cpu()
-        real = self.training.images
-        spread = diversity_report(samples, real, labels, self.training.labels)
-        copies = copy_report(samples, real, None if self.held_out is None else self.held_out.images)
-        leakage = leaked_augmentation(samples, real)
-        self.sentences = [spread.sentence, copies.sentence, leakage.sentence]
-        figures = {
-            "diversity": spread.relative,
-            "duplicates": spread.duplicates,
-            "copies": copies.near_copies,
-            "nearest": copies.relative,
-            "leak_cutout": leakage.cutout,
-            "leak_border": leakage.border,
-            "leak_color": leakage.color,
-        }
+        figures: dict[str, float] = {}
+        self.sentences = []
+        if len(self.training) > 1:
+            rows = self._rows(self.training, SAMPLES)
+            labels = None if self.training.labels is None else self.training.labels[rows]
+            samples = generator.sample(len(rows), labels, seed=self.seed).cpu()
+            figures = {**self._diversity(samples, labels), **self._marks(samples)}
         if self._real is not None and self.held_out is not None:
             rows = self._rows(self.held_out, KID_SAMPLES)
             labels = None if self.held_out.labels is None else self.held_out.labels[rows]
             samples = generator.sample(len(rows), labels, seed=self.seed + 1).cpu()
             figures["kid"] = kid(self._real, self._features(samples)).value
         return {key: round(value, 6) for key, value in figures.items()}
+
+    def _diversity(self, samples: Tensor, labels: Tensor | None) -> dict[str, float]:
+        """How diverse samples are within the classes of which there are different images."""
+        real, real_labels = self.training.images, self.training.labels
+        members = [real] if real_labels is None else [real[real_labels == c] for c in range(self.training.num_classes)]
+        varied = torch.tensor([bool((images != images[:1]).any()) for images in members])
+        if not bool(varied.any()):
+            return {}
+        if labels is not None and real_labels is not None:
+            samples, labels = samples[varied[labels]], labels[varied[labels]]
+            real, real_labels = real[varied[real_labels]], real_labels[varied[real_labels]]
+        report = diversity_report(samples, real, labels, real_labels)
+        self.sentences.append(report.sentence)
+        return {"diversity": report.relative, "duplicates": report.duplicates}
+
+    def _marks(self, samples: Tensor) -> dict[str, float]:
+        """Copies of training images, and what augmentation left in samples."""
+        copies = copy_report(samples, self.training.images, None if self.held_out is None else self.held_out.images)
+        leakage = leaked_augmentation(samples, self.training.images)
+        self.sentences += [copies.sentence, leakage.sentence]
+        return {
+            "copies": copies.near_copies,
+            "nearest": copies.relative,
+            "leak_cutout": leakage.cutout,
+            "leak_border": leakage.border,
+            "leak_color": leakage.color,
+        }
 
     def _rows(self, images: TrainingImages, count: int) -> Tensor:
         """Indices of images whose classes the samples have, so that both have the same shares."""

@@ -82,14 +82,14 @@ class Plan:
                 f"There are {len(training)} images, and under {FEW_IMAGES} a generator does little but repeat them: "
                 "fit with init= from a pretrained generator, compare with ordinary augmentation, look at samples.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
         if held_out is not None and len(held_out) < LEAST_HELD_OUT:
             warnings.warn(
                 f"{len(held_out)} held-out images are too few for KID to choose a generator by ({LEAST_HELD_OUT} at "
                 "least): the last one is kept.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
         return training, held_out
 
@@ -106,11 +106,13 @@ class Plan:
 
     def train(self, training: TrainingImages, held_out: TrainingImages | None, start: Start | None) -> FitResult:
         """Runs to the end, from the newest checkpoint of the folder if it has one."""
+        state = None if self.folder is None else self.folder.checkpoints.load_newest()
+        if state is None and start is None and self.init is not None:
+            raise ValueError(f"The run must have a checkpoint to go on from {self.init}, but has none; start it again.")
         with torch.random.fork_rng():  # each step seeds its own
             trainer = Trainer(training, self.recipe, self.seed, start)
             main = trainer.accelerator.is_main_process
             folder = self.folder if main else None
-            state = None if self.folder is None else self.folder.checkpoints.load_newest()
             if state is not None:
                 trainer.load_state_dict(state)
             accelerator().wait_for_everyone()  # all have read the same checkpoint before the next is written
@@ -154,4 +156,4 @@ def _draw(folder: RunFolder) -> None:
         try:
             folder.save_plot()
         except ModuleNotFoundError as error:
-            warnings.warn(f"losses.png is missing: {error}", UserWarning, stacklevel=5)
+            warnings.warn(f"losses.png is missing: {error}", UserWarning, stacklevel=4)

@@ -256,6 +256,18 @@ class Recipe:
                 f"growing must be 0 for objective={self.objective!r}, which fits whole images from the start",
             ),
             (
+                self.objective != "adversarial" and self.latent != "normal",
+                f"latent must be 'normal' for objective={self.objective!r}, but got {self.latent!r} instead",
+            ),
+            (
+                self.normalize_units and self.batch_size < 2 * self.accumulation,
+                f"accumulation must leave parts of 2 images or more for normalize_units, but got {self.accumulation}",
+            ),
+            (
+                self.tune == "norms" and self.generator_normalization != "batch",
+                f"tune must not be 'norms' with generator_normalization={self.generator_normalization!r}",
+            ),
+            (
                 self.tune == "mapping" and not self.mapping_layers,
                 "mapping_layers must be at least 1 for tune='mapping'",
             ),
@@ -317,8 +329,11 @@ class Recipe:
 
     def _optimizer_class(self) -> Any:
         kind = getattr(torch.optim, self.optimizer, None)
-        if not inspect.isclass(kind) or not issubclass(kind, torch.optim.Optimizer):
-            raise ValueError(f"optimizer must be a class of torch.optim, but got {self.optimizer!r} instead.")
+        usable = inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)
+        if not usable or self.optimizer in ("LBFGS", "SparseAdam"):  # which want a closure, or sparse gradients
+            raise ValueError(
+                f"optimizer must be a class of torch.optim for dense gradients, but got {self.optimizer!r} instead."
+            )
         return kind
 
     def new_optimizer(self, parameters: Any, lr: float) -> torch.optim.Optimizer:
@@ -328,12 +343,12 @@ class Recipe:
             ValueError: If it does not take these arguments.
         """
         kind = self._optimizer_class()
-        options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in self.optimizer_options.items()}
-        if "fused" in inspect.signature(kind).parameters:
+        options = dict(self.optimizer_options)
+        if "fused" in inspect.signature(kind).parameters and "foreach" not in options:
             options.setdefault("fused", True)
         try:
             optimizer: torch.optim.Optimizer = kind(parameters, lr=lr, **options)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError, LookupError) as error:
             raise ValueError(
                 f"optimizer_options must be arguments of torch.optim.{self.optimizer}, but got "
                 f"{self.optimizer_options}: {error}"
@@ -348,7 +363,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON can hold it."""
-        return dataclasses.asdict(self)
+        return dict(as_json(dataclasses.asdict(self)))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
@@ -360,7 +375,7 @@ class Recipe:
         names = {each.name for each in dataclasses.fields(cls)}
         if set(values) != names:
             raise ValueError(f"A recipe has other fields: {sorted(set(values) ^ names)} missing or unknown.")
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        fields: dict[str, Any] = {key: from_json(value) for key, value in values.items()}
         return cls(**fields)
 
 
@@ -374,3 +389,17 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
     """Refuses what is not finite or out of range."""
     if not (math.isfinite(value) and low <= value <= high):
         raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
+
+
+def as_json(value: Any) -> Any:
+    """Tuples as lists, at any depth."""
+    if isinstance(value, dict):
+        return {key: as_json(each) for key, each in value.items()}
+    return [as_json(each) for each in value] if isinstance(value, (tuple, list)) else value
+
+
+def from_json(value: Any) -> Any:
+    """Lists as tuples, at any depth."""
+    if isinstance(value, dict):
+        return {key: from_json(each) for key, each in value.items()}
+    return tuple(map(from_json, value)) if isinstance(value, (tuple, list)) else value

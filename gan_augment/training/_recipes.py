@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -157,4 +158,4 @@ def get_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
     for key in overrides:
         if key not in names:
             raise ValueError(f"A recipe has the fields {names}, but {key!r} is none of them.")
-    return dataclasses.replace(recipe, **overrides)
+    return dataclasses.replace(copy.deepcopy(recipe), **overrides)

@@ -87,7 +87,7 @@ def _card(trainer: Trainer, monitor: Monitor, result: FitResult, init: str | Non
         "loss": recipe.loss,
         "final_losses": {key: round(value, 4) for key, value in result.losses.items()},
         "findings": result.findings,
-        "recipe": _plain(recipe.to_dict()),
+        "recipe": recipe.to_dict(),
         "precision": "fp32" if trainer.autocast_type is None else str(trainer.autocast_type).removeprefix("torch."),
         "versions": {"gan_augment": __version__, "torch": str(torch.__version__)},
     }
@@ -105,10 +105,3 @@ def _card(trainer: Trainer, monitor: Monitor, result: FitResult, init: str | Non
             }
         )
     return Card(name="dcgan", training=training, measured=measured, fingerprints=images.fingerprints)
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, as a card holds them."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, (tuple, list)) else value

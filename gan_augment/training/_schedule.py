@@ -69,7 +69,7 @@ def stage_at(recipe: Recipe, progress: float, *, sizes: int = 1, warmup: bool = 
         learning_rate=cooling * _factor(recipe.schedule, progress),
         coverage_rate=_settling(progress, recipe.coverage) * (cooling if adversarial else 1.0),
         augment=cooling,
-        class_weight=1.0 if progress >= end else max(0.0, (progress - start) / (end - start)),
+        class_weight=_risen(progress, start, end),
         adversarial=adversarial,
         covering=covering,
         warming=warmup and progress < recipe.warmup,
@@ -86,6 +86,12 @@ def _factor(schedule: str, progress: float) -> float:
     return 1.0
 
 
+def _risen(progress: float, start: float, end: float) -> float:
+    if progress >= end:
+        return 1.0
+    return 0.0 if progress <= start else (progress - start) / (end - start)
+
+
 def _settling(progress: float, coverage: float) -> float:
     return LAST_RATE + (1 - LAST_RATE) * _factor("cosine", progress / coverage if coverage else 1.0)
 
@@ -94,7 +100,7 @@ def _grown(progress: float, share: float, sizes: int) -> tuple[int, float]:
     """Each size has an equal part of the share; in its first half it fades in. The full size fades in last."""
     if share <= 0 or sizes < 2:
         return -1, 1.0
-    part = progress / share * sizes
+    part = min(progress / share, 1.0) * sizes
     level = min(int(part), sizes - 1)
     fade = 1.0 if level == 0 else min((part - level) * 2, 1.0)
     full = level == sizes - 1 and fade >= 1.0
@@ -120,12 +126,16 @@ class StepSchedule:
             )
         self._optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
         try:
-            self.scheduler = kind(self._optimizer, **recipe.schedule_options)
-            self.scheduler.state_dict()
-        except (TypeError, ValueError) as error:
+            optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+            trial = kind(optimizer, **recipe.schedule_options)
+            optimizer.step()
+            trial.step()
+        except (TypeError, ValueError, ArithmeticError, LookupError, NotImplementedError, AttributeError) as error:
             raise ValueError(
-                f"schedule_options must be arguments of {recipe.schedule}, but got {recipe.schedule_options}: {error}"
+                f"schedule_options must be arguments with which {recipe.schedule} steps by itself, but got "
+                f"{recipe.schedule_options}: {error}"
             ) from error
+        self.scheduler = kind(self._optimizer, **recipe.schedule_options)
 
     @property
     def factor(self) -> float:

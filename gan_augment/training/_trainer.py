@@ -199,9 +199,9 @@ class Trainer:
                     self._note("reconstruction", reconstruction)
                     losses.append(reconstruction * (recipe.reconstruction_weight if stage.adversarial else 1.0))
             self._backward("", torch.stack(losses).sum())
-        self._descend("generator" if stage.adversarial else "coverage")
-        if "anchors" in self.optimizers:
-            self._descend("anchors")
+        self._descend(
+            "generator" if stage.adversarial else "coverage", *(["anchors"] if "anchors" in self._rates else [])
+        )
         for parameter in self._judge_learns:
             parameter.requires_grad_(True)
 
@@ -251,14 +251,14 @@ class Trainer:
     def _note(self, name: str, loss: Tensor) -> None:
         self._losses[name] = loss.detach()
 
-    def _descend(self, name: str) -> None:
-        """A step of an optimiser, along the gradients' mean over all processes."""
-        optimizer = self.optimizers[name]
-        if self.accelerator.num_processes > 1:
-            self._average_gradients(p for group in optimizer.param_groups for p in group["params"])
-        self.scaler.step(optimizer)
+    def _descend(self, *names: str) -> None:
+        """A step of optimisers, along the gradients' mean over all processes."""
+        for optimizer in (self.optimizers[name] for name in names):
+            if self.accelerator.num_processes > 1:
+                self._average_gradients(p for group in optimizer.param_groups for p in group["params"])
+            self.scaler.step(optimizer)
+            optimizer.zero_grad()
         self.scaler.update()
-        optimizer.zero_grad()
 
     def _average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         # One message in place of DistributedDataParallel, which takes neither two networks that train each

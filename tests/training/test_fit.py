@@ -1,6 +1,7 @@
 import json
 import random
 import time
+import warnings
 
 import numpy as np
 import PIL.Image
@@ -8,14 +9,13 @@ import pytest
 import torch
 
 from gan_augment import fit, from_pretrained
+from gan_augment.hub import load_discriminator
 from gan_augment.metrics import seen
-from gan_augment.training import Recipe, _fit
+from gan_augment.training import Recipe, _loop
+from gan_augment.training._checkpoints import Checkpoints
 from gan_augment.training._trainer import Trainer
 
-
-def same_weights(one, other):
-    state = other.state_dict()
-    return all(torch.equal(value, state[key]) for key, value in one.state_dict().items())
+from .conftest import same_weights
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,8 @@ def run(labelled, tmp_path_factory):
     """One conditional run that wrote its folder."""
     out = tmp_path_factory.mktemp("runs") / "deep" / "run"
     tiny = {"image_size": 16, "latent_dim": 8, "generator_width": 4, "discriminator_width": 4}
-    result = fit(labelled, "conditional", out=out, progress=False, batch_size=8, steps=6, fit="pad", **tiny)
+    options = {"batch_size": 8, "steps": 6, "held_out": 0.0, "evaluations": 3, "checkpoint_every": 0.0, "fit": "pad"}
+    result = fit(labelled, "conditional", out=out, progress=False, **options, **tiny)
     return result, out
 
 
@@ -40,16 +41,33 @@ def test_a_run_gives_a_generator_of_the_data(run):
 
 def test_a_run_writes_a_folder_that_a_person_can_read(run):
     result, out = run
-    assert {"config.json", "metrics.jsonl", "samples", "checkpoint.pt", "generator"} == {p.name for p in out.iterdir()}
+    pytest.importorskip("matplotlib")
+    names = {"config.json", "metrics.jsonl", "samples", "progress.webp", "losses.png", "checkpoints", "generator"}
+    assert {path.name for path in out.iterdir()} == names
     config = json.loads((out / "config.json").read_text())
     assert (config["seed"], config["images"]["count"], config["recipe_name"]) == (0, 20, "conditional")
+    assert (config["init"], config["held_out"], config["data"], config["validation"]) == (None,) * 4
     assert Recipe.from_dict(config["recipe"]).steps == 6
-    (line,) = (out / "metrics.jsonl").read_text().splitlines()
-    metrics = json.loads(line)
-    assert metrics["step"] == 6
-    assert metrics["generator"] == result.losses["generator"]
-    (picture,) = (out / "samples").iterdir()
-    assert PIL.Image.open(picture).size == (2 * (10 * 18 + 2), 2 * (3 * 18 + 2))  # a row for each class
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6, 6]
+    assert {"diversity", "copies", "leak_cutout"} <= lines[0].keys()
+    assert lines[-1]["generator"] == result.losses["generator"]
+    assert (lines[-1]["phase"], lines[-1]["learning_rate"]) == ("adversarial", 0.0)
+
+
+def test_sample_grids_have_a_row_for_each_class(run):
+    pictures = sorted((run[1] / "samples").iterdir())
+    assert [path.name for path in pictures] == [f"step-{step:07d}.png" for step in (2, 4, 6)]
+    assert PIL.Image.open(pictures[0]).size == (2 * (10 * 18 + 2), 2 * (3 * 18 + 2))
+    assert PIL.Image.open(run[1] / "progress.webp").n_frames >= 1
+
+
+def test_the_folder_of_the_generator_holds_the_discriminator_too(run):
+    files = {path.name for path in (run[1] / "generator").iterdir()}
+    weights = {"generator.safetensors", "discriminator.safetensors", "fingerprints.safetensors"}
+    assert files == weights | {"config.json", "README.md"}
+    judge = load_discriminator(run[1] / "generator")
+    assert (judge.config.image_size, judge.config.num_classes, judge.config.width) == (16, 3, 4)
 
 
 def test_the_generator_of_the_folder_is_the_one_of_the_result(run):
@@ -68,9 +86,11 @@ def test_the_card_knows_the_training_images_before_their_fit(run, labelled):
     assert not bool(seen([255 - image for image, _ in labelled], known).any())
 
 
-def test_the_checkpoint_is_read_without_unpickling_objects(run):
-    state = torch.load(run[1] / "checkpoint.pt", weights_only=True)
-    assert state["step_number"] == 6
+def test_there_are_two_checkpoints_at_most(run):
+    files = sorted(path.name for path in (run[1] / "checkpoints").iterdir())
+    assert len(files) == 2
+    assert all(name.endswith(".safetensors") for name in files)
+    assert Checkpoints(run[1] / "checkpoints").load_newest()["step_number"] == 6
 
 
 def test_a_folder_that_holds_a_run_is_refused_and_left_alone(run, labelled, tiny_recipe):
@@ -92,10 +112,13 @@ def test_a_folder_that_holds_something_else_is_refused(labelled, tiny_recipe, tm
     [
         {},
         {"recipe": "conditional"},
-        {"loss": "nonsaturating", "flip": True, "latent": "uniform"},
+        {"recipe": "small", "loss": "nonsaturating", "flip": True, "latent": "uniform"},
         {"generator_spectral_norm": True, "attention_resolution": 8, "discriminator_normalization": "instance"},
         {"precision": "fp32", "upsampling": "resize", "kernel_size": 3, "generator_normalization": "instance"},
         {"batch_size": 32, "channels": 3},  # more than the 20 images
+        {"recipe": "tiny-conditional", "held_out": 0.2, "balance_classes": True},
+        {"recipe": "small", "growing": 0.7, "adaptive": 100, "accumulation": 2, "n_critic": 2},
+        {"recipe": "small", "schedule": "StepLR", "schedule_options": {"step_size": 1}, "optimizer": "AdamW"},
     ],
 )
 def test_the_same_seed_gives_the_same_bits(labelled, tiny_recipe, options):
@@ -129,15 +152,19 @@ def test_the_random_state_of_the_caller_does_not_matter(labelled, tiny_recipe):
 
 
 def test_every_image_is_used_once_an_epoch(labelled, tiny_recipe, monkeypatch):
-    used, original = [], Trainer._real_batch
+    used, original = [], Trainer._real
 
-    def record(self):
-        real, labels = original(self)
-        used.extend(image.numpy().tobytes() for image in real.contiguous())
-        return real, labels
+    def record(self, number, part, stage):
+        real, labels, indices = original(self, number, part, stage)
+        if number not in numbers:  # a generator's step looks at the same images again
+            numbers.add(number)
+            used.extend(image.numpy().tobytes() for image in real.contiguous())
+        return real, labels, indices
 
-    monkeypatch.setattr(Trainer, "_real_batch", record)
-    fit(labelled, progress=False, **{**tiny_recipe, "batch_size": 8, "steps": 10, "fit": "pad"})
+    numbers = set()
+    monkeypatch.setattr(Trainer, "_real", record)
+    options = {**tiny_recipe, "batch_size": 8, "steps": 10, "fit": "pad", "held_out": 0.0}
+    fit(labelled, "small", progress=False, **options)
     epochs = [used[start : start + 20] for start in range(0, 80, 20)]
     assert all(len(set(epoch)) == 20 for epoch in epochs)
     assert epochs[0] != epochs[1]
@@ -145,11 +172,12 @@ def test_every_image_is_used_once_an_epoch(labelled, tiny_recipe, monkeypatch):
 
 def test_a_budget_stops_the_run(labelled, tiny_recipe):
     started = time.monotonic()
-    result = fit(labelled, budget="1s", progress=False, **{**tiny_recipe, "steps": 10**6})
+    with pytest.warns(UserWarning, match="The budget ended after"):
+        result = fit(labelled, budget="1s", progress=False, **{**tiny_recipe, "steps": 10**6})
     assert time.monotonic() - started < 20
     assert 1 <= result.steps < 10**6
     assert result.seconds >= 1
-    assert set(result.losses) == {"generator", "discriminator"}
+    assert set(result.losses) == {"generator", "discriminator", "reconstruction"}
 
 
 def test_steps_end_the_run_before_the_budget(labelled, tiny_recipe):
@@ -217,16 +245,124 @@ def test_losses_that_are_not_finite_are_an_error(labelled, tiny_recipe, tmp_path
 
 
 def test_divergence_is_found_though_the_budget_ends_between_two_logs(labelled, tiny_recipe, monkeypatch):
-    monkeypatch.setattr(_fit, "LOG_EVERY", 2)
+    monkeypatch.setattr(_loop, "LOG_EVERY", 2)
     poison(monkeypatch, 2, last=True)
     with pytest.raises(RuntimeError, match="Training diverged"):
-        fit(labelled, budget="1h", progress=False, **tiny_recipe)
+        fit(labelled, budget="1h", progress=False, **{**tiny_recipe, "evaluations": 0})
 
 
 def test_the_last_checkpoint_of_a_diverged_run_is_whole(labelled, tiny_recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(_fit, "CHECKPOINT_EVERY_SECONDS", 0.0)
     poison(monkeypatch, 3)
     with pytest.raises(RuntimeError, match="the last checkpoint is whole"):
-        fit(labelled, out=tmp_path / "run", progress=False, **tiny_recipe)
-    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+        fit(labelled, out=tmp_path / "run", progress=False, checkpoint_every=0.0, **{**tiny_recipe, "evaluations": 0})
+    state = Checkpoints(tmp_path / "run" / "checkpoints").load_newest()
+    assert state["step_number"] == 2
     assert all(bool(torch.isfinite(value).all()) for value in state["generator"].values())
+
+
+def test_unlabelled_images_are_fitted_without_classes(labelled, tiny_recipe):
+    result = fit(torch.stack([image for image, _ in labelled]), "tiny", progress=False, **tiny_recipe)
+    assert result.generator.num_classes == 0
+    assert result.generator.card.training["images_per_class"] == []
+
+
+def test_labels_are_not_looked_at_without_classes(labelled, tiny_recipe):
+    names = [(image, "a cat") for image, _ in labelled]
+    assert fit(names, "tiny", progress=False, **tiny_recipe).generator.num_classes == 0
+
+
+@pytest.mark.parametrize(("count", "warns"), [(99, True), (100, False)])
+def test_under_100_images_are_warned_of(tiny_recipe, count, warns):
+    images = torch.randint(0, 256, (count, 1, 16, 16), dtype=torch.uint8)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(images, "tiny", progress=False, **{**tiny_recipe, "steps": 1, "evaluations": 0})
+    few = [str(warning.message) for warning in caught if "under 100" in str(warning.message)]
+    assert [text[:20] for text in few] == (["There are 99 images,"] if warns else [])
+
+
+def test_too_few_held_out_images_are_warned_of(labelled, tiny_recipe):
+    with pytest.warns(UserWarning, match="4 held-out images are too few for KID"):
+        result = fit(labelled, "small", progress=False, **tiny_recipe, held_out=0.2)
+    assert (result.kid, result.kept_step) == (None, 6)
+
+
+def test_a_warning_points_at_the_line_of_the_user(labelled, tiny_recipe):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(labelled, "tiny", progress=False, **{**tiny_recipe, "steps": 1, "evaluations": 0})
+    assert [warning.filename for warning in caught if "under 100" in str(warning.message)] == [__file__]
+
+
+def test_a_warning_at_the_end_points_at_the_line_of_the_user(labelled, tiny_recipe):
+    with pytest.warns(UserWarning, match="The budget ended") as caught:
+        fit(labelled, "small", budget=1e-9, progress=False, held_out=0.0, **tiny_recipe)
+    assert [w.filename for w in caught if "The budget ended" in str(w.message)] == [__file__]
+
+
+def test_validation_images_choose_the_generator(labelled, tiny_recipe, tmp_path):
+    rng = torch.Generator().manual_seed(1)
+    validation = [(torch.randint(0, 256, (3, 15, 13), generator=rng, dtype=torch.uint8), i % 3) for i in range(60)]
+    result = fit(labelled, "conditional", validation=validation, out=tmp_path / "run", progress=False, **tiny_recipe)
+    assert result.kid is not None
+    assert result.generator.card.training["images"] == 20  # held_out of the recipe does not apply
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["held_out"]["count"] == 60
+
+
+def test_validation_images_have_the_classes_of_the_others(labelled, tiny_recipe, tmp_path):
+    for validation in (
+        labelled[:2],
+        [(image, label + 1) for image, label in labelled],
+        [*labelled, (labelled[0][0], 3)],
+    ):
+        with pytest.raises(ValueError, match=r"validation must have the 3 classes|Labels must be"):
+            fit(labelled, "conditional", validation=validation, out=tmp_path / "run", progress=False, **tiny_recipe)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"checkpoint_every": -1.0}, "checkpoint_every must be"),
+        ({"checkpoint_every": float("nan")}, "checkpoint_every must be"),
+        ({"log_with": "wandb"}, "log_with must be one of"),
+        ({"log_with": "tensorboard", "out": None}, "out must be given with log_with"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_anything_is_read(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(None, **{"out": tmp_path / "run", "progress": False, **options})
+
+
+def test_metrics_go_to_tensorboard(labelled, tiny_recipe, tmp_path):
+    pytest.importorskip("tensorboard")
+    fit(labelled, "tiny", out=tmp_path / "run", log_with="tensorboard", progress=False, **tiny_recipe)
+    assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize("out", ["run", "deep/er/run"])
+def test_a_folder_may_be_a_name(labelled, tiny_recipe, tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    result = fit(labelled, "tiny", out=out, progress=False, **{**tiny_recipe, "steps": 1, "evaluations": 0})
+    assert (result.folder / "generator" / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"growing": 0.6, "held_out": 0.2},
+        {"mapping_layers": 2, "tune": "mapping"},
+        {"dropout": 0.3, "discriminator_normalization": "instance", "minibatch_stddev": 4},
+        {"image_size": 28, "kernel_size": 5, "generator_stem_width": 8, "normalize_units": True},
+        {"epochs": 2, "n_critic": 2, "accumulation": 2},
+        {"recipe": "tiny", "flip": True, "precision": "fp16"},
+        {"recipe": "tiny", "precision": "bf16", "lecam": 0.1, "adaptive": 50},
+        {"conditional": True, "class_fade": (0.2, 0.8)},
+    ],
+    ids=str,
+)
+def test_options_go_together(labelled, tiny_recipe, options):
+    result = fit(labelled, **{"recipe": "small", "held_out": 0.0, **tiny_recipe, **options}, progress=False)
+    images = result.generator.sample(4, seed=0)
+    assert images.shape == (4, 1, *[options.get("image_size", 16)] * 2)
+    assert all(value == value for value in result.losses.values())

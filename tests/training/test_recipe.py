@@ -1,38 +1,35 @@
 import dataclasses
+import inspect
 import json
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment import Recipe
-from gan_augment.training import RECIPES
+from gan_augment import Recipe, fit
 from gan_augment.training._fit import parse_budget
-from gan_augment.training._recipe import get_recipe
+
+from .conftest import new_trainer, run_steps, training_images
+
+FIELDS = [field.name for field in dataclasses.fields(Recipe)]
+OPTIMIZERS = sorted(
+    name
+    for name, kind in vars(torch.optim).items()
+    if inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer) and kind is not torch.optim.Optimizer
+)
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
-def test_a_recipe_survives_json(name):
-    recipe = RECIPES[name]
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer_options": {}, "schedule": "StepLR", "schedule_options": {"step_size": 2}},
+    ],
+)
+def test_a_recipe_survives_json(options):
+    recipe = Recipe(class_fade=(0.1, 0.5), augment={"color": 0.5}, **options)
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
-
-
-def test_overrides_replace_fields_and_leave_the_recipe_alone():
-    before = RECIPES["tiny"]
-    assert get_recipe("tiny", steps=7).steps == 7
-    assert get_recipe(Recipe(steps=5), batch_size=4) == Recipe(steps=5, batch_size=4)
-    assert RECIPES["tiny"] is before
-    assert before.steps != 7
-
-
-def test_an_unknown_recipe_is_refused_with_the_known():
-    with pytest.raises(ValueError, match=r"recipe must be one of \('tiny', 'conditional'\), but got 'huge'"):
-        get_recipe("huge")
-
-
-def test_an_unknown_override_is_refused_by_name():
-    with pytest.raises(ValueError, match="'learning_rate' is none of them"):
-        get_recipe("tiny", learning_rate=1)
 
 
 def test_a_recipe_of_other_fields_is_refused_by_name():
@@ -44,6 +41,9 @@ def test_a_recipe_of_other_fields_is_refused_by_name():
         Recipe.from_dict({**Recipe().to_dict(), "extra": 1})
 
 
+NAN = float("nan")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -52,25 +52,67 @@ def test_a_recipe_of_other_fields_is_refused_by_name():
         *[("fit", value) for value in ("stretch", None)],
         *[("conditional", value) for value in ("no", 2)],
         *[("loss", value) for value in ("wgan", None)],
+        *[("objective", value) for value in ("vae", None)],
+        *[("tune", value) for value in ("some", "mapping")],
         *[("batch_size", value) for value in (0, 1, 2.5, "8", 10**6)],
+        *[("accumulation", value) for value in (0, -1, 3, 2.0)],
         *[("steps", value) for value in (0, -1, 2.5, "8", float("inf"))],
-        *[("generator_lr", value) for value in (-1e-4, 1.5, float("nan"), "fast")],
-        *[("discriminator_lr", value) for value in (-1e-4, 1.5, float("nan"))],
-        *[("betas", value) for value in ((0.5,), (0.5, 1.5), (-1.0, 0.9), 0.5)],
-        *[("ema_decay", value) for value in (-0.1, 1.1, float("nan"))],
-        *[("augment", value) for value in (("mixup",), "color", ("color", 3))],
-        *[("augment_probability", value) for value in (-0.1, 1.1)],
+        *[("epochs", value) for value in (-1, 0.5)],
+        *[("n_critic", value) for value in (0, 101)],
+        *[("penalty_every", value) for value in (0, -1)],
+        *[("imle_candidates", value) for value in (0, -1)],
+        *[("adaptive", value) for value in (-1, 0.5)],
+        *[("freeze_discriminator", value) for value in (-1, 9)],
+        *[("evaluations", value) for value in (-1, NAN)],
+        *[
+            (name, value)
+            for name in ("generator_lr", "discriminator_lr", "coverage_lr", "latent_lr")
+            for value in (-1e-4, 1.5, NAN, "fast")
+        ],
+        *[
+            (name, value)
+            for name in ("ema_decay", "cooldown", "growing", "warmup", "coverage", "held_out", "top_k")
+            for value in (-0.1, 1.1, NAN, None)
+        ],
+        *[
+            (name, value)
+            for name in ("reconstruction_weight", "gradient_penalty", "r1", "r2", "lecam", "clip_weights")
+            for value in (-0.1, NAN, float("inf"), "much")
+        ],
+        *[("optimizer", value) for value in ("Sgd", "lr_scheduler", "", "__name__", None)],
+        ("optimizer_options", None),
+        *[("augment", value) for value in ({"mixup": 0.5}, "color", ("color",), {"color": 1.5}, {"color": NAN})],
+        *[("class_fade", value) for value in ((0.5, 0.2), (0.0, 1.5), (NAN, 1.0), (0.5,), 0.5)],
         *[("flip", value) for value in ("no", 2)],
-        *[("cooldown", value) for value in (-0.1, 1.1)],
         *[("precision", value) for value in ("fp8", None)],
         *[("latent_dim", value) for value in (0, 2.0)],
         *[("kernel_size", value) for value in (2, 9)],
         *[("attention_resolution", value) for value in (3, 64)],
+        *[("schedule_options", value) for value in (None, 3)],
+        ("label_smoothing", 0.1),  # the hinge loss has no target
+        ("balance_classes", True),
     ],
 )
 def test_an_absurd_value_is_refused_by_name(name, value):
-    with pytest.raises((ValueError, TypeError), match=name):
+    with pytest.raises(ValueError, match=name):
         Recipe(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "Optimizer"},
+        {"optimizer": "Muon", "optimizer_options": {}},  # of matrices only, or not of this torch
+        *[{"optimizer_options": {"betas": value}} for value in ((0.5, 1.5), (-1.0, 0.9), 0.5, None, "ab", ("a", "b"))],
+        {"optimizer_options": {"learning_rate": 1}},
+        {"optimizer_options": {"lr": 1}},
+        {"optimizer_options": {"betas": (0.5,)}},
+    ],
+    ids=str,
+)
+def test_what_an_optimizer_does_not_take_is_refused_before_the_images_are_read(options):
+    with pytest.raises(ValueError, match=r"optimizer(_options)? must be"):
+        fit(None, progress=False, **options)
 
 
 @pytest.mark.parametrize("name", ["generator_width", "discriminator_width"])
@@ -79,14 +121,86 @@ def test_an_absurd_width_is_refused_by_its_own_name(name):
         Recipe(**{name: 0})
 
 
-def test_a_conditional_recipe_needs_a_place_for_its_class():
-    with pytest.raises(ValueError, match="normalization"):
-        Recipe(conditional=True, generator_normalization="none")
+WILD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.sampled_from(("", "batch", "uniform", "Adam", "cosine", "imle", "mapping", "\n", "resize")),
+    st.tuples(st.floats(), st.floats()),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.sampled_from(("color", "betas", "eps", "")), st.none() | st.floats() | st.text(max_size=3)),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(FIELDS), WILD, min_size=1, max_size=3))
+def test_any_values_are_taken_or_refused_in_a_sentence(values):
+    try:
+        recipe = Recipe(**values)
+    except ValueError as error:
+        assert len(str(error)) > 10  # noqa: PT017 - some values are fine
+    else:
+        assert {name: getattr(recipe, name) for name in values} == values
+        json.dumps(recipe.to_dict())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"discriminator_normalization": "batch", "gradient_penalty": 10.0},
+        {"discriminator_normalization": "batch", "r1": 1.0},
+        {"discriminator_normalization": "batch", "r2": 1.0},
+        {"objective": "anchored", "growing": 0.5},
+        {"objective": "imle", "growing": 0.5},
+        {"conditional": True, "generator_normalization": "none"},
+        {"objective": "anchored", "latent": "uniform"},
+        {"objective": "imle", "latent": "uniform"},
+    ],
+)
+def test_what_does_not_go_together_is_refused(options):
+    with pytest.raises(ValueError, match=r"must|refused"):
+        Recipe(**options)
 
 
 def test_a_recipe_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe().steps = 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    OPTIMIZERS,
+)
+def test_every_optimizer_of_torch_works_or_is_refused_at_once(name):
+    images = training_images(torch.randint(0, 256, (8, 1, 16, 16), dtype=torch.uint8))
+    try:
+        trainer = new_trainer(images, optimizer=name, optimizer_options={}, generator_lr=0.01)
+    except ValueError as error:
+        assert name in str(error)  # noqa: PT017
+        return
+    before = [parameter.detach().clone() for parameter in trainer.generator.parameters()]
+    run_steps(trainer, 2)
+    assert isinstance(trainer.optimizers["generator"], getattr(torch.optim, name))
+    assert not all(torch.equal(a, b) for a, b in zip(before, trainer.generator.parameters()))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"amsgrad": True},
+        {"weight_decay": 0.1},
+        {"betas": [0.5, 0.9]},
+        {"fused": False},
+        {"foreach": True},
+    ],
+)
+def test_options_of_an_optimizer_reach_it(options):
+    group = Recipe(optimizer_options=options).new_optimizer([torch.nn.Parameter(torch.zeros(2))], 0.5).param_groups[0]
+    assert group["lr"] == 0.5
+    assert {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()} == {
+        name: list(group[name]) if isinstance(group[name], tuple) else group[name] for name in options
+    }
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,59 +1,62 @@
 import json
+import warnings
 
 import pytest
 import torch
 
 from gan_augment import fit, from_pretrained, resume
-from gan_augment.training import _fit
+from gan_augment.training import _loop
 from gan_augment.training._trainer import Trainer
 
+from .conftest import KilledError, run_until, same_weights
 
-class KilledError(Exception):
-    """What a kill looks like from inside."""
+pytestmark = pytest.mark.usefixtures("no_plot")
 
 
 @pytest.fixture
 def often(monkeypatch):
-    """Checkpoints after every step, and every step in the metrics."""
-    monkeypatch.setattr(_fit, "CHECKPOINT_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(_fit, "LOG_EVERY", 1)
-
-
-def run_until(step_number, dataset, out, **options):
-    """A run that is killed before its next step."""
-    original = Trainer.step
-
-    def step(self, progress):
-        if self.step_number == step_number:
-            raise KilledError
-        original(self, progress)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "step", step)
-        with pytest.raises(KilledError):
-            fit(dataset, out=out, progress=False, **options)
-
-
-def same_weights(one, other):
-    state = other.state_dict()
-    return all(torch.equal(value, state[key]) for key, value in one.state_dict().items())
+    """Every step in the metrics."""
+    monkeypatch.setattr(_loop, "LOG_EVERY", 1)
 
 
 def logged(out):
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+    times = ("seconds", "images_per_second")
+    return [{key: value for key, value in line.items() if key not in times} for line in lines]
+
+
+def steps_of(out):
+    """The steps whose losses were logged."""
+    return [line["step"] for line in logged(out) if "phase" in line]
 
 
 @pytest.mark.parametrize(
     "options",
     [
         {"recipe": "conditional"},
-        {"augment": ("color", "translation", "cutout"), "cooldown": 0.8, "flip": True},
+        {"augment": {"color": 0.7, "translation": 0.7, "cutout": 0.7}, "cooldown": 0.8, "flip": True},
         {"generator_spectral_norm": True, "discriminator_normalization": "batch", "attention_resolution": 8},
+        {"growing": 0.6, "adaptive": 64, "lecam": 0.1, "n_critic": 2},
+        {
+            "schedule": "OneCycleLR",
+            "schedule_options": {"max_lr": 1.0, "total_steps": 9},
+            "optimizer": "RMSprop",
+            "optimizer_options": {},
+        },
+        {"schedule": "MultiStepLR", "schedule_options": {"milestones": [2, 5]}, "precision": "fp16"},
+        {"optimizer": "SGD", "optimizer_options": {"momentum": 0.9}, "accumulation": 2, "minibatch_stddev": 2},
+        {
+            "recipe": "conditional",
+            "class_fade": (0.2, 0.9),
+            "balance_classes": True,
+            "label_smoothing": 0.1,
+            "loss": "nonsaturating",
+        },
     ],
 )
 def test_a_killed_run_goes_on_to_the_same_bits(labelled, tiny_recipe, tmp_path, often, options):
-    options = {**tiny_recipe, "steps": 7, **options}
+    defaults = {"recipe": "small", "held_out": 0.0, "evaluations": 3, "steps": 7}
+    options = {**tiny_recipe, **defaults, **options}
     whole = fit(labelled, out=tmp_path / "whole", progress=False, **options)
     run_until(4, labelled, tmp_path / "killed", **options)
     torch.manual_seed(99)  # another process has another state
@@ -78,28 +81,38 @@ def test_a_run_may_be_killed_many_times(labelled, tiny_recipe, tmp_path, often, 
 
         monkeypatch.setattr(Trainer, "step", step)
         with pytest.raises(KilledError):
-            resume(tmp_path / "run", labelled, progress=False)
+            resume(tmp_path / "run", labelled, progress=False, checkpoint_every=0.0)
     monkeypatch.setattr(Trainer, "step", original)
     assert same_weights(resume(tmp_path / "run", labelled, progress=False).generator, whole.generator)
 
 
-def test_sample_grids_on_the_way_do_not_change_the_result(labelled, tiny_recipe, tmp_path, monkeypatch):
+def test_sample_grids_on_the_way_do_not_change_the_result(labelled, tiny_recipe, tmp_path):
     tiny_recipe |= {"generator_spectral_norm": True, "steps": 5}
-    whole = fit(labelled, progress=False, **tiny_recipe)
-    monkeypatch.setattr(_fit, "GRID_EVERY_SECONDS", -1.0)
-    with_grids = fit(labelled, out=tmp_path / "run", progress=False, **tiny_recipe)
+    whole = fit(labelled, progress=False, **{**tiny_recipe, "evaluations": 0})
+    with_grids = fit(labelled, out=tmp_path / "run", progress=False, **{**tiny_recipe, "evaluations": 5})
     assert len(list((tmp_path / "run" / "samples").iterdir())) == 5
     assert same_weights(with_grids.generator, whole.generator)
 
 
-def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(labelled, tiny_recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(_fit, "LOG_EVERY", 1)
+def test_a_run_that_is_killed_at_once_can_go_on(labelled, tiny_recipe, tmp_path, often):
     whole = fit(labelled, progress=False, **tiny_recipe)
-    run_until(3, labelled, tmp_path / "run", **tiny_recipe)
-    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+    run_until(3, labelled, tmp_path / "run", checkpoint_every=60.0, **tiny_recipe)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-0000000.safetensors"]
     result = resume(tmp_path / "run", labelled, progress=False)
     assert same_weights(result.generator, whole.generator)
-    assert [line["step"] for line in logged(tmp_path / "run")] == [1, 2, 3, 4, 5, 6]
+    assert steps_of(tmp_path / "run") == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(labelled, tiny_recipe, tmp_path, often):
+    whole = fit(labelled, progress=False, **tiny_recipe)
+    run_until(4, labelled, tmp_path / "run", **tiny_recipe)
+    newest = max((tmp_path / "run" / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-9])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = resume(tmp_path / "run", labelled, progress=False)
+    assert same_weights(result.generator, whole.generator)
+    assert steps_of(tmp_path / "run") == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_half_written_line_of_metrics_is_dropped(labelled, tiny_recipe, tmp_path, often):
@@ -107,7 +120,7 @@ def test_a_half_written_line_of_metrics_is_dropped(labelled, tiny_recipe, tmp_pa
     with open(tmp_path / "run" / "metrics.jsonl", "a") as file:
         file.write('{"step": 4, "gener')
     resume(tmp_path / "run", labelled, progress=False)
-    assert [line["step"] for line in logged(tmp_path / "run")] == [1, 2, 3, 4, 5, 6]
+    assert steps_of(tmp_path / "run") == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_finished_run_can_be_resumed_and_stays_as_it_was(labelled, tiny_recipe, tmp_path):
@@ -140,3 +153,23 @@ def test_another_data_set_is_refused(labelled, tiny_recipe, tmp_path, often):
 def test_a_folder_without_a_run_is_refused(tmp_path, labelled):
     with pytest.raises(ValueError, match=r"A run is a folder with a config\.json"):
         resume(tmp_path, labelled)
+
+
+def test_held_out_images_are_the_same_after_a_restart(labelled, tiny_recipe, tmp_path, often):
+    options = {"recipe": "small", "held_out": 0.2, **tiny_recipe}
+    run_until(3, labelled, tmp_path / "run", **options)
+    assert resume(tmp_path / "run", labelled, progress=False).generator.card.training["images"] == 16
+
+
+def test_validation_images_must_be_given_again_and_be_the_same(labelled, tiny_recipe, tmp_path, often):
+    run_until(3, labelled, tmp_path / "run", recipe="small", validation=labelled[:10], **tiny_recipe)
+    for other in (None, labelled[:9]):
+        with pytest.raises(ValueError, match=r"must hold the images of the run"):
+            resume(tmp_path / "run", labelled, validation=other, progress=False)
+    assert resume(tmp_path / "run", labelled, validation=labelled[:10], progress=False).steps == 6
+
+
+def test_a_data_set_without_a_name_must_be_given_again(labelled, tiny_recipe, tmp_path, often):
+    run_until(3, labelled, tmp_path / "run", **tiny_recipe)
+    with pytest.raises(ValueError, match="dataset must be given again"):
+        resume(tmp_path / "run", progress=False)
