@@ -8,14 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ANCHOR_DRAWS = 3  # uniform numbers for each latent: where from, where to, how far
+ANCHOR_DRAWS = 5  # uniform numbers for each latent: from, to, how far, whether from another one, and which
+PARTNERS = 10
 
 
 class AnchorWalk:
-    """Latents between two anchors of a class.
+    """Latents between anchors of a class.
 
-    Each latent starts at a random anchor of its class, goes a random part of the way to another one, and
-    gets some noise; see generative latent optimisation (https://arxiv.org/abs/1707.05776).
+    Each latent starts at a random anchor of its class, goes a random part of the way to one of the nearest
+    others of the class, and gets some noise; see generative latent optimisation
+    (https://arxiv.org/abs/1707.05776). A share of them goes the same way from a third anchor of the class,
+    and so carries the difference of two images to another (https://arxiv.org/abs/1806.04734).
 
     Args:
         anchors (Tensor): ``(m, latent_dim)``, on the sphere of radius ``sqrt(latent_dim)``, near which
@@ -23,6 +26,7 @@ class AnchorWalk:
         anchor_labels (Tensor): int64 ``(m,)``, the class of each; all 0 without classes.
         noise (float): Standard deviation of the noise on each coordinate.
         num_classes (int): Number of classes; 1 without.
+        transfer (float): Share of the latents that start from a third anchor.
 
     Raises:
         ValueError: If a class has no anchor, or an anchor no class.
@@ -30,29 +34,60 @@ class AnchorWalk:
     Example:
         >>> anchors = to_sphere(torch.randn(6, 4))
         >>> walk = AnchorWalk(anchors, torch.tensor([0, 0, 0, 1, 1, 1]), noise=0.0, num_classes=2)
-        >>> walk(torch.tensor([0, 1]), torch.rand(2, 3), torch.randn(2, 4)).shape
+        >>> walk(torch.tensor([0, 1]), torch.rand(2, 5), torch.randn(2, 4)).shape
         torch.Size([2, 4])
     """
 
-    def __init__(self, anchors: Tensor, anchor_labels: Tensor, noise: float, num_classes: int) -> None:
+    def __init__(
+        self, anchors: Tensor, anchor_labels: Tensor, noise: float, num_classes: int, transfer: float = 0.0
+    ) -> None:
         if torch.unique(anchor_labels).tolist() != list(range(num_classes)):
             raise ValueError(f"anchor_labels must be of all classes from 0 to {num_classes - 1}, and of no other.")
-        self.noise = noise
+        self.anchors, self.noise, self.transfer = anchors, noise, transfer
         self.order = anchor_labels.argsort(stable=True)
-        self.anchors = anchors
         self.counts = torch.bincount(anchor_labels)
         self.starts = self.counts.cumsum(0) - self.counts
+        self.partners = [self._partners(members) for members in torch.split(self.order, self.counts.tolist())]
+
+    def _partners(self, members: Tensor) -> Tensor:
+        """For each of the members the nearest others, ``(m, 1 to PARTNERS)``; an only one is its own."""
+        if len(members) == 1:
+            return members[:, None]
+        distances = torch.cdist(self.anchors[members], self.anchors[members])
+        distances.fill_diagonal_(float("inf"))
+        return members[distances.topk(min(PARTNERS, len(members) - 1), largest=False).indices]
 
     def __call__(self, labels: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
-        """Latents ``(n, latent_dim)`` of classes ``(n,)``, out of uniform ``(n, 3)`` and normal ``(n, latent_dim)``."""
-        counts, starts = self.counts[labels], self.starts[labels]
-        first, second = ((uniform[:, i] * counts).long().clamp_(max=counts - 1) + starts for i in (0, 1))
-        between = torch.lerp(self.anchors[self.order[first]], self.anchors[self.order[second]], uniform[:, 2:3].float())
-        return self.disturb(between, normal)
+        """Latents ``(n, latent_dim)`` of classes ``(n,)``, out of draws.
+
+        Args:
+            labels (Tensor): int64 ``(n,)``.
+            uniform (Tensor): 0..1, ``(n, ANCHOR_DRAWS)``.
+            normal (Tensor): ``(n, latent_dim)``.
+        """
+        first, third = (_pick(uniform[:, i], self.counts[labels]) for i in (0, 4))
+        second = torch.empty_like(first)
+        for label in torch.unique(labels).tolist():
+            rows = labels == label
+            partners = self.partners[label]
+            second[rows] = partners[first[rows], _pick(uniform[rows, 1], partners.shape[1])]
+        bases = torch.where(uniform[:, 3] < self.transfer, third, first)
+        bases, starts = (self.order[self.starts[labels] + rows] for rows in (bases, first))
+        way = uniform[:, 2:3].float()
+        return self.disturb(self.between(bases, starts, second, way), normal)
+
+    def between(self, bases: Tensor, first: Tensor, second: Tensor, way: Tensor) -> Tensor:
+        """From anchors as far as a part of the way leads from first ones to second ones."""
+        return self.anchors[bases] + way * (self.anchors[second] - self.anchors[first])
 
     def disturb(self, latents: Tensor, normal: Tensor) -> Tensor:
         """Latents with noise, on the sphere before and after."""
         return to_sphere(to_sphere(latents) + self.noise * normal)
+
+
+def _pick(uniform: Tensor, count: Tensor | int) -> Tensor:
+    """Indices below a count out of numbers of 0..1."""
+    return torch.minimum((uniform * count).long(), torch.as_tensor(count, device=uniform.device) - 1)
 
 
 def to_sphere(latents: Tensor) -> Tensor:

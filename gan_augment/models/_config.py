@@ -166,6 +166,7 @@ class GeneratorConfig(_NetworkConfig):
             as the identity.
         anchors (int): Latents of training images that the generator keeps and samples between; 0 for none.
         latent_noise (float): Standard deviation of the noise on each coordinate of such a latent.
+        transfer (float): Share of such latents that carry the difference of two anchors to a third.
 
     Raises:
         ValueError: If a value is of the wrong type or out of range.
@@ -198,6 +199,7 @@ class GeneratorConfig(_NetworkConfig):
     mapping_layers: int = 0
     anchors: int = 0
     latent_noise: float = 0.1
+    transfer: float = 0.0
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -213,6 +215,7 @@ class GeneratorConfig(_NetworkConfig):
         _check_range("mapping_layers", self.mapping_layers, 0, 16)
         _check_range("anchors", self.anchors, 0, MAX_ANCHORS)
         _check_range("latent_noise", self.latent_noise, 0.0, 10.0)
+        _check_range("transfer", self.transfer, 0.0, 1.0)
         if self.anchors and self.latent != "normal":
             raise ValueError(f"latent must be 'normal' for a generator with anchors, but got {self.latent!r} instead.")
         if 0 < self.anchors < self.num_classes:

@@ -117,7 +117,8 @@ class Generator(nn.Module):
         if self.anchors is None or self.anchor_labels is None:
             raise ValueError("The generator must have anchors to walk between, but it has none.")
         anchors, labels = to_sphere(self.anchors.cpu().float()), self.anchor_labels.cpu()
-        return AnchorWalk(anchors, labels, self.config.latent_noise, max(self.num_classes, 1))
+        config = self.config
+        return AnchorWalk(anchors, labels, config.latent_noise, max(config.num_classes, 1), config.transfer)
 
     def sample(
         self,

@@ -8,6 +8,7 @@ Without an adversary there is nothing to collapse. Sources: generative latent op
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from ..models import ANCHOR_DRAWS, AnchorWalk, to_sphere
 from ._data import TrainingImages
+from ._morphs import Morphs
 from ._recipe import Recipe
 
 Generate = Callable[[Tensor, Tensor | None], Tensor]
@@ -50,8 +52,42 @@ class Coverage(nn.Module):
         self.num_classes = max(images.num_classes, 1)
         self.register_buffer("sketches", sketch(images.images.float().div(127.5).sub(1)), persistent=False)
         self.sketches: Tensor
+        self.morphs = Morphs(images.images, self.labels, self.sketches) if recipe.morphs else None
 
-    def latents(self, indices: Tensor) -> Tensor:
+    def batch(self, indices: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents, and the images that they are to give: training images, and a share on the way between two.
+
+        Args:
+            indices (Tensor): Of training images, int64 ``(n,)``.
+            images (Tensor): These images in -1..1; ways of their classes take the place of some.
+        """
+        if self.morphs is None:
+            return self._latents(indices), images
+        labels = self.labels[indices]
+        ways = (torch.rand(len(indices), device=labels.device) < self.recipe.morphs) & (self.morphs.counts[labels] > 0)
+        bases, pairs, way, there = self.morphs.draw(labels[ways], self.recipe.transfer)
+        walk = self._walk(self.recipe.latent_noise)
+        between = walk.between(bases, pairs[:, 0], pairs[:, 1], way)
+        latents, targets = self._latents(indices), images.clone()
+        latents[ways] = walk.disturb(between, torch.randn_like(between))
+        targets[ways] = there
+        return latents, targets
+
+    def prepare(self) -> None:
+        """What the first step needs: how images turn into each other."""
+        if self.morphs is not None and not bool(self.morphs.fields.any()):
+            self.morphs.fit()
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The fields, which take a while to find."""
+        return {} if self.morphs is None else {"fields": self.morphs.fields}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Goes back to :meth:`get_extra_state`."""
+        if self.morphs is not None:
+            self.morphs.fields = state["fields"].to(self.labels.device)
+
+    def _latents(self, indices: Tensor) -> Tensor:
         """The latents of training images, disturbed, so that their neighbours give something sensible too."""
         chosen = self.anchors[indices]
         if self.imle:
@@ -68,7 +104,7 @@ class Coverage(nn.Module):
         return walk(labels, torch.rand(n, ANCHOR_DRAWS, device=device), normal)
 
     def _walk(self, noise: float) -> AnchorWalk:
-        return AnchorWalk(to_sphere(self.anchors), self.labels, noise, self.num_classes)
+        return AnchorWalk(to_sphere(self.anchors), self.labels, noise, self.num_classes, self.recipe.transfer)
 
     @torch.no_grad()
     def refresh(self, generate: Generate, step: int) -> None:

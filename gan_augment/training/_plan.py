@@ -133,7 +133,10 @@ class Plan:
             loop.run()
             result = conclude(trainer, monitor, self.folder.path if self.folder else None, self.init, self.budget)
         if folder is not None:
-            save_pretrained(result.generator, folder.generator, discriminator=trainer.discriminator)
+            trained = self.recipe.adversarial  # a discriminator that has learned nothing is no start for another run
+            save_pretrained(
+                result.generator, folder.generator, discriminator=trainer.discriminator if trained else None
+            )
             _draw(folder)
         return result
 

@@ -24,7 +24,18 @@ from ._augment import OPERATIONS
 from ._losses import LOSSES
 
 Objective = Literal["adversarial", "anchored", "imle"]
-_SHARES = ("held_out", "coverage", "label_smoothing", "top_k", "cooldown", "growing", "warmup", "ema_decay")
+_SHARES = (
+    "morphs",
+    "transfer",
+    "held_out",
+    "coverage",
+    "label_smoothing",
+    "top_k",
+    "cooldown",
+    "growing",
+    "warmup",
+    "ema_decay",
+)
 _WEIGHTS = ("reconstruction_weight", "gradient_penalty", "r1", "r2", "lecam", "clip_weights", "latent_noise")
 _RATES = ("generator_lr", "discriminator_lr", "coverage_lr", "latent_lr")
 
@@ -78,6 +89,9 @@ class Recipe:
         reconstruction_weight (float): Of that objective beside the discriminator's.
         latent_noise (float): Standard deviation of the noise on each coordinate of anchored latents while
             they are fitted; half of it in sampling.
+        morphs (float): Share of an ``"anchored"`` batch that shows images on the way between two of a class, one
+            deformed into the other.
+        transfer (float): Share of those, and of samples, that carry such a way to a third image.
         coverage_lr, latent_lr (float): Adam's, of the generator and the anchors before the discriminator
             joins.
         imle_candidates (int): Images drawn for each one that IMLE pulls.
@@ -164,6 +178,8 @@ class Recipe:
     coverage: float = 0.5
     reconstruction_weight: float = 8.0
     latent_noise: float = 0.2
+    morphs: float = 0.0
+    transfer: float = 0.0
     coverage_lr: float = 1e-3
     latent_lr: float = 1e-2
     imle_candidates: int = 10
@@ -260,6 +276,10 @@ class Recipe:
                 f"latent must be 'normal' for objective={self.objective!r}, but got {self.latent!r} instead",
             ),
             (
+                self.objective != "anchored" and (self.morphs or self.transfer),
+                f"morphs and transfer must be 0 for objective={self.objective!r}, which has no anchors",
+            ),
+            (
                 self.normalize_units and self.batch_size < 2 * self.accumulation,
                 f"accumulation must leave parts of 2 images or more for normalize_units, but got {self.accumulation}",
             ),
@@ -354,6 +374,11 @@ class Recipe:
                 f"{self.optimizer_options}: {error}"
             ) from error
         return optimizer
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether a discriminator takes part, if only in the end."""
+        return self.objective == "adversarial" or self.coverage < 1
 
     def total_steps(self, count: int) -> int:
         """Steps of the generator over ``count`` images."""

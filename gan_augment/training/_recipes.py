@@ -24,9 +24,11 @@ _PLAIN = Recipe(
     precision="fp32",
 )
 
-# Hundreds of images: every one is anchored first, then a discriminator sharpens.
+# Hundreds of images: every one is anchored. A discriminator after it (coverage below 1) was measured too, and
+# brought no more in the same time.
 _TINY = Recipe(
     objective="anchored",
+    coverage=1.0,
     augment=_ALL,
     generator_lr=1e-4,
     discriminator_lr=2e-4,

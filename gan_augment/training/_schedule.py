@@ -63,7 +63,7 @@ def stage_at(recipe: Recipe, progress: float, *, sizes: int = 1, warmup: bool = 
     cooling = min(1.0, max(0.0, (1 - progress) / recipe.cooldown)) if recipe.cooldown > 0 else 1.0
     start, end = recipe.class_fade
     covering = recipe.objective != "adversarial"
-    adversarial = not covering or (recipe.coverage < 1 and progress >= recipe.coverage)
+    adversarial = recipe.adversarial and (not covering or progress >= recipe.coverage)
     level, fade = _grown(progress, recipe.growing, sizes)
     return Stage(
         learning_rate=cooling * _factor(recipe.schedule, progress),

@@ -68,7 +68,9 @@ class Trainer:
         channels, classes = images.images.shape[1], images.num_classes
         config = recipe.generator_config(channels, classes, images.source_size, images.class_names)
         if recipe.objective == "anchored":
-            config = dataclasses.replace(config, anchors=len(images), latent_noise=recipe.latent_noise / 2)
+            config = dataclasses.replace(
+                config, anchors=len(images), latent_noise=recipe.latent_noise / 2, transfer=recipe.transfer
+            )
         judge_config = recipe.discriminator_config(channels, classes)
         generator = Generator(config) if start is None else adapt_generator(start.generator, config)
         if start is None or start.discriminator is None:
@@ -177,6 +179,7 @@ class Trainer:
     def _generator_step(self, stage: Stage) -> None:
         recipe, number = self.recipe, self.step_number * self.recipe.n_critic
         if self.coverage is not None:
+            self.coverage.prepare()
             self.coverage.refresh(lambda z, labels: self._generate(z, labels, stage), self.step_number)
         for parameter in self._judge_learns:
             parameter.requires_grad_(False)
@@ -194,8 +197,8 @@ class Trainer:
                     )
                     self._note("generator", losses[0])
                 if self.coverage is not None:
-                    again = self._generate(self.coverage.latents(indices), labels, stage)
-                    reconstruction = reconstruction_loss(again.float(), real)
+                    latents, targets = self.coverage.batch(indices, real)
+                    reconstruction = reconstruction_loss(self._generate(latents, labels, stage), targets)
                     self._note("reconstruction", reconstruction)
                     losses.append(reconstruction * (recipe.reconstruction_weight if stage.adversarial else 1.0))
             self._backward("", torch.stack(losses).sum())
