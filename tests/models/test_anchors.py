@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from gan_augment import Generator, GeneratorConfig, from_pretrained
-from gan_augment.models import AnchorWalk, to_sphere
+from gan_augment.models import ANCHOR_DRAWS, AnchorWalk, to_sphere
 
 SEEDS = st.integers(0, 2**63 - 1)
 
 
 @st.composite
-def walks(draw, noise=None):
+def walks(draw, noise=None, transfer=0.0):
     """Anchors of several classes in any order, and what draws between them."""
     counts = draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
     labels = draw(st.permutations([label for label, count in enumerate(counts) for _ in range(count)]))
@@ -23,13 +23,14 @@ def walks(draw, noise=None):
     rng = torch.Generator().manual_seed(draw(st.integers(0, 10**6)))
     anchors = to_sphere(torch.randn(len(labels), dim, generator=rng))
     noise = draw(st.floats(0, 2)) if noise is None else noise
-    return AnchorWalk(anchors, torch.tensor(labels), noise, max(labels) + 1), anchors, torch.tensor(labels)
+    walk = AnchorWalk(anchors, torch.tensor(labels), noise, max(labels) + 1, transfer)
+    return walk, anchors, torch.tensor(labels)
 
 
 def draws(walk, data, n=6):
     classes = torch.tensor(data.draw(st.lists(st.integers(0, len(walk.counts) - 1), min_size=1, max_size=n)))
     rng = torch.Generator().manual_seed(data.draw(st.integers(0, 10**6)))
-    uniform = torch.rand(len(classes), 3, generator=rng, dtype=torch.float64)
+    uniform = torch.rand(len(classes), ANCHOR_DRAWS, generator=rng, dtype=torch.float64)
     return classes, uniform, torch.randn(len(classes), walk.anchors.shape[1], generator=rng)
 
 
@@ -53,16 +54,53 @@ def test_latents_lie_on_the_sphere(drawn, data):
 
 
 @settings(max_examples=80, deadline=None)
-@given(walks(noise=0.0), st.data(), st.sampled_from((0, 1)))
-def test_the_ends_of_a_walk_are_anchors_of_the_class(drawn, data, end):
+@given(walks(noise=0.0), st.data())
+def test_a_walk_leads_from_an_anchor_to_another_one_of_the_class(drawn, data):
     walk, anchors, labels = drawn
     classes, uniform, normal = draws(walk, data)
-    uniform[:, 2] = end
-    latents = walk(classes, uniform, normal)
-    for label, latent, place in zip(classes, latents, uniform[:, end]):
+    uniform[:, 2] = 0
+    starts = walk(classes, uniform, normal)
+    uniform[:, 2] = 1
+    for label, start, end, place in zip(classes, starts, walk(classes, uniform, normal), uniform[:, 0]):
         members = anchors[labels == label]
-        expected = members[min(int(place * len(members)), len(members) - 1)]
-        torch.testing.assert_close(latent, expected)
+        first = min(int(place * len(members)), len(members) - 1)
+        torch.testing.assert_close(start, members[first])
+        others = members if len(members) == 1 else torch.cat([members[:first], members[first + 1 :]])
+        assert float((others - end).norm(dim=1).min()) < 1e-4
+
+
+@settings(max_examples=60, deadline=None)
+@given(walks(noise=0.0, transfer=1.0), st.data())
+def test_a_transfer_goes_the_same_way_from_a_third_anchor(drawn, data):
+    walk, anchors, labels = drawn
+    classes, uniform, normal = draws(walk, data)
+    uniform[:, 2] = 0
+    for label, start, place in zip(classes, walk(classes, uniform, normal), uniform[:, 4]):
+        members = anchors[labels == label]
+        torch.testing.assert_close(start, members[min(int(place * len(members)), len(members) - 1)])
+
+
+def test_a_walk_goes_to_one_of_the_nearest():
+    angles = torch.arange(100) / 32
+    anchors = to_sphere(torch.stack([angles.cos(), angles.sin()], dim=1))
+    walk = AnchorWalk(anchors, torch.zeros(100, dtype=torch.int64), 0.0, 1)
+    uniform = torch.rand(500, ANCHOR_DRAWS)
+    uniform[:, 2] = 1
+    start = torch.floor(uniform[:, 0] * 100)
+    end = torch.cdist(walk(torch.zeros(500, dtype=torch.int64), uniform, torch.zeros(500, 2)), anchors).argmin(1)
+    assert int((end - start).abs().max()) == 10  # at the ends of the row all ten lie on one side
+    assert int((end - start).abs().min()) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.floats(0, 1), st.floats(0, 1))
+def test_the_share_of_transfers_is_as_asked(count, transfer, place):
+    anchors = to_sphere(torch.randn(count, 3))
+    walk = AnchorWalk(anchors, torch.zeros(count, dtype=torch.int64), 0.0, 1, transfer)
+    uniform = torch.zeros(1, ANCHOR_DRAWS)
+    uniform[:, 3], uniform[:, 4] = place, 0.999
+    expected = anchors[-1] if bool(uniform[0, 3] < transfer) else anchors[0]
+    torch.testing.assert_close(walk(torch.zeros(1, dtype=torch.int64), uniform, torch.zeros(1, 3))[0], expected)
 
 
 @settings(max_examples=60, deadline=None)
@@ -99,7 +137,7 @@ def test_other_classes_do_not_matter(drawn, data):
 def test_every_anchor_of_a_class_is_reached():
     anchors = to_sphere(torch.randn(5, 8))
     walk = AnchorWalk(anchors, torch.tensor([0, 1, 0, 1, 0]), 0.0, 2)
-    uniform = torch.rand(200, 3)
+    uniform = torch.rand(200, ANCHOR_DRAWS)
     uniform[:, 2] = 0
     reached = torch.cdist(walk(torch.zeros(200, dtype=torch.int64), uniform, torch.zeros(200, 8)), anchors).argmin(1)
     assert set(reached.tolist()) == {0, 2, 4}

@@ -137,7 +137,7 @@ def test_imle_rejects_what_is_near_already():
 
 
 def test_imle_fits_and_samples(labelled, tiny_recipe):
-    result = fit(labelled, "tiny-conditional", objective="imle", progress=False, **tiny_recipe)
+    result = fit(labelled, "tiny-conditional", objective="imle", coverage=0.5, progress=False, **tiny_recipe)
     assert result.generator.config.anchors == 0
     assert result.generator.sample(4, seed=0).shape == (4, 1, 16, 16)
     assert set(result.losses) == {"generator", "discriminator", "reconstruction"}

@@ -395,6 +395,7 @@ def test_a_new_discriminator_learns_alone_at_first(random_images, pretrained, re
 def test_a_killed_run_goes_on_without_its_start(labelled, pretrained, tmp_path, recipe, kind):
     shutil.copytree(pretrained, tmp_path / "start")
     options = {"recipe": recipe, "batch_size": 8, "steps": 6, "warmup": 0.5, "evaluations": 2, "discriminator_width": 4}
+    options["coverage"] = 0.5
     init = tmp_path / "start" / kind
     whole = fit(labelled, init=init, out=tmp_path / "whole", progress=False, **options)
     run_until(2, labelled, tmp_path / "killed", init=init, **options)
