@@ -13,34 +13,7 @@ from torch import Tensor, nn
 
 from ..hub import REGISTRY, from_pretrained, load_discriminator, resolve_name
 from ..models import ClassConditionalNorm2d, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from ._recipe import Recipe
-
-_GENERATOR_FIELDS = {
-    "latent_dim": "latent_dim",
-    "latent": "latent",
-    "width": "generator_width",
-    "max_width": "max_width",
-    "kernel_size": "kernel_size",
-    "upsampling": "upsampling",
-    "normalization": "generator_normalization",
-    "spectral_norm": "generator_spectral_norm",
-    "attention_resolution": "attention_resolution",
-    "base_size": "generator_base_size",
-    "stem_width": "generator_stem_width",
-    "normalize_units": "normalize_units",
-    "negative_slope": "generator_negative_slope",
-    "initialization": "initialization",
-}
-_DISCRIMINATOR_FIELDS = {
-    "width": "discriminator_width",
-    "normalization": "discriminator_normalization",
-    "spectral_norm": "discriminator_spectral_norm",
-    "base_size": "discriminator_base_size",
-    "negative_slope": "discriminator_negative_slope",
-    "normalize_first": "normalize_first",
-    "dropout": "dropout",
-    "minibatch_stddev": "minibatch_stddev",
-}
+from ._recipe import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS, Recipe
 
 
 @dataclass(frozen=True)
@@ -86,9 +59,12 @@ class Start:
             ValueError: If it differs elsewhere.
         """
         config = self.generator.config
-        fields = {ours: getattr(config, theirs) for theirs, ours in _GENERATOR_FIELDS.items()}
+        fields = {ours: getattr(config, theirs) for theirs, ours in GENERATOR_FIELDS.items()}
         if self.discriminator is not None:
-            fields |= {ours: getattr(self.discriminator.config, t) for t, ours in _DISCRIMINATOR_FIELDS.items()}
+            judge = self.discriminator.config
+            fields = {ours: getattr(judge, theirs) for theirs, ours in DISCRIMINATOR_FIELDS.items()} | fields
+        if not config.mapping_layers:
+            del fields["mapping_layers"]  # which may be new
         if recipe.objective != "adversarial":
             fields["latent"] = "normal"  # as anchors lie, whatever the generator drew from before
         for name, value in fields.items():
@@ -103,8 +79,6 @@ class Start:
         if self.discriminator is not None:
             fields["discriminator_width"] = self._scaled("discriminator_width", self.discriminator.config.width, factor)
         fields |= {"image_size": size, "fit": overrides.get("fit", config.fit)}
-        if config.mapping_layers:
-            fields["mapping_layers"] = config.mapping_layers
         return dataclasses.replace(recipe, **fields)
 
     def _scaled(self, name: str, width: int, factor: float) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from ._monitor import Monitor
+from ._processes import agree
 from ._run import RunFolder
 from ._trainer import Trainer
 
@@ -93,7 +94,7 @@ class Loop:
         share = self.trainer.step_number / self.trainer.total_steps
         if self.budget is None:
             return share
-        share = self.trainer.agree(max(share, self.trainer.seconds / self.budget))
+        share = agree(max(share, self.trainer.seconds / self.budget))
         self.bar.update(min(share, 1.0) - self.bar.n)
         return share
 

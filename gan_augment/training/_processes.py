@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 
+@functools.cache
 def accelerator() -> Any:
     """Accelerate's view of this process among others, and of its device; the same at every call.
 
@@ -22,3 +26,47 @@ def accelerator() -> Any:
 def is_first() -> bool:
     """Whether this process is the one that writes and speaks."""
     return bool(accelerator().is_main_process)
+
+
+def share_out(batch_size: int, accumulation: int) -> int:
+    """Images that one process takes at once.
+
+    Raises:
+        ValueError: If they are not as many for each.
+    """
+    processes = accelerator().num_processes
+    if batch_size % (processes * accumulation):
+        raise ValueError(
+            f"batch_size must be a multiple of {processes} processes x accumulation={accumulation}, but got "
+            f"{batch_size} instead."
+        )
+    return int(batch_size // (processes * accumulation))
+
+
+def average(values: Tensor) -> Tensor:
+    """The mean of a tensor over all processes."""
+    mean: Tensor = accelerator().reduce(values, reduction="mean")
+    return mean
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Puts the mean of the gradients over all processes in their place.
+
+    One message in place of DistributedDataParallel, which takes neither two networks that train each other nor
+    gradients of gradients.
+    """
+    if accelerator().num_processes == 1:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = average(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, mean in zip(gradients, torch.split(flat, [gradient.numel() for gradient in gradients])):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def agree(value: float) -> float:
+    """The first process's figure, for all: clocks differ, and all must stop at the same step."""
+    if accelerator().num_processes == 1:
+        return value
+    from accelerate.utils import broadcast
+
+    return float(broadcast(torch.tensor(value, dtype=torch.float64, device=accelerator().device)))

@@ -20,24 +20,41 @@ from ..models import (
     Upsampling,
     check_types,
 )
-from ._augment import OPERATIONS
-from ._losses import LOSSES
+from ._recipe_checks import check_recipe
 
+# Fields of the two networks' configurations, and what a recipe calls them.
+GENERATOR_FIELDS = {
+    "latent_dim": "latent_dim",
+    "latent": "latent",
+    "width": "generator_width",
+    "max_width": "max_width",
+    "kernel_size": "kernel_size",
+    "upsampling": "upsampling",
+    "normalization": "generator_normalization",
+    "spectral_norm": "generator_spectral_norm",
+    "attention_resolution": "attention_resolution",
+    "base_size": "generator_base_size",
+    "stem_width": "generator_stem_width",
+    "normalize_units": "normalize_units",
+    "negative_slope": "generator_negative_slope",
+    "initialization": "initialization",
+    "mapping_layers": "mapping_layers",
+}
+DISCRIMINATOR_FIELDS = {
+    "width": "discriminator_width",
+    "max_width": "max_width",
+    "kernel_size": "kernel_size",
+    "normalization": "discriminator_normalization",
+    "spectral_norm": "discriminator_spectral_norm",
+    "attention_resolution": "attention_resolution",
+    "base_size": "discriminator_base_size",
+    "negative_slope": "discriminator_negative_slope",
+    "dropout": "dropout",
+    "normalize_first": "normalize_first",
+    "minibatch_stddev": "minibatch_stddev",
+    "initialization": "initialization",
+}
 Objective = Literal["adversarial", "anchored", "imle"]
-_SHARES = (
-    "morphs",
-    "transfer",
-    "held_out",
-    "coverage",
-    "label_smoothing",
-    "top_k",
-    "cooldown",
-    "growing",
-    "warmup",
-    "ema_decay",
-)
-_WEIGHTS = ("reconstruction_weight", "gradient_penalty", "r1", "r2", "lecam", "clip_weights", "latent_noise")
-_RATES = ("generator_lr", "discriminator_lr", "coverage_lr", "latent_lr")
 
 
 @dataclass(frozen=True)
@@ -223,77 +240,8 @@ class Recipe:
                 build(1 if self.channels is None else self.channels, 2 if self.conditional else 0)
             except ValueError as error:
                 raise ValueError(f"The recipe's {network} is refused: {error}") from error
-        for operation in self.augment:
-            check_choice("augment", operation, OPERATIONS)
-        ranges = {
-            "batch_size": (2, 65_536),
-            "accumulation": (1, 65_536),
-            "steps": (1, 10**9),
-            "epochs": (0, 10**6),
-            "n_critic": (1, 100),
-            "penalty_every": (1, 1000),
-            "imle_candidates": (1, 10_000),
-            "adaptive": (0, 10**12),
-            "freeze_discriminator": (0, 8),
-            "evaluations": (0, 10_000),
-            **dict.fromkeys((*_SHARES, *_RATES), (0.0, 1.0)),
-            **dict.fromkeys(_WEIGHTS, (0.0, 1000000.0)),
-        }
-        for name, (low, high) in ranges.items():
-            check_range(name, getattr(self, name), low, high)
-        for operation, probability in self.augment.items():
-            check_range(f"augment[{operation!r}]", probability, 0.0, 1.0)
-        self._check_combinations()
+        check_recipe(self)
         self._optimizer_class()
-
-    def _check_combinations(self) -> None:
-        start, end = self.class_fade
-        batch_norm = self.discriminator_normalization == "batch"
-        for wrong, sentence in (
-            (not 0 <= start <= end <= 1, f"class_fade must be two rising shares of 0 to 1, but got {self.class_fade}"),
-            (
-                self.batch_size % self.accumulation,
-                f"batch_size must be a multiple of accumulation={self.accumulation}, but got {self.batch_size}",
-            ),
-            (
-                self.label_smoothing and not LOSSES[self.loss].smooths,
-                f"label_smoothing must be 0 for loss={self.loss!r}, which has no target to smooth",
-            ),
-            (
-                batch_norm and (self.gradient_penalty or self.r1 or self.r2),
-                "discriminator_normalization must not be 'batch' beside a gradient penalty, which is of single images",
-            ),
-            (
-                self.balance_classes and not self.conditional,
-                "balance_classes needs conditional=True, without which the classes are not read",
-            ),
-            (
-                self.growing and self.objective != "adversarial",
-                f"growing must be 0 for objective={self.objective!r}, which fits whole images from the start",
-            ),
-            (
-                self.objective != "adversarial" and self.latent != "normal",
-                f"latent must be 'normal' for objective={self.objective!r}, but got {self.latent!r} instead",
-            ),
-            (
-                self.objective != "anchored" and (self.morphs or self.transfer),
-                f"morphs and transfer must be 0 for objective={self.objective!r}, which has no anchors",
-            ),
-            (
-                self.normalize_units and self.batch_size < 2 * self.accumulation,
-                f"accumulation must leave parts of 2 images or more for normalize_units, but got {self.accumulation}",
-            ),
-            (
-                self.tune == "norms" and self.generator_normalization != "batch",
-                f"tune must not be 'norms' with generator_normalization={self.generator_normalization!r}",
-            ),
-            (
-                self.tune == "mapping" and not self.mapping_layers,
-                "mapping_layers must be at least 1 for tune='mapping'",
-            ),
-        ):
-            if wrong:
-                raise ValueError(f"{sentence}.")
 
     def generator_config(
         self,
@@ -306,25 +254,11 @@ class Recipe:
         return GeneratorConfig(
             image_size=self.image_size,
             channels=channels,
-            latent_dim=self.latent_dim,
-            latent=self.latent,
-            width=self.generator_width,
-            max_width=max(self.max_width, self.generator_width),
-            kernel_size=self.kernel_size,
-            upsampling=self.upsampling,
             num_classes=num_classes,
-            normalization=self.generator_normalization,
-            spectral_norm=self.generator_spectral_norm,
-            attention_resolution=self.attention_resolution,
             fit=self.fit,
             source_size=source_size,
             class_names=class_names,
-            base_size=self.generator_base_size,
-            stem_width=self.generator_stem_width,
-            normalize_units=self.normalize_units,
-            negative_slope=self.generator_negative_slope,
-            initialization=self.initialization,
-            mapping_layers=self.mapping_layers,
+            **self._network(GENERATOR_FIELDS),
         )
 
     def discriminator_config(self, channels: int, num_classes: int) -> DiscriminatorConfig:
@@ -332,20 +266,13 @@ class Recipe:
         return DiscriminatorConfig(
             image_size=self.image_size,
             channels=channels,
-            width=self.discriminator_width,
-            max_width=max(self.max_width, self.discriminator_width),
-            kernel_size=self.kernel_size,
             num_classes=num_classes,
-            normalization=self.discriminator_normalization,
-            spectral_norm=self.discriminator_spectral_norm,
-            attention_resolution=self.attention_resolution,
-            base_size=self.discriminator_base_size,
-            negative_slope=self.discriminator_negative_slope,
-            dropout=self.dropout,
-            normalize_first=self.normalize_first,
-            minibatch_stddev=self.minibatch_stddev,
-            initialization=self.initialization,
+            **self._network(DISCRIMINATOR_FIELDS),
         )
+
+    def _network(self, names: dict[str, str]) -> dict[str, Any]:
+        fields = {theirs: getattr(self, ours) for theirs, ours in names.items()}
+        return {**fields, "max_width": max(self.max_width, fields["width"])}
 
     def _optimizer_class(self) -> Any:
         kind = getattr(torch.optim, self.optimizer, None)
@@ -402,18 +329,6 @@ class Recipe:
             raise ValueError(f"A recipe has other fields: {sorted(set(values) ^ names)} missing or unknown.")
         fields: dict[str, Any] = {key: from_json(value) for key, value in values.items()}
         return cls(**fields)
-
-
-def check_choice(name: str, value: str, choices: Any) -> None:
-    """Refuses what is none of the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {tuple(choices)}, but got {value!r} instead.")
-
-
-def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Refuses what is not finite or out of range."""
-    if not (math.isfinite(value) and low <= value <= high):
-        raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
 
 
 def as_json(value: Any) -> Any:

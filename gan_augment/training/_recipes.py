@@ -6,7 +6,8 @@ import copy
 import dataclasses
 from typing import Any
 
-from ._recipe import Recipe, check_choice
+from ._recipe import Recipe
+from ._recipe_checks import check_choice
 
 _ALL = {"color": 0.7, "translation": 0.7, "cutout": 0.7}
 _MILD = {"color": 0.5, "translation": 0.5}

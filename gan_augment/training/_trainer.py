@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,7 +20,7 @@ from ._data import TrainingImages
 from ._ema import EMA, recalibrate_batch_norm
 from ._finetune import Start, adapt_discriminator, adapt_generator, class_rows
 from ._growing import GrowingDiscriminator, GrowingGenerator
-from ._processes import accelerator
+from ._processes import accelerator, average, average_gradients, share_out
 from ._recipe import Recipe
 from ._regularizers import LeCam, clip_weights
 from ._schedule import Stage, StepSchedule, stage_at
@@ -56,7 +55,7 @@ class Trainer:
         self.best: dict[str, Any] = {}
         self.accelerator = accelerator()
         self.device: torch.device = self.accelerator.device
-        self.part = _share_out(recipe, self.accelerator.num_processes)
+        self.part = share_out(recipe.batch_size, recipe.accumulation)
         self.total_steps = recipe.total_steps(len(images))
         self.order = Order(images, seed, balanced=recipe.balance_classes)
         self._build(start)
@@ -171,7 +170,7 @@ class Trainer:
         if recipe.clip_weights:
             clip_weights(self.judging, recipe.clip_weights)
         if recipe.lecam or self.controller is not None:
-            real_mean, fake_mean, sign = self._average(means / recipe.accumulation)
+            real_mean, fake_mean, sign = average(means / recipe.accumulation)
             self.lecam.update(real_mean, fake_mean)
             if self.controller is not None:
                 self.controller.update(float(sign), recipe.batch_size)
@@ -257,31 +256,10 @@ class Trainer:
     def _descend(self, *names: str) -> None:
         """A step of optimisers, along the gradients' mean over all processes."""
         for optimizer in (self.optimizers[name] for name in names):
-            if self.accelerator.num_processes > 1:
-                self._average_gradients(p for group in optimizer.param_groups for p in group["params"])
+            average_gradients(p for group in optimizer.param_groups for p in group["params"])
             self.scaler.step(optimizer)
             optimizer.zero_grad()
         self.scaler.update()
-
-    def _average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        # One message in place of DistributedDataParallel, which takes neither two networks that train each
-        # other nor gradients of gradients.
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        flat = self._average(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, mean in zip(gradients, torch.split(flat, [gradient.numel() for gradient in gradients])):
-            gradient.copy_(mean.view_as(gradient))
-
-    def _average(self, values: Tensor) -> Tensor:
-        mean: Tensor = self.accelerator.reduce(values, reduction="mean")
-        return mean
-
-    def agree(self, progress: float) -> float:
-        """The first process's figure, for all: clocks differ, and all must stop at the same step."""
-        if self.accelerator.num_processes == 1:
-            return progress
-        from accelerate.utils import broadcast
-
-        return float(broadcast(torch.tensor(progress, dtype=torch.float64, device=self.device)))
 
     def _autocast(self) -> AbstractContextManager[None]:
         enabled = self.autocast_type is not None
@@ -351,16 +329,6 @@ class Trainer:
         self._losses = {key: torch.tensor(value) for key, value in state["losses"].items()}
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
-
-
-def _share_out(recipe: Recipe, processes: int) -> int:
-    """Images that one process takes at once."""
-    if recipe.batch_size % (processes * recipe.accumulation):
-        raise ValueError(
-            f"batch_size must be a multiple of {processes} processes x accumulation={recipe.accumulation}, but got "
-            f"{recipe.batch_size} instead."
-        )
-    return recipe.batch_size // (processes * recipe.accumulation)
 
 
 def _shared_sizes(generating: nn.Module, judging: nn.Module) -> tuple[int, ...]:

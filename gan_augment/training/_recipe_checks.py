@@ -1,0 +1,118 @@
+"""What a recipe must not be."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ._augment import OPERATIONS
+from ._losses import LOSSES
+
+if TYPE_CHECKING:
+    from ._recipe import Recipe
+
+_SHARES = (
+    "morphs",
+    "transfer",
+    "held_out",
+    "coverage",
+    "label_smoothing",
+    "top_k",
+    "cooldown",
+    "growing",
+    "warmup",
+    "ema_decay",
+)
+_WEIGHTS = ("reconstruction_weight", "gradient_penalty", "r1", "r2", "lecam", "clip_weights", "latent_noise")
+_RATES = ("generator_lr", "discriminator_lr", "coverage_lr", "latent_lr")
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuses values that are out of range, or do not go with another.
+
+    Raises:
+        ValueError: With the first one.
+    """
+    for operation in recipe.augment:
+        check_choice("augment", operation, OPERATIONS)
+    ranges = {
+        "batch_size": (2, 65_536),
+        "accumulation": (1, 65_536),
+        "steps": (1, 10**9),
+        "epochs": (0, 10**6),
+        "n_critic": (1, 100),
+        "penalty_every": (1, 1000),
+        "imle_candidates": (1, 10_000),
+        "adaptive": (0, 10**12),
+        "freeze_discriminator": (0, 8),
+        "evaluations": (0, 10_000),
+        **dict.fromkeys((*_SHARES, *_RATES), (0.0, 1.0)),
+        **dict.fromkeys(_WEIGHTS, (0.0, 1000000.0)),
+    }
+    for name, (low, high) in ranges.items():
+        check_range(name, getattr(recipe, name), low, high)
+    for operation, probability in recipe.augment.items():
+        check_range(f"augment[{operation!r}]", probability, 0.0, 1.0)
+    _check_combinations(recipe)
+
+
+def _check_combinations(recipe: Recipe) -> None:
+    start, end = recipe.class_fade
+    batch_norm = recipe.discriminator_normalization == "batch"
+    for wrong, sentence in (
+        (not 0 <= start <= end <= 1, f"class_fade must be two rising shares of 0 to 1, but got {recipe.class_fade}"),
+        (
+            recipe.batch_size % recipe.accumulation,
+            f"batch_size must be a multiple of accumulation={recipe.accumulation}, but got {recipe.batch_size}",
+        ),
+        (
+            recipe.label_smoothing and not LOSSES[recipe.loss].smooths,
+            f"label_smoothing must be 0 for loss={recipe.loss!r}, which has no target to smooth",
+        ),
+        (
+            batch_norm and (recipe.gradient_penalty or recipe.r1 or recipe.r2),
+            "discriminator_normalization must not be 'batch' beside a gradient penalty, which is of single images",
+        ),
+        (
+            recipe.balance_classes and not recipe.conditional,
+            "balance_classes needs conditional=True, without which the classes are not read",
+        ),
+        (
+            recipe.growing and recipe.objective != "adversarial",
+            f"growing must be 0 for objective={recipe.objective!r}, which fits whole images from the start",
+        ),
+        (
+            recipe.objective != "adversarial" and recipe.latent != "normal",
+            f"latent must be 'normal' for objective={recipe.objective!r}, but got {recipe.latent!r} instead",
+        ),
+        (
+            recipe.objective != "anchored" and (recipe.morphs or recipe.transfer),
+            f"morphs and transfer must be 0 for objective={recipe.objective!r}, which has no anchors",
+        ),
+        (
+            recipe.normalize_units and recipe.batch_size < 2 * recipe.accumulation,
+            f"accumulation must leave parts of 2 images or more for normalize_units, but got {recipe.accumulation}",
+        ),
+        (
+            recipe.tune == "norms" and recipe.generator_normalization != "batch",
+            f"tune must not be 'norms' with generator_normalization={recipe.generator_normalization!r}",
+        ),
+        (
+            recipe.tune == "mapping" and not recipe.mapping_layers,
+            "mapping_layers must be at least 1 for tune='mapping'",
+        ),
+    ):
+        if wrong:
+            raise ValueError(f"{sentence}.")
+
+
+def check_choice(name: str, value: str, choices: Any) -> None:
+    """Refuses what is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {tuple(choices)}, but got {value!r} instead.")
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Refuses what is not finite or out of range."""
+    if not (math.isfinite(value) and low <= value <= high):
+        raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
