@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,7 +122,8 @@ def test_sigterm_writes_a_checkpoint_and_ends(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_batch_and_end_with_the_same_weights(data, tmp_path):
+@pytest.mark.parametrize("launcher", ["torchrun", "accelerate"])
+def test_two_processes_train_as_one_batch_and_end_with_the_same_weights(data, tmp_path, launcher):
     script = tmp_path / "ranks.py"
     script.write_text(
         "import sys, torch\n"
@@ -139,10 +141,18 @@ def test_two_processes_train_as_one_batch_and_end_with_the_same_weights(data, tm
         "extra = {'part': trainer.part, 'seen': trainer.accelerator.num_processes * trainer.part}\n"
         "torch.save({**weights, **judge, **extra}, sys.argv[2] + str(rank))\n"
     )
-    # What `accelerate launch --num_processes 2` starts elsewhere; on CPUs it needs MPI to start more than one.
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment_ = {**environment(), "ACCELERATE_USE_CPU": "true"}
-    subprocess.run([*launch, script, tmp_path / "run", tmp_path / "rank"], env=environment_, check=True, timeout=600)
+    if launcher == "torchrun":
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    elif shutil.which("mpirun") is None:
+        pytest.skip("accelerate's launcher starts several processes on CPUs by MPI, and there is no mpirun")
+    else:
+        (tmp_path / "hosts").write_text("localhost slots=2\n")
+        launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+        launch += ["--num_machines", "1", "--mpirun_hostfile", tmp_path / "hosts"]
+        launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+    root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    arguments = [*launch, script, tmp_path / "run", tmp_path / "rank"]
+    subprocess.run(arguments, env={**environment(), **root}, check=True, timeout=600)
     first, second = (torch.load(tmp_path / f"rank{rank}", weights_only=True) for rank in (0, 1))
     assert first["part"] == 4
     assert first["seen"] == SETTINGS["batch_size"]
