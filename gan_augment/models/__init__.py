@@ -1,6 +1,6 @@
 """The networks: DCGAN generator and discriminator, one frozen configuration each."""
 
-from ._anchors import ANCHOR_DRAWS, AnchorWalk, to_sphere
+from ._anchors import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
 from ._blocks import ClassConditionalNorm2d
 from ._class_names import differing_class, find_class_names
 from ._config import (
@@ -37,6 +37,7 @@ __all__ = [
     "check_seed",
     "check_types",
     "differing_class",
+    "disturb",
     "draw_latents",
     "draw_seed",
     "eval_mode",

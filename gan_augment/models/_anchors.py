@@ -47,15 +47,16 @@ class AnchorWalk:
         self.order = anchor_labels.argsort(stable=True)
         self.counts = torch.bincount(anchor_labels)
         self.starts = self.counts.cumsum(0) - self.counts
-        self.partners = [self._partners(members) for members in torch.split(self.order, self.counts.tolist())]
 
-    def _partners(self, members: Tensor) -> Tensor:
-        """For each of the members the nearest others, ``(m, 1 to PARTNERS)``; an only one is its own."""
-        if len(members) == 1:
-            return members[:, None]
-        distances = torch.cdist(self.anchors[members], self.anchors[members])
-        distances.fill_diagonal_(float("inf"))
-        return members[distances.topk(min(PARTNERS, len(members) - 1), largest=False).indices]
+    def _partners(self, label: int, rows: Tensor) -> Tensor:
+        """For these members of a class the nearest others of it, ``(n, 1 to PARTNERS)``; an only one is its own."""
+        start, count = int(self.starts[label]), int(self.counts[label])
+        members = self.order[start : start + count]
+        if count == 1:
+            return members.expand(len(rows), 1)
+        distances = torch.cdist(self.anchors[members[rows]].detach(), self.anchors[members].detach())
+        distances.scatter_(1, rows[:, None], float("inf"))
+        return members[distances.topk(min(PARTNERS, count - 1), largest=False).indices]
 
     def __call__(self, labels: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
         """Latents ``(n, latent_dim)`` of classes ``(n,)``, out of draws.
@@ -69,20 +70,19 @@ class AnchorWalk:
         second = torch.empty_like(first)
         for label in torch.unique(labels).tolist():
             rows = labels == label
-            partners = self.partners[label]
-            second[rows] = partners[first[rows], _pick(uniform[rows, 1], partners.shape[1])]
+            partners = self._partners(label, first[rows])
+            picked = _pick(uniform[rows, 1], partners.shape[1])
+            second[rows] = partners.gather(1, picked[:, None])[:, 0]
         bases = torch.where(uniform[:, 3] < self.transfer, third, first)
         bases, starts = (self.order[self.starts[labels] + rows] for rows in (bases, first))
         way = uniform[:, 2:3].float()
-        return self.disturb(self.between(bases, starts, second, way), normal)
+        between = self.anchors[bases] + way * (self.anchors[second] - self.anchors[starts])
+        return disturb(between, normal, self.noise)
 
-    def between(self, bases: Tensor, first: Tensor, second: Tensor, way: Tensor) -> Tensor:
-        """From anchors as far as a part of the way leads from first ones to second ones."""
-        return self.anchors[bases] + way * (self.anchors[second] - self.anchors[first])
 
-    def disturb(self, latents: Tensor, normal: Tensor) -> Tensor:
-        """Latents with noise, on the sphere before and after."""
-        return to_sphere(to_sphere(latents) + self.noise * normal)
+def disturb(latents: Tensor, normal: Tensor, noise: float) -> Tensor:
+    """Latents with noise, on the sphere before and after."""
+    return to_sphere(to_sphere(latents) + noise * normal)
 
 
 def _pick(uniform: Tensor, count: Tensor | int) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models import ANCHOR_DRAWS, AnchorWalk, to_sphere
+from ..models import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
 from ._data import TrainingImages
 from ._morphs import Morphs
 from ._recipe import Recipe
@@ -65,26 +65,29 @@ class Coverage(nn.Module):
             return self._latents(indices), images
         labels = self.labels[indices]
         ways = (torch.rand(len(indices), device=labels.device) < self.recipe.morphs) & (self.morphs.counts[labels] > 0)
-        bases, pairs, way, there = self.morphs.draw(labels[ways], self.recipe.transfer)
-        walk = self._walk(self.recipe.latent_noise)
-        between = walk.between(bases, pairs[:, 0], pairs[:, 1], way)
         latents, targets = self._latents(indices), images.clone()
-        latents[ways] = walk.disturb(between, torch.randn_like(between))
+        if not bool(ways.any()):
+            return latents, targets
+        with torch.autocast(labels.device.type, enabled=False):  # half precision would shift the pixels
+            bases, pairs, way, there = self.morphs.draw(labels[ways], self.recipe.transfer)
+        anchors = to_sphere(self.anchors)
+        between = anchors[bases] + way * (anchors[pairs[:, 1]] - anchors[pairs[:, 0]])
+        latents[ways] = disturb(between, torch.randn_like(between), self.recipe.latent_noise)
         targets[ways] = there
         return latents, targets
 
     def prepare(self) -> None:
         """What the first step needs: how images turn into each other."""
-        if self.morphs is not None and not bool(self.morphs.fields.any()):
+        if self.morphs is not None and self.morphs.fields is None:
             self.morphs.fit()
 
     def get_extra_state(self) -> dict[str, Any]:
         """The fields, which take a while to find."""
-        return {} if self.morphs is None else {"fields": self.morphs.fields}
+        return {} if self.morphs is None or self.morphs.fields is None else {"fields": self.morphs.fields}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Goes back to :meth:`get_extra_state`."""
-        if self.morphs is not None:
+        if self.morphs is not None and "fields" in state:
             self.morphs.fields = state["fields"].to(self.labels.device)
 
     def _latents(self, indices: Tensor) -> Tensor:
@@ -92,7 +95,7 @@ class Coverage(nn.Module):
         chosen = self.anchors[indices]
         if self.imle:
             return chosen + self.recipe.latent_noise * torch.randn_like(chosen)
-        return self._walk(self.recipe.latent_noise).disturb(chosen, torch.randn_like(chosen))
+        return disturb(chosen, torch.randn_like(chosen), self.recipe.latent_noise)
 
     def sample(self, labels: Tensor) -> Tensor:
         """Latents of new images of these classes, as the finished generator will draw them."""
@@ -100,11 +103,9 @@ class Coverage(nn.Module):
         normal = torch.randn(n, self.recipe.latent_dim, device=device)
         if self.imle:
             return normal
-        walk = self._walk(self.recipe.latent_noise / 2)
+        noise, anchors = self.recipe.latent_noise / 2, to_sphere(self.anchors)
+        walk = AnchorWalk(anchors, self.labels, noise, self.num_classes, self.recipe.transfer)
         return walk(labels, torch.rand(n, ANCHOR_DRAWS, device=device), normal)
-
-    def _walk(self, noise: float) -> AnchorWalk:
-        return AnchorWalk(to_sphere(self.anchors), self.labels, noise, self.num_classes, self.recipe.transfer)
 
     @torch.no_grad()
     def refresh(self, generate: Generate, step: int) -> None:

@@ -33,11 +33,20 @@ class EMA:
 
 
 @torch.no_grad()
-def recalibrate_batch_norm(generator: Generator, batches: int = 16, batch_size: int = 64) -> None:
+def recalibrate_batch_norm(
+    generator: Generator, batches: int = 16, batch_size: int = 64, labels: Tensor | None = None
+) -> None:
     """Measures batch-norm statistics afresh under the current weights; in eval mode afterwards.
 
     Averaged weights need statistics of their own: those copied from the generator in training belong to
     other weights, and eval mode then looks like noise. The latents are the same at each call.
+
+    Args:
+        generator (Generator): Whose statistics to measure.
+        batches (int): Of samples.
+        batch_size (int): Samples in each.
+        labels (Tensor, optional): Classes in the shares that the generator was trained with, repeated as often as
+            needed. Default: all alike.
     """
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
@@ -48,9 +57,10 @@ def recalibrate_batch_norm(generator: Generator, batches: int = 16, batch_size: 
         norm.momentum = None  # the plain mean over all batches
     config, device = generator.config, next(generator.parameters()).device
     for batch in range(batches):
-        labels = check_labels(None, batch_size, config.num_classes)
-        latents = draw_latents(generator, batch_size, batch, labels).to(device)
-        generator(latents, labels if labels is None else labels.to(device))
+        rows = torch.arange(batch * batch_size, (batch + 1) * batch_size)
+        classes = check_labels(None if labels is None else labels[rows % len(labels)], batch_size, config.num_classes)
+        latents = draw_latents(generator, batch_size, batch, classes).to(device)
+        generator(latents, classes if classes is None else classes.to(device))
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum
     generator.eval()

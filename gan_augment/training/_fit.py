@@ -87,6 +87,7 @@ def fit(
         log_with=log_with,
         init=None if start is None else start.name,
     )
+    plan.check_start(start)
     plan.check_new()
     training, held_out = plan.read(dataset, validation)
     plan.create(
@@ -154,6 +155,8 @@ def resume(
         found = None if images is None else images.digest()
         if found != known:
             raise ValueError(f"{name} must hold the images of the run, {known}, but got {found}.")
+    if plan.budget != config["budget"]:
+        plan.create({**config, "budget": plan.budget})
     return plan.train(training, held_out, None)
 
 
@@ -169,7 +172,9 @@ def parse_budget(budget: float | str | None) -> float | None:
     """
     if budget is None:
         return None
-    number, unit = (budget[:-1], budget[-1:]) if isinstance(budget, str) else (budget, "s")
+    number, unit = (
+        (budget[:-1], budget[-1:]) if isinstance(budget, str) and not budget[-1:].isdigit() else (budget, "s")
+    )
     try:
         seconds = float(number) * {"s": 1, "m": 60, "h": 3600}[unit]
     except (ValueError, TypeError, KeyError):
@@ -181,4 +186,7 @@ def parse_budget(budget: float | str | None) -> float | None:
 
 def _name(dataset: Any) -> str | None:
     """What a data set is opened by again, if by anything."""
-    return str(dataset) if isinstance(dataset, (str, os.PathLike)) else None
+    if not isinstance(dataset, (str, os.PathLike)):
+        return None
+    name = os.fspath(dataset)
+    return name if name.startswith("torchvision:") else os.path.abspath(name)  # resumed from anywhere

@@ -63,6 +63,7 @@ class Loop:
         self.started = time.perf_counter()
         self.first_step = trainer.step_number
         logged = last_checkpoint = trainer.seconds
+        trainer.evaluated = min(trainer.evaluated, int(self._progress() * evaluations))  # a larger budget begins lower
         with terminated() as stopping, self.bar:
             while True:
                 share = self._share()
@@ -83,6 +84,8 @@ class Loop:
                     raise SystemExit(128 + signal.SIGTERM)
             if trainer.step_number % LOG_EVERY and self.first_step < trainer.step_number:
                 self._log(1.0)
+        if self.main and evaluations and not self.monitor.sentences:  # a finished run that was resumed
+            self.monitor.measure(trainer.averaged_generator())
         self.save()
 
     def _tick(self) -> None:

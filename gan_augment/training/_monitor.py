@@ -63,7 +63,7 @@ class Monitor:
         if self._real is not None and self.held_out is not None:
             rows = self._rows(self.held_out, KID_SAMPLES)
             labels = None if self.held_out.labels is None else self.held_out.labels[rows]
-            samples = generator.sample(len(rows), labels, seed=self.seed + 1).cpu()
+            samples = generator.sample(len(rows), labels, seed=mix_seed(self.seed, _STREAM)).cpu()
             figures["kid"] = kid(self._real, self._features(samples)).value
         return {key: round(value, 6) for key, value in figures.items()}
 

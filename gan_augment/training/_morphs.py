@@ -96,7 +96,7 @@ class Morphs:
 
     def __init__(self, images: Tensor, labels: Tensor, sketches: Tensor) -> None:
         self.images, self.pairs = images, near_pairs(sketches, labels)
-        self.fields = torch.zeros(len(self.pairs), 2, CONTROLS, CONTROLS, device=labels.device)
+        self.fields: Tensor | None = None
         pair_labels = labels[self.pairs[:, 0]]
         order = pair_labels.argsort(stable=True)
         self.pairs = self.pairs[order]
@@ -113,6 +113,9 @@ class Morphs:
 
     def fit(self) -> None:
         """Registers all pairs: seconds for hundreds of small images, a minute for larger ones."""
+        if not len(self.pairs):
+            self.fields = torch.empty(0, 2, CONTROLS, CONTROLS, device=self.pairs.device)
+            return
         small = self.read(torch.arange(len(self.images), device=self.pairs.device))
         if small.shape[-1] > SIDE:
             small = F.adaptive_avg_pool2d(small, SIDE)
@@ -134,6 +137,8 @@ class Morphs:
             tuple: Indices of the bases ``(n,)``, of the pairs' images ``(n, 2)``, the way ``(n, 1)`` of 0..1, and
             images ``(n, c, h, w)``.
         """
+        if self.fields is None:
+            raise RuntimeError("Morphs must be fitted before they are drawn; call fit() first.")
         n, device = len(labels), labels.device
         uniform = torch.rand(n, 4, device=device)
         rows = self.starts[labels] + (uniform[:, 0] * self.counts[labels]).long()

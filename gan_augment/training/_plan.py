@@ -54,6 +54,20 @@ class Plan:
         if self.log_with is not None and self.folder is None:
             raise ValueError("out must be given with log_with, whose files go there.")
 
+    def check_start(self, start: Start | None) -> None:
+        """Refuses to leave untrained what was not pretrained."""
+        recipe = self.recipe
+        if recipe.tune != "all" and start is None:
+            raise ValueError(f"tune={recipe.tune!r} needs init, whose other weights it leaves as they are.")
+        if recipe.freeze_discriminator and (start is None or start.discriminator is None):
+            raise ValueError("freeze_discriminator needs an init with a discriminator, whose first blocks it keeps.")
+        size = recipe.image_size if start is None else start.generator.config.image_size
+        if (recipe.tune != "all" or recipe.freeze_discriminator) and size != recipe.image_size:
+            raise ValueError(
+                f"image_size must be {size}, that of init, with tune or freeze_discriminator, which would leave the "
+                f"layers that are new as they are, but got {recipe.image_size} instead."
+            )
+
     def check_new(self) -> None:
         """Refuses a folder that holds something."""
         if self.folder is not None and is_first():
@@ -131,6 +145,8 @@ class Plan:
                 if state is None:
                     loop.save()  # from which a run can go on that is killed at once, pretrained weights and all
             loop.run()
+            if loop.tracker is not None:
+                loop.tracker.finish()
             result = conclude(trainer, monitor, self.folder.path if self.folder else None, self.init, self.budget)
         if folder is not None:
             trained = self.recipe.adversarial  # a discriminator that has learned nothing is no start for another run
@@ -146,7 +162,9 @@ class Plan:
         try:
             from accelerate.tracking import TensorBoardTracker
 
-            return TensorBoardTracker("tensorboard", str(self.folder.path))
+            tracker = TensorBoardTracker("tensorboard", str(self.folder.path))
+            getattr(tracker, "start", lambda: None)()  # of newer versions
+            return tracker
         except ImportError as error:
             raise ModuleNotFoundError("log_with='tensorboard' needs tensorboard; pip install tensorboard.") from error
 

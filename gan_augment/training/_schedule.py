@@ -72,7 +72,7 @@ def stage_at(recipe: Recipe, progress: float, *, sizes: int = 1, warmup: bool = 
         class_weight=_risen(progress, start, end),
         adversarial=adversarial,
         covering=covering,
-        warming=warmup and progress < recipe.warmup,
+        warming=warmup and adversarial and progress < (recipe.coverage if covering else 0.0) + recipe.warmup,
         level=level,
         fade=fade,
     )

@@ -288,7 +288,8 @@ class Trainer:
         if self.coverage is not None and generator.anchors is not None and generator.anchor_labels is not None:
             generator.anchors.copy_(to_sphere(self.coverage.anchors.detach()))
             generator.anchor_labels.copy_(self.coverage.labels)
-        recalibrate_batch_norm(generator)
+        shuffled = self.order.indices(0, 1024)
+        recalibrate_batch_norm(generator, labels=None if self.images.labels is None else self.images.labels[shuffled])
         return generator
 
     def _stateful(self) -> dict[str, Any]:

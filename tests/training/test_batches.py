@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gan_augment.training import _processes
 from gan_augment.training._batches import Order
 
 from .conftest import new_trainer, run_steps, training_images
@@ -96,10 +97,8 @@ def test_the_parts_of_all_processes_are_the_batch_of_one(ranks, parts, balanced)
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(monkeypatch):
     images = training_images(torch.zeros(8, 1, 16, 16, dtype=torch.uint8))
-    from gan_augment.training import _trainer
-
-    true = _trainer.accelerator()
-    monkeypatch.setattr(_trainer, "accelerator", lambda: Rank(true, 0, 3))
+    true = _processes.accelerator()
+    monkeypatch.setattr(_processes, "accelerator", lambda: Rank(true, 0, 3))
     with pytest.raises(ValueError, match="batch_size must be a multiple of 3 processes x accumulation=1, but got 8"):
         new_trainer(images)
 

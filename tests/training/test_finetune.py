@@ -406,3 +406,19 @@ def test_a_killed_run_goes_on_without_its_start(labelled, pretrained, tmp_path, 
     assert result.generator.card.training["init"] == kind
     one, two = (Start.load(tmp_path / name / "generator").discriminator for name in ("whole", "killed"))
     assert same_weights(one, two)
+
+
+@pytest.mark.parametrize("options", [{"tune": "norms"}, {"tune": "mapping", "mapping_layers": 1}])
+def test_what_was_not_pretrained_is_not_left_as_it_is(labelled, pretrained, tmp_path, options):
+    with pytest.raises(ValueError, match="needs init"):
+        fit(labelled, out=tmp_path / "run", **{**ADVERSARIAL, **options})
+    with pytest.raises(ValueError, match="image_size must be 16"):
+        fit(labelled, init=pretrained / "both", image_size=32, out=tmp_path / "run", **{**ADVERSARIAL, **options})
+    assert not (tmp_path / "run").exists()
+
+
+def test_blocks_that_were_not_pretrained_are_not_frozen(labelled, pretrained, tmp_path):
+    for init in (None, pretrained / "alone"):
+        with pytest.raises(ValueError, match="needs an init with a discriminator"):
+            fit(labelled, init=init, freeze_discriminator=1, out=tmp_path / "run", **ADVERSARIAL)
+    assert not (tmp_path / "run").exists()

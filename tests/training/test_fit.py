@@ -351,7 +351,7 @@ def test_a_folder_may_be_a_name(labelled, tiny_recipe, tmp_path, monkeypatch, ou
     "options",
     [
         {"growing": 0.6, "held_out": 0.2},
-        {"mapping_layers": 2, "tune": "mapping"},
+        {"mapping_layers": 2},
         {"dropout": 0.3, "discriminator_normalization": "instance", "minibatch_stddev": 4},
         {"image_size": 28, "kernel_size": 5, "generator_stem_width": 8, "normalize_units": True},
         {"epochs": 2, "n_critic": 2, "accumulation": 2},

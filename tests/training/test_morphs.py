@@ -132,3 +132,9 @@ def test_a_class_of_one_image_can_be_fitted(labelled, tiny_recipe):
 def test_without_anchors_there_are_no_ways(labelled, objective, name):
     with pytest.raises(ValueError, match="which has no anchors"):
         fit(labelled, "tiny", objective=objective, progress=False, **{name: 0.5})
+
+
+def test_classes_of_one_image_each_can_be_fitted(labelled, tiny_recipe):
+    alone = [(image, index) for index, (image, _) in enumerate(labelled[:6])]
+    generator = fit(alone, "tiny-conditional", progress=False, **{**tiny_recipe, **OPTIONS}).generator
+    assert generator.num_classes == 6

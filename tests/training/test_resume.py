@@ -173,3 +173,21 @@ def test_a_data_set_without_a_name_must_be_given_again(labelled, tiny_recipe, tm
     run_until(3, labelled, tmp_path / "run", **tiny_recipe)
     with pytest.raises(ValueError, match="dataset must be given again"):
         resume(tmp_path / "run", progress=False)
+
+
+def test_a_larger_budget_is_evaluated_and_kept_for_the_next_time(labelled, tiny_recipe, tmp_path):
+    options = {**tiny_recipe, "steps": 10**6, "evaluations": 4}
+    with pytest.warns(UserWarning, match="The budget ended"):
+        first = fit(labelled, budget=1.0, out=tmp_path / "run", progress=False, **options)
+    with pytest.warns(UserWarning, match="The budget ended"):
+        second = resume(tmp_path / "run", labelled, budget=3.0, progress=False)
+    assert second.steps > first.steps
+    evaluated = [line["step"] for line in logged(tmp_path / "run") if "copies" in line]
+    assert evaluated[-1] == second.steps
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["budget"] == 3.0
+
+
+def test_a_finished_run_keeps_its_findings_when_it_is_resumed(labelled, tiny_recipe, tmp_path):
+    whole = fit(labelled, out=tmp_path / "run", progress=False, **tiny_recipe)
+    assert whole.findings
+    assert resume(tmp_path / "run", labelled, progress=False).findings == whole.findings
