@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import textwrap
@@ -52,7 +53,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from .training import fit, is_first, resume
+    from .training import Recipe, fit, is_first, resume
 
     common = {
         "budget": arguments.budget,
@@ -70,6 +71,12 @@ def _train(arguments: argparse.Namespace) -> None:
     else:
         if arguments.data is None or arguments.out is None:
             raise ValueError("train needs --data and --out, or --resume.")
+        known = {field.name for field in dataclasses.fields(Recipe)}
+        for key, _ in arguments.set:
+            if key not in known:
+                raise ValueError(
+                    f"--set must name a field of a recipe, but {key!r} is none; see `gan-augment recipes`."
+                )
         result = fit(
             arguments.data,
             arguments.recipe or "tiny",

@@ -187,17 +187,27 @@ class ArrayImages(Dataset[Any]):
         return self.images[index] if self.labels is None else (self.images[index], int(self.labels[index]))
 
 
+class ClassFolders(ImageFolder):  # type: ignore[misc]
+    """torchvision's ``ImageFolder`` of the folders that hold images and are not hidden."""
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        """The classes, sorted, and their indices."""
+        classes = _class_folders(Path(directory))
+        return classes, {name: index for index, name in enumerate(classes)}
+
+
+def _class_folders(path: Path) -> list[str]:
+    folders = sorted(folder.name for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    return [name for name in folders if any(_is_image(file) for _, _, files in os.walk(path / name) for file in files)]
+
+
 def _open_folder(path: Path) -> Dataset[Any]:
     images = ImageFiles(path)
-    folders = sorted(folder.name for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    holding = [
-        name for name in folders if any(_is_image(file) for _, _, files in os.walk(path / name) for file in files)
-    ]
-    _check_layout(path, [*holding, *(None for _ in images.paths)])
+    _check_layout(path, [*_class_folders(path), *(None for _ in images.paths)])
     if images.paths:
         return images
     with _reading(path, "one folder of images for each class"):
-        return ImageFolder(str(path), loader=_load_image, is_valid_file=_is_image)  # type: ignore[no-any-return]
+        return ClassFolders(str(path), loader=_load_image, is_valid_file=_is_image)
 
 
 def _common_length(folders: list[tuple[str, ...]]) -> int:

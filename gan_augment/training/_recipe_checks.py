@@ -74,6 +74,15 @@ def _check_combinations(recipe: Recipe) -> None:
             "discriminator_normalization must not be 'batch' beside a gradient penalty, which is of single images",
         ),
         (
+            recipe.loss in ("relativistic", "wasserstein") and recipe.adaptive,
+            f"adaptive must be 0 for loss={recipe.loss!r}, whose logits have no sign to follow",
+        ),
+        (
+            recipe.loss == "relativistic" and (recipe.lecam or recipe.top_k < 1),
+            "lecam must be 0 and top_k 1 for loss='relativistic', which only compares logits",
+        ),
+        (recipe.adaptive and not recipe.augment, "adaptive needs augment, whose strength it sets"),
+        (
             recipe.balance_classes and not recipe.conditional,
             "balance_classes needs conditional=True, without which the classes are not read",
         ),

@@ -273,3 +273,13 @@ def test_without_a_network_there_is_a_sentence(monkeypatch, tmp_path):
         open_images("torchvision:FashionMNIST", root=tmp_path)
     with pytest.raises(ValueError, match=r"must be in .* or be downloaded"):
         open_images("torchvision:FashionMNIST:test", root=tmp_path, download=False)
+
+
+def test_folders_without_images_are_no_classes(tmp_path):
+    for name in ("a", "b", ".hidden"):
+        (tmp_path / name).mkdir()
+        PIL.Image.new("L", (8, 8)).save(tmp_path / name / "0.png")
+    (tmp_path / "notes").mkdir()
+    dataset = open_images(tmp_path)
+    assert dataset.classes == ["a", "b"]
+    assert [label for _, label in dataset] == [0, 1]
