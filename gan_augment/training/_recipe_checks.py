@@ -78,8 +78,8 @@ def _check_combinations(recipe: Recipe) -> None:
             f"adaptive must be 0 for loss={recipe.loss!r}, whose logits have no sign to follow",
         ),
         (
-            recipe.loss == "relativistic" and (recipe.lecam or recipe.top_k < 1),
-            "lecam must be 0 and top_k 1 for loss='relativistic', which only compares logits",
+            recipe.loss == "relativistic" and recipe.top_k < 1,
+            "top_k must be 1 for loss='relativistic', which compares every fake with a real image",
         ),
         (recipe.adaptive and not recipe.augment, "adaptive needs augment, whose strength it sets"),
         (
