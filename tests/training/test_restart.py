@@ -61,8 +61,12 @@ def progress(folder):
 
 
 def assert_same_run(one, other):
-    for name in ("generator", "discriminator"):
-        ours, theirs = (load_file(folder / "generator" / f"{name}.safetensors") for folder in (one, other))
+    names = [
+        path.name for path in (one / "generator").glob("*or.safetensors")
+    ]  # with a discriminator, if one took part
+    assert "generator.safetensors" in names
+    for name in names:
+        ours, theirs = (load_file(folder / "generator" / name) for folder in (one, other))
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
@@ -79,7 +83,7 @@ def assert_same_run(one, other):
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["small", "tiny"])
 def test_a_run_that_is_killed_ten_times_ends_in_the_same_bits(data, tmp_path, recipe):
-    settings = {**SETTINGS, "steps": 400 if recipe == "small" else 300}
+    settings = {**SETTINGS, "steps": 600 if recipe == "small" else 2000}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run("--data", data, "--recipe", recipe, "--out", whole, **settings)
     arguments = command("--data", data, "--recipe", recipe, "--out", killed, "--checkpoint-every", 0, **settings)
