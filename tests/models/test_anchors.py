@@ -88,7 +88,7 @@ def test_a_walk_goes_to_one_of_the_nearest():
     uniform[:, 2] = 1
     start = torch.floor(uniform[:, 0] * 100)
     end = torch.cdist(walk(torch.zeros(500, dtype=torch.int64), uniform, torch.zeros(500, 2)), anchors).argmin(1)
-    assert int((end - start).abs().max()) == 10  # at the ends of the row all ten lie on one side
+    assert int((end - start).abs().max()) <= 10  # at the ends of the row all ten lie on one side
     assert int((end - start).abs().min()) == 1
 
 
