@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 import torchvision
 
-from gan_augment.training import get_recipe
+from gan_augment.training import Recipe
 from gan_augment.training._data import TrainingImages
 from gan_augment.training._trainer import Trainer
 
@@ -53,18 +53,14 @@ def examples_speed(checkout: Path, images: Path, seconds: float, workers: int) -
 
 def our_speed(images: TrainingImages, seconds: float, precision: str) -> float:
     """The same of our trainer: plain DCGAN, whose networks have the defaults of pytorch/examples."""
-    recipe = get_recipe(
-        "celeba-128",
-        image_size=64,
+    recipe = Recipe(
         latent_dim=100,
-        generator_width=64,
-        max_width=1024,
-        initialization="dcgan",
-        normalize_first=False,
+        discriminator_normalization="batch",
+        discriminator_spectral_norm=False,
+        loss="nonsaturating",
+        optimizer_options={"betas": (0.5, 0.999)},
         batch_size=BATCH,
         precision=precision,
-        ema_decay=0.999,
-        evaluations=0,
     )
     trainer = Trainer(images, recipe, seed=1)
     started, steps = 0.0, 0

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 ANCHOR_DRAWS = 5  # uniform numbers for each latent: from, to, how far, whether from another one, and which
-PARTNERS = 10
+PARTNERS = 10  # of an image or its anchor: the nearest others of the class, to which ways lead
 
 
 class AnchorWalk:
@@ -54,9 +54,7 @@ class AnchorWalk:
         members = self.order[start : start + count]
         if count == 1:
             return members.expand(len(rows), 1)
-        distances = torch.cdist(self.anchors[members[rows]].detach(), self.anchors[members].detach())
-        distances.scatter_(1, rows[:, None], float("inf"))
-        return members[distances.topk(min(PARTNERS, count - 1), largest=False).indices]
+        return members[nearest_others(self.anchors[members].detach(), rows)]
 
     def __call__(self, labels: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
         """Latents ``(n, latent_dim)`` of classes ``(n,)``, out of draws.
@@ -75,9 +73,20 @@ class AnchorWalk:
             second[rows] = partners.gather(1, picked[:, None])[:, 0]
         bases = torch.where(uniform[:, 3] < self.transfer, third, first)
         bases, starts = (self.order[self.starts[labels] + rows] for rows in (bases, first))
-        way = uniform[:, 2:3].float()
-        between = self.anchors[bases] + way * (self.anchors[second] - self.anchors[starts])
+        between = carry(self.anchors, bases, starts, second, uniform[:, 2:3].float())
         return disturb(between, normal, self.noise)
+
+
+def nearest_others(points: Tensor, rows: Tensor) -> Tensor:
+    """For some of two points ``(m, d)`` or more, the indices of the nearest others, ``(n, 1 to PARTNERS)``."""
+    distances = torch.cdist(points[rows], points)
+    distances.scatter_(1, rows[:, None], float("inf"))
+    return distances.topk(min(PARTNERS, len(points) - 1), largest=False).indices
+
+
+def carry(anchors: Tensor, bases: Tensor, first: Tensor, second: Tensor, way: Tensor) -> Tensor:
+    """From anchors as far as a part ``(n, 1)`` of the way leads that goes from first ones to second ones."""
+    return anchors[bases] + way * (anchors[second] - anchors[first])
 
 
 def disturb(latents: Tensor, normal: Tensor, noise: float) -> Tensor:

@@ -55,6 +55,11 @@ def quantize(images: Tensor) -> Tensor:
     return images.mul(255).round_().to(torch.uint8)
 
 
+def to_signed(images: Tensor) -> Tensor:
+    """uint8 images as the networks see them: float in -1..1."""
+    return images.float().div_(127.5).sub_(1)
+
+
 def to_channels(images: Tensor, channels: int) -> Tensor:
     """Grey images as RGB or RGB as grey, ``(..., c, h, w)``."""
     if images.shape[-3] == channels:

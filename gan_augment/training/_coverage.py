@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
+from ..models import ANCHOR_DRAWS, AnchorWalk, carry, disturb, to_sphere
+from ..models.images import to_signed
 from ._data import TrainingImages
 from ._morphs import Morphs
 from ._recipe import Recipe
@@ -42,15 +43,15 @@ class Coverage(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.imle = recipe.objective == "imle"
-        start = (
-            torch.randn(len(images), recipe.latent_dim) if self.imle else principal_latents(images, recipe.latent_dim)
-        )
+        sketches = sketch(to_signed(images.images))
+        shape = (len(images), recipe.latent_dim)
+        start = torch.randn(shape) if self.imle else principal_latents(sketches, recipe.latent_dim)
         self.anchors = nn.Parameter(start, requires_grad=not self.imle)
         labels = torch.zeros(len(images), dtype=torch.int64) if images.labels is None else images.labels
         self.register_buffer("labels", labels, persistent=False)
         self.labels: Tensor
         self.num_classes = max(images.num_classes, 1)
-        self.register_buffer("sketches", sketch(images.images.float().div(127.5).sub(1)), persistent=False)
+        self.register_buffer("sketches", sketches, persistent=False)
         self.sketches: Tensor
         self.morphs = Morphs(images.images, self.labels, self.sketches) if recipe.morphs else None
 
@@ -70,8 +71,7 @@ class Coverage(nn.Module):
             return latents, targets
         with torch.autocast(labels.device.type, enabled=False):  # half precision would shift the pixels
             bases, pairs, way, there = self.morphs.draw(labels[ways], self.recipe.transfer)
-        anchors = to_sphere(self.anchors)
-        between = anchors[bases] + way * (anchors[pairs[:, 1]] - anchors[pairs[:, 0]])
+        between = carry(to_sphere(self.anchors), bases, pairs[:, 0], pairs[:, 1], way)
         latents[ways] = disturb(between, torch.randn_like(between), self.recipe.latent_noise)
         targets[ways] = there
         return latents, targets
@@ -142,15 +142,14 @@ def reconstruction_loss(images: Tensor, targets: Tensor) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def principal_latents(images: TrainingImages, latent_dim: int) -> Tensor:
-    """The first principal components of the images, each of the same spread, as latents on the sphere.
+def principal_latents(sketches: Tensor, latent_dim: int) -> Tensor:
+    """The first principal components of images as rows, each of the same spread, as latents on the sphere.
 
     Neighbours among the images start as neighbours among the latents.
     """
-    flat = sketch(images.images)
-    flat = flat - flat.mean(0)
+    flat = sketches - sketches.mean(0)
     left, values, _ = torch.linalg.svd(flat.double(), full_matrices=False)
     kept = min(latent_dim, int((values > values[0] * 1e-6).sum())) if len(values) else 0
-    latents = torch.randn(len(images), latent_dim) * 0.1
-    latents[:, :kept] += (left[:, :kept] * len(images) ** 0.5).float()
+    latents = torch.randn(len(flat), latent_dim) * 0.1
+    latents[:, :kept] += (left[:, :kept] * len(flat) ** 0.5).float()
     return to_sphere(latents)

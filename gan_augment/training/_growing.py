@@ -18,6 +18,22 @@ def _small_sizes(config: GeneratorConfig | DiscriminatorConfig) -> tuple[int, ..
     return tuple(side for side in config.sides[1:] if side >= SMALLEST)
 
 
+def shared_sizes(generating: nn.Module, judging: nn.Module) -> tuple[int, ...]:
+    """The image sizes that both networks grow through; none if they do not."""
+    if not isinstance(generating, GrowingGenerator) or not isinstance(judging, GrowingDiscriminator):
+        return ()
+    return tuple(size for size in generating.sizes if size in judging.sizes)
+
+
+def shrink(images: Tensor, size: int, fade: float) -> Tensor:
+    """Real images at a smaller size, as far as the size has faded in."""
+    small = F.adaptive_avg_pool2d(images, size)
+    if fade < 1:
+        coarse = F.interpolate(F.avg_pool2d(small, 2), scale_factor=2.0, mode="nearest")
+        small = torch.lerp(coarse, small, fade)
+    return small
+
+
 def _check_stage(sizes: tuple[int, ...], size: int, fade: float) -> None:
     if size not in sizes:
         raise ValueError(f"size must be one of {sizes}, but got {size} instead.")

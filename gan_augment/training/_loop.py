@@ -63,10 +63,12 @@ class Loop:
         self.started = time.perf_counter()
         self.first_step = trainer.step_number
         logged = last_checkpoint = trainer.seconds
-        trainer.evaluated = min(trainer.evaluated, int(self._progress() * evaluations))  # a larger budget begins lower
+        trainer.evaluated = min(trainer.evaluated, int(self._share() * evaluations))  # a larger budget begins lower
         with terminated() as stopping, self.bar:
             while True:
-                share = self._share()
+                self._tick()
+                share = self._share() if self.budget is None else agree(self._share())
+                self.bar.update(min(share, 1.0) - self.bar.n)
                 if int(share * evaluations) > trainer.evaluated:
                     trainer.evaluated = int(share * evaluations)
                     self._evaluate()
@@ -92,14 +94,9 @@ class Loop:
         self.trainer.seconds = self.before + time.perf_counter() - self.started
 
     def _share(self) -> float:
-        """Share of the run that is done."""
-        self._tick()
+        """Share of the run that is done, by steps or by the clock, whichever is further."""
         share = self.trainer.step_number / self.trainer.total_steps
-        if self.budget is None:
-            return share
-        share = agree(max(share, self.trainer.seconds / self.budget))
-        self.bar.update(min(share, 1.0) - self.bar.n)
-        return share
+        return share if self.budget is None else max(share, self.trainer.seconds / self.budget)
 
     def save(self) -> None:
         """Writes a checkpoint."""
@@ -109,7 +106,7 @@ class Loop:
     def _evaluate(self) -> None:
         """Measures samples, and keeps the generator if it is the best so far; only in the first process."""
         trainer = self.trainer
-        if not self.main or trainer.stage(self._progress()).level >= 0:  # a network that grows has no full size yet
+        if not self.main or trainer.stage(self._share()).level >= 0:  # a network that grows has no full size yet
             return
         generator = trainer.averaged_generator()
         figures = self.monitor.measure(generator)
@@ -123,16 +120,11 @@ class Loop:
         if self.folder is not None:
             self.folder.save_grid(generator, trainer.step_number)
 
-    def _progress(self) -> float:
-        share = self.trainer.step_number / self.trainer.total_steps
-        return share if self.budget is None else max(share, self.trainer.seconds / self.budget)
-
     def _log(self, share: float) -> None:
         trainer = self.trainer
         losses, stage = trainer.losses(), trainer.stage(share)
         speed = (trainer.step_number - self.first_step) * trainer.recipe.batch_size / (trainer.seconds - self.before)
         shown = ", ".join(f"{key} {value:.2f}" for key, value in losses.items())
-        self.bar.update(min(share, 1.0) - self.bar.n)
         self.bar.set_postfix_str(f"{stage.name}, {speed:.0f} img/s, {shown}{self.kid}", refresh=False)
         figures: dict[str, float | str] = {**losses, "learning_rate": stage.learning_rate, "phase": stage.name}
         if trainer.controller is not None:

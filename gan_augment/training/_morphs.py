@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..models import nearest_others
+from ..models.images import to_signed
+
 CONTROLS = 8  # control points on each side of a field
-PARTNERS = 10  # images that each image is registered to, the nearest of its class
 MAX_PAIRS = 4096
 SIDE = 32  # largest side in pixels at which images are registered
 STEPS, RATE, CHUNK = 120, 0.03, 256
@@ -71,10 +73,9 @@ def near_pairs(sketches: Tensor, labels: Tensor) -> Tensor:
         members = (labels == label).nonzero().flatten()
         if len(members) < 2:
             continue
-        distances = torch.cdist(sketches[members], sketches[members])
-        distances.fill_diagonal_(float("inf"))
-        nearest = distances.topk(min(PARTNERS, len(members) - 1), largest=False).indices
-        first = torch.arange(len(members), device=labels.device).repeat_interleave(nearest.shape[1])
+        rows = torch.arange(len(members), device=labels.device)
+        nearest = nearest_others(sketches[members], rows)
+        first = rows.repeat_interleave(nearest.shape[1])
         found.append(torch.stack([members[first], members[nearest.flatten()]], dim=1))
     if not found:
         return torch.empty(0, 2, dtype=torch.int64, device=labels.device)
@@ -123,8 +124,7 @@ class Morphs:
 
     def read(self, indices: Tensor) -> Tensor:
         """Training images in -1..1."""
-        rows = self.images[indices.to(self.images.device)]
-        return rows.to(indices.device).float().div(127.5).sub(1)
+        return to_signed(self.images[indices.to(self.images.device)].to(indices.device))
 
     def draw(self, labels: Tensor, transfer: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Random ways of classes ``(n,)``: what they start from, their pairs, how far they go, and the images there.

@@ -28,6 +28,19 @@ def is_first() -> bool:
     return bool(accelerator().is_main_process)
 
 
+def autocast_type(precision: str) -> torch.dtype | None:
+    """The type to compute in by a recipe's ``precision``, None being float32."""
+    if precision == "auto":
+        device: torch.device = accelerator().device
+        if device.type == "cuda":
+            fast = torch.cuda.is_bf16_supported()
+        else:  # elsewhere processors emulate it, slowly
+            supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+            fast = device.type == "cpu" and bool(supported())
+        precision = "bf16" if fast or accelerator().mixed_precision == "bf16" else "fp32"
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}[precision]
+
+
 def share_out(batch_size: int, accumulation: int) -> int:
     """Images that one process takes at once.
 

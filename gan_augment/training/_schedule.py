@@ -119,7 +119,8 @@ class StepSchedule:
         if recipe.schedule in ("constant", "linear", "cosine"):
             return
         kind = getattr(torch.optim.lr_scheduler, recipe.schedule, None)
-        if not inspect.isclass(kind) or not issubclass(kind, torch.optim.lr_scheduler.LRScheduler):
+        base = torch.optim.lr_scheduler.LRScheduler  # which sets no rate itself
+        if not inspect.isclass(kind) or not issubclass(kind, base) or kind is base:
             raise ValueError(
                 "schedule must be 'constant', 'linear', 'cosine' or a class of torch.optim.lr_scheduler, "
                 f"but got {recipe.schedule!r} instead."
@@ -130,7 +131,7 @@ class StepSchedule:
             trial = kind(optimizer, **recipe.schedule_options)
             optimizer.step()
             trial.step()
-        except (TypeError, ValueError, ArithmeticError, LookupError, NotImplementedError, AttributeError) as error:
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise ValueError(
                 f"schedule_options must be arguments with which {recipe.schedule} steps by itself, but got "
                 f"{recipe.schedule_options}: {error}"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models import Discriminator, Generator, mix_seed, to_sphere
+from ..models.images import to_signed
 from ._adversary import discriminator_loss, generator_loss
 from ._augment import diff_augment
 from ._batches import Order
@@ -19,8 +20,8 @@ from ._coverage import Coverage, reconstruction_loss
 from ._data import TrainingImages
 from ._ema import EMA, recalibrate_batch_norm
 from ._finetune import Start, adapt_discriminator, adapt_generator, class_rows
-from ._growing import GrowingDiscriminator, GrowingGenerator
-from ._processes import accelerator, average, average_gradients, share_out
+from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shrink
+from ._processes import accelerator, autocast_type, average, average_gradients, share_out
 from ._recipe import Recipe
 from ._regularizers import LeCam, clip_weights
 from ._schedule import Stage, StepSchedule, stage_at
@@ -88,7 +89,7 @@ class Trainer:
         self.judging: nn.Module = GrowingDiscriminator(self.discriminator) if growing else self.discriminator
         for network in (self.generating, self.judging):
             network.to(self.device).to(memory_format=torch.channels_last)
-        self.sizes = _shared_sizes(self.generating, self.judging)
+        self.sizes = shared_sizes(self.generating, self.judging)
         self._freeze()
         self.optimizers = self._optimizers()
         self.schedule = StepSchedule(recipe)
@@ -96,7 +97,7 @@ class Trainer:
         self.lecam = LeCam()
         self.controller = AdaptiveStrength(images_to_full=recipe.adaptive) if recipe.adaptive else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
-        self.autocast_type = _autocast_type(recipe.precision, self.accelerator)
+        self.autocast_type = autocast_type(recipe.precision)
 
     def _freeze(self) -> None:
         """Takes what fine-tuning leaves as it is out of training."""
@@ -164,7 +165,8 @@ class Trainer:
                     lecam=self.lecam,
                     penalize=number % recipe.penalty_every == 0,
                 )
-            self._backward("discriminator", loss)
+            self._note("discriminator", loss)
+            self._backward(loss)
             means += torch.stack([real_logits.mean(), fake_logits.mean(), real_logits.sign().mean()])
         self._descend("discriminator")
         if recipe.clip_weights:
@@ -200,10 +202,9 @@ class Trainer:
                     reconstruction = reconstruction_loss(self._generate(latents, labels, stage), targets)
                     self._note("reconstruction", reconstruction)
                     losses.append(reconstruction * (recipe.reconstruction_weight if stage.adversarial else 1.0))
-            self._backward("", torch.stack(losses).sum())
-        self._descend(
-            "generator" if stage.adversarial else "coverage", *(["anchors"] if "anchors" in self._rates else [])
-        )
+            self._backward(torch.stack(losses).sum())
+        moved = "generator" if stage.adversarial else "coverage"
+        self._descend(*(name for name in (moved, "anchors") if name in self.optimizers))
         for parameter in self._judge_learns:
             parameter.requires_grad_(True)
 
@@ -236,18 +237,16 @@ class Trainer:
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         position = number * self.recipe.batch_size + (part * ranks + rank) * self.part
         indices = self.order.indices(position, self.part)
-        real = self.images.images[indices].to(self.device).float().div_(127.5).sub_(1)
+        real = to_signed(self.images.images[indices].to(self.device))
         if self.recipe.flip and self.coverage is None:  # an anchor is of an image, not of its mirror image
             mirrored = torch.rand(self.part, 1, 1, 1, device=self.device) < 0.5
             real = torch.where(mirrored, real.flip(3), real)
         if self.sizes:
-            real = _shrink(real, self.sizes[stage.level], stage.fade)
+            real = shrink(real, self.sizes[stage.level], stage.fade)
         labels = None if self.images.labels is None else self.images.labels[indices].to(self.device)
         return real.contiguous(memory_format=torch.channels_last), labels, indices.to(self.device)
 
-    def _backward(self, name: str, loss: Tensor) -> None:
-        if name:
-            self._note(name, loss)
+    def _backward(self, loss: Tensor) -> None:
         self.accelerator.backward(self.scaler.scale(loss / self.recipe.accumulation))
 
     def _note(self, name: str, loss: Tensor) -> None:
@@ -330,33 +329,3 @@ class Trainer:
         self._losses = {key: torch.tensor(value) for key, value in state["losses"].items()}
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
-
-
-def _shared_sizes(generating: nn.Module, judging: nn.Module) -> tuple[int, ...]:
-    """The image sizes that both networks grow through; none if they do not."""
-    if not isinstance(generating, GrowingGenerator) or not isinstance(judging, GrowingDiscriminator):
-        return ()
-    return tuple(size for size in generating.sizes if size in judging.sizes)
-
-
-def _autocast_type(precision: str, accelerator: Any) -> torch.dtype | None:
-    """The type to compute in, None being float32."""
-    if precision == "auto":
-        device: torch.device = accelerator.device
-        if device.type == "cuda":
-            fast = torch.cuda.is_bf16_supported()
-        else:  # elsewhere processors emulate it, slowly
-            supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-            fast = device.type == "cpu" and bool(supported())
-        precision = "bf16" if fast or accelerator.mixed_precision == "bf16" else "fp32"
-    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}[precision]
-
-
-def _shrink(images: Tensor, size: int, fade: float) -> Tensor:
-    """Images at a smaller size, as far as the size has faded in."""
-    factor = images.shape[-1] // size
-    small = nn.functional.avg_pool2d(images, factor) if factor > 1 else images
-    if fade < 1:
-        coarse = nn.functional.interpolate(nn.functional.avg_pool2d(small, 2), scale_factor=2.0, mode="nearest")
-        small = torch.lerp(coarse, small, fade)
-    return small

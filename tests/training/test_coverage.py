@@ -152,7 +152,7 @@ def test_without_the_discriminator_there_is_one_loss(labelled, tiny_recipe):
 def test_first_latents_lie_on_the_sphere_and_differ(n, latent_dim, seed, copies):
     torch.manual_seed(seed)
     images = torch.cat([noise(n, seed), noise(1, seed).repeat(copies, 1, 1, 1)])
-    latents = principal_latents(training_images(images), latent_dim)
+    latents = principal_latents(sketch(images), latent_dim)
     assert latents.shape == (n + copies, latent_dim)
     assert latents.dtype == torch.float32
     torch.testing.assert_close(latents.norm(dim=1), torch.full((n + copies,), latent_dim**0.5))
@@ -162,14 +162,14 @@ def test_neighbours_among_images_start_as_neighbours():
     torch.manual_seed(0)
     base = noise(5)
     near = (base.int() + torch.randint(0, 2, base.shape)).clamp(0, 255).to(torch.uint8)
-    latents = principal_latents(training_images(torch.cat([base, near])), 4)  # as many as tell the five apart
+    latents = principal_latents(sketch(torch.cat([base, near])), 4)  # as many as tell the five apart
     distances = torch.cdist(latents, latents).fill_diagonal_(float("inf"))
     assert distances.argmin(1).tolist() == [5, 6, 7, 8, 9, 0, 1, 2, 3, 4]
 
 
 def test_one_image_or_equal_images_have_latents_too():
     for images in (noise(1), noise(1).repeat(4, 1, 1, 1)):
-        assert bool(torch.isfinite(principal_latents(training_images(images), 8)).all())
+        assert bool(torch.isfinite(principal_latents(sketch(images), 8)).all())
 
 
 @settings(max_examples=30, deadline=None)

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_augment import fit, resume
+from gan_augment.models import PARTNERS
 from gan_augment.training._coverage import sketch
-from gan_augment.training._morphs import CONTROLS, PARTNERS, Morphs, near_pairs, register, warp
+from gan_augment.training._morphs import CONTROLS, Morphs, near_pairs, register, warp
 
 from .conftest import run_until, same_weights
 
