@@ -186,7 +186,7 @@ def _draw_panel(axes: Axes, title: str, curves: dict[str, tuple[NDArray[np.float
         axes.set_yscale("log")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_ylabel(title)
+    axes.set_ylabel(title if title.lower() in curves or len(curves) > 1 else f"{title}, {next(iter(curves))}")
     if len(axes.get_legend_handles_labels()[1]) > 1:
         axes.legend(frameon=False, fontsize=9, loc="best")
 
