@@ -1,9 +1,10 @@
 """The networks: DCGAN generator and discriminator, one frozen configuration each."""
 
-from ._anchors import ANCHOR_DRAWS, PARTNERS, AnchorWalk, carry, disturb, nearest_others, to_sphere
+from ._anchors import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
 from ._blocks import ClassConditionalNorm2d
 from ._class_names import differing_class, find_class_names
 from ._config import (
+    MAX_ANCHORS,
     MAX_CLASSES,
     DiscriminatorConfig,
     Fit,
@@ -20,8 +21,8 @@ from ._sampling import check_count, check_labels, check_seed, draw_latents, draw
 
 __all__ = [
     "ANCHOR_DRAWS",
+    "MAX_ANCHORS",
     "MAX_CLASSES",
-    "PARTNERS",
     "AnchorWalk",
     "ClassConditionalNorm2d",
     "Discriminator",
@@ -33,7 +34,6 @@ __all__ = [
     "Latent",
     "Normalization",
     "Upsampling",
-    "carry",
     "check_count",
     "check_labels",
     "check_seed",
@@ -45,6 +45,5 @@ __all__ = [
     "eval_mode",
     "find_class_names",
     "mix_seed",
-    "nearest_others",
     "to_sphere",
 ]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ANCHOR_DRAWS = 5  # uniform numbers for each latent: from, to, how far, whether from another one, and which
-PARTNERS = 10  # of an image or its anchor: the nearest others of the class, to which ways lead
+ANCHOR_DRAWS = 3  # uniform numbers for each latent: from, to, how far
+PARTNERS = 10  # of an anchor: the nearest others of the class, to which ways lead
 
 
 class AnchorWalk:
@@ -17,16 +17,13 @@ class AnchorWalk:
 
     Each latent starts at a random anchor of its class, goes a random part of the way to one of the nearest
     others of the class, and gets some noise; see generative latent optimisation
-    (https://arxiv.org/abs/1707.05776). A share of them goes the same way from a third anchor of the class,
-    and so carries the difference of two images to another (https://arxiv.org/abs/1806.04734).
+    (https://arxiv.org/abs/1707.05776). Entries beyond those of the anchors are normal, whatever the class.
 
     Args:
-        anchors (Tensor): ``(m, latent_dim)``, on the sphere of radius ``sqrt(latent_dim)``, near which
-            normal latents lie too.
+        anchors (Tensor): ``(m, d)``, on the sphere of radius ``sqrt(d)``, near which normal latents lie too.
         anchor_labels (Tensor): int64 ``(m,)``, the class of each; all 0 without classes.
         noise (float): Standard deviation of the noise on each coordinate.
         num_classes (int): Number of classes; 1 without.
-        transfer (float): Share of the latents that start from a third anchor.
 
     Raises:
         ValueError: If a class has no anchor, or an anchor no class.
@@ -34,16 +31,14 @@ class AnchorWalk:
     Example:
         >>> anchors = to_sphere(torch.randn(6, 4))
         >>> walk = AnchorWalk(anchors, torch.tensor([0, 0, 0, 1, 1, 1]), noise=0.0, num_classes=2)
-        >>> walk(torch.tensor([0, 1]), torch.rand(2, 5), torch.randn(2, 4)).shape
+        >>> walk(torch.tensor([0, 1]), torch.rand(2, 3), torch.randn(2, 4)).shape
         torch.Size([2, 4])
     """
 
-    def __init__(
-        self, anchors: Tensor, anchor_labels: Tensor, noise: float, num_classes: int, transfer: float = 0.0
-    ) -> None:
+    def __init__(self, anchors: Tensor, anchor_labels: Tensor, noise: float, num_classes: int) -> None:
         if torch.unique(anchor_labels).tolist() != list(range(num_classes)):
             raise ValueError(f"anchor_labels must be of all classes from 0 to {num_classes - 1}, and of no other.")
-        self.anchors, self.noise, self.transfer = anchors, noise, transfer
+        self.anchors, self.noise = anchors, noise
         self.order = anchor_labels.argsort(stable=True)
         self.counts = torch.bincount(anchor_labels)
         self.starts = self.counts.cumsum(0) - self.counts
@@ -64,17 +59,17 @@ class AnchorWalk:
             uniform (Tensor): 0..1, ``(n, ANCHOR_DRAWS)``.
             normal (Tensor): ``(n, latent_dim)``.
         """
-        first, third = (_pick(uniform[:, i], self.counts[labels]) for i in (0, 4))
+        first = _pick(uniform[:, 0], self.counts[labels])
         second = torch.empty_like(first)
         for label in torch.unique(labels).tolist():
             rows = labels == label
             partners = self._partners(label, first[rows])
             picked = _pick(uniform[rows, 1], partners.shape[1])
             second[rows] = partners.gather(1, picked[:, None])[:, 0]
-        bases = torch.where(uniform[:, 3] < self.transfer, third, first)
-        bases, starts = (self.order[self.starts[labels] + rows] for rows in (bases, first))
-        between = carry(self.anchors, bases, starts, second, uniform[:, 2:3].float())
-        return disturb(between, normal, self.noise)
+        first = self.order[self.starts[labels] + first]
+        between = torch.lerp(self.anchors[first], self.anchors[second], uniform[:, 2:3].float())
+        own = self.anchors.shape[1]
+        return torch.cat([disturb(between, normal[:, :own], self.noise), normal[:, own:]], dim=1)
 
 
 def nearest_others(points: Tensor, rows: Tensor) -> Tensor:
@@ -82,11 +77,6 @@ def nearest_others(points: Tensor, rows: Tensor) -> Tensor:
     distances = torch.cdist(points[rows], points)
     distances.scatter_(1, rows[:, None], float("inf"))
     return distances.topk(min(PARTNERS, len(points) - 1), largest=False).indices
-
-
-def carry(anchors: Tensor, bases: Tensor, first: Tensor, second: Tensor, way: Tensor) -> Tensor:
-    """From anchors as far as a part ``(n, 1)`` of the way leads that goes from first ones to second ones."""
-    return anchors[bases] + way * (anchors[second] - anchors[first])
 
 
 def disturb(latents: Tensor, normal: Tensor, noise: float) -> Tensor:

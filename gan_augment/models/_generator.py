@@ -82,7 +82,9 @@ class Generator(nn.Module):
         self.mapping: nn.Module = Mapping(config) if config.mapping_layers else nn.Identity()
         self.anchors: Tensor | None
         self.anchor_labels: Tensor | None
-        self.register_buffer("anchors", torch.randn(config.anchors, config.latent_dim) if config.anchors else None)
+        self.register_buffer(
+            "anchors", torch.randn(config.anchors, config.latent_dim - config.variations) if config.anchors else None
+        )
         labels = torch.arange(config.anchors) % max(config.num_classes, 1) if config.anchors else None
         self.register_buffer("anchor_labels", labels)
         self.to(memory_format=torch.channels_last)  # in which processors convolve fastest; no value changes
@@ -118,7 +120,7 @@ class Generator(nn.Module):
             raise ValueError("The generator must have anchors to walk between, but it has none.")
         anchors, labels = to_sphere(self.anchors.cpu().float()), self.anchor_labels.cpu()
         config = self.config
-        return AnchorWalk(anchors, labels, config.latent_noise, max(config.num_classes, 1), config.transfer)
+        return AnchorWalk(anchors, labels, config.latent_noise, max(config.num_classes, 1))
 
     def sample(
         self,

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ MAX_BYTES = 2**33
 MAX_STRUCTURE_BYTES = 2**25  # what surely fits into the 100 MB that safetensors reads as a header
 NAME = re.compile(r"step-(\d+)\.safetensors")
 ASIDE = re.compile(r"\..+\.[0-9a-f]{12}")  # what write_aside leaves behind where its process is killed
+MAX_DIMENSIONS = 64  # what torch takes everywhere
 DTYPES: dict[str, torch.dtype] = {  # which every safetensors has
     name: getattr(torch, name)
     for name in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
@@ -144,14 +145,19 @@ def unpack(data: bytes) -> dict[str, Any]:
 
     try:
         tensors: dict[str, Tensor] = load(data)
-        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = {"format": None, "state": "", "sha256": None, **header.get("__metadata__", {})}
         if metadata["format"] != FORMAT:
             raise ValueError(f"its format is {metadata['format']!r:.100} and not {FORMAT!r}")
         if metadata["sha256"] != _digest(metadata["state"], tensors):
             raise ValueError("its contents do not match its SHA-256")
+        if len(metadata["state"]) > MAX_STRUCTURE_BYTES:
+            raise ValueError(f"it holds more than {MAX_STRUCTURE_BYTES:,} bytes beside its tensors")
         state = _from_json(json.loads(metadata["state"]), tensors)
-    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(str(error)[:500] or type(error).__name__) from error
+    except ValueError as error:
+        raise ValueError(str(error)[:500]) from error
+    except (SafetensorError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"it cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
     if not isinstance(state, dict):
         raise ValueError(f"it holds a {type(state).__name__} and not a dict")
     return state
@@ -192,26 +198,40 @@ def _is_channels_last(tensor: Tensor) -> bool:
 
 
 def _from_json(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """The inverse of :func:`_to_json`."""
+    """The inverse of :func:`_to_json`; each tensor is taken out, so that none can be asked for again and again."""
     if isinstance(value, list):
         return [_from_json(item, tensors) for item in value]
     if not isinstance(value, dict):
         return value
+    if len(value) != 1:
+        raise ValueError("it holds something that is of no one kind")
     ((kind, content),) = value.items()
     if kind == "tuple":
         return tuple(_from_json(item, tensors) for item in content)
     if kind == "dict":
-        return {key: _from_json(item, tensors) for key, item in content}
+        return {_key(key): _from_json(item, tensors) for key, item in content}
     if kind == "empty":
-        dtype, shape = content
-        if 0 not in shape:
-            raise ValueError(f"the shape {shape} is not empty")
-        return torch.empty(shape, dtype=DTYPES[dtype])
-    if kind == "channels_last":
-        return tensors[content].clone(memory_format=torch.channels_last)
-    if kind == "tensor":
-        return tensors[content]
-    raise ValueError(f"it holds something of the unknown kind {kind!r:.100}")
+        return _empty(*content)
+    if kind not in ("tensor", "channels_last"):
+        raise ValueError(f"it holds something of the unknown kind {kind!r:.100}")
+    if content not in tensors:
+        raise ValueError(f"it has no tensor {content!r:.100}, or uses it twice")
+    tensor = tensors.pop(content)
+    return tensor if kind == "tensor" else tensor.clone(memory_format=torch.channels_last)
+
+
+def _key(key: Any) -> str | int:
+    if type(key) not in (str, int):
+        raise ValueError(f"it has the key {key!r:.100}, which is neither str nor int")
+    return cast("str | int", key)
+
+
+def _empty(dtype: str, shape: list[int]) -> Tensor:
+    """A tensor without elements."""
+    sides = all(type(side) is int and 0 <= side < 2**31 for side in shape)
+    if dtype not in DTYPES or not sides or 0 not in shape or len(shape) > MAX_DIMENSIONS:
+        raise ValueError(f"the shape {shape!r:.100} of {dtype!r:.100} is not that of an empty tensor")
+    return torch.empty(shape, dtype=DTYPES[dtype])
 
 
 def _digest(structure: str, tensors: dict[str, Tensor]) -> str:

@@ -8,17 +8,16 @@ Without an adversary there is nothing to collapse. Sources: generative latent op
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models import ANCHOR_DRAWS, AnchorWalk, carry, disturb, to_sphere
+from ..models import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
 from ..models.images import to_signed
 from ._data import TrainingImages
-from ._morphs import Morphs
 from ._recipe import Recipe
+from ._variations import Variations
 
 Generate = Callable[[Tensor, Tensor | None], Tensor]
 SCALES = (1, 2, 4)
@@ -36,16 +35,17 @@ class Coverage(nn.Module):
         recipe (Recipe): With an objective ``"anchored"`` or ``"imle"``.
 
     Attributes:
-        anchors (Parameter): ``(n, latent_dim)``; trained if ``"anchored"``, chosen if ``"imle"``.
+        anchors (Parameter): ``(n, d)``; trained if ``"anchored"``, chosen if ``"imle"``. Where images are varied,
+            ``d`` is less than ``latent_dim`` by the entries that say how.
     """
 
     def __init__(self, images: TrainingImages, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
         self.imle = recipe.objective == "imle"
-        sketches = sketch(to_signed(images.images))
-        shape = (len(images), recipe.latent_dim)
-        start = torch.randn(shape) if self.imle else principal_latents(sketches, recipe.latent_dim)
+        self.varied = recipe.variations
+        sketches, own = sketch(to_signed(images.images)), recipe.latent_dim - self.varied
+        start = torch.randn(len(images), own) if self.imle else principal_latents(sketches, own)
         self.anchors = nn.Parameter(start, requires_grad=not self.imle)
         labels = torch.zeros(len(images), dtype=torch.int64) if images.labels is None else images.labels
         self.register_buffer("labels", labels, persistent=False)
@@ -53,42 +53,26 @@ class Coverage(nn.Module):
         self.num_classes = max(images.num_classes, 1)
         self.register_buffer("sketches", sketches, persistent=False)
         self.sketches: Tensor
-        self.morphs = Morphs(images.images, self.labels, self.sketches) if recipe.morphs else None
+        self.variations = Variations(images.images, labels, recipe.deform, recipe.tone) if self.varied else None
 
     def batch(self, indices: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents, and the images that they are to give: training images, and a share on the way between two.
+        """Latents, and the images that they are to give: training images, varied if the recipe says so.
 
         Args:
             indices (Tensor): Of training images, int64 ``(n,)``.
-            images (Tensor): These images in -1..1; ways of their classes take the place of some.
+            images (Tensor): These images in -1..1.
         """
-        if self.morphs is None:
-            return self._latents(indices), images
-        labels = self.labels[indices]
-        ways = (torch.rand(len(indices), device=labels.device) < self.recipe.morphs) & (self.morphs.counts[labels] > 0)
-        latents, targets = self._latents(indices), images.clone()
-        if not bool(ways.any()):
-            return latents, targets
-        with torch.autocast(labels.device.type, enabled=False):  # half precision would shift the pixels
-            bases, pairs, way, there = self.morphs.draw(labels[ways], self.recipe.transfer)
-        between = carry(to_sphere(self.anchors), bases, pairs[:, 0], pairs[:, 1], way)
-        latents[ways] = disturb(between, torch.randn_like(between), self.recipe.latent_noise)
-        targets[ways] = there
-        return latents, targets
+        latents = self._latents(indices)
+        if self.variations is None:
+            return latents, images
+        codes = torch.randn(len(indices), self.varied, device=latents.device)
+        with torch.autocast(latents.device.type, enabled=False):  # half precision would shift the pixels
+            return torch.cat([latents, codes], dim=1), self.variations(images, codes)
 
     def prepare(self) -> None:
-        """What the first step needs: how images turn into each other."""
-        if self.morphs is not None and self.morphs.fields is None:
-            self.morphs.fit()
-
-    def get_extra_state(self) -> dict[str, Any]:
-        """The fields, which take a while to find."""
-        return {} if self.morphs is None or self.morphs.fields is None else {"fields": self.morphs.fields}
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Goes back to :meth:`get_extra_state`."""
-        if self.morphs is not None and "fields" in state:
-            self.morphs.fields = state["fields"].to(self.labels.device)
+        """What the first step needs: how images of a class differ."""
+        if self.variations is not None and not self.variations.fitted:
+            self.variations.fit()
 
     def _latents(self, indices: Tensor) -> Tensor:
         """The latents of training images, disturbed, so that their neighbours give something sensible too."""
@@ -104,7 +88,7 @@ class Coverage(nn.Module):
         if self.imle:
             return normal
         noise, anchors = self.recipe.latent_noise / 2, to_sphere(self.anchors)
-        walk = AnchorWalk(anchors, self.labels, noise, self.num_classes, self.recipe.transfer)
+        walk = AnchorWalk(anchors, self.labels, noise, self.num_classes)
         return walk(labels, torch.rand(n, ANCHOR_DRAWS, device=device), normal)
 
     @torch.no_grad()

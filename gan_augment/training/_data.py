@@ -134,6 +134,12 @@ class TrainingImages:
         labels = None if self.labels is None else self.labels[chosen]
         return dataclasses.replace(self, images=self.images[chosen], labels=labels, hashes=self.hashes[chosen])
 
+    def with_mirrored(self) -> TrainingImages:
+        """The images, and after them their mirror images."""
+        labels = None if self.labels is None else self.labels.repeat(2)
+        images = torch.cat([self.images, self.images.flip(3)])
+        return dataclasses.replace(self, images=images, labels=labels, hashes=self.hashes.repeat(2))
+
     def split(self, held_out: float | int, seed: int) -> tuple[TrainingImages, TrainingImages | None]:
         """Holds images out, of every class in proportion; a function of the seed.
 

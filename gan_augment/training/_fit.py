@@ -14,6 +14,7 @@ from ..models import Generator, check_seed
 from ._finetune import Start
 from ._plan import Plan
 from ._recipe import Recipe
+from ._recipe_checks import check_overrides
 from ._recipes import get_recipe
 from ._result import FitResult
 from ._run import RunFolder
@@ -40,8 +41,8 @@ def fit(
     Args:
         dataset (Dataset or str): Map-style; items are images (PIL, uint8 or float 0..1), or
             ``(image, label)``. They are read once, as the data set gives them: leave random transforms
-            out, which would be frozen, and pass ``flip`` or ``augment`` here. Or what :func:`open_images`
-            takes: a folder, an ``.npz``, ``"torchvision:<Name>"``.
+            out, which would be frozen; recipes with a discriminator have ``flip`` and ``augment``. Or what
+            :func:`open_images` takes: a folder, an ``.npz``, ``"torchvision:<Name>"``.
         recipe (str or Recipe): A name of :data:`RECIPES`, or a recipe of your own.
         init (str, Path or Generator, optional): A zoo name, a folder or a generator to go on from; the
             recipe's networks take its shape. Its discriminator is used where it has one.
@@ -51,8 +52,8 @@ def fit(
         out (str or Path, optional): Folder of the run: config.json, metrics.jsonl, sample grids, plots,
             checkpoints and ``generator/``, for :func:`from_pretrained`. Default: nothing is written.
         seed (int): The run is a function of it, up to how processors round.
-        validation (Dataset or str, optional): Images that are not trained on, to choose the kept generator
-            by; in place of the recipe's ``held_out``.
+        validation (Dataset or str, optional): Images that are not trained on, of the same classes, to choose
+            the kept generator by; in place of the recipe's ``held_out``.
         progress (bool): Whether to show a bar.
         checkpoint_every (float): Seconds between checkpoints.
         log_with (str, optional): ``"tensorboard"`` writes the metrics for it to ``out`` as well.
@@ -62,8 +63,9 @@ def fit(
         FitResult: With the generator.
 
     Raises:
-        ValueError: If an argument is out of range, ``out`` is not new or empty, the data are no
-            labelled images where the recipe is conditional, or do not fit ``init``.
+        ValueError: If an argument is out of range, an override cannot act under the recipe, ``out`` is not
+            new or empty, the data are no labelled images where the recipe is conditional, or do not fit
+            ``init``, or ``validation`` has other classes or shares images with them.
         TypeError: If the data set is not map-style.
         RuntimeError: If the losses diverge.
 
@@ -74,6 +76,7 @@ def fit(
         torch.Size([3, 1, 16, 16])
     """
     chosen = get_recipe(recipe, **overrides)
+    check_overrides(chosen, overrides)
     start = None if init is None else Start.load(init)
     if start is not None:
         chosen = start.adapt_recipe(chosen, overrides)

@@ -12,7 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from ._monitor import Monitor
-from ._processes import agree
+from ._processes import accelerator, agree
 from ._run import RunFolder
 from ._trainer import Trainer
 
@@ -56,7 +56,7 @@ class Loop:
         """Steps until the recipe's steps or the budget end.
 
         Raises:
-            SystemExit: After SIGTERM, once a checkpoint is written.
+            SystemExit: After SIGTERM to any of the processes, in all of them, once a checkpoint is written.
             RuntimeError: If the run diverges.
         """
         trainer, evaluations = self.trainer, self.trainer.recipe.evaluations
@@ -67,7 +67,11 @@ class Loop:
         with terminated() as stopping, self.bar:
             while True:
                 self._tick()
-                share = self._share() if self.budget is None else agree(self._share())
+                share, stop = agree(self._share(), stopping.is_set())
+                if stop:
+                    self.save()
+                    accelerator().wait_for_everyone()  # a launcher kills the others as soon as one ends
+                    raise SystemExit(128 + signal.SIGTERM)
                 self.bar.update(min(share, 1.0) - self.bar.n)
                 if int(share * evaluations) > trainer.evaluated:
                     trainer.evaluated = int(share * evaluations)
@@ -79,11 +83,9 @@ class Loop:
                 if trainer.step_number % LOG_EVERY == 0 or trainer.seconds - logged > LOG_EVERY_SECONDS:
                     logged = trainer.seconds
                     self._log(share)
-                if stopping.is_set() or trainer.seconds - last_checkpoint >= self.checkpoint_every:
+                if trainer.seconds - last_checkpoint >= self.checkpoint_every:
                     last_checkpoint = trainer.seconds
                     self.save()
-                if stopping.is_set():
-                    raise SystemExit(128 + signal.SIGTERM)
             if trainer.step_number % LOG_EVERY and self.first_step < trainer.step_number:
                 self._log(1.0)
         if self.main and evaluations and not self.monitor.sentences:  # a finished run that was resumed
@@ -113,7 +115,7 @@ class Loop:
         if "kid" in figures:
             self.kid = f", KID {figures['kid']:.4f}"
             if figures["kid"] <= trainer.best.get("kid", float("inf")):
-                weights = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+                weights = {name: tensor.to("cpu", copy=True) for name, tensor in generator.state_dict().items()}
                 trainer.best = {"kid": figures["kid"], "step": trainer.step_number, "generator": weights}
             figures["kid_best"] = trainer.best["kid"]
         self._write(figures)

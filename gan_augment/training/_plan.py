@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ..hub import save_pretrained
+from ..models import MAX_ANCHORS, differing_class
 from ._data import TrainingImages
 from ._finetune import Start
 from ._loop import Loop
@@ -87,10 +88,13 @@ class Plan:
             )
         else:
             training, held_out = images, self._images(validation, images.images.shape[1])
-            if held_out.num_classes not in (0, images.num_classes):
-                raise ValueError(
-                    f"validation must have the {images.num_classes} classes of dataset, but has {held_out.num_classes}."
-                )
+            _check_validation(training, held_out)
+        anchors = len(training) * (2 if self.recipe.flip else 1) if self.recipe.objective == "anchored" else 0
+        if anchors > MAX_ANCHORS:
+            raise ValueError(
+                f"objective='anchored' is for {MAX_ANCHORS:,} images at most, mirrored ones included, but got "
+                f"{anchors:,}; take the recipe 'small' or 'conditional'."
+            )
         if len(training) < FEW_IMAGES:
             warnings.warn(
                 f"There are {len(training)} images, and under {FEW_IMAGES} a generator does little but repeat them: "
@@ -128,7 +132,7 @@ class Plan:
             main = trainer.accelerator.is_main_process
             folder = self.folder if main else None
             if state is not None:
-                trainer.load_state_dict(state)
+                _restore(trainer, state)
             accelerator().wait_for_everyone()  # all have read the same checkpoint before the next is written
             monitor = Monitor(training, held_out, self.seed)
             loop = Loop(
@@ -167,6 +171,39 @@ class Plan:
             return tracker
         except ImportError as error:
             raise ModuleNotFoundError("log_with='tensorboard' needs tensorboard; pip install tensorboard.") from error
+
+
+def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
+    """Goes back to a checkpoint, which may be of another run, or made by hand."""
+    try:
+        trainer.load_state_dict(state)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"The checkpoint must be of the run that config.json describes, but does not fit it ({reason}); "
+            "restore both from a backup, or start the run again."
+        ) from error
+
+
+def _check_validation(training: TrainingImages, held_out: TrainingImages) -> None:
+    """Refuses what would choose the generator wrongly: other classes, or images that were trained on."""
+    if held_out.num_classes not in (0, training.num_classes):
+        raise ValueError(
+            f"validation must have the {training.num_classes} classes of dataset, but has {held_out.num_classes}."
+        )
+    ours, theirs = training.class_names, held_out.class_names
+    differing = None if ours is None or theirs is None else differing_class(ours, theirs)
+    if ours is not None and theirs is not None and differing is not None:
+        raise ValueError(
+            f"validation must have the classes of dataset in the same order, but class {differing} is "
+            f"{theirs[differing]!r} instead of {ours[differing]!r}."
+        )
+    shared = int(torch.isin(held_out.hashes, training.hashes).sum())
+    if shared:
+        raise ValueError(
+            f"validation must hold images that are not trained on, but {shared:,} of its {len(held_out):,} are in "
+            "dataset too; leave them out of one of the two."
+        )
 
 
 def _draw(folder: RunFolder) -> None:

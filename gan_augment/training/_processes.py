@@ -76,10 +76,19 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
-def agree(value: float) -> float:
-    """The first process's figure, for all: clocks differ, and all must stop at the same step."""
+def agree(*values: float) -> list[float]:
+    """The largest of each figure over all processes: clocks and signals differ, and all must stop at the same step."""
+    if accelerator().num_processes == 1:
+        return list(values)
+    own = torch.tensor([values], dtype=torch.float64, device=accelerator().device)
+    largest: list[float] = accelerator().gather(own).amax(0).tolist()
+    return largest
+
+
+def of_first(value: Any) -> Any:
+    """What the first process holds, for all; tensors in it must be on the CPU."""
     if accelerator().num_processes == 1:
         return value
-    from accelerate.utils import broadcast
+    from accelerate.utils import broadcast_object_list
 
-    return float(broadcast(torch.tensor(value, dtype=torch.float64, device=accelerator().device)))
+    return broadcast_object_list([value])[0]

@@ -21,6 +21,7 @@ from ..models import (
     check_types,
 )
 from ._recipe_checks import check_recipe
+from ._variations import DEFORMATIONS, TONES
 
 # Fields of the two networks' configurations, and what a recipe calls them.
 GENERATOR_FIELDS = {
@@ -71,7 +72,7 @@ class Recipe:
         channels (int, optional): 1 or 3. Default: as the images are.
         fit (str): How images are brought to that size: ``"resize"``, ``"crop"`` or ``"pad"``.
         conditional (bool): Whether the generator learns the classes.
-        flip (bool): Whether a mirrored image is as good as the image.
+        flip (bool): Whether a mirrored image is as good as the image; with anchors it gets one too.
         balance_classes (bool): Whether every class is drawn equally often, however rare.
         held_out (float): Share of the images that is not trained on, but that the kept generator is chosen
             by (KID). 0 keeps the last one.
@@ -106,9 +107,8 @@ class Recipe:
         reconstruction_weight (float): Of that objective beside the discriminator's.
         latent_noise (float): Standard deviation of the noise on each coordinate of anchored latents while
             they are fitted; half of it in sampling.
-        morphs (float): Share of an ``"anchored"`` batch that shows images on the way between two of a class, one
-            deformed into the other.
-        transfer (float): Share of those, and of samples, that carry such a way to a third image.
+        deform, tone (float): How far the images of an ``"anchored"`` fit are deformed and their tones changed, and
+            samples with them, by what pairs of images of a class differ by; 1 is as far as they do.
         coverage_lr, latent_lr (float): Adam's, of the generator and the anchors before the discriminator
             joins.
         imle_candidates (int): Images drawn for each one that IMLE pulls.
@@ -195,8 +195,8 @@ class Recipe:
     coverage: float = 0.5
     reconstruction_weight: float = 8.0
     latent_noise: float = 0.2
-    morphs: float = 0.0
-    transfer: float = 0.0
+    deform: float = 0.0
+    tone: float = 0.0
     coverage_lr: float = 1e-3
     latent_lr: float = 1e-2
     imle_candidates: int = 10
@@ -301,6 +301,11 @@ class Recipe:
                 f"{self.optimizer_options}: {error}"
             ) from error
         return optimizer
+
+    @property
+    def variations(self) -> int:
+        """Entries of the latent by which images are deformed and their tones changed."""
+        return DEFORMATIONS + TONES if self.deform or self.tone else 0
 
     @property
     def adversarial(self) -> bool:

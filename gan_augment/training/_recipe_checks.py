@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from ._recipe import Recipe
 
 _SHARES = (
-    "morphs",
-    "transfer",
     "held_out",
     "coverage",
     "label_smoothing",
@@ -23,8 +21,50 @@ _SHARES = (
     "warmup",
     "ema_decay",
 )
-_WEIGHTS = ("reconstruction_weight", "gradient_penalty", "r1", "r2", "lecam", "clip_weights", "latent_noise")
+_WEIGHTS = (
+    "reconstruction_weight",
+    "gradient_penalty",
+    "r1",
+    "r2",
+    "lecam",
+    "clip_weights",
+    "latent_noise",
+    "deform",
+    "tone",
+)
 _RATES = ("generator_lr", "discriminator_lr", "coverage_lr", "latent_lr")
+# What acts only where a discriminator takes part, and what only where images are reconstructed.
+ADVERSARIAL_FIELDS = (
+    "loss",
+    "augment",
+    "adaptive",
+    "label_smoothing",
+    "gradient_penalty",
+    "r1",
+    "r2",
+    "penalty_every",
+    "lecam",
+    "clip_weights",
+    "top_k",
+    "n_critic",
+    "optimizer",
+    "optimizer_options",
+    "generator_lr",
+    "discriminator_lr",
+    "cooldown",
+    "warmup",
+    "freeze_discriminator",
+    "reconstruction_weight",
+    "discriminator_width",
+    "discriminator_base_size",
+    "discriminator_negative_slope",
+    "discriminator_normalization",
+    "discriminator_spectral_norm",
+    "normalize_first",
+    "dropout",
+    "minibatch_stddev",
+)
+COVERAGE_FIELDS = ("coverage", "reconstruction_weight", "latent_noise", "coverage_lr")
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -54,6 +94,39 @@ def check_recipe(recipe: Recipe) -> None:
     for operation, probability in recipe.augment.items():
         check_range(f"augment[{operation!r}]", probability, 0.0, 1.0)
     _check_combinations(recipe)
+
+
+def check_overrides(recipe: Recipe, overrides: dict[str, Any]) -> None:
+    """Refuses what was asked for expressly, but cannot act under the recipe's objective.
+
+    Recipes themselves may hold such values, which act as soon as ``objective`` or ``coverage`` lets them; so may
+    overrides that switch something off.
+
+    Args:
+        recipe (Recipe): The overrides included.
+        overrides (dict): What was asked for.
+
+    Raises:
+        ValueError: With all of them.
+    """
+    covering = recipe.objective != "adversarial"
+    idle = {
+        *(() if recipe.adversarial else ADVERSARIAL_FIELDS),
+        *(() if covering else COVERAGE_FIELDS),
+        *(() if recipe.objective == "anchored" else ("latent_lr",)),
+        *(() if recipe.objective == "imle" else ("imle_candidates",)),
+    }
+    if not recipe.adversarial and recipe.schedule in ("constant", "linear", "cosine"):  # torch's own act on all rates
+        idle.add("schedule")
+    names = [name for name, value in overrides.items() if name in idle and value]
+    if names:
+        coverage = f" and coverage={recipe.coverage}" if covering else ""
+        raise ValueError(
+            f"{', '.join(names)} must be left out with objective={recipe.objective!r}{coverage}, where nothing uses "
+            f"{'it' if len(names) == 1 else 'them'}."
+        )
+    if recipe.epochs and "steps" in overrides:
+        raise ValueError(f"steps must be left out beside epochs={recipe.epochs}, which set them; or pass epochs=0 too.")
 
 
 def _check_combinations(recipe: Recipe) -> None:
@@ -95,8 +168,8 @@ def _check_combinations(recipe: Recipe) -> None:
             f"latent must be 'normal' for objective={recipe.objective!r}, but got {recipe.latent!r} instead",
         ),
         (
-            recipe.objective != "anchored" and (recipe.morphs or recipe.transfer),
-            f"morphs and transfer must be 0 for objective={recipe.objective!r}, which has no anchors",
+            recipe.objective != "anchored" and (recipe.deform or recipe.tone),
+            f"deform and tone must be 0 for objective={recipe.objective!r}, which has no anchors",
         ),
         (
             recipe.normalize_units and recipe.batch_size < 2 * recipe.accumulation,

@@ -13,6 +13,7 @@ from .._version import __version__
 from ..hub import Card
 from ..models import Generator
 from ._monitor import Monitor
+from ._processes import of_first
 from ._trainer import Trainer
 
 FEW_STEPS = 1000
@@ -47,10 +48,11 @@ class FitResult:
 def conclude(
     trainer: Trainer, monitor: Monitor, folder: Path | None, init: str | None, budget: float | None
 ) -> FitResult:
-    """The result of a run that has ended, with the best generator where one was chosen."""
+    """The result of a run that has ended, with the best generator where one was chosen; the same in all processes."""
     generator = trainer.averaged_generator()
-    if trainer.best:
-        generator.load_state_dict(trainer.best["generator"])
+    best, findings = of_first((trainer.best, monitor.sentences))  # which alone measures
+    if best:
+        generator.load_state_dict(best["generator"])
     generator.requires_grad_(True)
     result = FitResult(
         generator=generator,
@@ -58,9 +60,9 @@ def conclude(
         seconds=trainer.seconds,
         losses=trainer.losses(),
         folder=folder,
-        kept_step=trainer.best.get("step", trainer.step_number),
-        kid=trainer.best.get("kid"),
-        findings=monitor.sentences,
+        kept_step=best.get("step", trainer.step_number),
+        kid=best.get("kid"),
+        findings=findings,
     )
     generator.card = _card(trainer, monitor, result, init)
     if budget is not None and result.steps < min(FEW_STEPS, trainer.total_steps):
@@ -74,7 +76,7 @@ def conclude(
 
 
 def _card(trainer: Trainer, monitor: Monitor, result: FitResult, init: str | None) -> Card:
-    recipe, images = trainer.recipe, trainer.images
+    recipe, images = trainer.recipe, trainer.originals
     training: dict[str, Any] = {
         "images": len(images),
         "images_per_class": images.class_counts(),

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..models import Discriminator, Generator, mix_seed, to_sphere
+from ..models import Discriminator, Generator, check_count, mix_seed, to_sphere
 from ..models.images import to_signed
 from ._adversary import discriminator_loss, generator_loss
 from ._augment import diff_augment
@@ -51,14 +51,17 @@ class Trainer:
     """
 
     def __init__(self, images: TrainingImages, recipe: Recipe, seed: int, start: Start | None = None) -> None:
-        self.images, self.recipe, self.seed = images, recipe, seed
+        self.originals, self.recipe, self.seed = images, recipe, seed
+        # An anchor is of an image or of its mirror image; elsewhere each step flips half of them.
+        anchors_both = recipe.flip and recipe.objective != "adversarial"
+        self.images = images.with_mirrored() if anchors_both else images
         self.step_number, self.seconds, self.evaluated = 0, 0.0, 0
         self.best: dict[str, Any] = {}
         self.accelerator = accelerator()
         self.device: torch.device = self.accelerator.device
         self.part = share_out(recipe.batch_size, recipe.accumulation)
-        self.total_steps = recipe.total_steps(len(images))
-        self.order = Order(images, seed, balanced=recipe.balance_classes)
+        self.total_steps = recipe.total_steps(len(self.images))
+        self.order = Order(self.images, seed, balanced=recipe.balance_classes)
         self._build(start)
         self._losses: dict[str, Tensor] = {}
 
@@ -69,7 +72,7 @@ class Trainer:
         config = recipe.generator_config(channels, classes, images.source_size, images.class_names)
         if recipe.objective == "anchored":
             config = dataclasses.replace(
-                config, anchors=len(images), latent_noise=recipe.latent_noise / 2, transfer=recipe.transfer
+                config, anchors=len(images), latent_noise=recipe.latent_noise / 2, variations=recipe.variations
             )
         judge_config = recipe.discriminator_config(channels, classes)
         generator = Generator(config) if start is None else adapt_generator(start.generator, config)
@@ -238,7 +241,7 @@ class Trainer:
         position = number * self.recipe.batch_size + (part * ranks + rank) * self.part
         indices = self.order.indices(position, self.part)
         real = to_signed(self.images.images[indices].to(self.device))
-        if self.recipe.flip and self.coverage is None:  # an anchor is of an image, not of its mirror image
+        if self.recipe.flip and self.coverage is None:
             mirrored = torch.rand(self.part, 1, 1, 1, device=self.device) < 0.5
             real = torch.where(mirrored, real.flip(3), real)
         if self.sizes:
@@ -323,8 +326,9 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes back to a :meth:`state_dict`."""
-        self.step_number, self.seconds = state["step_number"], state["seconds"]
-        self.evaluated, self.best = state["evaluated"], state["best"]
+        self.step_number = check_count("step_number", state["step_number"], 0)
+        self.evaluated = check_count("evaluated", state["evaluated"], 0)
+        self.seconds, self.best = float(state["seconds"]), state["best"]
         self.fresh_discriminator = state["fresh_discriminator"]
         self._losses = {key: torch.tensor(value) for key, value in state["losses"].items()}
         for name, part in self._stateful().items():

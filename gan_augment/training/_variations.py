@@ -1,24 +1,28 @@
-"""How one training image turns into another: smooth deformations, learned from pairs of images of a class.
+"""How images of a class vary: smooth deformations and tone curves, learned from pairs of them.
 
-Two images of a class differ by where things are as much as by how they look. A field that warps one onto the
-other says the first apart from the second; it can be followed part of the way, and carried to a third image, as
-Miller, Matsakis and Viola (CVPR 2000) and https://arxiv.org/abs/1902.09383 carry learned deformations.
+Two images of a class differ by where things are and by how bright they are. A field that warps one onto the other
+says the first, a curve from the brightness of one to that of the other the second. Over many pairs both have a
+covariance; what is drawn from it and applied to an image of any class gives new images of that class. Hauberg et
+al. (https://arxiv.org/abs/1510.02795) learn deformations so; https://arxiv.org/abs/1902.09383 learns both, by
+networks.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models import nearest_others
 from ..models.images import to_signed
 
 CONTROLS = 8  # control points on each side of a field
-MAX_PAIRS = 4096
+KNOTS = 8  # of a curve over the values -1..1
+DEFORMATIONS, TONES = 12, 4  # components of fields and of curves
+MAX_PAIRS = 512
 SIDE = 32  # largest side in pixels at which images are registered
 STEPS, RATE, CHUNK = 120, 0.03, 256
 STIFFNESS, WEIGHT = 1.0, 0.02
+SMOOTHNESS = 0.01
 _SCALES = (1, 2, 4)
 
 
@@ -61,92 +65,96 @@ def _register(sources: Tensor, targets: Tensor) -> Tensor:
     return fields.detach()
 
 
-def near_pairs(sketches: Tensor, labels: Tensor) -> Tensor:
-    """Ordered pairs of an image and one of the nearest of its class, int64 ``(m, 2)``; each with its reverse.
+def tone(images: Tensor, curves: Tensor) -> Tensor:
+    """Images with their values moved along curves.
 
     Args:
-        sketches (Tensor): Small images as rows, by which near is meant, ``(n, d)``.
-        labels (Tensor): int64 ``(n,)``.
+        images (Tensor): Float ``(n, c, h, w)`` in -1..1.
+        curves (Tensor): What is added to a value at each knot, ``(n, c, KNOTS)``; linear in between.
     """
-    found = []
-    for label in range(int(labels.max()) + 1):
-        members = (labels == label).nonzero().flatten()
-        if len(members) < 2:
-            continue
-        rows = torch.arange(len(members), device=labels.device)
-        nearest = nearest_others(sketches[members], rows)
-        first = rows.repeat_interleave(nearest.shape[1])
-        found.append(torch.stack([members[first], members[nearest.flatten()]], dim=1))
-    if not found:
-        return torch.empty(0, 2, dtype=torch.int64, device=labels.device)
-    pairs = torch.unique(torch.cat(found).sort(dim=1).values, dim=0)
-    if len(pairs) > MAX_PAIRS // 2:
-        rng = torch.Generator().manual_seed(0)
-        pairs = pairs[torch.randperm(len(pairs), generator=rng)[: MAX_PAIRS // 2].to(pairs.device)]
-    return torch.cat([pairs, pairs.flip(1)])
+    place = (images.clamp(-1, 1) + 1) / 2 * (KNOTS - 1)
+    below = place.floor().clamp(max=KNOTS - 2)
+    flat = below.long().flatten(2)
+    low, high = (curves.gather(2, flat + side).view_as(images) for side in (0, 1))
+    return (images + torch.lerp(low, high, place - below)).clamp(-1, 1)
 
 
-class Morphs:
-    """The images on the way between two of a class, and images deformed as one of a class became another.
+def match_tones(sources: Tensor, targets: Tensor) -> Tensor:
+    """Smooth curves ``(n, c, KNOTS)`` that give sources ``(n, c, h, w)`` the histograms of targets."""
+    ranked, wanted = sources.flatten(2).sort(dim=2).values, targets.flatten(2).sort(dim=2).values
+    knots = torch.linspace(-1, 1, KNOTS, device=sources.device)
+    hats = (1 - (ranked[..., None] - knots).abs() * (KNOTS - 1) / 2).clamp(min=0)
+    bend = torch.eye(KNOTS, device=sources.device).diff(dim=0)
+    normal = hats.mT @ hats / hats.shape[2]
+    normal = normal + SMOOTHNESS * (bend.mT @ bend + 0.1 * torch.eye(KNOTS, device=bend.device))
+    moments = hats.mT @ (wanted - ranked)[..., None] / hats.shape[2]
+    curves: Tensor = torch.linalg.solve(normal, moments)
+    return curves[..., 0]
+
+
+def class_pairs(labels: Tensor) -> Tensor:
+    """Ordered random pairs of different images of a class, int64 ``(m, 2)``; none where no class has two.
+
+    They are the same in every process: what one finds is what all have found.
+    """
+    rng = torch.Generator().manual_seed(0)
+    labels = labels.cpu()
+    order, counts = labels.argsort(stable=True), torch.bincount(labels)
+    starts, sizes = (counts.cumsum(0) - counts)[labels[order]], counts[labels[order]]
+    able = (sizes > 1).nonzero().flatten()
+    if not len(able):
+        return torch.empty(0, 2, dtype=torch.int64)
+    first = able[torch.randint(len(able), (MAX_PAIRS,), generator=rng)]
+    step = 1 + (torch.rand(len(first), generator=rng) * (sizes[first] - 1)).long()
+    second = starts[first] + (first - starts[first] + step) % sizes[first]
+    return order[torch.stack([first, second], dim=1)]
+
+
+def principal(rows: Tensor, count: int) -> Tensor:
+    """The first principal components ``(count, d)`` of differences ``(m, d)``, each as long as its spread."""
+    _, values, directions = torch.linalg.svd(rows.double(), full_matrices=False)
+    found = (values[:count, None] * directions[:count] / max(len(rows), 1) ** 0.5).float()
+    return F.pad(found, (0, 0, 0, count - len(found)))
+
+
+class Variations(nn.Module):
+    """Changes of images out of normal numbers.
 
     Args:
         images (Tensor): uint8 ``(n, c, h, w)``.
         labels (Tensor): int64 ``(n,)``; all 0 without classes.
-        sketches (Tensor): See :func:`near_pairs`.
+        deform (float): Scale of the deformations; at 1, what two images of a class differ by.
+        tone (float): That of the curves.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, sketches: Tensor) -> None:
-        self.images, self.pairs = images, near_pairs(sketches, labels)
-        self.fields: Tensor | None = None
-        pair_labels = labels[self.pairs[:, 0]]
-        order = pair_labels.argsort(stable=True)
-        self.pairs = self.pairs[order]
-        self.reverse = self._reversed(len(images))
-        self.counts = torch.bincount(pair_labels, minlength=int(labels.max()) + 1)
-        self.starts = self.counts.cumsum(0) - self.counts
-        self.labels = labels
+    def __init__(self, images: Tensor, labels: Tensor, deform: float, tone: float) -> None:
+        super().__init__()
+        self.images, self.labels, self.scales = images, labels, (deform, tone)
+        self.fields: Tensor
+        self.curves: Tensor
+        self.fitted: Tensor
+        self.register_buffer("fields", torch.zeros(DEFORMATIONS, 2 * CONTROLS * CONTROLS))
+        self.register_buffer("curves", torch.zeros(TONES, images.shape[1] * KNOTS))
+        self.register_buffer("fitted", torch.tensor(False))
 
-    def _reversed(self, n: int) -> Tensor:
-        """Where the reverse of each pair stands."""
-        key, back = self.pairs[:, 0] * n + self.pairs[:, 1], self.pairs[:, 1] * n + self.pairs[:, 0]
-        order = key.argsort()
-        return order[torch.searchsorted(key[order], back)]
-
+    @torch.no_grad()
     def fit(self) -> None:
-        """Registers all pairs: seconds for hundreds of small images, a minute for larger ones."""
-        if not len(self.pairs):
-            self.fields = torch.empty(0, 2, CONTROLS, CONTROLS, device=self.pairs.device)
+        """Compares pairs: seconds for hundreds of small images."""
+        pairs = class_pairs(self.labels)
+        self.fitted.fill_(True)
+        if not len(pairs):
             return
-        small = self.read(torch.arange(len(self.images), device=self.pairs.device))
+        small = to_signed(self.images)
         if small.shape[-1] > SIDE:
             small = F.adaptive_avg_pool2d(small, SIDE)
-        self.fields = register(small[self.pairs[:, 0]], small[self.pairs[:, 1]])
+        sources, targets = (small[side].to(self.fields.device) for side in pairs.unbind(1))
+        fields = register(sources, targets)
+        curves = match_tones(warp(sources, fields), targets)
+        self.fields.copy_(self.scales[0] * principal(fields.flatten(1), DEFORMATIONS))
+        self.curves.copy_(self.scales[1] * principal(curves.flatten(1), TONES))
 
-    def read(self, indices: Tensor) -> Tensor:
-        """Training images in -1..1."""
-        return to_signed(self.images[indices.to(self.images.device)].to(indices.device))
-
-    def draw(self, labels: Tensor, transfer: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Random ways of classes ``(n,)``: what they start from, their pairs, how far they go, and the images there.
-
-        Args:
-            labels (Tensor): Classes that have pairs.
-            transfer (float): Share of the ways that start from another image than the pair's first.
-
-        Returns:
-            tuple: Indices of the bases ``(n,)``, of the pairs' images ``(n, 2)``, the way ``(n, 1)`` of 0..1, and
-            images ``(n, c, h, w)``.
-        """
-        if self.fields is None:
-            raise RuntimeError("Morphs must be fitted before they are drawn; call fit() first.")
-        n, device = len(labels), labels.device
-        uniform = torch.rand(n, 4, device=device)
-        rows = self.starts[labels] + (uniform[:, 0] * self.counts[labels]).long()
-        other = self.starts[labels] + (uniform[:, 1] * self.counts[labels]).long()
-        moved, way = uniform[:, 2] < transfer, uniform[:, 3]
-        bases = torch.where(moved, self.pairs[other, 0], self.pairs[rows, 0])
-        step = way[:, None, None, None]
-        there = warp(self.read(bases), step * self.fields[rows])
-        back = warp(self.read(self.pairs[rows, 1]), (1 - step) * self.fields[self.reverse[rows]])
-        images = torch.where(moved[:, None, None, None], there, torch.lerp(there, back, step))
-        return bases, self.pairs[rows], way[:, None], images
+    def forward(self, images: Tensor, codes: Tensor) -> Tensor:
+        """Images ``(n, c, h, w)`` in -1..1 changed by standard normal codes ``(n, DEFORMATIONS + TONES)``."""
+        shapes, tones = torch.split(codes.float(), [DEFORMATIONS, TONES], dim=1)
+        warped = warp(images, (shapes @ self.fields).view(len(images), 2, CONTROLS, CONTROLS))
+        return tone(warped, (tones @ self.curves).view(len(images), images.shape[1], KNOTS))

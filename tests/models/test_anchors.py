@@ -15,7 +15,7 @@ SEEDS = st.integers(0, 2**63 - 1)
 
 
 @st.composite
-def walks(draw, noise=None, transfer=0.0):
+def walks(draw, noise=None):
     """Anchors of several classes in any order, and what draws between them."""
     counts = draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
     labels = draw(st.permutations([label for label, count in enumerate(counts) for _ in range(count)]))
@@ -23,7 +23,7 @@ def walks(draw, noise=None, transfer=0.0):
     rng = torch.Generator().manual_seed(draw(st.integers(0, 10**6)))
     anchors = to_sphere(torch.randn(len(labels), dim, generator=rng))
     noise = draw(st.floats(0, 2)) if noise is None else noise
-    walk = AnchorWalk(anchors, torch.tensor(labels), noise, max(labels) + 1, transfer)
+    walk = AnchorWalk(anchors, torch.tensor(labels), noise, max(labels) + 1)
     return walk, anchors, torch.tensor(labels)
 
 
@@ -70,14 +70,14 @@ def test_a_walk_leads_from_an_anchor_to_another_one_of_the_class(drawn, data):
 
 
 @settings(max_examples=60, deadline=None)
-@given(walks(noise=0.0, transfer=1.0), st.data())
-def test_a_transfer_goes_the_same_way_from_a_third_anchor(drawn, data):
-    walk, anchors, labels = drawn
+@given(walks(), st.integers(1, 5), st.data())
+def test_entries_beyond_the_anchors_stay_as_they_are_drawn(drawn, more, data):
+    walk, anchors, _ = drawn
     classes, uniform, normal = draws(walk, data)
-    uniform[:, 2] = 0
-    for label, start, place in zip(classes, walk(classes, uniform, normal), uniform[:, 4]):
-        members = anchors[labels == label]
-        torch.testing.assert_close(start, members[min(int(place * len(members)), len(members) - 1)])
+    variations = torch.randn(len(classes), more)
+    latents = walk(classes, uniform, torch.cat([normal, variations], dim=1))
+    assert torch.equal(latents[:, anchors.shape[1] :], variations)
+    assert torch.equal(latents[:, : anchors.shape[1]], walk(classes, uniform, normal))
 
 
 def test_a_walk_goes_to_one_of_the_nearest():
@@ -90,17 +90,6 @@ def test_a_walk_goes_to_one_of_the_nearest():
     end = torch.cdist(walk(torch.zeros(500, dtype=torch.int64), uniform, torch.zeros(500, 2)), anchors).argmin(1)
     assert int((end - start).abs().max()) <= 10  # at the ends of the row all ten lie on one side
     assert int((end - start).abs().min()) == 1
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 6), st.floats(0, 1), st.floats(0, 1))
-def test_the_share_of_transfers_is_as_asked(count, transfer, place):
-    anchors = to_sphere(torch.randn(count, 3))
-    walk = AnchorWalk(anchors, torch.zeros(count, dtype=torch.int64), 0.0, 1, transfer)
-    uniform = torch.zeros(1, ANCHOR_DRAWS)
-    uniform[:, 3], uniform[:, 4] = place, 0.999
-    expected = anchors[-1] if bool(uniform[0, 3] < transfer) else anchors[0]
-    torch.testing.assert_close(walk(torch.zeros(1, dtype=torch.int64), uniform, torch.zeros(1, 3))[0], expected)
 
 
 @settings(max_examples=60, deadline=None)

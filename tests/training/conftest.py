@@ -13,7 +13,6 @@ TINY = {
     "image_size": 16,
     "latent_dim": 8,
     "generator_width": 4,
-    "discriminator_width": 4,
     "batch_size": 8,
     "steps": 6,
     "evaluations": 2,
@@ -58,7 +57,7 @@ def training_images(images, labels=None):
 
 def new_trainer(images, recipe="small", *, start=None, seed=0, **overrides):
     """A trainer of tiny networks."""
-    return Trainer(images, get_recipe(recipe, **{**TINY, **overrides}), seed, start)
+    return Trainer(images, get_recipe(recipe, **{**TINY, "discriminator_width": 4, **overrides}), seed, start)
 
 
 def run_steps(trainer, steps, total=None):

@@ -1,4 +1,5 @@
 import errno
+import json
 import math
 import os
 import resource
@@ -9,9 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save
 
 from gan_augment.training import _checkpoints
-from gan_augment.training._checkpoints import DTYPES, Checkpoints, pack, unpack
+from gan_augment.training._checkpoints import DTYPES, FORMAT, Checkpoints, pack, unpack
 
 STATE = {"step": 3, "weights": torch.arange(6.0).reshape(2, 3), "groups": [{"betas": (0.5, 0.999), "lr": 1e-4}]}
 
@@ -80,6 +82,80 @@ def test_a_damaged_file_is_never_read_as_something_else(data):
     except ValueError:
         return
     assert same(state, STATE)  # white space of the header, perhaps
+
+
+def craft(structure, tensors=None):
+    """A file whose hash is right, whatever it says."""
+    tensors = {"0": torch.zeros(1, dtype=torch.uint8), **(tensors or {})}
+    text = json.dumps(structure)
+    return save(tensors, {"format": FORMAT, "state": text, "sha256": _checkpoints._digest(text, tensors)})
+
+
+def storages(value):
+    """The bytes of all tensors in a state."""
+    if isinstance(value, torch.Tensor):
+        return value.untyped_storage().nbytes()
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return sum(map(storages, inner))
+
+
+wild = st.none() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=3)
+sides = st.sampled_from([0, 1, -1, 2**31, 2**62, 2**64, True, 0.0, "0", None])
+kinds = st.one_of(
+    st.fixed_dictionaries({"tensor": st.sampled_from(["0", "1", "2", "3", 1, None, []])}),
+    st.fixed_dictionaries({"channels_last": st.sampled_from(["0", "1", "2", 2, {}])}),
+    st.fixed_dictionaries({"empty": st.tuples(st.sampled_from(["int8", "float32", "int", 3]), st.lists(sides))}),
+    st.fixed_dictionaries({"empty": wild | st.lists(wild, max_size=3)}),
+)
+structures = st.recursive(
+    wild | kinds,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.fixed_dictionaries({"dict": st.lists(st.tuples(wild | st.just([]), inner), max_size=4) | inner})
+        | st.fixed_dictionaries({"tuple": inner})
+        | st.dictionaries(st.sampled_from(["dict", "tensor", "tuple", "x"]), inner, max_size=2)
+    ),
+    max_leaves=8,
+)
+
+
+@given(structures)
+@settings(max_examples=400, deadline=None)
+def test_a_crafted_file_is_a_state_or_refused_in_a_sentence(structure):
+    tensors = {"1": torch.zeros(2, 3, 4, 5), "2": torch.zeros(7)}
+    try:
+        state = unpack(craft({"dict": [["a", structure]]}, tensors))
+    except ValueError as error:
+        assert 10 < len(str(error)) < 600  # noqa: PT017 - some are states
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert storages(state) <= 1 + sum(tensor.nbytes for tensor in tensors.values())
+
+
+@pytest.mark.parametrize(
+    ("structure", "message"),
+    [
+        ({"empty": ["float32", [-1, 0]]}, "is not that of an empty tensor"),
+        ({"empty": ["float32", [0, 2**62, 2**62]]}, "is not that of an empty tensor"),
+        ({"empty": ["float32", [10**6, 10**6]]}, "is not that of an empty tensor"),
+        ({"empty": ["float32", [0] * 1000]}, "is not that of an empty tensor"),
+        ({"channels_last": "2"}, "it cannot be read: RuntimeError"),
+        ([{"channels_last": "1"}] * 1000, "it has no tensor '1', or uses it twice"),
+        ([{"tensor": "1"}] * 2, "it has no tensor '1', or uses it twice"),
+        ({"tensor": "4"}, "it has no tensor '4'"),
+        ({"dict": [[1.5, 0]]}, "it has the key 1.5"),
+        ({"tensor": "1", "tuple": []}, "of no one kind"),
+        ({"code": "x"}, "of the unknown kind 'code'"),
+    ],
+)
+def test_what_no_state_is_written_as_is_refused(structure, message):
+    with pytest.raises(ValueError, match=message):
+        unpack(craft({"dict": [["a", structure]]}, {"1": torch.zeros(2, 3, 4, 5), "2": torch.zeros(7)}))
+
+
+def test_a_file_of_other_weights_is_refused_in_a_sentence():
+    with pytest.raises(ValueError, match="its format is None and not"):
+        unpack(save({"weight": torch.ones(2)}))
 
 
 def test_every_single_byte_counts():

@@ -189,11 +189,20 @@ def test_sketches_are_of_one_length_at_any_size():
         assert sketch(torch.zeros(2, 3, side, side)).shape == (2, 3 * 256)
 
 
-def test_an_anchored_run_does_not_mirror_its_images():
-    data = training_images(noise(8))
-    trainer = new_trainer(data, "tiny", flip=True)
-    real, _, indices = trainer._real(0, 0, trainer.stage(0.0))
-    torch.testing.assert_close(real, data.images[indices].float() / 127.5 - 1)
+@pytest.mark.parametrize("objective", ["anchored", "imle"])
+def test_a_mirrored_image_is_reproduced_too(labelled, objective):
+    generator_anchors = {"anchored": 2 * len(labelled), "imle": 0}[objective]
+    options = {**TINY, "steps": 2, "objective": objective}
+    result = fit(labelled, "tiny", flip=True, progress=False, **options)
+    assert result.generator.config.anchors == generator_anchors
+    assert result.generator.card.training["images"] == len(labelled)
+
+
+def test_both_sides_of_an_image_have_an_anchor():
+    images = training_images(noise(6))
+    trainer = new_trainer(images, "tiny", flip=True, generator_width=8, latent_dim=8, batch_size=12)
+    assert torch.equal(trainer.images.images[6:], images.images.flip(3))
+    assert len(trainer.coverage.anchors) == 12
 
 
 def test_anchors_learn_while_imle_chooses():

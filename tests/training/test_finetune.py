@@ -269,7 +269,7 @@ def test_the_discriminator_of_a_folder_goes_on(labelled, pretrained):
 def test_a_generator_with_anchors_is_a_start_for_both_objectives(labelled):
     images = [image for image, _ in labelled]
     first = fit(images, "tiny", progress=False, **TINY).generator
-    small = {"batch_size": 8, "steps": 2, "discriminator_width": 4, "progress": False}
+    small = {"batch_size": 8, "steps": 2, "progress": False}
     again = fit(images, "tiny", init=first, **small).generator
     assert (first.config.anchors, again.config.anchors) == (20, 20)
     assert fit(images, "small", held_out=0.0, init=first, **small).generator.config.anchors == 0
@@ -327,7 +327,7 @@ def test_the_mapping_of_a_start_is_kept(labelled):
 
 def test_a_generator_of_uniform_latents_is_a_start_for_anchors(labelled):
     start = generator_of(image_size=16, latent="uniform")
-    result = fit(labelled, "tiny", init=start, batch_size=8, steps=1, discriminator_width=4, progress=False)
+    result = fit(labelled, "tiny", init=start, batch_size=8, steps=1, progress=False)
     assert result.generator.config.anchors == 20
 
 
@@ -395,7 +395,7 @@ def test_a_new_discriminator_learns_alone_at_first(random_images, pretrained, re
 def test_a_killed_run_goes_on_without_its_start(labelled, pretrained, tmp_path, recipe, kind):
     shutil.copytree(pretrained, tmp_path / "start")
     options = {"recipe": recipe, "batch_size": 8, "steps": 6, "warmup": 0.5, "evaluations": 2, "discriminator_width": 4}
-    options["coverage"] = 0.5
+    options |= {"coverage": 0.5} if recipe == "tiny" else {}
     init = tmp_path / "start" / kind
     whole = fit(labelled, init=init, out=tmp_path / "whole", progress=False, **options)
     run_until(2, labelled, tmp_path / "killed", init=init, **options)

@@ -113,7 +113,8 @@ def test_a_folder_that_holds_something_else_is_refused(labelled, tiny_recipe, tm
         {},
         {"recipe": "conditional"},
         {"recipe": "small", "loss": "nonsaturating", "flip": True, "latent": "uniform"},
-        {"generator_spectral_norm": True, "attention_resolution": 8, "discriminator_normalization": "instance"},
+        {"recipe": "small", "generator_spectral_norm": True, "attention_resolution": 8},
+        {"recipe": "small", "discriminator_normalization": "instance"},
         {"precision": "fp32", "upsampling": "resize", "kernel_size": 3, "generator_normalization": "instance"},
         {"batch_size": 32, "channels": 3},  # more than the 20 images
         {"recipe": "tiny-conditional", "held_out": 0.2, "balance_classes": True},
@@ -215,7 +216,7 @@ def test_unlabelled_images_cannot_be_fitted_with_classes(labelled, tiny_recipe):
 def test_divergence_is_an_error_or_does_not_happen(labelled, tiny_recipe):
     options = {**tiny_recipe, "steps": 15, "discriminator_spectral_norm": False, "loss": "nonsaturating"}
     try:
-        result = fit(labelled, generator_lr=1.0, discriminator_lr=1.0, progress=False, **options)
+        result = fit(labelled, "small", generator_lr=1.0, discriminator_lr=1.0, progress=False, **options)
     except RuntimeError as error:
         assert "diverged" in str(error)  # noqa: PT017 - training may also go well
     else:
@@ -309,6 +310,36 @@ def test_validation_images_choose_the_generator(labelled, tiny_recipe, tmp_path)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["held_out"]["count"] == 60
 
 
+class Named(list):
+    """A data set with the names of its classes."""
+
+    classes = ("cat", "dog", "owl")
+
+
+def test_validation_images_have_the_classes_in_the_order_of_the_others(labelled, tiny_recipe, tmp_path):
+    others = [(255 - image, label) for image, label in labelled]
+    training, same, swapped = Named(labelled), Named(others), Named(others)
+    swapped.classes = ("cat", "owl", "dog")
+    message = "validation must have the classes of dataset in the same order, but class 1 is 'owl' instead of 'dog'"
+    with pytest.raises(ValueError, match=message):
+        fit(training, "conditional", validation=swapped, out=tmp_path / "run", progress=False, **tiny_recipe)
+    assert not (tmp_path / "run").exists()
+    tiny_recipe |= {"steps": 1, "evaluations": 0}
+    for validation in (same, others):  # names that nobody gave are not compared
+        fit(training, "conditional", validation=validation, progress=False, **tiny_recipe)
+    fit(training, "small", validation=swapped, progress=False, **tiny_recipe)  # nor those that nobody reads
+
+
+def test_validation_images_are_not_among_the_others(labelled, tiny_recipe, tmp_path):
+    images = [image for image, _ in labelled]
+    rgb = [image.repeat(3, 1, 1) for image in images[:2]]
+    mixed = [*rgb, images[7], *(255 - image for image in images)]
+    with pytest.raises(ValueError, match=r"validation must hold .* 3 of its 23 are in dataset too; leave them out"):
+        fit(images, "small", validation=mixed, out=tmp_path / "run", progress=False, **tiny_recipe)
+    assert not (tmp_path / "run").exists()
+    fit(images, "small", validation=mixed[3:], progress=False, **{**tiny_recipe, "steps": 1, "evaluations": 0})
+
+
 def test_validation_images_have_the_classes_of_the_others(labelled, tiny_recipe, tmp_path):
     for validation in (
         labelled[:2],
@@ -354,15 +385,16 @@ def test_a_folder_may_be_a_name(labelled, tiny_recipe, tmp_path, monkeypatch, ou
         {"mapping_layers": 2},
         {"dropout": 0.3, "discriminator_normalization": "instance", "minibatch_stddev": 4},
         {"image_size": 28, "kernel_size": 5, "generator_stem_width": 8, "normalize_units": True},
-        {"epochs": 2, "n_critic": 2, "accumulation": 2},
-        {"recipe": "tiny", "flip": True, "precision": "fp16"},
-        {"recipe": "tiny", "precision": "bf16", "lecam": 0.1, "adaptive": 50},
+        {"epochs": 1, "steps": None, "n_critic": 2, "accumulation": 2},
+        {"recipe": "tiny", "precision": "fp16"},
+        {"recipe": "tiny", "coverage": 0.5, "precision": "bf16", "lecam": 0.1, "adaptive": 50},
         {"conditional": True, "class_fade": (0.2, 0.8)},
     ],
     ids=str,
 )
 def test_options_go_together(labelled, tiny_recipe, options):
-    result = fit(labelled, **{"recipe": "small", "held_out": 0.0, **tiny_recipe, **options}, progress=False)
+    given = {"recipe": "small", "held_out": 0.0, **tiny_recipe, **options}
+    result = fit(labelled, **{key: value for key, value in given.items() if value is not None}, progress=False)
     images = result.generator.sample(4, seed=0)
     assert images.shape == (4, 1, *[options.get("image_size", 16)] * 2)
     assert all(value == value for value in result.losses.values())

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_augment import Recipe, fit
+from gan_augment.training import get_recipe
 from gan_augment.training._fit import parse_budget
+from gan_augment.training._recipe_checks import ADVERSARIAL_FIELDS, check_overrides
 
-from .conftest import new_trainer, run_steps, training_images
+from .conftest import new_trainer, run_steps, same_weights, training_images
 
 FIELDS = [field.name for field in dataclasses.fields(Recipe)]
 OPTIMIZERS = sorted(
@@ -161,6 +163,91 @@ def test_any_values_are_taken_or_refused_in_a_sentence(values):
 def test_what_does_not_go_together_is_refused(options):
     with pytest.raises(ValueError, match=r"must|refused"):
         Recipe(**options)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "message"),
+    [
+        (
+            "tiny",
+            {"loss": "hinge"},
+            r"^loss must be left out with objective='anchored' and coverage=1\.0, where nothing",
+        ),
+        ("tiny", {"augment": {"color": 0.5}, "steps": 9, "dropout": 0.1}, "^augment, dropout must be left out"),
+        ("tiny-conditional", {"generator_lr": 1e-3}, "^generator_lr must"),
+        ("tiny", {"schedule": "linear"}, "^schedule must"),
+        ("tiny", {"coverage": 0.5, "imle_candidates": 20}, "^imle_candidates must"),
+        ("tiny", {"objective": "imle", "latent_lr": 0.1}, r"^latent_lr must .* objective='imle' and coverage=1\.0"),
+        ("small", {"coverage": 0.5}, "^coverage must be left out with objective='adversarial', where nothing"),
+        ("mnist-sn", {"steps": 100}, "^steps must be left out beside epochs=200"),
+    ],
+)
+def test_an_override_that_cannot_act_is_refused_before_the_images_are_read(recipe, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        fit(None, recipe, progress=False, **overrides)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides"),
+    [
+        ("tiny", {"coverage": 0.5, "loss": "hinge", "augment": {"color": 0.5}, "schedule": "linear"}),
+        ("tiny", {"objective": "adversarial", "flip": True, "generator_lr": 1e-3}),
+        ("tiny", {"flip": True, "augment": {}, "dropout": 0.0, "cooldown": 0.0}),  # which is what happens
+        ("tiny", {"schedule": "StepLR", "schedule_options": {"step_size": 1}, "coverage_lr": 0.1, "latent_lr": 0.1}),
+        ("tiny", {"objective": "imle", "imle_candidates": 20, "latent_noise": 0.1}),
+        ("small", {"loss": "relativistic", "flip": True, "steps": 100}),
+        ("mnist-sn", {"steps": 100, "epochs": 0}),
+    ],
+)
+def test_an_override_that_acts_is_taken(recipe, overrides):
+    check_overrides(get_recipe(recipe, **overrides), overrides)
+
+
+OTHERWISE = {
+    "loss": "least_squares",
+    "augment": {},
+    "adaptive": 100,
+    "label_smoothing": 0.1,
+    "gradient_penalty": 1.0,
+    "r1": 1.0,
+    "r2": 1.0,
+    "penalty_every": 2,
+    "lecam": 0.1,
+    "clip_weights": 0.1,
+    "top_k": 0.5,
+    "optimizer": "SGD",
+    "optimizer_options": {"betas": (0.1, 0.2)},
+    "generator_lr": 0.5,
+    "discriminator_lr": 0.5,
+    "cooldown": 1.0,
+    "warmup": 0.9,
+    "freeze_discriminator": 1,
+    "reconstruction_weight": 2.0,
+    "dropout": 0.5,
+    "discriminator_negative_slope": 0.5,
+}
+
+
+@pytest.fixture(scope="module")
+def anchored_run():
+    images = training_images(torch.randint(0, 256, (8, 1, 16, 16), dtype=torch.uint8))
+    return images, run_steps(new_trainer(images, "tiny"), 3)
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_what_is_refused_without_a_discriminator_does_nothing_there(name, anchored_run):
+    images, run = anchored_run
+    further = {"loss": "nonsaturating"} if name == "label_smoothing" else {}
+    further |= {"optimizer_options": {}} if name == "optimizer" else {}
+    other = run_steps(new_trainer(images, "tiny", **{name: OTHERWISE[name]}, **further), 3)
+    assert same_weights(other.ema.generator, run.ema.generator)
+    assert torch.equal(other.coverage.anchors, run.coverage.anchors)
+
+
+def test_whatever_is_refused_without_a_discriminator_was_tried():
+    untried = {"normalize_first", "minibatch_stddev", "n_critic"}  # which change the first random numbers, or the order
+    named = {name for name in FIELDS if name.startswith("discriminator_")}
+    assert set(ADVERSARIAL_FIELDS) == set(OTHERWISE) | named | untried
 
 
 def test_a_recipe_is_frozen():

@@ -1,4 +1,7 @@
 import json
+import os
+import shutil
+import signal
 import warnings
 
 import pytest
@@ -6,6 +9,7 @@ import torch
 
 from gan_augment import fit, from_pretrained, resume
 from gan_augment.training import _loop
+from gan_augment.training._checkpoints import Checkpoints
 from gan_augment.training._trainer import Trainer
 
 from .conftest import KilledError, run_until, same_weights
@@ -115,6 +119,42 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(labelled, tiny_recipe,
     assert steps_of(tmp_path / "run") == [1, 2, 3, 4, 5, 6]
 
 
+def test_sigterm_writes_a_checkpoint_from_which_the_run_goes_on(labelled, tiny_recipe, tmp_path, monkeypatch):
+    whole = fit(labelled, progress=False, **tiny_recipe)
+    original = Trainer.step
+
+    def step(self, progress):
+        original(self, progress)
+        if self.step_number == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", step)
+        with pytest.raises(SystemExit) as ended:
+            fit(labelled, out=tmp_path / "run", progress=False, checkpoint_every=3600.0, **tiny_recipe)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert max(Checkpoints(tmp_path / "run" / "checkpoints").steps()) == 3
+    assert same_weights(resume(tmp_path / "run", labelled, progress=False).generator, whole.generator)
+
+
+def test_a_checkpoint_of_another_run_is_refused_in_a_sentence(labelled, tiny_recipe, tmp_path, often):
+    run_until(3, labelled, tmp_path / "run", **tiny_recipe)
+    run_until(3, labelled, tmp_path / "other", **{**tiny_recipe, "generator_width": 8})
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    shutil.copytree(tmp_path / "other" / "checkpoints", tmp_path / "run" / "checkpoints")
+    with pytest.raises(ValueError, match=r"^The checkpoint must be of the run that config\.json describes[^\n]*$"):
+        resume(tmp_path / "run", labelled, progress=False)
+
+
+@pytest.mark.parametrize("change", [{"step_number": "3"}, {"step_number": -1}, {"seconds": None}, {"ema": []}])
+def test_a_checkpoint_with_something_else_in_it_is_refused(labelled, tiny_recipe, tmp_path, often, change):
+    run_until(3, labelled, tmp_path / "run", **tiny_recipe)
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
+    checkpoints.save({**checkpoints.load_newest(), **change}, 4)
+    with pytest.raises(ValueError, match="The checkpoint must be of the run"):
+        resume(tmp_path / "run", labelled, progress=False)
+
+
 def test_a_half_written_line_of_metrics_is_dropped(labelled, tiny_recipe, tmp_path, often):
     run_until(3, labelled, tmp_path / "run", **tiny_recipe)
     with open(tmp_path / "run" / "metrics.jsonl", "a") as file:
@@ -162,11 +202,12 @@ def test_held_out_images_are_the_same_after_a_restart(labelled, tiny_recipe, tmp
 
 
 def test_validation_images_must_be_given_again_and_be_the_same(labelled, tiny_recipe, tmp_path, often):
-    run_until(3, labelled, tmp_path / "run", recipe="small", validation=labelled[:10], **tiny_recipe)
-    for other in (None, labelled[:9]):
+    training, held_out = labelled[10:], labelled[:10]
+    run_until(3, training, tmp_path / "run", recipe="small", validation=held_out, **tiny_recipe)
+    for other in (None, held_out[:9]):
         with pytest.raises(ValueError, match=r"must hold the images of the run"):
-            resume(tmp_path / "run", labelled, validation=other, progress=False)
-    assert resume(tmp_path / "run", labelled, validation=labelled[:10], progress=False).steps == 6
+            resume(tmp_path / "run", training, validation=other, progress=False)
+    assert resume(tmp_path / "run", training, validation=held_out, progress=False).steps == 6
 
 
 def test_a_data_set_without_a_name_must_be_given_again(labelled, tiny_recipe, tmp_path, often):

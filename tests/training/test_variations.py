@@ -1,0 +1,192 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gan_augment import fit, resume
+from gan_augment.training._variations import (
+    CONTROLS,
+    DEFORMATIONS,
+    KNOTS,
+    MAX_PAIRS,
+    TONES,
+    Variations,
+    class_pairs,
+    match_tones,
+    principal,
+    register,
+    tone,
+    warp,
+)
+
+from .conftest import run_until, same_weights
+
+CODES = DEFORMATIONS + TONES
+
+
+def discs(centres, size=24, radius=5.0):
+    """White discs on black, in -1..1."""
+    axis = torch.arange(size) + 0.5
+    down, right = axis[None, :, None], axis[None, None, :]
+    x, y = (torch.tensor(each)[:, None, None] for each in zip(*centres))
+    distance = ((right - x) ** 2 + (down - y) ** 2).sqrt()
+    return (radius - distance).clamp(-1, 1)[:, None]
+
+
+def as_uint8(images):
+    return images.mul(127.5).add(127.5).round().to(torch.uint8)
+
+
+def centre(images):
+    """Where the light is: columns and rows."""
+    weight = (images[:, 0] + 1) / 2
+    axis = torch.arange(24) + 0.5
+    total = weight.sum((1, 2))
+    return (weight.sum(1) * axis).sum(1) / total, (weight.sum(2) * axis).sum(1) / total
+
+
+def test_no_field_moves_nothing():
+    images = torch.rand(3, 3, 20, 20) * 2 - 1
+    torch.testing.assert_close(warp(images, torch.zeros(3, 2, CONTROLS, CONTROLS)), images, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("axis", "dim"), [(0, 3), (1, 2)])
+def test_a_constant_field_shifts(axis, dim):
+    images = torch.rand(2, 1, 16, 16) * 2 - 1
+    fields = torch.zeros(2, 2, CONTROLS, CONTROLS)
+    fields[:, axis] = 2 * 3 / 16  # three of sixteen pixels, in half sides
+    moved = warp(images, fields)
+    torch.testing.assert_close(moved.narrow(dim, 0, 13), images.narrow(dim, 3, 13), atol=1e-4, rtol=0)
+
+
+def test_a_disc_is_registered_to_a_disc_elsewhere():
+    sources, targets = discs([(10.0, 12.0), (12.0, 9.0)]), discs([(13.0, 12.0), (12.0, 14.0)])
+    before = (sources - targets).square().mean()
+    assert float((warp(sources, register(sources, targets)) - targets).square().mean()) < 0.25 * float(before)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 3))
+def test_a_curve_is_linear_between_its_knots(seed, channels):
+    rng = torch.Generator().manual_seed(seed)
+    curves = torch.rand(2, channels, KNOTS, generator=rng) * 0.2 - 0.1
+    images = torch.rand(2, channels, 5, 5, generator=rng) * 2 - 1
+    knots = torch.linspace(-1, 1, KNOTS)
+    changed = tone(images, curves)
+    for n in range(2):
+        for channel in range(channels):
+            values = images[n, channel].flatten()
+            below = ((values + 1) / 2 * (KNOTS - 1)).long().clamp(max=KNOTS - 2)
+            part = (values - knots[below]) / (knots[1] - knots[0])
+            curve = curves[n, channel]
+            wanted = values + (1 - part) * curve[below] + part * curve[below + 1]
+            torch.testing.assert_close(changed[n, channel].flatten(), wanted.clamp(-1, 1), atol=1e-5, rtol=0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.5, 0.9), st.floats(-0.1, 0.1))
+def test_matched_tones_undo_a_change_of_contrast(seed, contrast, brightness):
+    images = torch.rand(2, 3, 20, 20, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    targets = images * contrast + brightness
+    found = tone(images, match_tones(images, targets[:, :, torch.randperm(20)]))  # only the histogram counts
+    assert float((found - targets).abs().mean()) < 0.25 * float((images - targets).abs().mean()) + 0.005
+
+
+def test_images_that_are_alike_need_no_curve():
+    images = torch.rand(2, 1, 12, 12) * 2 - 1
+    torch.testing.assert_close(match_tones(images, images), torch.zeros(2, 1, KNOTS))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40))
+def test_pairs_are_two_images_of_a_class(labels):
+    labels = torch.tensor(labels)
+    pairs = class_pairs(labels)
+    counts = torch.bincount(labels)
+    assert len(pairs) == (MAX_PAIRS if bool((counts > 1).any()) else 0)
+    assert bool((labels[pairs[:, 0]] == labels[pairs[:, 1]]).all())
+    assert not bool((pairs[:, 0] == pairs[:, 1]).any())
+    assert torch.equal(pairs, class_pairs(labels))
+
+
+def test_every_image_that_has_another_one_is_in_pairs():
+    pairs = class_pairs(torch.tensor([0, 1, 0, 2, 1, 0]))
+    assert set(map(tuple, pairs.tolist())) == {(0, 2), (2, 0), (0, 5), (5, 0), (2, 5), (5, 2), (1, 4), (4, 1)}
+
+
+def test_principal_components_have_the_spread_of_the_differences():
+    torch.manual_seed(0)
+    axes = torch.linalg.qr(torch.randn(6, 6)).Q
+    rows = torch.randn(20_000, 2) * torch.tensor([3.0, 0.5]) @ axes[:2]
+    found = principal(rows, 4)
+    torch.testing.assert_close(found[:2].norm(dim=1), torch.tensor([3.0, 0.5]), rtol=0.03, atol=0)
+    torch.testing.assert_close((found[0] @ axes[0]).abs(), torch.tensor(3.0), rtol=0.03, atol=0)
+    assert float(found[2:].abs().max()) < 1e-3
+    assert principal(torch.empty(0, 5), 3).equal(torch.zeros(3, 5))
+
+
+@pytest.fixture(scope="module")
+def moving():
+    """Of discs of two classes that differ in place from left to right, and in how bright they are."""
+    places = [(8.0 + step, 12.0) for step in range(0, 9, 2)] * 2
+    bright = torch.tensor([0.3, 0.5, 0.7, 0.9, 1.0] * 2)[torch.randperm(10, generator=torch.Generator().manual_seed(1))]
+    images = (discs(places) + 1) * bright[:, None, None, None] - 1
+    result = Variations(as_uint8(images), torch.tensor([0] * 5 + [1] * 5), 1.0, 1.0)
+    result.fit()
+    return result
+
+
+def test_images_vary_as_those_of_a_class_do(moving):
+    torch.manual_seed(0)
+    base = discs([(12.0, 12.0)]).expand(400, -1, -1, -1) * 0.7 - 0.3
+    images = moving(base, torch.randn(400, CODES))
+    columns, rows = centre(images)
+    assert float(columns.std()) > 2 > 4 * float(rows.std())
+    light = images[:, 0, 10:14].amax((1, 2))
+    assert float(light.std()) > 0.15
+    assert bool((images[:, 0, 0] < -0.8).all())  # what is black in all images stays so
+
+
+def test_no_code_changes_nothing(moving):
+    base = discs([(12.0, 12.0)]) * 0.7 - 0.3
+    torch.testing.assert_close(moving(base, torch.zeros(1, CODES)), base, atol=1e-5, rtol=0)
+
+
+def test_strengths_scale_the_changes():
+    images = as_uint8(discs([(8.0 + step, 12.0) for step in range(0, 9, 2)]))
+    whole, half = (Variations(images, torch.zeros(5, dtype=torch.int64), scale, scale / 2) for scale in (1.0, 0.5))
+    whole.fit()
+    half.fit()
+    torch.testing.assert_close(whole.fields, 2 * half.fields)
+    torch.testing.assert_close(whole.curves, 2 * half.curves)
+
+
+OPTIONS = {"deform": 0.5, "tone": 0.5, "latent_dim": 24}
+
+
+@pytest.mark.parametrize("recipe", ["tiny", "tiny-conditional"])
+def test_a_varied_run_resumes_to_the_same_bits(labelled, tiny_recipe, tmp_path, recipe):
+    options = {**tiny_recipe, **OPTIONS, "recipe": recipe}
+    whole = fit(labelled, out=tmp_path / "whole", progress=False, **options)
+    assert whole.generator.config.variations == CODES
+    assert whole.generator.anchors.shape[1] == 24 - CODES
+    run_until(3, labelled, tmp_path / "killed", **options)
+    assert same_weights(resume(tmp_path / "killed", labelled, progress=False).generator, whole.generator)
+
+
+def test_classes_of_one_image_each_can_be_fitted(labelled, tiny_recipe):
+    alone = [(image, index) for index, (image, _) in enumerate(labelled[:6])]
+    generator = fit(alone, "tiny-conditional", progress=False, **{**tiny_recipe, **OPTIONS}).generator
+    assert generator.sample(6, list(range(6)), seed=0).shape == (6, 1, 16, 16)
+
+
+@pytest.mark.parametrize("objective", ["adversarial", "imle"])
+@pytest.mark.parametrize("name", ["deform", "tone"])
+def test_without_anchors_nothing_varies(labelled, objective, name):
+    with pytest.raises(ValueError, match="which has no anchors"):
+        fit(labelled, "tiny", objective=objective, progress=False, **{name: 0.5})
+
+
+def test_a_latent_must_have_room_for_anchors(labelled, tiny_recipe):
+    with pytest.raises(ValueError, match="variations must be between"):
+        fit(labelled, "tiny", progress=False, **{**tiny_recipe, **OPTIONS, "latent_dim": CODES})
