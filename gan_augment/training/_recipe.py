@@ -305,7 +305,7 @@ class Recipe:
     @property
     def variations(self) -> int:
         """Entries of the latent by which images are deformed and their tones changed."""
-        return DEFORMATIONS + TONES if self.deform or self.tone else 0
+        return DEFORMATIONS + TONES if self.objective == "anchored" and (self.deform or self.tone) else 0
 
     @property
     def adversarial(self) -> bool:

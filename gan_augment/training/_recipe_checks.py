@@ -64,6 +64,7 @@ ADVERSARIAL_FIELDS = (
     "dropout",
     "minibatch_stddev",
 )
+ANCHORED_FIELDS = ("latent_lr", "deform", "tone")
 COVERAGE_FIELDS = ("coverage", "reconstruction_weight", "latent_noise", "coverage_lr")
 
 
@@ -113,7 +114,7 @@ def check_overrides(recipe: Recipe, overrides: dict[str, Any]) -> None:
     idle = {
         *(() if recipe.adversarial else ADVERSARIAL_FIELDS),
         *(() if covering else COVERAGE_FIELDS),
-        *(() if recipe.objective == "anchored" else ("latent_lr",)),
+        *(() if recipe.objective == "anchored" else ANCHORED_FIELDS),
         *(() if recipe.objective == "imle" else ("imle_candidates",)),
     }
     if not recipe.adversarial and recipe.schedule in ("constant", "linear", "cosine"):  # torch's own act on all rates
@@ -168,8 +169,9 @@ def _check_combinations(recipe: Recipe) -> None:
             f"latent must be 'normal' for objective={recipe.objective!r}, but got {recipe.latent!r} instead",
         ),
         (
-            recipe.objective != "anchored" and (recipe.deform or recipe.tone),
-            f"deform and tone must be 0 for objective={recipe.objective!r}, which has no anchors",
+            recipe.variations >= recipe.latent_dim,
+            f"latent_dim must be more than the {recipe.variations} entries that deform and tone take, but got "
+            f"{recipe.latent_dim} instead; or pass deform=0, tone=0",
         ),
         (
             recipe.normalize_units and recipe.batch_size < 2 * recipe.accumulation,

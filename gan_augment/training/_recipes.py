@@ -25,10 +25,12 @@ _PLAIN = Recipe(
     precision="fp32",
 )
 
-# Hundreds of images: every one is anchored, and by default no discriminator follows.
+# Hundreds of images: every one is anchored and varied, and by default no discriminator follows.
 _TINY = Recipe(
     objective="anchored",
     coverage=1.0,
+    deform=0.5,
+    tone=0.8,
     augment=_ALL,
     generator_lr=1e-4,
     discriminator_lr=2e-4,

@@ -1,0 +1,89 @@
+"""Moving a generator to a few images of another kind: fine-tuned against from scratch, for the same time.
+
+    GAN_AUGMENT_DATA=DATA python benchmarks/finetuning.py --init FOLDER --minutes 15 --out OUT
+
+FOLDER is a pretrained generator of faces at 64 px with its discriminator, such as ``small/generator`` in what
+``recipes.py --case celeba`` wrote. All runs train on the same 500 anime faces; KID and the rest are against others,
+which no run has seen. "real" is further anime faces in the place of samples: the floor. "init" is the pretrained
+generator as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from recipes import Case, Data, Trained, judge, read_zip, report, sample_generator, save_grid, summarize
+
+from gan_augment import fit, from_pretrained
+from gan_augment.metrics import load_features
+from gan_augment.training import get_recipe
+
+CASE = Case(lambda folder, seed: load_anime(folder, 500, seed), ("small", "tiny"), {"image_size": 64, "flip": True})
+
+
+def load_anime(folder: Path, count: int, seed: int) -> Data:
+    images = torch.stack([image for _, image in read_zip(folder / "anime-faces-6k" / "images.zip")])
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    return Data(train=images[order[:count]], held_out=images[order[count:]])
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--init", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=15.0, help="of training, for each run")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="folder for runs, grids and figures; new")
+    parser.add_argument("--n", type=int, default=1000, help="samples, and held-out images")
+    options = parser.parse_args()
+    if options.out.exists():
+        parser.error(f"{options.out} must be new, but exists")
+    return options
+
+
+def main() -> None:
+    options = parse()
+    options.out.mkdir(parents=True)
+    data = CASE.load(Path(os.environ["GAN_AUGMENT_DATA"]), options.seed)
+    further = data.held_out[options.n : 2 * options.n]
+    networks = [load_features("efficientnet-lite0")]
+    rows: list[dict[str, Any]] = []
+
+    def add(trained: Trained) -> None:
+        rows.append(judge(trained, data, networks, "anime", options.n))
+        save_grid(trained.images, options.out / f"{trained.system.replace(' ', '-')}.png")
+        settings = {key: str(value) for key, value in vars(options).items()}
+        about = {"settings": settings, "torch": torch.__version__, "time": time.ctime(), "train": len(data.train)}
+        (options.out / "figures.json").write_text(json.dumps({**about, "systems": rows}, indent=2) + "\n")
+        report(rows[-1])
+
+    start = from_pretrained(options.init)
+    add(Trained("real", further, 0, 0, 0))
+    add(Trained("init", sample_generator(start, data, options)[0], 0, 0, 0))
+    for recipe, init in (("small", options.init), ("small", None), ("tiny", None)):
+        name = f"{recipe} {'from scratch' if init is None else 'fine-tuned'}"
+        result = fit(
+            data.dataset(), recipe, init=init, budget=options.minutes * 60, out=options.out / name.replace(" ", "-"),
+            seed=options.seed, progress=False, **CASE.overrides,
+        )  # fmt: skip
+        images = sample_generator(result.generator, data, options)[0]
+        add(
+            Trained(
+                name,
+                images,
+                result.seconds,
+                result.steps,
+                get_recipe(recipe).batch_size,
+                note=f"kept step {result.kept_step}",
+            )
+        )
+    summarize(rows, networks)
+
+
+if __name__ == "__main__":
+    main()
