@@ -18,9 +18,12 @@ from ._config import (
 from ._discriminator import Discriminator
 from ._generator import Generator
 from ._sampling import check_count, check_labels, check_seed, draw_latents, draw_seed, eval_mode, mix_seed
+from ._variations import CONTROLS, KNOTS, Variations, warp
 
 __all__ = [
     "ANCHOR_DRAWS",
+    "CONTROLS",
+    "KNOTS",
     "MAX_ANCHORS",
     "MAX_CLASSES",
     "AnchorWalk",
@@ -34,6 +37,7 @@ __all__ = [
     "Latent",
     "Normalization",
     "Upsampling",
+    "Variations",
     "check_count",
     "check_labels",
     "check_seed",
@@ -46,4 +50,5 @@ __all__ = [
     "find_class_names",
     "mix_seed",
     "to_sphere",
+    "warp",
 ]

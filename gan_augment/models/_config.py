@@ -16,6 +16,7 @@ Initialization = Literal["dcgan", "glorot", "torch"]
 
 IMAGE_SIZES = (16, 28, 32, 64, 128, 256)
 MAX_CLASSES = 10_000
+MAX_VARIATIONS = 1024
 MAX_ANCHORS = 20_000  # for more, finding the nearest costs more than the network
 
 _T = TypeVar("_T", bound="_NetworkConfig")
@@ -166,8 +167,8 @@ class GeneratorConfig(_NetworkConfig):
             as the identity.
         anchors (int): Latents of training images that the generator keeps and samples between; 0 for none.
         latent_noise (float): Standard deviation of the noise on each coordinate of such a latent.
-        variations (int): Entries of the latent that are not the anchors' but normal: by them the image is
-            deformed and its tones change.
+        deformations, tones (int): Further entries of the latent, by which the image is deformed and its
+            tones change, see :class:`Variations`; only with anchors.
 
     Raises:
         ValueError: If a value is of the wrong type or out of range.
@@ -200,7 +201,8 @@ class GeneratorConfig(_NetworkConfig):
     mapping_layers: int = 0
     anchors: int = 0
     latent_noise: float = 0.1
-    variations: int = 0
+    deformations: int = 0
+    tones: int = 0
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -216,7 +218,8 @@ class GeneratorConfig(_NetworkConfig):
         _check_range("mapping_layers", self.mapping_layers, 0, 16)
         _check_range("anchors", self.anchors, 0, MAX_ANCHORS)
         _check_range("latent_noise", self.latent_noise, 0.0, 10.0)
-        _check_range("variations", self.variations, 0, self.latent_dim - 1 if self.anchors else 0)
+        for name in ("deformations", "tones"):
+            _check_range(name, getattr(self, name), 0, MAX_VARIATIONS if self.anchors else 0)
         if self.anchors and self.latent != "normal":
             raise ValueError(f"latent must be 'normal' for a generator with anchors, but got {self.latent!r} instead.")
         if 0 < self.anchors < self.num_classes:

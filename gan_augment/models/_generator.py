@@ -13,6 +13,7 @@ from ._anchors import AnchorWalk, to_sphere
 from ._blocks import ClassConditionalNorm2d, Mapping, SelfAttention2d, doubling, initialized, keeping, plain_norm
 from ._config import GeneratorConfig
 from ._sampling import sample_uint8
+from ._variations import Variations
 
 if TYPE_CHECKING:
     from ..hub import Card
@@ -82,11 +83,12 @@ class Generator(nn.Module):
         self.mapping: nn.Module = Mapping(config) if config.mapping_layers else nn.Identity()
         self.anchors: Tensor | None
         self.anchor_labels: Tensor | None
-        self.register_buffer(
-            "anchors", torch.randn(config.anchors, config.latent_dim - config.variations) if config.anchors else None
-        )
+        self.register_buffer("anchors", torch.randn(config.anchors, config.latent_dim) if config.anchors else None)
         labels = torch.arange(config.anchors) % max(config.num_classes, 1) if config.anchors else None
         self.register_buffer("anchor_labels", labels)
+        self.variations: Variations | None = None
+        if config.deformations or config.tones:
+            self.variations = Variations(config.channels, config.deformations, config.tones)
         self.to(memory_format=torch.channels_last)  # in which processors convolve fastest; no value changes
 
     @property
@@ -102,13 +104,19 @@ class Generator(nn.Module):
     def forward(self, latent: Tensor, labels: Tensor | None = None, class_weight: float = 1.0) -> Tensor:
         """Maps latents ``(n, latent_dim)`` and classes ``(n,)`` to images ``(n, c, s, s)`` in -1..1.
 
+        Further entries of latents vary the images, where the generator has variations.
         ``class_weight``, 0..1, is the share of the class in scales and shifts; the rest is their mean over
         the classes, so that 0 is an unconditional generator (https://arxiv.org/abs/2201.06578).
         """
-        x = self.mapping(latent)[:, :, None, None]
+        own = latent if self.variations is None else latent[:, : self.config.latent_dim]
+        x = self.mapping(own)[:, :, None, None]
         for block in self.blocks:
             x = block(x, labels, class_weight)
-        return torch.tanh(self.to_image(x))
+        images = torch.tanh(self.to_image(x))
+        if self.variations is None or own.shape == latent.shape:
+            return images
+        varied: Tensor = self.variations(images, latent[:, own.shape[1] :])
+        return varied
 
     def anchor_walk(self) -> AnchorWalk:
         """What draws latents between the anchors, on the CPU.

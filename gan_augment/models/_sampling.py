@@ -54,7 +54,7 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
 def draw_latents(
     generator: Generator, n: int, seed: int, labels: Tensor | None = None, truncation: float | None = None
 ) -> Tensor:
-    """Latents ``(n, latent_dim)`` on the CPU; the first rows are the same for every ``n``.
+    """Latents ``(n, latent_dim)`` on the CPU, wider if they vary images; the first rows are the same for every ``n``.
 
     Args:
         generator (Generator): Whose latents; with anchors they lie between those of a class.
@@ -65,14 +65,15 @@ def draw_latents(
     """
     config = generator.config
     rng = torch.Generator().manual_seed(seed)
-    columns = config.latent_dim + (ANCHOR_DRAWS if config.anchors else 0)
+    wide = config.latent_dim + config.deformations + config.tones
+    columns = wide + (ANCHOR_DRAWS if config.anchors else 0)
     blocks = [torch.rand((BLOCK, columns), generator=rng, dtype=torch.float64) for _ in range(math.ceil(n / BLOCK))]
     uniform = torch.cat(blocks)[:n] * 2 - 1 if blocks else torch.empty(0, columns)
-    latents = _shaped(uniform[:, : config.latent_dim], config.latent, truncation)
+    latents = _shaped(uniform[:, :wide], config.latent, truncation)
     if not config.anchors:
         return latents
     classes = torch.zeros(n, dtype=torch.int64) if labels is None else labels
-    return generator.anchor_walk()(classes, (uniform[:, config.latent_dim :] + 1) / 2, latents)
+    return generator.anchor_walk()(classes, (uniform[:, wide:] + 1) / 2, latents)
 
 
 def _shaped(uniform: Tensor, latent: str, truncation: float | None) -> Tensor:

@@ -17,7 +17,6 @@ from ..models import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
 from ..models.images import to_signed
 from ._data import TrainingImages
 from ._recipe import Recipe
-from ._variations import Variations
 
 Generate = Callable[[Tensor, Tensor | None], Tensor]
 SCALES = (1, 2, 4)
@@ -35,17 +34,16 @@ class Coverage(nn.Module):
         recipe (Recipe): With an objective ``"anchored"`` or ``"imle"``.
 
     Attributes:
-        anchors (Parameter): ``(n, d)``; trained if ``"anchored"``, chosen if ``"imle"``. Where images are varied,
-            ``d`` is less than ``latent_dim`` by the entries that say how.
+        anchors (Parameter): ``(n, latent_dim)``; trained if ``"anchored"``, chosen if ``"imle"``.
     """
 
     def __init__(self, images: TrainingImages, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
         self.imle = recipe.objective == "imle"
-        self.varied = recipe.variations
-        sketches, own = sketch(to_signed(images.images)), recipe.latent_dim - self.varied
-        start = torch.randn(len(images), own) if self.imle else principal_latents(sketches, own)
+        sketches = sketch(to_signed(images.images))
+        shape = (len(images), recipe.latent_dim)
+        start = torch.randn(shape) if self.imle else principal_latents(sketches, recipe.latent_dim)
         self.anchors = nn.Parameter(start, requires_grad=not self.imle)
         labels = torch.zeros(len(images), dtype=torch.int64) if images.labels is None else images.labels
         self.register_buffer("labels", labels, persistent=False)
@@ -53,28 +51,8 @@ class Coverage(nn.Module):
         self.num_classes = max(images.num_classes, 1)
         self.register_buffer("sketches", sketches, persistent=False)
         self.sketches: Tensor
-        self.variations = Variations(images.images, labels, recipe.deform, recipe.tone) if self.varied else None
 
-    def batch(self, indices: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents, and the images that they are to give: training images, varied if the recipe says so.
-
-        Args:
-            indices (Tensor): Of training images, int64 ``(n,)``.
-            images (Tensor): These images in -1..1.
-        """
-        latents = self._latents(indices)
-        if self.variations is None:
-            return latents, images
-        codes = torch.randn(len(indices), self.varied, device=latents.device)
-        with torch.autocast(latents.device.type, enabled=False):  # half precision would shift the pixels
-            return torch.cat([latents, codes], dim=1), self.variations(images, codes)
-
-    def prepare(self) -> None:
-        """What the first step needs: how images of a class differ."""
-        if self.variations is not None and not self.variations.fitted:
-            self.variations.fit()
-
-    def _latents(self, indices: Tensor) -> Tensor:
+    def latents(self, indices: Tensor) -> Tensor:
         """The latents of training images, disturbed, so that their neighbours give something sensible too."""
         chosen = self.anchors[indices]
         if self.imle:
@@ -84,7 +62,7 @@ class Coverage(nn.Module):
     def sample(self, labels: Tensor) -> Tensor:
         """Latents of new images of these classes, as the finished generator will draw them."""
         n, device = len(labels), labels.device
-        normal = torch.randn(n, self.recipe.latent_dim, device=device)
+        normal = torch.randn(n, self.recipe.latent_dim + sum(self.recipe.variations), device=device)
         if self.imle:
             return normal
         noise, anchors = self.recipe.latent_noise / 2, to_sphere(self.anchors)

@@ -131,7 +131,9 @@ class Plan:
             trainer = Trainer(training, self.recipe, self.seed, start)
             main = trainer.accelerator.is_main_process
             folder = self.folder if main else None
-            if state is not None:
+            if state is None:
+                trainer.prepare()
+            else:
                 _restore(trainer, state)
             accelerator().wait_for_everyone()  # all have read the same checkpoint before the next is written
             monitor = Monitor(training, held_out, self.seed)

@@ -107,8 +107,8 @@ class Recipe:
         reconstruction_weight (float): Of that objective beside the discriminator's.
         latent_noise (float): Standard deviation of the noise on each coordinate of anchored latents while
             they are fitted; half of it in sampling.
-        deform, tone (float): How far the images of an ``"anchored"`` fit are deformed and their tones changed, and
-            samples with them, by what pairs of images of a class differ by; 1 is as far as they do.
+        deform, tone (float): How far samples of an ``"anchored"`` fit are deformed and their tones changed, by what
+            pairs of images of a class differ by; 1 is as far as they do.
         coverage_lr, latent_lr (float): Adam's, of the generator and the anchors before the discriminator
             joins.
         imle_candidates (int): Images drawn for each one that IMLE pulls.
@@ -303,9 +303,10 @@ class Recipe:
         return optimizer
 
     @property
-    def variations(self) -> int:
-        """Entries of the latent by which images are deformed and their tones changed."""
-        return DEFORMATIONS + TONES if self.objective == "anchored" and (self.deform or self.tone) else 0
+    def variations(self) -> tuple[int, int]:
+        """Numbers by which samples are deformed and their tones changed."""
+        anchored = self.objective == "anchored"
+        return DEFORMATIONS if anchored and self.deform else 0, TONES if anchored and self.tone else 0
 
     @property
     def adversarial(self) -> bool:

@@ -169,11 +169,6 @@ def _check_combinations(recipe: Recipe) -> None:
             f"latent must be 'normal' for objective={recipe.objective!r}, but got {recipe.latent!r} instead",
         ),
         (
-            recipe.variations >= recipe.latent_dim,
-            f"latent_dim must be more than the {recipe.variations} entries that deform and tone take, but got "
-            f"{recipe.latent_dim} instead; or pass deform=0, tone=0",
-        ),
-        (
             recipe.normalize_units and recipe.batch_size < 2 * recipe.accumulation,
             f"accumulation must leave parts of 2 images or more for normalize_units, but got {recipe.accumulation}",
         ),

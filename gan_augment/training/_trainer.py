@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -25,6 +26,7 @@ from ._processes import accelerator, autocast_type, average, average_gradients, 
 from ._recipe import Recipe
 from ._regularizers import LeCam, clip_weights
 from ._schedule import Stage, StepSchedule, stage_at
+from ._variations import learn_variations
 
 
 class Trainer:
@@ -71,8 +73,13 @@ class Trainer:
         channels, classes = images.images.shape[1], images.num_classes
         config = recipe.generator_config(channels, classes, images.source_size, images.class_names)
         if recipe.objective == "anchored":
+            deformations, tones = recipe.variations
             config = dataclasses.replace(
-                config, anchors=len(images), latent_noise=recipe.latent_noise / 2, variations=recipe.variations
+                config,
+                anchors=len(images),
+                latent_noise=recipe.latent_noise / 2,
+                deformations=deformations,
+                tones=tones,
             )
         judge_config = recipe.discriminator_config(channels, classes)
         generator = Generator(config) if start is None else adapt_generator(start.generator, config)
@@ -129,6 +136,16 @@ class Trainer:
         """Where the run stands when that share of it is done."""
         return stage_at(self.recipe, progress, sizes=len(self.sizes), warmup=self.fresh_discriminator)
 
+    def prepare(self) -> None:
+        """Finds out what a new run needs before its first step: how images of a class vary."""
+        if self.generator.variations is None or self.ema.generator.variations is None:
+            return
+        started, images = time.perf_counter(), self.originals
+        labels = torch.zeros(len(images), dtype=torch.int64) if images.labels is None else images.labels
+        learn_variations(self.generator.variations, images.images, labels, self.recipe.deform, self.recipe.tone)
+        self.ema.generator.variations.load_state_dict(self.generator.variations.state_dict())
+        self.seconds += time.perf_counter() - started
+
     def step(self, progress: float) -> None:
         """One step of the generator, and those of the discriminator before it.
 
@@ -183,7 +200,6 @@ class Trainer:
     def _generator_step(self, stage: Stage) -> None:
         recipe, number = self.recipe, self.step_number * self.recipe.n_critic
         if self.coverage is not None:
-            self.coverage.prepare()
             self.coverage.refresh(lambda z, labels: self._generate(z, labels, stage), self.step_number)
         for parameter in self._judge_learns:
             parameter.requires_grad_(False)
@@ -201,8 +217,8 @@ class Trainer:
                     )
                     self._note("generator", losses[0])
                 if self.coverage is not None:
-                    latents, targets = self.coverage.batch(indices, real)
-                    reconstruction = reconstruction_loss(self._generate(latents, labels, stage), targets)
+                    latents = self.coverage.latents(indices)
+                    reconstruction = reconstruction_loss(self._generate(latents, labels, stage), real)
                     self._note("reconstruction", reconstruction)
                     losses.append(reconstruction * (recipe.reconstruction_weight if stage.adversarial else 1.0))
             self._backward(torch.stack(losses).sum())

@@ -1,44 +1,27 @@
-"""How images of a class vary: smooth deformations and tone curves, learned from pairs of them.
+"""Learning how images of a class vary, from pairs of them.
 
 Two images of a class differ by where things are and by how bright they are. A field that warps one onto the other
-says the first, a curve from the brightness of one to that of the other the second. Over many pairs both have a
-covariance; what is drawn from it and applied to an image of any class gives new images of that class. Hauberg et
-al. (https://arxiv.org/abs/1510.02795) learn deformations so; https://arxiv.org/abs/1902.09383 learns both, by
-networks.
+says the first, a curve from the tones of one to those of the other the second. Over many pairs both have principal
+components; what is drawn along them and applied to any image gives new images of its class. Hauberg et al.
+(https://arxiv.org/abs/1510.02795) learn deformations so; https://arxiv.org/abs/1902.09383 learns both, by networks.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from ..models import CONTROLS, KNOTS, Variations, warp
 from ..models.images import to_signed
 
-CONTROLS = 8  # control points on each side of a field
-KNOTS = 8  # of a curve over the values -1..1
-DEFORMATIONS, TONES = 12, 4  # components of fields and of curves
+DEFORMATIONS, TONES = 12, 4  # components that are kept
 MAX_PAIRS = 512
 SIDE = 32  # largest side in pixels at which images are registered
 STEPS, RATE, CHUNK = 120, 0.03, 256
 STIFFNESS, WEIGHT = 1.0, 0.02
 SMOOTHNESS = 0.01
 _SCALES = (1, 2, 4)
-
-
-def warp(images: Tensor, fields: Tensor) -> Tensor:
-    """Images moved along fields.
-
-    Args:
-        images (Tensor): Float ``(n, c, h, w)``.
-        fields (Tensor): Displacements in half sides on a coarse grid, ``(n, 2, CONTROLS, CONTROLS)``.
-    """
-    height, width = images.shape[2:]
-    identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
-    grid = F.affine_grid(identity, [len(images), 1, height, width], align_corners=False)
-    fine = F.interpolate(fields, size=(height, width), mode="bicubic", align_corners=False)
-    moved = grid + fine.permute(0, 2, 3, 1)
-    return F.grid_sample(images, moved, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def register(sources: Tensor, targets: Tensor) -> Tensor:
@@ -63,20 +46,6 @@ def _register(sources: Tensor, targets: Tensor) -> Tensor:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return fields.detach()
-
-
-def tone(images: Tensor, curves: Tensor) -> Tensor:
-    """Images with their values moved along curves.
-
-    Args:
-        images (Tensor): Float ``(n, c, h, w)`` in -1..1.
-        curves (Tensor): What is added to a value at each knot, ``(n, c, KNOTS)``; linear in between.
-    """
-    place = (images.clamp(-1, 1) + 1) / 2 * (KNOTS - 1)
-    below = place.floor().clamp(max=KNOTS - 2)
-    flat = below.long().flatten(2)
-    low, high = (curves.gather(2, flat + side).view_as(images) for side in (0, 1))
-    return (images + torch.lerp(low, high, place - below)).clamp(-1, 1)
 
 
 def match_tones(sources: Tensor, targets: Tensor) -> Tensor:
@@ -117,44 +86,27 @@ def principal(rows: Tensor, count: int) -> Tensor:
     return F.pad(found, (0, 0, 0, count - len(found)))
 
 
-class Variations(nn.Module):
-    """Changes of images out of normal numbers.
+@torch.no_grad()
+def learn_variations(variations: Variations, images: Tensor, labels: Tensor, deform: float, tone: float) -> None:
+    """Sets fields and curves to what images of a class differ by: seconds for hundreds of small images.
 
     Args:
-        images (Tensor): uint8 ``(n, c, h, w)``.
+        variations (Variations): Whose buffers to set; left as it is where no class has two images.
+        images (Tensor): uint8 ``(n, c, s, s)``.
         labels (Tensor): int64 ``(n,)``; all 0 without classes.
-        deform (float): Scale of the deformations; at 1, what two images of a class differ by.
+        deform (float): Scale of the fields; at 1, as far as two images of a class differ.
         tone (float): That of the curves.
     """
+    pairs = class_pairs(labels)
+    if not len(pairs):
+        return
 
-    def __init__(self, images: Tensor, labels: Tensor, deform: float, tone: float) -> None:
-        super().__init__()
-        self.images, self.labels, self.scales = images, labels, (deform, tone)
-        self.fields: Tensor
-        self.curves: Tensor
-        self.fitted: Tensor
-        self.register_buffer("fields", torch.zeros(DEFORMATIONS, 2 * CONTROLS * CONTROLS))
-        self.register_buffer("curves", torch.zeros(TONES, images.shape[1] * KNOTS))
-        self.register_buffer("fitted", torch.tensor(False))
+    def small(indices: Tensor) -> Tensor:
+        chosen = to_signed(images[indices].to(variations.fields.device))
+        return F.adaptive_avg_pool2d(chosen, SIDE) if chosen.shape[-1] > SIDE else chosen
 
-    @torch.no_grad()
-    def fit(self) -> None:
-        """Compares pairs: seconds for hundreds of small images."""
-        pairs = class_pairs(self.labels)
-        self.fitted.fill_(True)
-        if not len(pairs):
-            return
-        small = to_signed(self.images)
-        if small.shape[-1] > SIDE:
-            small = F.adaptive_avg_pool2d(small, SIDE)
-        sources, targets = (small[side].to(self.fields.device) for side in pairs.unbind(1))
-        fields = register(sources, targets)
-        curves = match_tones(warp(sources, fields), targets)
-        self.fields.copy_(self.scales[0] * principal(fields.flatten(1), DEFORMATIONS))
-        self.curves.copy_(self.scales[1] * principal(curves.flatten(1), TONES))
-
-    def forward(self, images: Tensor, codes: Tensor) -> Tensor:
-        """Images ``(n, c, h, w)`` in -1..1 changed by standard normal codes ``(n, DEFORMATIONS + TONES)``."""
-        shapes, tones = torch.split(codes.float(), [DEFORMATIONS, TONES], dim=1)
-        warped = warp(images, (shapes @ self.fields).view(len(images), 2, CONTROLS, CONTROLS))
-        return tone(warped, (tones @ self.curves).view(len(images), images.shape[1], KNOTS))
+    sources, targets = (small(side) for side in pairs.unbind(1))
+    fields = register(sources, targets)
+    curves = match_tones(warp(sources, fields), targets)
+    for buffer, found, scale in ((variations.fields, fields, deform), (variations.curves, curves, tone)):
+        buffer.copy_(scale * principal(found.flatten(1), len(buffer)).view_as(buffer))

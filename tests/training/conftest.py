@@ -11,7 +11,7 @@ from gan_augment.training._trainer import Trainer
 
 TINY = {
     "image_size": 16,
-    "latent_dim": 24,
+    "latent_dim": 8,
     "generator_width": 4,
     "batch_size": 8,
     "steps": 6,

@@ -116,7 +116,6 @@ def test_accumulated_gradients_are_those_of_the_whole_batch():
         trainer = new_trainer(
             images,
             accumulation=parts,
-            latent_dim=8,
             batch_size=16,
             loss="nonsaturating",
             optimizer="SGD",
@@ -148,8 +147,6 @@ def test_the_parts_of_an_anchored_step_add_up():
             accumulation=parts,
             batch_size=16,
             latent_noise=0.0,
-            deform=0.0,  # what is drawn differs between the parts
-            tone=0.0,
             generator_normalization="instance",
             coverage=1.0,
             precision="fp32",

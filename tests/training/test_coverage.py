@@ -33,7 +33,7 @@ def separable():
 def test_every_image_is_reproduced():
     images = training_images(noise(12))
     trainer = new_trainer(
-        images, "tiny", generator_width=16, latent_dim=32, batch_size=12, deform=0.0, tone=0.0, latent_noise=0.05
+        images, "tiny", generator_width=16, latent_dim=16, batch_size=12, coverage=1.0, latent_noise=0.05, augment={}
     )
     losses = []
     for step in range(120):
@@ -200,7 +200,7 @@ def test_a_mirrored_image_is_reproduced_too(labelled, objective):
 
 def test_both_sides_of_an_image_have_an_anchor():
     images = training_images(noise(6))
-    trainer = new_trainer(images, "tiny", flip=True, generator_width=8, batch_size=12)
+    trainer = new_trainer(images, "tiny", flip=True, generator_width=8, latent_dim=8, batch_size=12)
     assert torch.equal(trainer.images.images[6:], images.images.flip(3))
     assert len(trainer.coverage.anchors) == 12
 

@@ -60,9 +60,7 @@ def used(network):
 
 def generator_of(**options):
     torch.manual_seed(0)
-    return used(
-        Generator(GeneratorConfig(**{"image_size": 32, "channels": 1, "width": 4, "latent_dim": 24, **options}))
-    )
+    return used(Generator(GeneratorConfig(**{"image_size": 32, "channels": 1, "width": 4, "latent_dim": 8, **options})))
 
 
 def discriminator_of(**options):
@@ -298,8 +296,8 @@ def test_what_weights_cannot_be_carried_over_to_is_refused_by_name(labelled, pre
 
 
 def test_what_is_the_same_may_be_said(labelled, pretrained):
-    result = fit(labelled, init=pretrained / "both", latent_dim=24, kernel_size=4, **ADVERSARIAL)
-    assert result.generator.config.latent_dim == 24
+    result = fit(labelled, init=pretrained / "both", latent_dim=8, kernel_size=4, **ADVERSARIAL)
+    assert result.generator.config.latent_dim == 8
 
 
 @pytest.mark.parametrize("image_size", [32, 64])

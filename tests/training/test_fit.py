@@ -22,7 +22,7 @@ from .conftest import same_weights
 def run(labelled, tmp_path_factory):
     """One conditional run that wrote its folder."""
     out = tmp_path_factory.mktemp("runs") / "deep" / "run"
-    tiny = {"image_size": 16, "latent_dim": 24, "generator_width": 4, "discriminator_width": 4}
+    tiny = {"image_size": 16, "latent_dim": 8, "generator_width": 4, "discriminator_width": 4}
     options = {"batch_size": 8, "steps": 6, "held_out": 0.0, "evaluations": 3, "checkpoint_every": 0.0, "fit": "pad"}
     result = fit(labelled, "conditional", out=out, progress=False, **options, **tiny)
     return result, out

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 SETTINGS = {
     "image_size": 16,
-    "latent_dim": 24,
+    "latent_dim": 8,
     "generator_width": 4,
     "discriminator_width": 4,
     "batch_size": 8,

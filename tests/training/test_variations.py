@@ -3,24 +3,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment import fit, resume
+from gan_augment import fit, from_pretrained, resume
+from gan_augment.models import CONTROLS, KNOTS, Variations, draw_latents, warp
+from gan_augment.models._variations import tone
 from gan_augment.training import get_recipe
 from gan_augment.training._variations import (
-    CONTROLS,
     DEFORMATIONS,
-    KNOTS,
     MAX_PAIRS,
     TONES,
-    Variations,
     class_pairs,
+    learn_variations,
     match_tones,
     principal,
     register,
-    tone,
-    warp,
 )
 
-from .conftest import run_until, same_weights
+from .conftest import TINY, run_until, same_weights
 
 CODES = DEFORMATIONS + TONES
 
@@ -132,8 +130,8 @@ def moving():
     places = [(8.0 + step, 12.0) for step in range(0, 9, 2)] * 2
     bright = torch.tensor([0.3, 0.5, 0.7, 0.9, 1.0] * 2)[torch.randperm(10, generator=torch.Generator().manual_seed(1))]
     images = (discs(places) + 1) * bright[:, None, None, None] - 1
-    result = Variations(as_uint8(images), torch.tensor([0] * 5 + [1] * 5), 1.0, 1.0)
-    result.fit()
+    result = Variations(1, DEFORMATIONS, TONES)
+    learn_variations(result, as_uint8(images), torch.tensor([0] * 5 + [1] * 5), 1.0, 1.0)
     return result
 
 
@@ -155,40 +153,80 @@ def test_no_code_changes_nothing(moving):
 
 def test_strengths_scale_the_changes():
     images = as_uint8(discs([(8.0 + step, 12.0) for step in range(0, 9, 2)]))
-    whole, half = (Variations(images, torch.zeros(5, dtype=torch.int64), scale, scale / 2) for scale in (1.0, 0.5))
-    whole.fit()
-    half.fit()
+    whole, half = (Variations(1, 3, 2) for _ in range(2))
+    learn_variations(whole, images, torch.zeros(5, dtype=torch.int64), 1.0, 0.5)
+    learn_variations(half, images, torch.zeros(5, dtype=torch.int64), 0.5, 0.25)
     torch.testing.assert_close(whole.fields, 2 * half.fields)
     torch.testing.assert_close(whole.curves, 2 * half.curves)
 
 
-OPTIONS = {"deform": 0.5, "tone": 0.5, "latent_dim": 24}
+def test_a_layer_that_has_learned_nothing_changes_nothing():
+    images, layer = torch.rand(3, 3, 16, 16) * 2 - 1, Variations(3, 5, 2)
+    torch.testing.assert_close(layer(images, torch.randn(3, 7)), images, atol=1e-5, rtol=0)
+    learn_variations(layer, as_uint8(images), torch.arange(3), 1.0, 1.0)  # of no class there are two
+    torch.testing.assert_close(layer(images, torch.randn(3, 7)), images, atol=1e-5, rtol=0)
+
+
+def test_gradients_pass_through_to_images():
+    layer = Variations(1, 2, 1)
+    layer.fields.normal_(std=0.05)
+    layer.curves.normal_(std=0.05)
+    codes = torch.randn(2, 3, dtype=torch.float64)
+    images = (torch.rand(2, 1, 8, 8) * 1.2 - 0.6).requires_grad_(True)
+    layer(images, codes).sum().backward()
+    assert float((images.grad != 0).float().mean()) > 0.5
+
+
+@pytest.fixture(scope="module")
+def varied(labelled, tmp_path_factory):
+    out = tmp_path_factory.mktemp("varied") / "run"
+    return fit(labelled, "tiny-conditional", out=out, progress=False, **{**TINY, "steps": 20}), out
+
+
+def test_samples_are_varied_and_latents_alone_are_not(varied):
+    generator = varied[0].generator
+    latents = draw_latents(generator, 6, seed=0, labels=torch.arange(6) % 3)
+    assert latents.shape == (6, generator.config.latent_dim + DEFORMATIONS + TONES)
+    labels, own = torch.arange(6) % 3, latents[:, : generator.config.latent_dim]
+    with torch.no_grad():
+        plain, changed = generator(own, labels), generator(latents, labels)
+    torch.testing.assert_close(changed, generator.variations(plain, latents[:, own.shape[1] :]))
+    assert float((changed - plain).abs().mean()) > 0.01
+
+
+def test_a_folder_keeps_the_variations(varied):
+    result, out = varied
+    again = from_pretrained(out / "generator")
+    assert torch.equal(again.variations.fields, result.generator.variations.fields)
+    assert torch.equal(again.sample(9, seed=3), result.generator.sample(9, seed=3))
 
 
 @pytest.mark.parametrize("recipe", ["tiny", "tiny-conditional"])
-def test_a_varied_run_resumes_to_the_same_bits(labelled, tiny_recipe, tmp_path, recipe):
-    options = {**tiny_recipe, **OPTIONS, "recipe": recipe}
+@pytest.mark.parametrize("coverage", [1.0, 0.5])
+def test_a_varied_run_resumes_to_the_same_bits(labelled, tiny_recipe, tmp_path, recipe, coverage):
+    options = {**tiny_recipe, "recipe": recipe, "coverage": coverage}
     whole = fit(labelled, out=tmp_path / "whole", progress=False, **options)
-    assert whole.generator.config.variations == CODES
-    assert whole.generator.anchors.shape[1] == 24 - CODES
-    run_until(3, labelled, tmp_path / "killed", **options)
+    run_until(4, labelled, tmp_path / "killed", **options)
     assert same_weights(resume(tmp_path / "killed", labelled, progress=False).generator, whole.generator)
+
+
+def test_one_of_both_can_be_left_out(labelled, tiny_recipe):
+    for options, counts in (({"deform": 0.0}, (0, TONES)), ({"tone": 0.0}, (DEFORMATIONS, 0))):
+        generator = fit(labelled, "tiny", progress=False, **{**tiny_recipe, **options}).generator
+        assert (len(generator.variations.fields), len(generator.variations.curves)) == counts
+        assert generator.sample(3, seed=0).shape == (3, 1, 16, 16)
+    assert fit(labelled, "tiny", deform=0.0, tone=0.0, progress=False, **tiny_recipe).generator.variations is None
 
 
 def test_classes_of_one_image_each_can_be_fitted(labelled, tiny_recipe):
     alone = [(image, index) for index, (image, _) in enumerate(labelled[:6])]
-    generator = fit(alone, "tiny-conditional", progress=False, **{**tiny_recipe, **OPTIONS}).generator
+    generator = fit(alone, "tiny-conditional", progress=False, **tiny_recipe).generator
     assert generator.sample(6, list(range(6)), seed=0).shape == (6, 1, 16, 16)
 
 
 @pytest.mark.parametrize("objective", ["adversarial", "imle"])
 @pytest.mark.parametrize("name", ["deform", "tone"])
 def test_without_anchors_nothing_varies(labelled, objective, name):
-    assert get_recipe("tiny", objective=objective).variations == 0
+    assert get_recipe("tiny", objective=objective).variations == (0, 0)
     with pytest.raises(ValueError, match=f"{name} must be left out"):
         fit(labelled, "tiny", objective=objective, progress=False, **{name: 0.5})
-
-
-def test_a_latent_must_have_room_for_anchors(labelled, tiny_recipe):
-    with pytest.raises(ValueError, match="latent_dim must be more than the 16 entries"):
-        fit(labelled, "tiny", progress=False, **{**tiny_recipe, **OPTIONS, "latent_dim": CODES})
