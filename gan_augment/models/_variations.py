@@ -33,7 +33,7 @@ def tone(images: Tensor, curves: Tensor) -> Tensor:
         curves (Tensor): What is added to a value at each knot, ``(n, c, KNOTS)``; linear in between.
     """
     place = (images.clamp(-1, 1) + 1) / 2 * (KNOTS - 1)
-    below = place.floor().clamp(max=KNOTS - 2)
+    below = place.nan_to_num().floor().clamp(max=KNOTS - 2)  # a diverged network is found out elsewhere
     flat = below.long().flatten(2)
     low, high = (curves.gather(2, flat + side).view_as(images) for side in (0, 1))
     return (images + torch.lerp(low, high, place - below)).clamp(-1, 1)

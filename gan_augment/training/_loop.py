@@ -76,9 +76,9 @@ class Loop:
                 if int(share * evaluations) > trainer.evaluated:
                     trainer.evaluated = int(share * evaluations)
                     self._evaluate()
-                if share >= 1:
+                if share >= 1 and trainer.step_number:  # a budget that is too short still gives a generator
                     break
-                trainer.step(share)
+                trainer.step(min(share, 1.0))
                 self._tick()
                 if trainer.step_number % LOG_EVERY == 0 or trainer.seconds - logged > LOG_EVERY_SECONDS:
                     logged = trainer.seconds

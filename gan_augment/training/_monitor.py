@@ -59,7 +59,10 @@ class Monitor:
             rows = self._rows(self.training, SAMPLES)
             labels = None if self.training.labels is None else self.training.labels[rows]
             samples = generator.sample(len(rows), labels, seed=self.seed).cpu()
-            figures = {**self._diversity(samples, labels), **self._marks(samples)}
+            figures = {
+                **self._diversity(samples, labels),
+                **self._marks(samples, varied=generator.variations is not None),
+            }
         if self._real is not None and self.held_out is not None:
             rows = self._rows(self.held_out, KID_SAMPLES)
             labels = None if self.held_out.labels is None else self.held_out.labels[rows]
@@ -81,14 +84,17 @@ class Monitor:
         self.sentences.append(report.sentence)
         return {"diversity": report.relative, "duplicates": report.duplicates}
 
-    def _marks(self, samples: Tensor) -> dict[str, float]:
-        """Copies of training images, and what augmentation left in samples."""
+    def _marks(self, samples: Tensor, *, varied: bool) -> dict[str, float]:
+        """Copies of training images, and what augmentation left in samples, unless tones are varied on purpose."""
         copies = copy_report(samples, self.training.images, None if self.held_out is None else self.held_out.images)
+        self.sentences.append(copies.sentence)
+        figures = {"copies": copies.near_copies, "nearest": copies.relative}
+        if varied:
+            return figures
         leakage = leaked_augmentation(samples, self.training.images)
-        self.sentences += [copies.sentence, leakage.sentence]
+        self.sentences.append(leakage.sentence)
         return {
-            "copies": copies.near_copies,
-            "nearest": copies.relative,
+            **figures,
             "leak_cutout": leakage.cutout,
             "leak_border": leakage.border,
             "leak_color": leakage.color,

@@ -217,7 +217,7 @@ def test_a_data_set_without_a_name_must_be_given_again(labelled, tiny_recipe, tm
 
 
 def test_a_larger_budget_is_evaluated_and_kept_for_the_next_time(labelled, tiny_recipe, tmp_path):
-    options = {**tiny_recipe, "steps": 10**6, "evaluations": 4}
+    options = {**tiny_recipe, "steps": 10**6, "evaluations": 4, "deform": 0.0, "tone": 0.0}
     first = fit(labelled, budget=1.0, out=tmp_path / "run", progress=False, **options)
     second = resume(tmp_path / "run", labelled, budget=3.0, progress=False)
     assert second.steps > first.steps
