@@ -74,7 +74,8 @@ class AnchorWalk:
 
 def nearest_others(points: Tensor, rows: Tensor) -> Tensor:
     """For some of two points ``(m, d)`` or more, the indices of the nearest others, ``(n, 1 to PARTNERS)``."""
-    distances = torch.cdist(points[rows], points)
+    # Exact, however many the rows are: which of two that are equally near comes first must not depend on it.
+    distances = torch.cdist(points[rows], points, compute_mode="donot_use_mm_for_euclid_dist")
     distances.scatter_(1, rows[:, None], float("inf"))
     return distances.topk(min(PARTNERS, len(points) - 1), largest=False).indices
 

@@ -219,7 +219,9 @@ class GeneratorConfig(_NetworkConfig):
         _check_range("anchors", self.anchors, 0, MAX_ANCHORS)
         _check_range("latent_noise", self.latent_noise, 0.0, 10.0)
         for name in ("deformations", "tones"):
-            _check_range(name, getattr(self, name), 0, MAX_VARIATIONS if self.anchors else 0)
+            _check_range(name, getattr(self, name), 0, MAX_VARIATIONS)
+            if getattr(self, name) and not self.anchors:
+                raise ValueError(f"{name} must be 0 for a generator without anchors, but got {getattr(self, name)}.")
         if self.anchors and self.latent != "normal":
             raise ValueError(f"latent must be 'normal' for a generator with anchors, but got {self.latent!r} instead.")
         if 0 < self.anchors < self.num_classes:

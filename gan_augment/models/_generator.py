@@ -108,14 +108,20 @@ class Generator(nn.Module):
         ``class_weight``, 0..1, is the share of the class in scales and shifts; the rest is their mean over
         the classes, so that 0 is an unconditional generator (https://arxiv.org/abs/2201.06578).
         """
-        own = latent if self.variations is None else latent[:, : self.config.latent_dim]
+        width, further = self.config.latent_dim, self.config.deformations + self.config.tones
+        if latent.shape[1] not in (width, width + further):
+            wide = f" or {width + further}" if further else ""
+            raise ValueError(
+                f"latent must have {width}{wide} entries for each image, but got {latent.shape[1]} instead."
+            )
+        own = latent[:, :width]
         x = self.mapping(own)[:, :, None, None]
         for block in self.blocks:
             x = block(x, labels, class_weight)
         images = torch.tanh(self.to_image(x))
-        if self.variations is None or own.shape == latent.shape:
+        if self.variations is None or latent.shape[1] == width:
             return images
-        varied: Tensor = self.variations(images, latent[:, own.shape[1] :])
+        varied: Tensor = self.variations(images, latent[:, width:])
         return varied
 
     def anchor_walk(self) -> AnchorWalk:

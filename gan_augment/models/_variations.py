@@ -17,9 +17,9 @@ def warp(images: Tensor, fields: Tensor) -> Tensor:
         images (Tensor): Float ``(n, c, h, w)``.
         fields (Tensor): Displacements in half sides on a coarse grid, ``(n, 2, CONTROLS, CONTROLS)``.
     """
-    height, width = images.shape[2:]
-    identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
-    grid = F.affine_grid(identity, [len(images), 1, height, width], align_corners=False)
+    count, _, height, width = images.shape
+    identity = torch.eye(2, 3, dtype=images.dtype, device=images.device).expand(count, 2, 3)
+    grid = F.affine_grid(identity, [count, 1, height, width], align_corners=False)
     fine = F.interpolate(fields, size=(height, width), mode="bicubic", align_corners=False)
     moved = grid + fine.permute(0, 2, 3, 1)
     return F.grid_sample(images, moved, mode="bilinear", padding_mode="border", align_corners=False)

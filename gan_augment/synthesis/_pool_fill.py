@@ -89,8 +89,10 @@ class PoolFiller:
 
     def _as_trained(self, images: Tensor) -> Tensor:
         """Images as those that the source was trained on were, which is what a teacher knows."""
-        size = self.geometry.source_size
-        return images if size is None else unfit_images(images, *size, self.geometry.fit, size)
+        size, fit = self.geometry.source_size, self.geometry.fit
+        if size is None or fit == "crop":  # a crop stays one: what it left out is gone
+            return images
+        return unfit_images(images, *size, fit, size)
 
     def _give_up(self, row: int) -> None:
         where = "" if self.labels is None else f" of class {int(self.labels[row])}"

@@ -17,9 +17,9 @@ from ..models import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
 from ..models.images import to_signed
 from ._data import TrainingImages
 from ._recipe import Recipe
+from ._variations import SCALES
 
 Generate = Callable[[Tensor, Tensor | None], Tensor]
-SCALES = (1, 2, 4)
 SKETCH = 16  # side in pixels at which images are compared to choose latents
 REFRESH = 50  # steps for which an image keeps the latent that IMLE chose
 REJECTED = 0.1  # share of the drawn images that are nearest to a training image
@@ -45,8 +45,7 @@ class Coverage(nn.Module):
         shape = (len(images), recipe.latent_dim)
         start = torch.randn(shape) if self.imle else principal_latents(sketches, recipe.latent_dim)
         self.anchors = nn.Parameter(start, requires_grad=not self.imle)
-        labels = torch.zeros(len(images), dtype=torch.int64) if images.labels is None else images.labels
-        self.register_buffer("labels", labels, persistent=False)
+        self.register_buffer("labels", images.classes, persistent=False)
         self.labels: Tensor
         self.num_classes = max(images.num_classes, 1)
         self.register_buffer("sketches", sketches, persistent=False)

@@ -111,6 +111,11 @@ class TrainingImages:
         data.update(b"" if self.labels is None else self.labels.numpy().tobytes())
         return {"count": len(self), "sha256": data.hexdigest()}
 
+    @property
+    def classes(self) -> Tensor:
+        """The label of each image, int64 ``(n,)``: all 0 without labels."""
+        return torch.zeros(len(self), dtype=torch.int64) if self.labels is None else self.labels
+
     def class_counts(self) -> list[int]:
         """Number of images of each class; empty without classes."""
         return [] if self.labels is None else torch.bincount(self.labels, minlength=self.num_classes).tolist()
@@ -155,7 +160,7 @@ class TrainingImages:
         Raises:
             ValueError: If the share or the count is out of range.
         """
-        labels = torch.zeros(len(self), dtype=torch.int64) if self.labels is None else self.labels
+        labels = self.classes
         counts = torch.bincount(labels).tolist()
         total = _held_out_count(held_out, counts)
         rng = torch.Generator().manual_seed(check_seed(seed))

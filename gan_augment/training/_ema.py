@@ -60,7 +60,7 @@ def recalibrate_batch_norm(
         rows = torch.arange(batch * batch_size, (batch + 1) * batch_size)
         classes = check_labels(None if labels is None else labels[rows % len(labels)], batch_size, config.num_classes)
         latents = draw_latents(generator, batch_size, batch, classes).to(device)
-        generator(latents, classes if classes is None else classes.to(device))
+        generator(latents[:, : config.latent_dim], classes if classes is None else classes.to(device))
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum
     generator.eval()

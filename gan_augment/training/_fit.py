@@ -75,8 +75,8 @@ def fit(
         >>> result.generator.sample(3).shape
         torch.Size([3, 1, 16, 16])
     """
-    chosen = get_recipe(recipe, **overrides)
-    check_overrides(chosen, overrides)
+    base, chosen = get_recipe(recipe), get_recipe(recipe, **overrides)
+    check_overrides(chosen, {name: value for name, value in overrides.items() if value != getattr(base, name)})
     start = None if init is None else Start.load(init)
     if start is not None:
         chosen = start.adapt_recipe(chosen, overrides)

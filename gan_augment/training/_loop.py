@@ -73,7 +73,7 @@ class Loop:
                     accelerator().wait_for_everyone()  # a launcher kills the others as soon as one ends
                     raise SystemExit(128 + signal.SIGTERM)
                 self.bar.update(min(share, 1.0) - self.bar.n)
-                if int(share * evaluations) > trainer.evaluated:
+                if trainer.step_number and int(share * evaluations) > trainer.evaluated:
                     trainer.evaluated = int(share * evaluations)
                     self._evaluate()
                 if share >= 1 and trainer.step_number:  # a budget that is too short still gives a generator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +62,7 @@ class Monitor:
             samples = generator.sample(len(rows), labels, seed=self.seed).cpu()
             figures = {
                 **self._diversity(samples, labels),
-                **self._marks(samples, varied=generator.variations is not None),
+                **self._marks(samples, toned=generator.config.tones > 0),
             }
         if self._real is not None and self.held_out is not None:
             rows = self._rows(self.held_out, KID_SAMPLES)
@@ -84,17 +85,16 @@ class Monitor:
         self.sentences.append(report.sentence)
         return {"diversity": report.relative, "duplicates": report.duplicates}
 
-    def _marks(self, samples: Tensor, *, varied: bool) -> dict[str, float]:
-        """Copies of training images, and what augmentation left in samples, unless tones are varied on purpose."""
+    def _marks(self, samples: Tensor, *, toned: bool) -> dict[str, float]:
+        """Copies of training images, and what augmentation left in samples."""
         copies = copy_report(samples, self.training.images, None if self.held_out is None else self.held_out.images)
-        self.sentences.append(copies.sentence)
-        figures = {"copies": copies.near_copies, "nearest": copies.relative}
-        if varied:
-            return figures
         leakage = leaked_augmentation(samples, self.training.images)
-        self.sentences.append(leakage.sentence)
+        if toned:  # on purpose, beyond the tones of the images
+            leakage = dataclasses.replace(leakage, color_share=leakage.color_real)
+        self.sentences += [copies.sentence, leakage.sentence]
         return {
-            **figures,
+            "copies": copies.near_copies,
+            "nearest": copies.relative,
             "leak_cutout": leakage.cutout,
             "leak_border": leakage.border,
             "leak_color": leakage.color,

@@ -29,8 +29,6 @@ _WEIGHTS = (
     "lecam",
     "clip_weights",
     "latent_noise",
-    "deform",
-    "tone",
 )
 _RATES = ("generator_lr", "discriminator_lr", "coverage_lr", "latent_lr")
 # What acts only where a discriminator takes part, and what only where images are reconstructed.
@@ -87,6 +85,8 @@ def check_recipe(recipe: Recipe) -> None:
         "adaptive": (0, 10**12),
         "freeze_discriminator": (0, 8),
         "evaluations": (0, 10_000),
+        "deform": (0.0, 10.0),
+        "tone": (0.0, 10.0),
         **dict.fromkeys((*_SHARES, *_RATES), (0.0, 1.0)),
         **dict.fromkeys(_WEIGHTS, (0.0, 1000000.0)),
     }
@@ -105,7 +105,7 @@ def check_overrides(recipe: Recipe, overrides: dict[str, Any]) -> None:
 
     Args:
         recipe (Recipe): The overrides included.
-        overrides (dict): What was asked for.
+        overrides (dict): What was asked for and differs from the recipe.
 
     Raises:
         ValueError: With all of them.

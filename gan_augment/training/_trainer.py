@@ -138,12 +138,13 @@ class Trainer:
 
     def prepare(self) -> None:
         """Finds out what a new run needs before its first step: how images of a class vary."""
-        if self.generator.variations is None or self.ema.generator.variations is None:
+        variations, averaged = self.generator.variations, self.ema.generator.variations
+        if variations is None or averaged is None:
             return
-        started, images = time.perf_counter(), self.originals
-        labels = torch.zeros(len(images), dtype=torch.int64) if images.labels is None else images.labels
-        learn_variations(self.generator.variations, images.images, labels, self.recipe.deform, self.recipe.tone)
-        self.ema.generator.variations.load_state_dict(self.generator.variations.state_dict())
+        started = time.perf_counter()
+        images, labels = self.originals.images, self.originals.classes
+        learn_variations(variations, images, labels, self.recipe.deform, self.recipe.tone)
+        averaged.load_state_dict(variations.state_dict())
         self.seconds += time.perf_counter() - started
 
     def step(self, progress: float) -> None:

@@ -21,7 +21,7 @@ SIDE = 32  # largest side in pixels at which images are registered
 STEPS, RATE, CHUNK = 120, 0.03, 256
 STIFFNESS, WEIGHT = 1.0, 0.02
 SMOOTHNESS = 0.01
-_SCALES = (1, 2, 4)
+SCALES = (1, 2, 4)
 
 
 def register(sources: Tensor, targets: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def _register(sources: Tensor, targets: Tensor) -> Tensor:
         warped = warp(sources, fields)
         # Values of 0..1 are what stiffness and weight are balanced against.
         difference = sum(
-            ((F.avg_pool2d(warped, s) - F.avg_pool2d(targets, s)) / 2).square().mean((1, 2, 3)) for s in _SCALES
+            ((F.avg_pool2d(warped, s) - F.avg_pool2d(targets, s)) / 2).square().mean((1, 2, 3)) for s in SCALES
         )
         bend = fields.diff(dim=2).square().mean((1, 2, 3)) + fields.diff(dim=3).square().mean((1, 2, 3))
         loss = (difference + STIFFNESS * bend + WEIGHT * fields.square().mean((1, 2, 3))).sum()
@@ -62,10 +62,7 @@ def match_tones(sources: Tensor, targets: Tensor) -> Tensor:
 
 
 def class_pairs(labels: Tensor) -> Tensor:
-    """Ordered random pairs of different images of a class, int64 ``(m, 2)``; none where no class has two.
-
-    They are the same in every process: what one finds is what all have found.
-    """
+    """Ordered pairs of different images of a class, drawn at random, each once: int64 ``(m, 2)``, perhaps none."""
     rng = torch.Generator().manual_seed(0)
     labels = labels.cpu()
     order, counts = labels.argsort(stable=True), torch.bincount(labels)
@@ -76,19 +73,22 @@ def class_pairs(labels: Tensor) -> Tensor:
     first = able[torch.randint(len(able), (MAX_PAIRS,), generator=rng)]
     step = 1 + (torch.rand(len(first), generator=rng) * (sizes[first] - 1)).long()
     second = starts[first] + (first - starts[first] + step) % sizes[first]
-    return order[torch.stack([first, second], dim=1)]
+    pairs: Tensor = torch.unique(order[torch.stack([first, second], dim=1)], dim=0)
+    return pairs
 
 
 def principal(rows: Tensor, count: int) -> Tensor:
     """The first principal components ``(count, d)`` of differences ``(m, d)``, each as long as its spread."""
     _, values, directions = torch.linalg.svd(rows.double(), full_matrices=False)
-    found = (values[:count, None] * directions[:count] / max(len(rows), 1) ** 0.5).float()
+    found = (values[:count, None] * directions[:count] / len(rows) ** 0.5).float()
     return F.pad(found, (0, 0, 0, count - len(found)))
 
 
 @torch.no_grad()
 def learn_variations(variations: Variations, images: Tensor, labels: Tensor, deform: float, tone: float) -> None:
     """Sets fields and curves to what images of a class differ by: seconds for hundreds of small images.
+
+    On the processor, whatever else runs on: what one process finds is what all have found, to the bit.
 
     Args:
         variations (Variations): Whose buffers to set; left as it is where no class has two images.
@@ -102,7 +102,7 @@ def learn_variations(variations: Variations, images: Tensor, labels: Tensor, def
         return
 
     def small(indices: Tensor) -> Tensor:
-        chosen = to_signed(images[indices].to(variations.fields.device))
+        chosen = to_signed(images[indices].cpu())
         return F.adaptive_avg_pool2d(chosen, SIDE) if chosen.shape[-1] > SIDE else chosen
 
     sources, targets = (small(side) for side in pairs.unbind(1))

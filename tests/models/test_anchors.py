@@ -254,3 +254,12 @@ def test_anchors_of_wrong_classes_are_refused_in_a_sentence(generator, tmp_path,
 def test_anchors_of_another_kind_are_refused(generator, tmp_path, tensors):
     with pytest.raises(ValueError, match="anchor"):
         from_pretrained(tampered(generator, tmp_path, **tensors))
+
+
+def test_anchors_that_are_equally_far_apart_give_the_same_however_many_are_drawn():
+    anchors = to_sphere(torch.eye(40))
+    walk = AnchorWalk(anchors, torch.zeros(40, dtype=torch.int64), 0.0, 1)
+    uniform, normal = torch.rand(200, ANCHOR_DRAWS), torch.zeros(200, 40)
+    labels = torch.zeros(200, dtype=torch.int64)
+    whole = walk(labels, uniform, normal)
+    assert torch.equal(whole[:5], walk(labels[:5], uniform[:5], normal[:5]))

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment import Geometry, SyntheticPool
+from gan_augment import Generator, GeneratorConfig, Geometry, SyntheticPool
 from gan_augment.hub import resolve_name
 
 
@@ -486,3 +486,8 @@ def test_the_folder_of_a_pool_is_a_source(pool, folder):
     assert resolve_name(folder) == folder
     again = SyntheticPool.generate(folder, 4, labels=2, progress=False)
     assert set(all_of(again)[:, 0, 0, 0].tolist()) <= {5, 10, 15}
+
+
+def test_a_source_of_cropped_images_gives_crops():
+    generator = Generator(GeneratorConfig(image_size=16, channels=1, width=2, fit="crop", source_size=(40, 56)))
+    assert SyntheticPool.generate(generator, 4, progress=False, seed=0).images.shape == (4, 1, 16, 16)

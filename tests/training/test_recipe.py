@@ -170,7 +170,7 @@ def test_what_does_not_go_together_is_refused(options):
     [
         (
             "tiny",
-            {"loss": "hinge"},
+            {"loss": "wasserstein"},
             r"^loss must be left out with objective='anchored' and coverage=1\.0, where nothing",
         ),
         ("tiny", {"augment": {"color": 0.5}, "steps": 9, "dropout": 0.1}, "^augment, dropout must be left out"),
