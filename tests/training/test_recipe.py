@@ -178,7 +178,7 @@ def test_what_does_not_go_together_is_refused(options):
         ("tiny", {"schedule": "linear"}, "^schedule must"),
         ("tiny", {"coverage": 0.5, "imle_candidates": 20}, "^imle_candidates must"),
         ("tiny", {"objective": "imle", "latent_lr": 0.1}, r"^latent_lr must .* objective='imle' and coverage=1\.0"),
-        ("small", {"coverage": 0.5}, "^coverage must be left out with objective='adversarial', where nothing"),
+        ("small", {"coverage": 0.7}, "^coverage must be left out with objective='adversarial', where nothing"),
         ("mnist-sn", {"steps": 100}, "^steps must be left out beside epochs=200"),
     ],
 )
