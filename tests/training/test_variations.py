@@ -230,7 +230,7 @@ def test_classes_of_one_image_each_can_be_fitted(labelled, tiny_recipe):
 def test_without_anchors_nothing_varies(labelled, objective, name):
     assert get_recipe("tiny", objective=objective).variations == (0, 0)
     with pytest.raises(ValueError, match=f"{name} must be left out"):
-        fit(labelled, "tiny", objective=objective, progress=False, **{name: 0.5})
+        fit(labelled, "tiny", objective=objective, progress=False, **{name: 0.7})
 
 
 def test_more_entries_than_the_latent_has_are_refused(varied):
