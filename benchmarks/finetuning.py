@@ -11,20 +11,16 @@ generator as it is.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from recipes import Case, Data, Trained, judge, read_zip, report, sample_generator, save_grid, summarize
+from recipes import Data, Trained, read_zip, record, sample_generator, summarize
 
 from gan_augment import fit, from_pretrained
 from gan_augment.metrics import load_features
 from gan_augment.training import get_recipe
-
-CASE = Case(lambda folder, seed: load_anime(folder, 500, seed), ("small", "tiny"), {"image_size": 64, "flip": True})
 
 
 def load_anime(folder: Path, count: int, seed: int) -> Data:
@@ -49,18 +45,13 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     options = parse()
     options.out.mkdir(parents=True)
-    data = CASE.load(Path(os.environ["GAN_AUGMENT_DATA"]), options.seed)
+    data = load_anime(Path(os.environ["GAN_AUGMENT_DATA"]), 500, options.seed)
     further = data.held_out[options.n : 2 * options.n]
     networks = [load_features("efficientnet-lite0")]
     rows: list[dict[str, Any]] = []
 
     def add(trained: Trained) -> None:
-        rows.append(judge(trained, data, networks, "anime", options.n))
-        save_grid(trained.images, options.out / f"{trained.system.replace(' ', '-')}.png")
-        settings = {key: str(value) for key, value in vars(options).items()}
-        about = {"settings": settings, "torch": torch.__version__, "time": time.ctime(), "train": len(data.train)}
-        (options.out / "figures.json").write_text(json.dumps({**about, "systems": rows}, indent=2) + "\n")
-        report(rows[-1])
+        record(trained, rows, data, networks, "anime", options)
 
     start = from_pretrained(options.init)
     add(Trained("real", further, 0, 0, 0))
@@ -69,19 +60,11 @@ def main() -> None:
         name = f"{recipe} {'from scratch' if init is None else 'fine-tuned'}"
         result = fit(
             data.dataset(), recipe, init=init, budget=options.minutes * 60, out=options.out / name.replace(" ", "-"),
-            seed=options.seed, progress=False, **CASE.overrides,
+            seed=options.seed, progress=False, image_size=64, flip=True,
         )  # fmt: skip
         images = sample_generator(result.generator, data, options)[0]
-        add(
-            Trained(
-                name,
-                images,
-                result.seconds,
-                result.steps,
-                get_recipe(recipe).batch_size,
-                note=f"kept step {result.kept_step}",
-            )
-        )
+        steps, note = result.steps, f"kept step {result.kept_step}"
+        add(Trained(name, images, result.seconds, steps, get_recipe(recipe).batch_size, note=note))
     summarize(rows, networks)
 
 

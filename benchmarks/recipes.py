@@ -28,7 +28,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -324,6 +324,26 @@ def load_networks(data: Data, case: str, options: argparse.Namespace) -> list[Fe
     return networks
 
 
+def record(
+    trained: Trained, rows: list[dict[str, Any]], data: Data, networks: list[FeatureNetwork], case: str,
+    options: argparse.Namespace,
+) -> None:  # fmt: skip
+    """Judges a system, and writes its grid and all figures so far."""
+    rows.append(judge(trained, data, networks, case, options.n))
+    save_grid(trained.images, options.out / f"{trained.system.replace('/', '-').replace(' ', '-')}.png")
+    about = {
+        "settings": {key: str(value) for key, value in vars(options).items()},
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "time": time.ctime(),
+        "train": len(data.train),
+        "held_out": len(data.held_out),
+        "systems": rows,
+    }
+    (options.out / "figures.json").write_text(json.dumps(about, indent=2) + "\n")
+    report(rows[-1])
+
+
 def save_grid(images: Tensor, path: Path) -> None:
     torchvision.io.write_png(torchvision.utils.make_grid(to_channels(images[:64], 3), 8, 2), str(path))
 
@@ -360,18 +380,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
 
     def add(trained: Trained) -> None:
-        rows.append(judge(trained, data, networks, options.case, options.n))
-        save_grid(trained.images, options.out / f"{trained.system.replace('/', '-')}.png")
-        settings = {key: str(value) for key, value in vars(options).items()}
-        about = {
-            "settings": settings,
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-            "time": time.ctime(),
-        }
-        counts = {"train": len(data.train), "held_out": len(data.held_out), "overrides": asdict(case)["overrides"]}
-        (options.out / "figures.json").write_text(json.dumps({**about, **counts, "systems": rows}, indent=2) + "\n")
-        report(rows[-1])
+        record(trained, rows, data, networks, options.case, options)
 
     add(Trained("real", data.train[order], 0, 0, 0, None if data.labels is None else data.labels[order]))
     if options.examples:

@@ -248,6 +248,11 @@ class GeneratorConfig(_NetworkConfig):
                     f"but got {self.source_size} instead."
                 )
 
+    @property
+    def variations(self) -> int:
+        """Further entries of a latent, by which the image is varied."""
+        return self.deformations + self.tones
+
 
 @dataclass(frozen=True)
 class DiscriminatorConfig(_NetworkConfig):

@@ -87,7 +87,7 @@ class Generator(nn.Module):
         labels = torch.arange(config.anchors) % max(config.num_classes, 1) if config.anchors else None
         self.register_buffer("anchor_labels", labels)
         self.variations: Variations | None = None
-        if config.deformations or config.tones:
+        if config.variations:
             self.variations = Variations(config.channels, config.deformations, config.tones)
         self.to(memory_format=torch.channels_last)  # in which processors convolve fastest; no value changes
 
@@ -108,14 +108,13 @@ class Generator(nn.Module):
         ``class_weight``, 0..1, is the share of the class in scales and shifts; the rest is their mean over
         the classes, so that 0 is an unconditional generator (https://arxiv.org/abs/2201.06578).
         """
-        width, further = self.config.latent_dim, self.config.deformations + self.config.tones
+        width, further = self.config.latent_dim, self.config.variations
         if latent.shape[1] not in (width, width + further):
             wide = f" or {width + further}" if further else ""
             raise ValueError(
                 f"latent must have {width}{wide} entries for each image, but got {latent.shape[1]} instead."
             )
-        own = latent[:, :width]
-        x = self.mapping(own)[:, :, None, None]
+        x = self.mapping(latent[:, :width])[:, :, None, None]
         for block in self.blocks:
             x = block(x, labels, class_weight)
         images = torch.tanh(self.to_image(x))

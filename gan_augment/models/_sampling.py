@@ -65,7 +65,7 @@ def draw_latents(
     """
     config = generator.config
     rng = torch.Generator().manual_seed(seed)
-    wide = config.latent_dim + config.deformations + config.tones
+    wide = config.latent_dim + config.variations
     columns = wide + (ANCHOR_DRAWS if config.anchors else 0)
     blocks = [torch.rand((BLOCK, columns), generator=rng, dtype=torch.float64) for _ in range(math.ceil(n / BLOCK))]
     uniform = torch.cat(blocks)[:n] * 2 - 1 if blocks else torch.empty(0, columns)

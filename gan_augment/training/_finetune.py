@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ..hub import REGISTRY, from_pretrained, load_discriminator, resolve_name
 from ..models import ClassConditionalNorm2d, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from ._recipe import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS, Recipe
+from ._recipe import Recipe
+from ._recipe_fields import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ class Plan:
         else:
             training, held_out = images, self._images(validation, images.images.shape[1])
             _check_validation(training, held_out)
-        anchors = len(training) * (2 if self.recipe.flip else 1) if self.recipe.objective == "anchored" else 0
-        if anchors > MAX_ANCHORS:
+        anchors = len(training) * (2 if self.recipe.anchors_mirrored else 1)
+        if self.recipe.objective == "anchored" and anchors > MAX_ANCHORS:
             raise ValueError(
                 f"objective='anchored' is for {MAX_ANCHORS:,} images at most, mirrored ones included, but got "
                 f"{anchors:,}; take the recipe 'small' or 'conditional'."

@@ -21,40 +21,9 @@ from ..models import (
     check_types,
 )
 from ._recipe_checks import check_recipe
+from ._recipe_fields import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS
 from ._variations import DEFORMATIONS, TONES
 
-# Fields of the two networks' configurations, and what a recipe calls them.
-GENERATOR_FIELDS = {
-    "latent_dim": "latent_dim",
-    "latent": "latent",
-    "width": "generator_width",
-    "max_width": "max_width",
-    "kernel_size": "kernel_size",
-    "upsampling": "upsampling",
-    "normalization": "generator_normalization",
-    "spectral_norm": "generator_spectral_norm",
-    "attention_resolution": "attention_resolution",
-    "base_size": "generator_base_size",
-    "stem_width": "generator_stem_width",
-    "normalize_units": "normalize_units",
-    "negative_slope": "generator_negative_slope",
-    "initialization": "initialization",
-    "mapping_layers": "mapping_layers",
-}
-DISCRIMINATOR_FIELDS = {
-    "width": "discriminator_width",
-    "max_width": "max_width",
-    "kernel_size": "kernel_size",
-    "normalization": "discriminator_normalization",
-    "spectral_norm": "discriminator_spectral_norm",
-    "attention_resolution": "attention_resolution",
-    "base_size": "discriminator_base_size",
-    "negative_slope": "discriminator_negative_slope",
-    "dropout": "dropout",
-    "normalize_first": "normalize_first",
-    "minibatch_stddev": "minibatch_stddev",
-    "initialization": "initialization",
-}
 Objective = Literal["adversarial", "anchored", "imle"]
 
 
@@ -307,6 +276,11 @@ class Recipe:
         """Numbers by which samples are deformed and their tones changed."""
         anchored = self.objective == "anchored"
         return DEFORMATIONS if anchored and self.deform else 0, TONES if anchored and self.tone else 0
+
+    @property
+    def anchors_mirrored(self) -> bool:
+        """Whether mirrored images are images of their own, where others are flipped at random."""
+        return self.flip and self.objective != "adversarial"
 
     @property
     def adversarial(self) -> bool:

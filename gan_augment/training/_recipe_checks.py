@@ -7,29 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ._augment import OPERATIONS
 from ._losses import LOSSES
+from ._recipe_fields import DISCRIMINATOR_FIELDS
 
 if TYPE_CHECKING:
     from ._recipe import Recipe
 
-_SHARES = (
-    "held_out",
-    "coverage",
-    "label_smoothing",
-    "top_k",
-    "cooldown",
-    "growing",
-    "warmup",
-    "ema_decay",
-)
-_WEIGHTS = (
-    "reconstruction_weight",
-    "gradient_penalty",
-    "r1",
-    "r2",
-    "lecam",
-    "clip_weights",
-    "latent_noise",
-)
+_SHARES = ("held_out", "coverage", "label_smoothing", "top_k", "cooldown", "growing", "warmup", "ema_decay")
+_WEIGHTS = ("reconstruction_weight", "gradient_penalty", "r1", "r2", "lecam", "clip_weights", "latent_noise")
 _RATES = ("generator_lr", "discriminator_lr", "coverage_lr", "latent_lr")
 # What acts only where a discriminator takes part, and what only where images are reconstructed.
 ADVERSARIAL_FIELDS = (
@@ -53,14 +37,7 @@ ADVERSARIAL_FIELDS = (
     "warmup",
     "freeze_discriminator",
     "reconstruction_weight",
-    "discriminator_width",
-    "discriminator_base_size",
-    "discriminator_negative_slope",
-    "discriminator_normalization",
-    "discriminator_spectral_norm",
-    "normalize_first",
-    "dropout",
-    "minibatch_stddev",
+    *DISCRIMINATOR_FIELDS.values(),
 )
 ANCHORED_FIELDS = ("latent_lr", "deform", "tone")
 COVERAGE_FIELDS = ("coverage", "reconstruction_weight", "latent_noise", "coverage_lr")

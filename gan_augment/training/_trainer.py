@@ -54,9 +54,7 @@ class Trainer:
 
     def __init__(self, images: TrainingImages, recipe: Recipe, seed: int, start: Start | None = None) -> None:
         self.originals, self.recipe, self.seed = images, recipe, seed
-        # An anchor is of an image or of its mirror image; elsewhere each step flips half of them.
-        anchors_both = recipe.flip and recipe.objective != "adversarial"
-        self.images = images.with_mirrored() if anchors_both else images
+        self.images = images.with_mirrored() if recipe.anchors_mirrored else images
         self.step_number, self.seconds, self.evaluated = 0, 0.0, 0
         self.best: dict[str, Any] = {}
         self.accelerator = accelerator()
@@ -74,12 +72,9 @@ class Trainer:
         config = recipe.generator_config(channels, classes, images.source_size, images.class_names)
         if recipe.objective == "anchored":
             deformations, tones = recipe.variations
+            noise = recipe.latent_noise / 2
             config = dataclasses.replace(
-                config,
-                anchors=len(images),
-                latent_noise=recipe.latent_noise / 2,
-                deformations=deformations,
-                tones=tones,
+                config, anchors=len(images), latent_noise=noise, deformations=deformations, tones=tones
             )
         judge_config = recipe.discriminator_config(channels, classes)
         generator = Generator(config) if start is None else adapt_generator(start.generator, config)
@@ -258,7 +253,7 @@ class Trainer:
         position = number * self.recipe.batch_size + (part * ranks + rank) * self.part
         indices = self.order.indices(position, self.part)
         real = to_signed(self.images.images[indices].to(self.device))
-        if self.recipe.flip and self.coverage is None:
+        if self.recipe.flip and not self.recipe.anchors_mirrored:
             mirrored = torch.rand(self.part, 1, 1, 1, device=self.device) < 0.5
             real = torch.where(mirrored, real.flip(3), real)
         if self.sizes:

@@ -50,7 +50,7 @@ def test_a_run_writes_a_folder_that_a_person_can_read(run):
     assert Recipe.from_dict(config["recipe"]).steps == 6
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4, 6, 6]
-    assert {"diversity", "copies", "nearest"} <= lines[0].keys()
+    assert {"diversity", "copies", "leak_cutout"} <= lines[0].keys()
     assert lines[-1]["generator"] == result.losses["generator"]
     assert (lines[-1]["phase"], lines[-1]["learning_rate"]) == ("adversarial", 0.0)
 
