@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._augment import OPERATIONS
 from ._losses import LOSSES
-from ._recipe_fields import DISCRIMINATOR_FIELDS
+from ._recipe_fields import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS
 
 if TYPE_CHECKING:
     from ._recipe import Recipe
@@ -37,7 +37,7 @@ ADVERSARIAL_FIELDS = (
     "warmup",
     "freeze_discriminator",
     "reconstruction_weight",
-    *DISCRIMINATOR_FIELDS.values(),
+    *(set(DISCRIMINATOR_FIELDS.values()) - set(GENERATOR_FIELDS.values())),
 )
 ANCHORED_FIELDS = ("latent_lr", "deform", "tone")
 COVERAGE_FIELDS = ("coverage", "reconstruction_weight", "latent_noise", "coverage_lr")
