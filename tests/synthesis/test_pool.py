@@ -490,4 +490,4 @@ def test_the_folder_of_a_pool_is_a_source(pool, folder):
 
 def test_a_source_of_cropped_images_gives_crops():
     generator = Generator(GeneratorConfig(image_size=16, channels=1, width=2, fit="crop", source_size=(40, 56)))
-    assert SyntheticPool.generate(generator, 4, progress=False, seed=0).images.shape == (4, 1, 16, 16)
+    assert SyntheticPool.generate(generator, 4, progress=False, seed=0).sample(4, seed=0).shape == (4, 1, 16, 16)
