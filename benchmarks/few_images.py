@@ -34,9 +34,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_augment import Generator, SyntheticMix, SyntheticPool, fit
+from gan_augment.hub import sample_grid
 from gan_augment.metrics import ClassifierFeatures, copy_report, relative_diversity
 from gan_augment.study import SmallCNN, accuracy, paired_difference, predict, train_classifier
-from gan_augment.training._pictures import sample_grid
 
 POOL, STEPS, JUDGE_STEPS = 10_000, 600, 3_000
 

@@ -5,7 +5,7 @@
 """
 
 from ._version import __version__
-from .hub import Card, from_pretrained, list_pretrained, save_pretrained
+from .hub import Card, download, from_pretrained, list_pretrained, push_to_hub, save_pretrained
 from .mixing import (
     Conditional,
     Fixed,
@@ -43,9 +43,11 @@ __all__ = [
     "TeacherConfidence",
     "Uniform",
     "__version__",
+    "download",
     "fit",
     "from_pretrained",
     "list_pretrained",
+    "push_to_hub",
     "resume",
     "save_pretrained",
 ]

@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--recipe", help="a name of `gan-augment recipes` (default: tiny)")
     train.add_argument("--data", help="a folder or zip of images, an .npz, or torchvision:<Name>")
     train.add_argument("--validation", help="the same, not trained on, to choose the kept generator by")
-    train.add_argument("--init", help="a zoo name or folder of a generator to go on from")
+    train.add_argument("--init", help="a zoo name, org/name on the Hub, or folder of a generator to go on from")
     train.add_argument("--budget", help="wall-clock time such as 90s, 20m or 2h")
     train.add_argument("--out", help="new folder of the run")
     train.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")

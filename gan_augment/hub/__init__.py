@@ -1,9 +1,12 @@
 """Generators as files and names."""
 
 from ._card import Card
-from ._files import load_discriminator, load_generator, save_pretrained, weights_sha256, write_aside
+from ._download import download
+from ._files import load_discriminator, load_generator, save_pretrained, write_aside
+from ._grid import sample_grid
 from ._names import HubName, resolve_name
 from ._pretrained import from_pretrained
+from ._publish import push_to_hub
 from ._registry import REGISTRY, ZooEntry, list_pretrained
 
 __all__ = [
@@ -11,12 +14,14 @@ __all__ = [
     "Card",
     "HubName",
     "ZooEntry",
+    "download",
     "from_pretrained",
     "list_pretrained",
     "load_discriminator",
     "load_generator",
+    "push_to_hub",
     "resolve_name",
+    "sample_grid",
     "save_pretrained",
-    "weights_sha256",
     "write_aside",
 ]

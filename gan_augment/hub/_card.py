@@ -52,22 +52,19 @@ class Card:
         if self.fingerprints is not None and (self.fingerprints.dtype != torch.int64 or self.fingerprints.ndim != 1):
             raise ValueError("A card's fingerprints must be an int64 vector.")
 
-    def to_readme(self, config: GeneratorConfig) -> str:
-        """The card as the README.md of a Hub repository: metadata in front, then words."""
+    def to_readme(self, config: GeneratorConfig, grid: str | None = None) -> str:
+        """The card as the README.md of a Hub repository: metadata in front, then words.
+
+        Args:
+            config (GeneratorConfig): Of the generator.
+            grid (str, optional): File of a picture of samples, to be shown.
+        """
         import yaml
 
-        metadata: dict[str, Any] = {
-            "library_name": "gan-augment",
-            "pipeline_tag": "unconditional-image-generation",
-            "tags": ["gan", "dcgan", "data-augmentation", "synthetic"],
-        }
-        if self.license is not None:
-            metadata["license"] = self.license
-        if self.datasets:
-            metadata["datasets"] = list(self.datasets)
-        metadata["gan_augment"] = {name: getattr(self, name) for name in _FIELDS}
+        own = {name: getattr(self, name) for name in _FIELDS}
+        metadata = {**_hub_metadata(self), "gan_augment": own}
         front = yaml.safe_dump(json.loads(json.dumps(metadata)), sort_keys=False)  # no object twice: no aliases
-        return f"---\n{front}---\n\n{self._body(config)}"
+        return f"---\n{front}---\n\n{self._body(config, grid)}"
 
     @classmethod
     def from_readme(cls, text: str, fingerprints: Tensor | None = None) -> Card:
@@ -103,12 +100,13 @@ class Card:
             **own,
         )
 
-    def _body(self, config: GeneratorConfig) -> str:
+    def _body(self, config: GeneratorConfig, grid: str | None) -> str:
         classes = f"class-conditional, {config.num_classes} classes" if config.num_classes else "unconditional"
         kind = "grey" if config.channels == 1 else "RGB"
         sections = [
             f"# {self.name}\n\nA DCGAN generator of {config.image_size} px {kind} images, {classes}, "
             "for `gan_augment.from_pretrained`.\n",
+            f"![Samples]({grid})\n\nSamples as they come, of seed 0.\n" if grid else "",
             _section("Training data", self.data),
             _section("Training", {k: v for k, v in self.training.items() if k != "recipe"}),
             _measured(self.measured),
@@ -127,6 +125,38 @@ class Card:
                 "bytes), so that nobody judges by images which the generator has seen.\n",
             )
         return "\n".join(section for section in sections if section)
+
+
+def _hub_metadata(card: Card) -> dict[str, Any]:
+    """What the Hub shows and searches: https://huggingface.co/docs/hub/model-cards."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    task = "unconditional-image-generation"
+    start = str(card.training.get("init", ""))
+    results = [
+        EvalResult(
+            task_type=task,
+            dataset_type=card.datasets[0] if card.datasets else "images",
+            dataset_name=str(figure.get("on", "images")),
+            metric_type=re.split(r"[^a-z0-9_-]", str(figure.get("metric", "")).lower())[0] or "figure",
+            metric_name=str(figure.get("metric", "figure")),
+            metric_value=figure["value"],
+        )
+        for figure in card.measured
+        if isinstance(figure.get("value"), (int, float))
+    ]
+    known = ModelCardData(
+        library_name="gan-augment",
+        pipeline_tag=task,
+        tags=["gan", "dcgan", "data-augmentation", "synthetic"],
+        license=card.license,
+        datasets=list(card.datasets) or None,
+        base_model=start.partition("@")[0] if "/" in start else None,
+        model_name=card.name,
+        eval_results=results or None,
+    )
+    metadata: dict[str, Any] = known.to_dict()  # type: ignore[no-untyped-call]
+    return metadata
 
 
 def _plain_loader() -> Any:

@@ -18,6 +18,7 @@ from torch import Tensor
 from .._version import __version__
 from ..models import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from ._card import Card
+from ._grid import card_grid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,15 +26,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT = 1
-CONFIG, WEIGHTS, CARD, FINGERPRINTS, DISCRIMINATOR = (
+CONFIG, WEIGHTS, CARD, FINGERPRINTS, DISCRIMINATOR, GRID = (
     "config.json",
     "generator.safetensors",
     "README.md",
     "fingerprints.safetensors",
     "discriminator.safetensors",
+    "grid.png",
 )
 _Config = TypeVar("_Config", GeneratorConfig, DiscriminatorConfig)
-OPTIONAL = {FINGERPRINTS, DISCRIMINATOR}
+OPTIONAL = {FINGERPRINTS, DISCRIMINATOR, GRID}
 MAX_BYTES = {CONFIG: 2**20, CARD: 2**20, WEIGHTS: 2**30, FINGERPRINTS: 2**27, DISCRIMINATOR: 2**30}
 
 
@@ -90,9 +92,10 @@ def save_pretrained(
         networks["discriminator"] = discriminator.config.to_dict()
     if card.fingerprints is not None:
         contents[FINGERPRINTS] = save({"fingerprints": card.fingerprints})
+    contents[GRID] = card_grid(generator)
     files = {name: _digest(data) for name, data in contents.items()}
     config = {"format": FORMAT, "gan_augment": __version__, **networks, "files": files}
-    contents[CARD] = card.to_readme(generator.config).encode()
+    contents[CARD] = card.to_readme(generator.config, GRID).encode()
     contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -167,9 +170,23 @@ def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:
     return discriminator.to(memory_format=torch.channels_last)
 
 
-def weights_sha256(folder: Path) -> str:
-    """The hash of a folder's weights, which :func:`load_generator` holds them against."""
-    return str(_parse_config(_read(folder, CONFIG), folder)["files"][WEIGHTS]["sha256"])
+def listed_files(folder: Path) -> list[str]:
+    """Names of the files that a folder's ``config.json`` lists, with their hashes.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+        ValueError: If it is not what it should be.
+    """
+    return list(_parse_config(_read(folder, CONFIG), folder)["files"])
+
+
+def config_sha256(folder: Path) -> str:
+    """The hash of a folder's ``config.json``, which has those of all other files but the card.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+    """
+    return hashlib.sha256(_read(folder, CONFIG)).hexdigest()
 
 
 def _tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor]:
@@ -209,6 +226,11 @@ def _read(folder: Path, name: str) -> bytes:
         inside = folder / "generator"
         hint = f"; did you mean {str(inside)!r}?" if inside.is_dir() else ""
         raise FileNotFoundError(f"A generator's folder must hold {name}, but {str(folder)!r} does not{hint}")
+    # The Hub's cache is made of links, from cache/repository/snapshots/commit to what is elsewhere in the cache.
+    whole = folder.absolute()
+    root = whole.parents[2] if whole.parent.name == "snapshots" and len(whole.parents) > 2 else whole
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ValueError(f"{path} must lie in its folder, but is a link to {str(path.resolve())!r}; copy the file.")
     with open(path, "rb") as file:
         data = file.read(MAX_BYTES[name] + 1)
     if len(data) > MAX_BYTES[name]:

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from ._registry import REGISTRY, ZooEntry, list_pretrained
 
@@ -23,7 +24,10 @@ class HubName:
     revision: str | None = None
 
 
-def resolve_name(name: str | os.PathLike[str]) -> ZooEntry | HubName | Path:
+Target: TypeAlias = ZooEntry | HubName | Path
+
+
+def resolve_name(name: str | os.PathLike[str]) -> Target:
     """What a name of a generator means.
 
     In this order: a zoo name; an existing folder, or whatever is written as a path (with a leading ``.``,
@@ -59,12 +63,17 @@ def resolve_name(name: str | os.PathLike[str]) -> ZooEntry | HubName | Path:
                 raise ValueError(f"A path must be of a known home folder, but got {name[:200]!r}: {error}") from error
         if len(name) < 256 and os.path.isdir(name):
             return Path(name)
-    match = _HUB_NAME.fullmatch(name)
-    if match and ".." not in match[1] and "--" not in match[1]:
-        return HubName(match[1], match[2])
+    if hub := hub_name(name):
+        return hub
     near = difflib.get_close_matches(name.lower().replace("_", "-"), REGISTRY, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the zoo has {list_pretrained()}."
     raise ValueError(
         f"A generator's name must be of the zoo, an existing folder or 'org/name[@revision]', but got "
         f"{name[:200]!r}; {hint}"
     )
+
+
+def hub_name(name: str) -> HubName | None:
+    """The repository that ``org/name[@revision]`` names; None for anything else."""
+    match = _HUB_NAME.fullmatch(name)
+    return HubName(match[1], match[2]) if match and ".." not in match[1] and "--" not in match[1] else None

@@ -3,52 +3,88 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import warnings
 
 import torch
 
 from ..models import Generator
-from ._files import WEIGHTS, load_generator, weights_sha256
-from ._names import HubName, resolve_name
+from ._download import fetch, resolve_revision
+from ._files import CONFIG, config_sha256, load_generator
+from ._names import HubName
 from ._registry import ZooEntry
 
+_warned: set[str] = set()
 
-def from_pretrained(name_or_path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Generator:
-    """Loads a pretrained generator, in eval mode; reads no network.
+
+def from_pretrained(
+    name_or_path: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    force_download: bool = False,
+    device: str | torch.device = "cpu",
+) -> Generator:
+    """Loads a pretrained generator, in eval mode.
+
+    The zoo ships with the package, so its names and folders need no network; nothing that comes from the Hub
+    is unpickled or executed. Where the training data forbid commercial use, a warning says so, once.
 
     Args:
-        name_or_path (str or Path): A name of :func:`list_pretrained`, or a folder that
-            :meth:`Generator.save_pretrained` wrote.
+        name_or_path (str or Path): A name of :func:`list_pretrained`, a repository on the Hugging Face Hub as
+            ``org/name[@revision]``, or a folder that :meth:`Generator.save_pretrained` wrote.
+        revision (str, optional): A branch, tag or commit of a repository on the Hub. Default: its main branch.
+        token (str or bool, optional): Of the Hub; ``True`` for the one that ``hf auth login`` kept, ``False``
+            for none. Default: that one, if there is one.
+        cache_dir (str or Path, optional): Where files are kept. Default: the Hub's own cache.
+        local_files_only (bool): Whether to look in the cache alone, as with ``HF_HUB_OFFLINE=1``.
+        force_download (bool): Whether to download again what is in the cache.
         device (str or torch.device): Where to put it. Default: ``"cpu"``.
 
     Returns:
         Generator: With its card as ``generator.card``.
 
     Raises:
-        FileNotFoundError: If the folder, or a file in it, is missing.
-        ValueError: If the name means nothing here, or a file is not what it should be.
+        FileNotFoundError: If the folder, or a file in it, is missing, or a file is not in the cache and nothing
+            may be downloaded.
+        PermissionError: If the repository is gated, or the token does not do.
+        ConnectionError: If the Hub cannot be reached, or does not serve.
+        ValueError: If the name or revision means nothing, or a file is not what it should be.
 
     Example:
         >>> generator = from_pretrained("dcgan-mnist-32")
         >>> generator.sample(10, labels=list(range(10)), seed=0).shape
         torch.Size([10, 1, 32, 32])
     """
-    target = resolve_name(name_or_path)
+    target = resolve_revision(name_or_path, revision)
     if isinstance(target, HubName):
-        raise ValueError(
-            f"There is no folder {str(name_or_path)!r}; as a name it is a repository on the Hub, which this version "
-            "does not download from: download its files and pass their folder."
-        )
-    if isinstance(target, Path):
-        return load_generator(target).to(device)
-    return _load_zoo(target).to(device)
+        folder = fetch(target, False, token, cache_dir, local_files_only, force_download)
+        try:
+            generator = load_generator(folder)
+        except ValueError as error:
+            raise ValueError(f"{error} To download it again, delete {str(folder.parents[1])!r}.") from error
+    elif isinstance(target, ZooEntry):
+        generator = _load_zoo(target)
+    else:
+        generator = load_generator(target)
+    _warn_of_terms(generator)
+    return generator.to(device)
 
 
 def _load_zoo(entry: ZooEntry) -> Generator:
-    generator = load_generator(entry.folder)
-    if weights_sha256(entry.folder) != entry.sha256:
+    if config_sha256(entry.folder) != entry.sha256:
         raise ValueError(
-            f"{entry.folder / WEIGHTS} must have the SHA-256 {entry.sha256} of the registry, but has another; "
+            f"{entry.folder / CONFIG} must have the SHA-256 {entry.sha256} of the registry, but has another; "
             "reinstall gan-augment."
         )
-    return generator
+    return load_generator(entry.folder)
+
+
+def _warn_of_terms(generator: Generator) -> None:
+    card = generator.card
+    if card is None or card.data.get("commercial_use") is not False or card.name in _warned:
+        return
+    _warned.add(card.name)
+    terms = card.data.get("terms", "its card does not say whose")
+    warnings.warn(f"{card.name} was trained on data that forbid commercial use: {terms}", UserWarning, stacklevel=3)

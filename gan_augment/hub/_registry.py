@@ -1,4 +1,4 @@
-"""The zoo: generators that ship with the package, each pinned by the hash of its weights."""
+"""The zoo: generators that ship with the package, each pinned by a hash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ZooEntry:
 
     Attributes:
         name (str): The name that :func:`from_pretrained` takes.
-        sha256 (str): Of ``generator.safetensors``.
+        sha256 (str): Of ``config.json``, which has those of all other files but the card.
         license (str): Of the weights.
         data_terms (str): What the training data allow.
         description (str): In a line.
@@ -45,7 +45,7 @@ REGISTRY: dict[str, ZooEntry] = {
     for entry in (
         ZooEntry(
             name="dcgan-mnist-32",
-            sha256="4d2c975014f852abc862bd5a94fffd21f80c22beab2e3ca8bce8f169d05d50ce",
+            sha256="5b79ad57c1e8b37af30928dd8f56f210bb088a1c140dff5e8580503a488436be",
             license="mit",
             data_terms="MNIST (LeCun, Cortes, Burges), commonly given as CC BY-SA 3.0",
             description="Handwritten digits, 10 classes, from 55,000 of MNIST's 60,000 training images",

@@ -178,3 +178,9 @@ class Generator(nn.Module):
         from ..hub import save_pretrained  # files are the hub's business; this is its name on the object
 
         save_pretrained(self, folder, **kwargs)
+
+    def push_to_hub(self, repo_id: str, *, license: str, **kwargs: Any) -> str:  # noqa: A002  # the Hub's word
+        """Publishes the generator, privately by default; see :func:`gan_augment.hub.push_to_hub`."""
+        from ..hub import push_to_hub
+
+        return push_to_hub(self, repo_id, license=license, **kwargs)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..hub import REGISTRY, from_pretrained, load_discriminator, resolve_name
+from ..hub import HubName, download, from_pretrained, load_discriminator, resolve_name
 from ..models import ClassConditionalNorm2d, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from ._recipe import Recipe
 from ._recipe_fields import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS
@@ -33,7 +33,7 @@ class Start:
 
     @classmethod
     def load(cls, init: str | os.PathLike[str] | Generator) -> Start:
-        """Loads what ``init`` names: a zoo name, a folder, or a generator itself.
+        """Loads what ``init`` names: a zoo name, a repository on the Hub, a folder, or a generator itself.
 
         Raises:
             TypeError: If it is none of these.
@@ -42,11 +42,14 @@ class Start:
         if isinstance(init, Generator):
             return cls(init.card.name if init.card else "a generator", init, None)
         if not isinstance(init, (str, os.PathLike)):
-            raise TypeError(f"init must be a zoo name, a folder or a Generator, but got {type(init)} instead.")
-        generator = from_pretrained(init)
-        target = resolve_name(init)
-        folder = target if isinstance(target, Path) else REGISTRY[str(init)].folder
-        return cls(str(init) if str(init) in REGISTRY else folder.name, generator, load_discriminator(folder))
+            raise TypeError(
+                f"init must be a zoo name, 'org/name', a folder or a Generator, but got {type(init)} instead."
+            )
+        target, folder = resolve_name(init), download(init)
+        if isinstance(target, HubName):  # the files of that commit, though the branch may have moved since
+            init = f"{target.repo_id}@{folder.name}"
+        name = folder.name if isinstance(target, Path) else str(init)
+        return cls(name, from_pretrained(init), load_discriminator(folder))
 
     def adapt_recipe(self, recipe: Recipe, overrides: dict[str, Any]) -> Recipe:
         """The recipe with the shape of the pretrained networks.

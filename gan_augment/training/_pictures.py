@@ -1,4 +1,4 @@
-"""Pictures of a run: a grid of samples, the grids as an animation, and the metrics as a plot."""
+"""Pictures of a run: its grids of samples as an animation, and its metrics as a plot."""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from torchvision.utils import make_grid
 
 from ..hub import write_aside
-from ..models import Generator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-GRID_SIDE = 10
-GRID_WIDTH = 1320  # pixels, of a hundred images of 128 px
 MAX_FRAMES = 60
 MAX_FRAME_SIDE, MIN_FRAME_SIDE = 640, 160  # at the smaller one, any sixty frames are few enough bytes
 MAX_ANIMATION_BYTES = 4 * 2**20
@@ -43,23 +38,6 @@ PANELS = (
     ("KID (lower is better)", ("kid",)),
     ("diversity", ("diversity",)),
 )
-
-
-def sample_grid(generator: Generator, seed: int = 0) -> Image.Image:
-    """A picture of fixed samples in rows of ten, or fewer if they are large.
-
-    Args:
-        generator (Generator): With classes there is a row for each of the first ten.
-        seed (int): Of the latents, the same ones for the same seed.
-    """
-    columns = max(1, min(GRID_SIDE, GRID_WIDTH // (generator.config.image_size + 2)))
-    rows = min(generator.num_classes, GRID_SIDE) or columns
-    labels = torch.arange(rows).repeat_interleave(columns) if generator.num_classes else None
-    samples = generator.sample(rows * columns, labels, seed=seed).cpu()
-    grid = make_grid(samples, nrow=columns, padding=2, pad_value=255)
-    picture = Image.fromarray(grid.permute(1, 2, 0).numpy())
-    zoom = max(1, 480 // picture.width)  # small pixels are seen better as squares
-    return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
 
 
 def animate(grids: Sequence[Path], out: Path, seconds: float = 8) -> None:

@@ -11,10 +11,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..hub import write_aside
+from ..hub import sample_grid, write_aside
 from ..models import Generator
 from ._checkpoints import ASIDE, Checkpoints, full_disk_explained, remove_asides, write_durably
-from ._pictures import animate, plot_metrics, sample_grid
+from ._pictures import animate, plot_metrics
 
 FORMAT = 2  # of the folder; in 1 the checkpoint was a file of torch.save
 MAX_CONFIG_BYTES = 2**20

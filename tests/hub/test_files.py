@@ -21,7 +21,7 @@ from gan_augment import (
 )
 from gan_augment.hub import _files, load_discriminator
 
-FILES = {"README.md", "config.json", "generator.safetensors"}
+FILES = {"README.md", "config.json", "generator.safetensors", "grid.png"}
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +92,7 @@ def test_a_loaded_generator_is_in_eval_mode_with_its_card(saved):
     assert loaded.card.name == "generator"
 
 
-def test_a_folder_holds_three_readable_files_and_nothing_else(saved):
+def test_a_folder_holds_readable_files_and_nothing_else(saved):
     assert {path.name for path in saved.iterdir()} == FILES
     assert json.loads((saved / "config.json").read_text())["generator"]["image_size"] == 16
     assert (saved / "README.md").read_text().startswith("---\n")

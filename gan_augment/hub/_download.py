@@ -1,0 +1,169 @@
+"""Bringing a generator's files here from the Hub; every failure becomes a sentence with its remedy."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from .._version import __version__
+from ._files import CARD, CONFIG, DISCRIMINATOR, GRID, listed_files
+from ._names import HubName, Target, resolve_name
+from ._registry import ZooEntry
+
+
+def download(
+    name_or_path: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    force_download: bool = False,
+) -> Path:
+    """Brings a generator's files here ahead of time, its discriminator's too, and returns their folder.
+
+    Several processes may do so at once: the Hub's client locks each file. Afterwards
+    ``from_pretrained(..., local_files_only=True)`` needs no network, and neither does a full commit hash as
+    ``revision``. Generators of the zoo ship with the package, so there is nothing to bring.
+
+    Args:
+        name_or_path (str or Path): A zoo name, ``org/name[@revision]`` on the Hugging Face Hub, or a folder.
+        revision (str, optional): A branch, tag or commit of a repository on the Hub. Default: its main branch.
+        token (str or bool, optional): Of the Hub; ``True`` for the one that ``hf auth login`` kept, ``False``
+            for none. Default: that one, if there is one.
+        cache_dir (str or Path, optional): Where files are kept. Default: the Hub's own cache.
+        local_files_only (bool): Whether to look in the cache alone, as with ``HF_HUB_OFFLINE=1``.
+        force_download (bool): Whether to download again what is in the cache.
+
+    Returns:
+        Path: A folder for :func:`from_pretrained`.
+
+    Raises:
+        FileNotFoundError: If a file is not in the cache, and nothing may be downloaded.
+        PermissionError: If the repository is gated, or the token does not do.
+        ConnectionError: If the Hub cannot be reached, or does not serve.
+        ValueError: If the name or revision means nothing, or the repository holds no generator.
+
+    Example:
+        >>> download("dcgan-mnist-32").name
+        'dcgan-mnist-32'
+    """
+    target = resolve_revision(name_or_path, revision)
+    if isinstance(target, HubName):
+        return fetch(target, True, token, cache_dir, local_files_only, force_download)
+    return target.folder if isinstance(target, ZooEntry) else target
+
+
+def resolve_revision(name_or_path: str | os.PathLike[str], revision: str | None) -> Target:
+    """What a name means, see :func:`resolve_name`, at a revision that may be given apart.
+
+    Raises:
+        ValueError: If there are two revisions, or one of something that has none.
+    """
+    target = resolve_name(name_or_path)
+    if revision is None:
+        return target
+    if not isinstance(target, HubName):
+        what = "the zoo's, which ships with the package" if isinstance(target, ZooEntry) else "a folder"
+        raise ValueError(f"revision must be None for {str(name_or_path)!r}, {what}, but got {revision!r} instead.")
+    if target.revision not in (None, revision):
+        raise ValueError(f"revision must be {target.revision!r}, as in {name_or_path!r}, but got {revision!r} instead.")
+    return resolve_revision(f"{target.repo_id}@{revision}", None)
+
+
+def fetch(
+    target: HubName,
+    everything: bool,
+    token: str | bool | None,
+    cache_dir: str | os.PathLike[str] | None,
+    local_files_only: bool,
+    force_download: bool,
+) -> Path:
+    """Brings the files that ``config.json`` lists, all of one commit.
+
+    Args:
+        target (HubName): The repository.
+        everything (bool): Whether also those that a generator does not need: its discriminator and picture.
+        token (str or bool, optional): See :func:`download`, for the others too.
+        cache_dir (str or Path, optional): Where files are kept.
+        local_files_only (bool): Whether to look there alone.
+        force_download (bool): Whether to download again.
+
+    Raises:
+        FileNotFoundError, PermissionError, ConnectionError, ValueError: See :func:`download`.
+    """
+    from huggingface_hub import constants, hf_hub_download
+
+    offline = local_files_only or bool(constants.HF_HUB_OFFLINE)
+    if offline and force_download:
+        raise ValueError("force_download must be False where nothing may be downloaded, but got True instead.")
+
+    def get(name: str, of: HubName) -> Path:
+        try:
+            return Path(
+                hf_hub_download(
+                    of.repo_id,
+                    name,
+                    revision=of.revision,
+                    token=token,
+                    cache_dir=None if cache_dir is None else Path(cache_dir),
+                    local_files_only=local_files_only,
+                    force_download=force_download,
+                    library_name="gan-augment",
+                    library_version=__version__,
+                )
+            )
+        except Exception as error:  # the client's, its transport's, and those of the transports of its other versions
+            raise explained(error, of, f"read {name}", offline) from error
+
+    folder = get(CONFIG, target).parent
+    pinned = replace(target, revision=folder.name)  # the commit, so that no file comes of another
+    for name in (CARD, *listed_files(folder)):
+        if everything or name not in (DISCRIMINATOR, GRID):
+            get(name, pinned)
+    return folder
+
+
+def explained(error: Exception, target: HubName, task: str, offline: bool = False) -> Exception:
+    """What an exception of the Hub's client means to a user, to be raised from it.
+
+    Args:
+        error (Exception): What was raised.
+        target (HubName): What was asked for.
+        task (str): What for, such as ``"read config.json"``.
+        offline (bool): Whether nothing may be downloaded.
+    """
+    from huggingface_hub import errors
+
+    repo, login = repr(target.repo_id), "log in with `hf auth login` or pass token="
+    cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and not offline else error
+    status = getattr(getattr(cause, "response", None), "status_code", None)
+    if isinstance(error, errors.GatedRepoError):
+        return PermissionError(f"{repo} is gated: accept its terms on its page on the Hub, then {login}.")
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return ValueError(f"The Hub has no repository {repo} that you may see; check its name, or {login}.")
+    if isinstance(error, errors.RevisionNotFoundError):
+        return ValueError(f"{repo} must have the revision {target.revision!r}, but has not; see its page on the Hub.")
+    if isinstance(error, errors.LocalEntryNotFoundError) and offline:
+        return FileNotFoundError(
+            f"The cache must hold {repo} at {target.revision or 'main'} to {task}, but does not, and nothing may be "
+            "downloaded; call gan_augment.download() for it where there is a network."
+        )
+    if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
+        return ValueError(
+            f"{repo} holds no generator of gan-augment: there is nothing to {task}; a checkpoint in it can be "
+            "downloaded and brought in by import_checkpoint."
+        )
+    if status in (401, 403):
+        return PermissionError(f"The Hub does not let you {task} in {repo}; {login} with the right to do it.")
+    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+        return error  # the disk's own words
+    reason = {429: "it has had too many requests; wait a few minutes"}.get(
+        status or 0, f"{_first_line(cause or error)}; try again, and see that HF_ENDPOINT and the network are right"
+    )
+    return ConnectionError(f"The Hub could not {task} in {repo}: {reason}.")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].strip(" .")

@@ -1,0 +1,219 @@
+"""Downloading and publishing with the client of huggingface_hub, against a server on loopback."""
+
+import hashlib
+import multiprocessing
+import re
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from gan_augment import from_pretrained, push_to_hub
+from gan_augment.hub import HubName
+from gan_augment.hub._download import explained
+
+from .server import TOKEN, HubServer, Repository
+
+SOON = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
+
+
+@pytest.fixture(scope="module")
+def hub():
+    server = HubServer()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def client(hub, tmp_path_factory):
+    """A process of its own, as the Hub's client reads its environment when it is imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", hub.url)
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("HF_HUB_DISABLE_XET", "1")  # its storage is not of HTTP alone
+        patch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        for name, value in SOON.items():
+            patch.setenv(name, value)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            yield lambda function, *arguments, **options: pool.submit(function, *arguments, **options).result()
+
+
+@pytest.fixture
+def files(tiny, tmp_path):
+    """Of a published generator."""
+    tiny.save_pretrained(tmp_path / "tiny")
+    return {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir()}
+
+
+@pytest.fixture
+def repo(hub, files):
+    """A repository that no other test uses; its faults end with the test."""
+    repo_id = f"someone/tiny-{len(hub.repositories)}"
+    hub.repositories[repo_id] = Repository()
+    hub.repositories[repo_id].commit(files)
+    hub.requests.clear()
+    yield repo_id
+    hub.faults.clear()
+
+
+# What runs in the client's process.
+
+
+def sample(name, **options):
+    return from_pretrained(name, **options).sample(4, seed=0)
+
+
+def failure(name, **options):
+    """Type and words of what is raised, and the type of its cause."""
+    try:
+        from_pretrained(name, **options)
+    except Exception as error:
+        return type(error), str(error), type(error.__cause__).__name__
+    return None
+
+
+def save_again(name, folder, **options):
+    from gan_augment import download
+
+    source = download(name, **options)
+    shutil.copytree(source, folder)
+    return from_pretrained(source).card
+
+
+def publish(folder, repo_id, **options):
+    return push_to_hub(from_pretrained(folder), repo_id, **options)
+
+
+def test_a_repository_is_loaded_and_then_found_in_the_cache(hub, client, repo, tiny):
+    assert (client(sample, repo) == tiny.sample(4, seed=0)).all()
+    assert ("GET", f"{repo}/resolve/main/config.json") in hub.requests
+    hub.requests.clear()
+    assert (client(sample, repo, local_files_only=True) == tiny.sample(4, seed=0)).all()
+    assert not hub.requests
+
+
+def test_all_files_are_of_the_commit_that_the_branch_was_at(hub, client, repo):
+    client(sample, repo)
+    commit = hub.repositories[repo].resolve("main")
+    assert {path.split("/")[3] for _, path in hub.requests if "config.json" not in path and "/resolve/" in path} == {
+        commit
+    }
+
+
+def test_a_cached_commit_needs_no_request(hub, client, repo, tiny):
+    commit = hub.repositories[repo].resolve("main")
+    client(sample, f"{repo}@{commit}")
+    hub.requests.clear()
+    assert (client(sample, repo, revision=commit) == tiny.sample(4, seed=0)).all()
+    assert not hub.requests
+
+
+def test_a_branch_by_either_way_of_naming_it(hub, client, repo, tiny, files):
+    hub.repositories[repo].commit(files, "old")
+    hub.repositories[repo].commit({"config.json": b"{}"})
+    for name, options in ((f"{repo}@old", {}), (repo, {"revision": "old"})):
+        assert (client(sample, name, **options) == tiny.sample(4, seed=0)).all()
+    kind, words, _ = client(failure, f"{repo}@old", revision="main")
+    assert kind is ValueError
+    assert "revision must be 'old'" in words
+
+
+def test_a_private_repository_needs_the_token(hub, client, repo, tiny):
+    hub.repositories[repo].private = True
+    kind, words, cause = client(failure, repo)
+    assert (kind, cause) == (ValueError, "RepositoryNotFoundError")
+    assert "hf auth login" in words
+    assert (client(sample, repo, token=TOKEN) == tiny.sample(4, seed=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "options", "kind", "words"),
+    [
+        (lambda hub, repo: hub.repositories.pop(repo), {}, ValueError, "has no repository"),
+        (lambda hub, repo: setattr(hub.repositories[repo], "gated", True), {}, PermissionError, "is gated: accept"),
+        (lambda hub, repo: None, {"revision": "v9"}, ValueError, "must have the revision 'v9'"),
+        (lambda hub, repo: None, {"local_files_only": True}, FileNotFoundError, "nothing may be downloaded; call"),
+        (lambda hub, repo: hub.repositories[repo].commits.update(
+            {sha: {"model.pth": b""} for sha in hub.repositories[repo].commits}
+        ), {}, ValueError, "holds no generator of gan-augment.*import_checkpoint"),
+        (lambda hub, repo: hub.faults.update({"config.json": 403}), {}, PermissionError, "does not let you read"),
+        (lambda hub, repo: hub.faults.update({"GET storage": "cut"}), {}, ConnectionError, "try again"),
+        (lambda hub, repo: hub.faults.update({"generator.safetensors": "other"}), {}, ValueError,
+         "must have the SHA-256 .* To download it again, delete"),
+    ],
+    ids=["missing", "gated", "revision", "offline", "foreign", "forbidden", "cut", "other bytes"],
+)  # fmt: skip
+def test_each_failure_is_a_sentence_with_a_remedy(hub, client, repo, prepare, options, kind, words):
+    prepare(hub, repo)
+    raised, said, cause = client(failure, repo, **options)
+    assert raised is kind
+    assert "\n" not in said
+    assert re.search(words, said), said
+    assert cause != "NoneType"
+
+
+@pytest.mark.slow  # the client tries again and again, for half a minute
+@pytest.mark.parametrize(("fault", "words"), [(429, "too many requests; wait"), (500, "try again"), ("slow", "try")])
+def test_a_hub_that_does_not_serve_is_named(hub, client, repo, fault, words):
+    hub.faults["config.json"] = fault
+    kind, said, cause = client(failure, repo)
+    assert kind is ConnectionError
+    assert words in said
+    assert cause != "NoneType"
+
+
+def test_wrong_bytes_are_replaced_as_the_error_says(hub, client, repo, tiny):
+    hub.faults["generator.safetensors"] = "other"
+    _, words, _ = client(failure, repo)
+    hub.faults.clear()
+    shutil.rmtree(re.search("delete '(.*)'", words)[1])
+    assert (client(sample, repo) == tiny.sample(4, seed=0)).all()
+
+
+def test_what_is_pushed_is_what_is_pulled(hub, client, repo, tiny, tmp_path):
+    tiny.save_pretrained(tmp_path / "tiny")
+    new = repo.replace("tiny", "new")
+    url = client(publish, tmp_path / "tiny", new, license="mit", token=TOKEN)
+    assert hub.repositories[new].private
+    assert url.endswith(hub.repositories[new].resolve("main"))
+    card = client(save_again, new, tmp_path / "pulled", token=TOKEN)
+    pulled = {path.name: path.read_bytes() for path in (tmp_path / "pulled").iterdir()}
+    pushed = dict(hub.repositories[new].commits[hub.repositories[new].resolve("main")])
+    del pushed[".gitattributes"]
+    assert pulled == pushed
+    assert (card.license, card.name) == ("mit", new.partition("/")[2])
+    assert (from_pretrained(tmp_path / "pulled").sample(4, seed=0) == tiny.sample(4, seed=0)).all()
+
+
+def test_a_push_without_the_right_to_it_says_so(hub, client, repo, tmp_path, tiny):
+    tiny.save_pretrained(tmp_path / "tiny")
+    with pytest.raises(PermissionError, match=r"does not let you write .*hf auth login"):
+        client(publish, tmp_path / "tiny", "someone/other", license="mit", token="hf_reader")
+    assert "someone/other" not in hub.repositories
+
+
+@pytest.mark.parametrize("repo_id", ["name", "org/name@main", "a/b/c", "../x", "org/na--me"])
+def test_a_push_needs_an_organisation_and_a_name(tiny, repo_id):
+    with pytest.raises(ValueError, match="repo_id must be 'org/name'"):
+        push_to_hub(tiny, repo_id, license="mit")
+
+
+def test_several_processes_may_download_at_once(hub, repo, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+        tasks = [pool.submit(sample, repo, cache_dir=str(tmp_path / "cache")) for _ in range(3)]
+        digests = {hashlib.sha256(task.result().numpy().tobytes()).hexdigest() for task in tasks}
+    assert len(digests) == 1
+
+
+def test_an_unknown_exception_of_the_transport_is_a_failed_connection():
+    error = explained(RuntimeError("odd\nand long"), HubName("a/b"), "read x")
+    assert isinstance(error, ConnectionError)
+    assert "could not read x in 'a/b': odd;" in str(error)
+
+
+def test_a_full_disk_is_not_a_failed_connection():
+    error = OSError(28, "No space left on device")
+    assert explained(error, HubName("a/b"), "read x") is error
