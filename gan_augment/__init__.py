@@ -5,7 +5,15 @@
 """
 
 from ._version import __version__
-from .hub import Card, download, from_pretrained, list_pretrained, push_to_hub, save_pretrained
+from .hub import (
+    Card,
+    download,
+    from_pretrained,
+    import_checkpoint,
+    list_pretrained,
+    push_to_hub,
+    save_pretrained,
+)
 from .mixing import (
     Conditional,
     Fixed,
@@ -46,6 +54,7 @@ __all__ = [
     "download",
     "fit",
     "from_pretrained",
+    "import_checkpoint",
     "list_pretrained",
     "push_to_hub",
     "resume",

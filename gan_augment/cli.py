@@ -105,6 +105,43 @@ def _recipes(arguments: argparse.Namespace) -> None:
         print(f"{name.ljust(width)}  {recipe.description}")
 
 
+def _import(arguments: argparse.Namespace) -> None:
+    from .hub import import_checkpoint
+
+    generator = import_checkpoint(arguments.file, **dict(arguments.hint))
+    generator.save_pretrained(arguments.out)
+    assumed = generator.card.training["assumed"] if generator.card else {}
+    print(f"{type(generator).__name__} of {generator.config.image_size} px in {arguments.out}; look at its grid.png.")
+    print("Assumed: " + ", ".join(f"{name} {value}" for name, value in assumed.items()))
+
+
+def _download(arguments: argparse.Namespace) -> None:
+    from .hub import download
+
+    print(download(arguments.name, revision=arguments.revision, force_download=arguments.force))
+
+
+def _push(arguments: argparse.Namespace) -> None:
+    from .hub import REGISTRY, download, from_pretrained, load_discriminator, push_to_hub
+
+    if arguments.zoo == (arguments.generator is not None):
+        raise ValueError("push needs a generator and org/name, or --zoo and the organisation that gets all of it.")
+    if not arguments.zoo and arguments.license is None:
+        raise ValueError("push needs --license: nobody else can say what the training data allow.")
+    sources = sorted(REGISTRY) if arguments.zoo else [arguments.generator]
+    for source in sources:
+        target = f"{arguments.repo}/{source}" if arguments.zoo else arguments.repo
+        url = push_to_hub(
+            from_pretrained(source),
+            target,
+            license=arguments.license or REGISTRY[source].license,
+            private=not arguments.public,
+            discriminator=load_discriminator(download(source)),
+            half_precision=arguments.half_precision or arguments.zoo,
+        )
+        print(url)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gan-augment", description="Synthetic images of pretrained GANs, mixed into image data sets."
@@ -142,6 +179,26 @@ def _parser() -> argparse.ArgumentParser:
     recipes = commands.add_parser("recipes", help="the training recipes; with a name, all fields of one")
     recipes.add_argument("name", nargs="?")
     recipes.set_defaults(run=_recipes)
+    imported = commands.add_parser("import", help="make a generator out of a DCGAN's checkpoint by others")
+    imported.add_argument("file", help="a PyTorch checkpoint or safetensors file; nothing in it is executed")
+    imported.add_argument("--out", required=True, help="folder of the generator")
+    imported.add_argument(
+        "--hint", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="of import_checkpoint"
+    )
+    imported.set_defaults(run=_import)
+    downloaded = commands.add_parser("download", help="bring a generator of the Hub here ahead of time")
+    downloaded.add_argument("name", help="org/name[@revision]")
+    downloaded.add_argument("--revision")
+    downloaded.add_argument("--force", action="store_true", help="download again what is in the cache")
+    downloaded.set_defaults(run=_download)
+    push = commands.add_parser("push", help="publish a generator on the Hub")
+    push.add_argument("generator", nargs="?", help="a folder or zoo name")
+    push.add_argument("repo", help="org/name; with --zoo, org")
+    push.add_argument("--license", help="of the weights, as the Hub spells it")
+    push.add_argument("--public", action="store_true", help="for all to see; else private")
+    push.add_argument("--half-precision", action="store_true", help="as float16: half the size")
+    push.add_argument("--zoo", action="store_true", help="every generator that ships with the package")
+    push.set_defaults(run=_push)
     listed = commands.add_parser("list", help="the generators of the zoo")
     listed.set_defaults(run=_list)
     return parser

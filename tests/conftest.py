@@ -1,5 +1,8 @@
 """Fixtures of all tests."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -24,3 +27,11 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def third_party():
+    """Checkpoints of others, none of which is shipped."""
+    if "GAN_AUGMENT_DATA" not in os.environ:
+        pytest.skip("GAN_AUGMENT_DATA does not name the folder of data by others")
+    return Path(os.environ["GAN_AUGMENT_DATA"]) / "third-party-weights"

@@ -8,6 +8,7 @@ from ._names import HubName, resolve_name
 from ._pretrained import from_pretrained
 from ._publish import push_to_hub
 from ._registry import REGISTRY, ZooEntry, list_pretrained
+from .importing import import_checkpoint
 
 __all__ = [
     "REGISTRY",
@@ -16,6 +17,7 @@ __all__ = [
     "ZooEntry",
     "download",
     "from_pretrained",
+    "import_checkpoint",
     "list_pretrained",
     "load_discriminator",
     "load_generator",

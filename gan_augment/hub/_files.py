@@ -16,7 +16,14 @@ import torch
 from torch import Tensor
 
 from .._version import __version__
-from ..models import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from ..models import (
+    Discriminator,
+    DiscriminatorConfig,
+    Generator,
+    GeneratorConfig,
+    LayeredConfig,
+    LayeredGenerator,
+)
 from ._card import Card
 from ._grid import card_grid
 
@@ -114,9 +121,11 @@ def load_generator(folder: Path) -> Generator:
         ValueError: If a file is not what its configuration says, naming the file and the culprit.
     """
     config_file = _parse_config(_read(folder, CONFIG), folder)
-    config = _network_config(GeneratorConfig, config_file["generator"], folder)
+    given = config_file["generator"]
+    kind = LayeredConfig if isinstance(given, dict) and "layers" in given else GeneratorConfig
+    config = _network_config(kind, given, folder)
     with torch.device("meta"):  # shapes alone: nothing is allocated or drawn before the files were looked at
-        generator = Generator(config)
+        generator = LayeredGenerator(config) if isinstance(config, LayeredConfig) else Generator(config)
     tensors = _read_tensors(folder, WEIGHTS, config_file["files"], generator.state_dict())
     generator.load_state_dict(tensors, assign=True)
     if config.anchors:

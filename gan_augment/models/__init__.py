@@ -17,6 +17,7 @@ from ._config import (
 )
 from ._discriminator import Discriminator
 from ._generator import Generator
+from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
 from ._sampling import check_count, check_labels, check_seed, draw_latents, draw_seed, eval_mode, mix_seed
 from ._variations import CONTROLS, KNOTS, Variations, warp
 
@@ -24,6 +25,7 @@ __all__ = [
     "ANCHOR_DRAWS",
     "CONTROLS",
     "KNOTS",
+    "LAYERS",
     "MAX_ANCHORS",
     "MAX_CLASSES",
     "AnchorWalk",
@@ -35,13 +37,17 @@ __all__ = [
     "GeneratorConfig",
     "Initialization",
     "Latent",
+    "LayeredConfig",
+    "LayeredGenerator",
     "Normalization",
     "Upsampling",
     "Variations",
+    "build_layer",
     "check_count",
     "check_labels",
     "check_seed",
     "check_types",
+    "conv_side",
     "differing_class",
     "disturb",
     "draw_latents",

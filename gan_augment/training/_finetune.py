@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from ..hub import HubName, download, from_pretrained, load_discriminator, resolve_name
-from ..models import ClassConditionalNorm2d, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from ..models import (
+    ClassConditionalNorm2d,
+    Discriminator,
+    DiscriminatorConfig,
+    Generator,
+    GeneratorConfig,
+    LayeredGenerator,
+)
 from ._recipe import Recipe
 from ._recipe_fields import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS
 
@@ -40,6 +47,7 @@ class Start:
             ValueError: If a name means nothing here.
         """
         if isinstance(init, Generator):
+            _check_own(init)
             return cls(init.card.name if init.card else "a generator", init, None)
         if not isinstance(init, (str, os.PathLike)):
             raise TypeError(
@@ -49,7 +57,9 @@ class Start:
         if isinstance(target, HubName):  # the files of that commit, though the branch may have moved since
             init = f"{target.repo_id}@{folder.name}"
         name = folder.name if isinstance(target, Path) else str(init)
-        return cls(name, from_pretrained(init), load_discriminator(folder))
+        generator = from_pretrained(init)
+        _check_own(generator)
+        return cls(name, generator, load_discriminator(folder))
 
     def adapt_recipe(self, recipe: Recipe, overrides: dict[str, Any]) -> Recipe:
         """The recipe with the shape of the pretrained networks.
@@ -94,6 +104,14 @@ class Start:
                 f"power of two with which {name} stays whole, but got {int(factor * self.generator.config.image_size)}."
             )
         return int(scaled)
+
+
+def _check_own(generator: Generator) -> None:
+    if isinstance(generator, LayeredGenerator):
+        raise ValueError(
+            "init must have the layers of a Generator to be trained on, but this one was imported with others; it can "
+            "be sampled only."
+        )
 
 
 def adapt_generator(start: Generator, config: GeneratorConfig) -> Generator:

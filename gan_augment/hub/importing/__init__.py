@@ -1,0 +1,5 @@
+"""Bringing in generators that others trained, from the files in which they left them."""
+
+from ._import import import_checkpoint
+
+__all__ = ["import_checkpoint"]

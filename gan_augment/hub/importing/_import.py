@@ -1,0 +1,243 @@
+"""From a checkpoint of others to a generator of ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...models import Generator, GeneratorConfig, LayeredConfig, LayeredGenerator
+from .._card import Card
+from ._modules import Module, find_modules, join_stems, natural_order, networks, with_norms_placed
+from ._read import read_checkpoint
+from ._search import Hints, search
+from ._search import Path as Found
+
+MAX_ATTEMPTS = 64
+_AVERAGED = re.compile(r"ema|averag|shadow|g_?running", re.IGNORECASE)
+
+
+def import_checkpoint(
+    file: str | os.PathLike[str],
+    *,
+    key: str | None = None,
+    image_size: int | None = None,
+    latent: str | None = None,
+    num_classes: int | None = None,
+    class_names: tuple[str, ...] | None = None,
+    strides: tuple[int, ...] | None = None,
+    paddings: tuple[int, ...] | None = None,
+    output_paddings: tuple[int, ...] | None = None,
+    function: str | None = None,
+    negative_slope: float | None = None,
+    last: str | None = None,
+    eps: float | None = None,
+) -> Generator:
+    """Makes a generator out of a DCGAN's checkpoint, of which only names and tensors are known.
+
+    Nothing in the file is executed. The layers are read from the tensors, and what these do not say - strides,
+    paddings, resizing, activations, the latent's distribution - is found by trying: under the right layers, what
+    comes to each batch normalisation has the mean and variance that it kept of its training. What was assumed is in
+    ``card.training["assumed"]``; a hint replaces an assumption. Look at samples before you rely on them.
+
+    Files are PyTorch checkpoints (of a ``state_dict``, or a dict with one in it) or safetensors.
+
+    Args:
+        file (str or Path): The checkpoint.
+        key (str, optional): Which of several networks in it, such as ``"netG_state_dict"``.
+        image_size (int, optional): Side of its images.
+        latent (str, optional): ``"normal"`` or ``"uniform"``.
+        num_classes (int, optional): Classes that follow the latent as one-hot vectors, which no tensor shows.
+        class_names (tuple of str, optional): Names of its classes.
+        strides (tuple of int, optional): Of each convolution.
+        paddings (tuple of int, optional): Of each convolution.
+        output_paddings (tuple of int, optional): Of each convolution; 0 where it is not transposed.
+        function (str, optional): Of its hidden layers: ``"relu"``, ``"leaky_relu"`` or ``"elu"``.
+        negative_slope (float, optional): Of the leaky ReLU.
+        last (str, optional): ``"tanh"``, or ``"sigmoid"`` where images were trained on as 0..1.
+        eps (float, optional): Of its normalisation.
+
+    Returns:
+        Generator: In eval mode; one that can be trained on where its layers are those of :class:`Generator`,
+        else a :class:`LayeredGenerator`. Save it by :meth:`Generator.save_pretrained`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no checkpoint, asks for more than tensors, or holds no DCGAN generator, saying
+            what it seems to hold instead.
+
+    Example:
+        >>> import tempfile
+        >>> from torch import nn
+        >>> layers = nn.ConvTranspose2d(20, 8, 4), nn.ReLU(), nn.ConvTranspose2d(8, 1, 4, 2, 1), nn.Tanh()
+        >>> with tempfile.NamedTemporaryFile(suffix=".pth") as file:
+        ...     torch.save({"epoch": 3, "generator": nn.Sequential(*layers).state_dict()}, file.name)
+        ...     generator = import_checkpoint(file.name, image_size=8)
+        >>> generator.sample(2, seed=0).shape
+        torch.Size([2, 1, 8, 8])
+    """
+    path = Path(file)
+    hints = Hints(
+        image_size, latent, num_classes, strides, paddings, output_paddings, function, negative_slope, last, eps
+    )
+    where, found = _choose(read_checkpoint(path), path, key, hints)
+    generator = _native(found) or _layered(found)
+    generator.requires_grad_(True).eval()
+    generator.card = _card(path, where, found)
+    if class_names is not None:
+        generator.config = dataclasses.replace(generator.config, class_names=class_names)
+    return generator
+
+
+def _choose(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> tuple[str, Found]:
+    """The one network in a file that is a generator."""
+    groups = [(where, tensors) for where, tensors in networks(tree) if key is None or where == key]
+    if not groups:
+        known = list(dict.fromkeys(where for where, _ in networks(tree)))[:20]
+        raise ValueError(f"{path} must hold {key or 'tensors'!r}, but holds {known}.")
+    found: dict[frozenset[int], tuple[str, Found]] = {}
+    reasons = []
+    for where, tensors in groups[:MAX_ATTEMPTS]:
+        identity = frozenset(map(id, tensors.values()))
+        if any(identity <= other for other in found):
+            continue  # a part of a generator
+        try:
+            found[identity] = where, _infer(tensors, hints)
+        except ValueError as error:
+            reasons.append(str(error))
+    candidates = list(found.values())
+    averaged = [each for each in candidates if _AVERAGED.search(each[0])]
+    if len(candidates) > 1 and averaged:
+        candidates = averaged
+    if len(candidates) > 1:
+        raise ValueError(f"{path} holds several generators; pass key= as one of {[where for where, _ in candidates]}.")
+    if not candidates:
+        raise ValueError(f"{path} holds no DCGAN generator: {reasons[0]}.")
+    return candidates[0]
+
+
+def _infer(tensors: dict[str, Tensor], hints: Hints) -> Found:
+    """The layers of a network, if it is a generator.
+
+    Raises:
+        ValueError: Saying what it is instead.
+    """
+    modules = find_modules(tensors)
+    _check_kind(modules)
+    joined, classes = join_stems(modules)
+    orders: list[list[Module]] = []
+    for order in (joined, with_norms_placed(joined), natural_order(joined), with_norms_placed(natural_order(joined))):
+        if not any(list(map(id, order)) == list(map(id, other)) for other in orders):
+            orders.append(order)
+    return search(orders, hints, classes)
+
+
+def _check_kind(modules: list[Module]) -> None:
+    """Refuses by its name what is no stack that takes latents to images."""
+    convs = [module for module in modules if module.kind == "conv"]
+    body = [module for module in modules if module.kind != "embedding"]
+    if not convs:
+        raise ValueError("it is a fully connected network" if body else "it has no layers")
+    if sum(module.kind in ("conv", "linear") for module in body) < 2:
+        raise ValueError("it is a single layer")
+    if not any(size in (1, 3) for module in convs for size in module.weight.shape[:2]):
+        raise ValueError("none of its layers gives images of 1 or 3 channels")
+    first, last = body[0], [module for module in body if module.kind in ("conv", "linear")][-1]
+    if first.kind != "conv" or first.weight.shape[1] not in (1, 3):
+        return
+    inputs, outputs = convs[1].weight.shape[:2] if len(convs) > 1 else (0, 0)
+    if first.weight.shape[1] in (inputs, outputs) and first.weight.shape[0] not in (inputs, outputs):
+        return  # a transposed convolution, to so few channels
+    if last.kind == "conv" and len(last.weight) % 3 == 0 and last.weight.shape[2] > 1:
+        raise ValueError("it takes images to images, as super-resolution does; see Upscaler")
+    kind = "discriminator" if len(last.weight) == 1 else "classifier or encoder"
+    raise ValueError(f"it takes images of {first.weight.shape[1]} channels: a {kind}")
+
+
+def _layered(found: Found) -> Generator:
+    layers = tuple(layer for layer, _ in found.layers)
+    joined = layers[0]["kind"] in ("embedding", "one_hot")
+    config = LayeredConfig(
+        image_size=found.shape[1],
+        channels=found.shape[0],
+        latent_dim=found.latent_dim,
+        latent=found.latent,  # type: ignore[arg-type]
+        num_classes=layers[0]["num_classes"] if joined else 0,
+        layers=layers,
+    )
+    generator = LayeredGenerator(config)
+    for built, (layer, module) in zip(generator.layers, found.layers):
+        if module is not None:
+            part: Any = built.embedding if layer["kind"] == "embedding" else built
+            part.load_state_dict(module.tensors, strict=False)
+    return generator
+
+
+def _native(found: Found) -> Generator | None:
+    """The same as a :class:`Generator`, if its layers are of that kind."""
+    pairs = [(layer, module) for layer, module in found.layers if layer["kind"] not in ("activation",)]
+    kinds = [layer["kind"] for layer, _ in pairs]
+    functions = {(la["function"], la.get("slope", 0.0)) for la, _ in found.layers[:-1] if la["kind"] == "activation"}
+    blocks, last = divmod(len(pairs), 2)
+    if (
+        kinds != ["conv_transpose", "batch_norm"] * blocks + ["conv_transpose"]
+        or not last
+        or len(functions) != 1
+        or not functions <= {("relu", 0.0), *(("leaky_relu", slope) for slope in (0.2, 0.01))}
+        or found.layers[-1][0]["function"] != "tanh"
+        or any(layer.get("eps", 1e-5) != 1e-5 or not layer.get("affine", True) for layer, _ in pairs)
+        or any(layer.get("bias") for layer, _ in pairs)
+    ):
+        return None
+    convs = [layer for layer, _ in pairs[::2]]
+    try:
+        config = GeneratorConfig(
+            image_size=found.shape[1],
+            channels=found.shape[0],
+            latent_dim=convs[0]["in_channels"],
+            latent=found.latent,  # type: ignore[arg-type]
+            width=convs[-1]["in_channels"],
+            max_width=max(conv["in_channels"] for conv in convs[1:]),
+            kernel_size=convs[-1]["kernel_size"],
+            base_size=convs[0]["kernel_size"],
+            negative_slope=next(iter(functions))[1],
+        )
+    except ValueError:
+        return None
+    generator = Generator(config).eval()
+    targets: list[Any] = [part for block in generator.blocks for part in (block.conv, block.norm)]
+    shapes = [tuple(part.weight.shape) for part in [*targets, generator.to_image]]
+    if shapes != [tuple(module.tensors["weight"].shape) for _, module in pairs if module is not None]:
+        return None
+    for part, (_, module) in zip([*targets, generator.to_image], pairs):
+        part.load_state_dict(module.tensors if module is not None else {}, strict=False)
+    layered, latent = _layered(found).eval(), torch.randn(4, config.latent_dim)
+    with torch.inference_mode():
+        alike = torch.allclose(generator(latent), layered(latent), atol=1e-4)
+    return generator if alike else None
+
+
+def _card(path: Path, where: str, found: Found) -> Card:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    convs = [layer for layer, _ in found.layers if layer["kind"].startswith("conv")]
+    assumed: dict[str, Any] = {
+        "latent": found.latent,
+        "strides": [conv["stride"] for conv in convs],
+        "paddings": [conv["padding"] for conv in convs],
+        "output_paddings": [conv.get("output_padding", 0) for conv in convs],
+        "resized": sum(layer["kind"] == "upsample" for layer, _ in found.layers),
+        "function": found.function[0] if found.function else None,
+        "last": found.layers[-1][0]["function"],
+        "misfit": round(found.misfit, 3),
+    }
+    return Card(
+        name=path.stem,
+        data={"description": "not known: the file does not say on what it was trained, nor on which terms"},
+        training={"imported_from": path.name, "sha256": digest, "part": where or "all of it", "assumed": assumed},
+    )

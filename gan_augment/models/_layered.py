@@ -1,0 +1,294 @@
+"""A generator whose layers are given one by one, as those of others are when they are imported."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ._config import GeneratorConfig, check_types
+from ._generator import Generator
+
+MAX_LAYERS = 200
+MAX_WEIGHTS = 2**28
+MAX_SIDE = 1024
+
+# Kind of a layer: its fields, with the least and the largest of each number, or the words that it may be.
+_SIZE, _KERNEL, _STRIDE, _SMALL = (1, 65536), (1, 32), (1, 8), (0, 31)
+_CONV: dict[str, Any] = {
+    "in_channels": (1, 8192),
+    "out_channels": (1, 8192),
+    "kernel_size": _KERNEL,
+    "stride": _STRIDE,
+    "padding": _SMALL,
+    "bias": (False, True),
+}
+_NORM: dict[str, Any] = {"num_features": _SIZE, "affine": (False, True), "eps": (0.0, 10.0)}
+LAYERS: dict[str, dict[str, Any]] = {
+    "embedding": {"num_classes": (1, 10_000), "dim": (1, 4096), "join": ("after", "before", "multiply")},
+    "one_hot": {"num_classes": (1, 4096), "join": ("after", "before")},
+    "linear": {"in_features": _SIZE, "out_features": (1, 2**20), "bias": (False, True)},
+    "reshape": {"channels": (1, 8192), "side": (1, MAX_SIDE)},
+    "conv": _CONV,
+    "conv_transpose": {**_CONV, "output_padding": _SMALL},
+    "batch_norm": {**_NORM, "num_features": (1, 2**20)},
+    "instance_norm": _NORM,
+    "upsample": {"factor": (2, 4), "mode": ("nearest", "bilinear")},
+    "pixel_shuffle": {"factor": (2, 4)},
+    "activation": {"function": ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"), "slope": (0.0, 1.0)},
+    "prelu": {"num_parameters": (1, 8192)},
+}
+
+
+@dataclass(frozen=True)
+class LayeredConfig(GeneratorConfig):
+    """The configuration of a :class:`LayeredGenerator`.
+
+    Args:
+        layers (tuple of dict): Each has a ``kind`` and that kind's fields, see ``LAYERS``. The first may join the
+            class to the latent; the last is ``tanh`` or ``sigmoid``.
+        image_size (int): Side of the square output in pixels, from 8 to 1024.
+        channels, latent_dim, latent, num_classes, fit, source_size, class_names: As in :class:`GeneratorConfig`,
+            whose other fields stay as they are by default.
+
+    Raises:
+        ValueError: If a field or layer is of the wrong type or out of range, or the layers do not fit each other or
+            the rest.
+
+    Example:
+        >>> layers = ({"kind": "conv_transpose", "in_channels": 9, "out_channels": 1, "kernel_size": 8, "stride": 1,
+        ...            "padding": 0, "output_padding": 0, "bias": True}, {"kind": "activation", "function": "tanh"})
+        >>> LayeredConfig(image_size=8, channels=1, latent_dim=9, layers=layers).num_classes
+        0
+    """
+
+    layers: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        own = {name: getattr(self, name) for name in _OWN}
+        for field in dataclasses.fields(GeneratorConfig):
+            if field.name not in own and getattr(self, field.name) != field.default:
+                raise ValueError(f"{field.name} must be {field.default!r} for a generator of given layers.")
+        check_types(self)
+        if not 8 <= self.image_size <= MAX_SIDE:
+            raise ValueError(f"image_size must be between 8 and {MAX_SIDE}, but got {self.image_size} instead.")
+        # Whatever does not depend on the network is checked as always.
+        standard = {name: value for name, value in own.items() if name not in ("image_size", "num_classes")}
+        GeneratorConfig(**{**standard, "num_classes": self.num_classes, "image_size": 256, "source_size": None})
+        shape = layers_shape(self.layers, self.latent_dim, self.num_classes)
+        if shape != (self.channels, self.image_size, self.image_size):
+            raise ValueError(
+                f"The layers must end in {(self.channels, self.image_size, self.image_size)}, but end in {shape}."
+            )
+        last = self.layers[-1]
+        if last["kind"] != "activation" or last["function"] not in ("tanh", "sigmoid"):
+            raise ValueError(f"The last layer must be tanh or sigmoid, but is {last!r}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the configuration as a dict that JSON can hold: the fields that mean anything here."""
+        values = super().to_dict()
+        return {name: values[name] for name in (*_OWN, "layers")}
+
+
+_OWN = ("image_size", "channels", "latent_dim", "latent", "num_classes", "fit", "source_size", "class_names")
+
+
+def layers_shape(layers: Any, latent_dim: int, num_classes: int) -> tuple[int, ...]:
+    """The shape ``(channels, height, width)`` to which layers take a latent, computed without building any.
+
+    Raises:
+        ValueError: If a layer is none, its numbers are out of range, or it does not fit the one before.
+    """
+    if not isinstance(layers, (tuple, list)) or not 1 <= len(layers) <= MAX_LAYERS:
+        raise ValueError(f"layers must be 1 to {MAX_LAYERS} layers, but got {str(layers)[:100]}.")
+    shape: tuple[int, ...] = (latent_dim,)
+    weights = 0
+    classes = 0
+    for index, layer in enumerate(layers):
+        _check_layer(index, layer)
+        kind = layer["kind"]
+        if kind in ("embedding", "one_hot"):
+            if index:
+                raise ValueError(f"Layer {index} must not be {kind!r}: only the first can join the class.")
+            classes = layer["num_classes"]
+        shape = _next_shape(index, layer, shape)
+        weights += _weights(layer)
+        if weights > MAX_WEIGHTS or max(shape[1:], default=1) > MAX_SIDE:
+            raise ValueError(
+                f"Layer {index} must keep the generator within {MAX_WEIGHTS:,} weights and {MAX_SIDE} px, but does not."
+            )
+    if classes != num_classes:
+        raise ValueError(f"num_classes must be {classes}, as in the layers, but got {num_classes} instead.")
+    return shape
+
+
+def _check_layer(index: int, layer: Any) -> None:
+    fields = LAYERS.get(layer.get("kind", "")) if isinstance(layer, dict) else None
+    if fields is None:
+        raise ValueError(f"Layer {index} must have a kind of {sorted(LAYERS)}, but got {str(layer)[:100]}.")
+    optional = {"slope"}
+    if not set(fields) - optional <= set(layer) - {"kind"} <= set(fields):
+        raise ValueError(f"Layer {index} must have the fields {list(fields)}, but has {sorted(layer)}.")
+    for name, allowed in fields.items():
+        value = layer.get(name, 0.0)
+        if isinstance(allowed[0], (str, bool)):
+            good = type(value) is type(allowed[0]) and value in allowed
+        else:
+            kinds = (int,) if isinstance(allowed[0], int) else (int, float)
+            good = type(value) in kinds and allowed[0] <= value <= allowed[-1]
+        if not good:
+            raise ValueError(f"Layer {index}'s {name} must be of {allowed}, but got {str(value)[:100]} instead.")
+
+
+def _next_shape(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+    kind = layer["kind"]
+
+    def expect(name: str, value: int) -> None:
+        if layer[name] != value:
+            raise ValueError(f"Layer {index}'s {name} must be {value}, as what comes to it, but got {layer[name]}.")
+
+    if kind == "one_hot":
+        return (shape[0] + layer["num_classes"],)
+    if kind == "embedding":
+        if layer["join"] == "multiply":
+            expect("dim", shape[0])
+            return shape
+        return (shape[0] + layer["dim"],)
+    if kind == "linear":
+        if len(shape) > 1:
+            raise ValueError(f"Layer {index} must not be 'linear' after feature maps.")
+        expect("in_features", shape[0])
+        return (layer["out_features"],)
+    if kind == "reshape":
+        shape_of = (layer["channels"], layer["side"], layer["side"])
+        if len(shape) > 1 or shape[0] != layer["channels"] * layer["side"] ** 2:
+            raise ValueError(f"Layer {index} must keep the number of values, but takes {shape} to {shape_of}.")
+        return shape_of
+    if kind in ("batch_norm", "instance_norm"):
+        expect("num_features", shape[0])
+        return shape
+    if kind in ("activation", "prelu"):
+        return shape
+    maps = shape if len(shape) == 3 else (*shape, 1, 1)
+    if kind == "upsample":
+        return (maps[0], maps[1] * layer["factor"], maps[2] * layer["factor"])
+    if kind == "pixel_shuffle":
+        square = layer["factor"] ** 2
+        if maps[0] % square:
+            raise ValueError(f"Layer {index} must come after a multiple of {square} maps, but got {maps[0]}.")
+        return (maps[0] // square, maps[1] * layer["factor"], maps[2] * layer["factor"])
+    expect("in_channels", maps[0])
+    side = conv_side(layer, maps[1])
+    if side < 1:
+        raise ValueError(f"Layer {index} must give at least one pixel, but gives {side}.")
+    return (layer["out_channels"], side, side)
+
+
+def conv_side(layer: dict[str, Any], side: int) -> int:
+    """The side of the map that a convolution makes of one of ``side``."""
+    kernel, stride, padding = layer["kernel_size"], layer["stride"], layer["padding"]
+    if layer["kind"] == "conv":
+        return int((side + 2 * padding - kernel) // stride + 1)
+    return int((side - 1) * stride - 2 * padding + kernel + layer["output_padding"])
+
+
+def _weights(layer: dict[str, Any]) -> int:
+    kind = layer["kind"]
+    if kind == "linear":
+        return int(layer["in_features"] * layer["out_features"])
+    if kind in ("conv", "conv_transpose"):
+        return int(layer["in_channels"] * layer["out_channels"] * layer["kernel_size"] ** 2)
+    return int(layer["num_classes"] * layer["dim"]) if kind == "embedding" else 0
+
+
+class _AnyBatchNorm(_BatchNorm):
+    """Of vectors and of feature maps alike."""
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        pass
+
+
+class _Join(nn.Module):
+    """Joins the class to the latent."""
+
+    def __init__(self, layer: dict[str, Any]) -> None:
+        super().__init__()
+        self.num_classes, self.join = layer["num_classes"], layer["join"]
+        self.embedding = nn.Embedding(self.num_classes, layer["dim"]) if layer["kind"] == "embedding" else None
+
+    def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
+        if self.embedding is None:
+            known = F.one_hot(labels, self.num_classes).to(latent.dtype)
+        else:
+            known = self.embedding(labels)
+        if self.join == "multiply":
+            return latent * known
+        return torch.cat([latent, known] if self.join == "after" else [known, latent], 1)
+
+
+def build_layer(layer: dict[str, Any]) -> nn.Module:
+    """The module of a layer."""
+    fields = {name: value for name, value in layer.items() if name != "kind"}
+    kind = layer["kind"]
+    if kind in ("embedding", "one_hot"):
+        return _Join(layer)
+    if kind == "activation":
+        slope = fields.get("slope", 0.0)
+        return nn.LeakyReLU(slope) if fields["function"] == "leaky_relu" else _FUNCTIONS[fields["function"]]()
+    if kind == "reshape":
+        return nn.Unflatten(1, (fields["channels"], fields["side"], fields["side"]))
+    if kind == "upsample":
+        return nn.Upsample(scale_factor=fields["factor"], mode=fields["mode"])
+    if kind == "pixel_shuffle":
+        return nn.PixelShuffle(fields["factor"])
+    return _MODULES[kind](**fields)
+
+
+_FUNCTIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+}  # fmt: skip
+_MODULES: dict[str, type[nn.Module]] = {
+    "linear": nn.Linear, "conv": nn.Conv2d, "conv_transpose": nn.ConvTranspose2d,
+    "batch_norm": _AnyBatchNorm, "instance_norm": nn.InstanceNorm2d, "prelu": nn.PReLU,
+}  # fmt: skip
+
+
+class LayeredGenerator(Generator):
+    """A generator of given layers, one after the other: what :func:`gan_augment.import_checkpoint` makes of others.
+
+    Args:
+        config (LayeredConfig): The layers.
+
+    Example:
+        >>> layers = ({"kind": "conv_transpose", "in_channels": 9, "out_channels": 1, "kernel_size": 8, "stride": 1,
+        ...            "padding": 0, "output_padding": 0, "bias": True}, {"kind": "activation", "function": "tanh"})
+        >>> LayeredGenerator(LayeredConfig(8, 1, 9, layers=layers)).sample(2, seed=0).shape
+        torch.Size([2, 1, 8, 8])
+    """
+
+    config: LayeredConfig
+
+    def __init__(self, config: LayeredConfig) -> None:
+        nn.Module.__init__(self)  # not that of a generator of the project's own layers
+        self.config = config
+        self.card = None
+        self.anchors = self.anchor_labels = self.variations = None
+        self.layers = nn.ModuleList(build_layer(layer) for layer in config.layers)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, latent: Tensor, labels: Tensor | None = None, class_weight: float = 1.0) -> Tensor:
+        """Maps latents ``(n, latent_dim)`` and classes ``(n,)`` to images ``(n, c, s, s)`` in -1..1."""
+        x = latent
+        for layer in self.layers:
+            if isinstance(layer, _Join):
+                x = layer(x, labels)
+            elif x.ndim == 2 and isinstance(layer, (nn.ConvTranspose2d, nn.Conv2d, nn.Upsample, nn.PixelShuffle)):
+                x = layer(x[:, :, None, None])
+            else:
+                x = layer(x)
+        return x * 2 - 1 if self.config.layers[-1]["function"] == "sigmoid" else x

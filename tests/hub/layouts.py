@@ -1,0 +1,200 @@
+"""Generators as others write them: layouts of published code, made anew and small."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Wrapped(nn.Module):
+    """Layers under an attribute, as most have them."""
+
+    def __init__(self, name, *layers):
+        super().__init__()
+        self.name = name
+        setattr(self, name, nn.Sequential(*layers))
+
+    def forward(self, z):
+        return getattr(self, self.name)(z[:, :, None, None])
+
+
+def plain(size=64, channels=3, width=4, latent=20, norm=nn.BatchNorm2d, relu=nn.ReLU, wrap=lambda layer: layer):
+    """Pytorch/examples' dcgan."""
+    widths = {64: [8, 4, 2, 1], 32: [4, 2, 1], 28: [2, 1]}[size]
+    layers = [wrap(nn.ConvTranspose2d(latent, width * widths[0], 7 if size == 28 else 4, 1, 0, bias=False))]
+    for wide, narrow in zip(widths, [*widths[1:], None]):
+        layers += [norm(width * wide), relu()]
+        out = channels if narrow is None else width * narrow
+        layers.append(wrap(nn.ConvTranspose2d(width * wide, out, 4, 2, 1, bias=False)))
+    return [*layers, nn.Tanh()]
+
+
+def nested_blocks():
+    """Each step a sequence of its own; a last layer with a bias."""
+
+    def block(one, other, kernel, stride, padding):
+        return nn.Sequential(
+            nn.ConvTranspose2d(one, other, kernel, stride, padding, bias=False), nn.BatchNorm2d(other), nn.ReLU()
+        )
+
+    return Wrapped(
+        "net", block(20, 32, 4, 1, 0), block(32, 16, 4, 2, 1), block(16, 8, 4, 2, 1),
+        nn.ConvTranspose2d(8, 3, 4, 2, 1), nn.Tanh(),
+    )  # fmt: skip
+
+
+def digits_without_padding():
+    """1, 3, 6, 13, 28: kernels of 3 and 4, strides of 2 and 1, no padding."""
+
+    def block(one, other, kernel=3, stride=2):
+        return nn.Sequential(nn.ConvTranspose2d(one, other, kernel, stride), nn.BatchNorm2d(other), nn.ReLU())
+
+    last = nn.Sequential(nn.ConvTranspose2d(8, 1, 4, 2), nn.Tanh())
+    return Wrapped("gen", block(10, 32), block(32, 16, 4, 1), block(16, 8), last)
+
+
+class Resized(nn.Module):
+    """A linear layer, then resizing and convolutions; the epsilon of 0.8 is what that code passes by mistake."""
+
+    def __init__(self, size=32, classes=0, latent=20):
+        super().__init__()
+        if classes:
+            self.label_emb = nn.Embedding(classes, latent)
+        self.side = size // 4
+        self.l1 = nn.Sequential(nn.Linear(latent, 16 * self.side**2))
+        self.conv_blocks = nn.Sequential(
+            nn.BatchNorm2d(16), nn.Upsample(scale_factor=2), nn.Conv2d(16, 16, 3, 1, 1), nn.BatchNorm2d(16, 0.8),
+            nn.LeakyReLU(0.2), nn.Upsample(scale_factor=2), nn.Conv2d(16, 8, 3, 1, 1), nn.BatchNorm2d(8, 0.8),
+            nn.LeakyReLU(0.2), nn.Conv2d(8, 3, 3, 1, 1), nn.Tanh(),
+        )  # fmt: skip
+
+    def forward(self, z, labels=None):
+        z = z if labels is None else z * self.label_emb(labels)
+        return self.conv_blocks(self.l1(z).view(len(z), 16, self.side, self.side))
+
+
+class Functional(nn.Module):
+    """A linear layer, and activations that are not modules."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(20, 32 * 4 * 4)
+        for number, (one, other) in enumerate([(32, 16), (16, 8)]):
+            conv = nn.Sequential(nn.ConvTranspose2d(one, other, 4, 2, 1, bias=False), nn.BatchNorm2d(other))
+            setattr(self, f"t_conv{number + 1}", conv)
+        self.t_conv3 = nn.Sequential(nn.ConvTranspose2d(8, 3, 4, 2, 1, bias=False))
+
+    def forward(self, z):
+        x = self.fc(z).view(-1, 32, 4, 4)
+        x = F.relu(self.t_conv2(F.relu(self.t_conv1(x))))
+        return torch.tanh(self.t_conv3(x))
+
+
+class Attributes(nn.Module):
+    """Layers as attributes: each with its norm, or all convolutions first."""
+
+    def __init__(self, norms_last):
+        super().__init__()
+        sizes = [(20, 32, 1, 0), (32, 16, 2, 1), (16, 8, 2, 1), (8, 1, 2, 1)]
+        for number, (one, other, stride, padding) in enumerate(sizes, 1):
+            setattr(self, f"deconv{number}", nn.ConvTranspose2d(one, other, 4, stride, padding))
+            if not norms_last and number < 4:
+                setattr(self, f"deconv{number}_bn", nn.BatchNorm2d(other))
+        if norms_last:
+            for number, (_, other, _, _) in enumerate(sizes[:-1], 1):
+                setattr(self, f"deconv{number}_bn", nn.BatchNorm2d(other))
+
+    def forward(self, z):
+        x = z[:, :, None, None]
+        for number in (1, 2, 3):
+            x = F.relu(getattr(self, f"deconv{number}_bn")(getattr(self, f"deconv{number}")(x)))
+        return torch.tanh(self.deconv4(x))
+
+
+class Stems(nn.Module):
+    """The latent and the one-hot class each through a layer of its own, put together afterwards."""
+
+    def __init__(self, classes=4):
+        super().__init__()
+        self.classes = classes
+        self.deconv1_1, self.deconv1_1_bn = nn.ConvTranspose2d(20, 16, 4), nn.BatchNorm2d(16)
+        self.deconv1_2, self.deconv1_2_bn = nn.ConvTranspose2d(classes, 16, 4), nn.BatchNorm2d(16)
+        self.deconv2, self.deconv2_bn = nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.BatchNorm2d(16)
+        self.deconv3, self.deconv3_bn = nn.ConvTranspose2d(16, 8, 4, 2, 1), nn.BatchNorm2d(8)
+        self.deconv4 = nn.ConvTranspose2d(8, 1, 4, 2, 1)
+
+    def forward(self, z, labels):
+        one_hot = F.one_hot(labels, self.classes).float()
+        x = F.relu(self.deconv1_1_bn(self.deconv1_1(z[:, :, None, None])))
+        y = F.relu(self.deconv1_2_bn(self.deconv1_2(one_hot[:, :, None, None])))
+        x = F.relu(self.deconv2_bn(self.deconv2(torch.cat([x, y], 1))))
+        x = F.relu(self.deconv3_bn(self.deconv3(x)))
+        return torch.tanh(self.deconv4(x))
+
+
+class Embedded(nn.Module):
+    """The class's embedding beside the latent, on either side."""
+
+    def __init__(self, before):
+        super().__init__()
+        self.before = before
+        self.label_embedding = nn.Embedding(5, 7)
+        self.main = nn.Sequential(*plain(32, latent=27))
+
+    def forward(self, z, labels):
+        known = self.label_embedding(labels)
+        return self.main(torch.cat([known, z] if self.before else [z, known], 1)[:, :, None, None])
+
+
+class OneHot(nn.Module):
+    """The one-hot class beside the latent, which no tensor shows."""
+
+    def __init__(self):
+        super().__init__()
+        self.main = nn.Sequential(*plain(32, latent=24))
+
+    def forward(self, z, labels):
+        return self.main(torch.cat([z, F.one_hot(labels, 4).float()], 1)[:, :, None, None])
+
+
+class Dense(nn.Module):
+    """A dense layer whose every unit is normalised, then kernels of 5 and output paddings; 28 px."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense, self.norm1 = nn.Linear(20, 7 * 7 * 16, bias=False), nn.BatchNorm1d(7 * 7 * 16)
+        self.conv1, self.norm2 = nn.ConvTranspose2d(16, 12, 5, 1, 2, bias=False), nn.BatchNorm2d(12)
+        self.conv2, self.norm3 = nn.ConvTranspose2d(12, 8, 5, 2, 2, 1, bias=False), nn.BatchNorm2d(8)
+        self.conv3 = nn.ConvTranspose2d(8, 1, 5, 2, 2, 1, bias=False)
+
+    def forward(self, z):
+        x = F.leaky_relu(self.norm1(self.dense(z)), 0.2).view(-1, 16, 7, 7)
+        x = F.leaky_relu(self.norm2(self.conv1(x)), 0.2)
+        return torch.tanh(self.conv3(F.leaky_relu(self.norm3(self.conv2(x)), 0.2)))
+
+
+def threes():
+    """96 px: the last step by 3."""
+    layers = plain(64)
+    layers[-2] = nn.ConvTranspose2d(4, 3, 5, 3, 1, bias=False)
+    return Wrapped("main", *layers)
+
+
+def as_trained(network, latent=20, classes=0, uniform=False, seed=0):
+    """The network with weights that differ, and the statistics that training would leave."""
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            scale = 1.5 / max(parameter[0].numel(), 1) ** 0.5 if parameter.ndim > 1 else 0.3
+            parameter.copy_(scale * torch.randn(parameter.shape, generator=rng))
+        norms = [module for module in network.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
+        for module in norms:
+            module.weight += 1
+        network.train()
+        for step in range(80):
+            if step == 40:  # vectors of spectral norms have settled
+                for module in norms:
+                    module.reset_running_stats()
+                    module.momentum = None  # the mean over all further steps, as of a training that was long enough
+            z = torch.rand((64, latent), generator=rng) * 2 - 1 if uniform else torch.randn((64, latent), generator=rng)
+            network(z, torch.randint(classes, (64,), generator=rng)) if classes else network(z)
+    return network.eval()
