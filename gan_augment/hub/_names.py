@@ -76,4 +76,4 @@ def resolve_name(name: str | os.PathLike[str]) -> Target:
 def hub_name(name: str) -> HubName | None:
     """The repository that ``org/name[@revision]`` names; None for anything else."""
     match = _HUB_NAME.fullmatch(name)
-    return HubName(match[1], match[2]) if match and ".." not in match[1] and "--" not in match[1] else None
+    return HubName(match[1], match[2]) if match and ".." not in name and "--" not in match[1] else None

@@ -2,13 +2,15 @@
 
 import hashlib
 import multiprocessing
+import os
 import re
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from gan_augment import from_pretrained, push_to_hub
+from gan_augment import from_pretrained, list_pretrained, push_to_hub
+from gan_augment.cli import main
 from gan_augment.hub import HubName
 from gan_augment.hub._download import explained
 
@@ -79,6 +81,14 @@ def save_again(name, folder, **options):
     source = download(name, **options)
     shutil.copytree(source, folder)
     return from_pretrained(source).card
+
+
+def publish_zoo(token):
+    os.environ["HF_TOKEN"] = token
+    try:
+        return main(["push", "--zoo", "--public", "zoo"])
+    finally:
+        del os.environ["HF_TOKEN"]
 
 
 def publish(folder, repo_id, **options):
@@ -184,6 +194,14 @@ def test_what_is_pushed_is_what_is_pulled(hub, client, repo, tiny, tmp_path):
     assert pulled == pushed
     assert (card.license, card.name) == ("mit", new.partition("/")[2])
     assert (from_pretrained(tmp_path / "pulled").sample(4, seed=0) == tiny.sample(4, seed=0)).all()
+
+
+def test_the_zoo_is_published_by_one_command(hub, client):
+    assert client(publish_zoo, TOKEN) == 0
+    for name in list_pretrained():
+        repository = hub.repositories[f"zoo/{name}"]
+        assert not repository.private
+        assert (client(sample, f"zoo/{name}") == from_pretrained(name).sample(4, seed=0)).float().mean() > 0.9
 
 
 def test_a_push_without_the_right_to_it_says_so(hub, client, repo, tmp_path, tiny):

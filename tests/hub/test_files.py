@@ -24,19 +24,6 @@ from gan_augment.hub import _files, load_discriminator
 FILES = {"README.md", "config.json", "generator.safetensors", "grid.png"}
 
 
-@pytest.fixture(scope="session")
-def saved(tiny, tmp_path_factory):
-    """A folder that holds the tiny generator; tests copy it."""
-    folder = tmp_path_factory.mktemp("saved")
-    tiny.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(saved, tmp_path):
-    return Path(shutil.copytree(saved, tmp_path / "generator"))
-
-
 def rehash(folder):
     """Makes config.json vouch for the files as they are now."""
     config = json.loads((folder / "config.json").read_text())

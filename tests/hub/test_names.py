@@ -159,9 +159,10 @@ def test_an_existing_folder_goes_before_the_hub_and_after_the_zoo(tmp_path, monk
     assert resolve_name("dcgan-mnist-32") is REGISTRY["dcgan-mnist-32"]
 
 
-def test_a_hub_name_is_not_downloaded_yet_and_says_so(offline):
-    with pytest.raises(ValueError, match="no folder 'org/name@v1'; as a name it is a repository on the Hub"):
-        from_pretrained("org/name@v1")
+@pytest.mark.parametrize("name", [*list_pretrained(), Path("org/name")])
+def test_only_the_hub_has_revisions(name, offline):
+    with pytest.raises(ValueError, match="revision must be None"):
+        from_pretrained(name, revision="v1")
 
 
 def test_the_registry_says_what_people_must_know():

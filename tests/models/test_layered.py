@@ -1,0 +1,108 @@
+"""Generators of given layers."""
+
+import pickle
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gan_augment import from_pretrained
+from gan_augment.models import LAYERS, LayeredConfig, LayeredGenerator
+
+CONV = {"kind": "conv_transpose", "in_channels": 6, "out_channels": 4, "kernel_size": 4, "stride": 1, "padding": 0,
+        "output_padding": 0, "bias": True}  # fmt: skip
+LAYERS_OF_16 = (
+    {"kind": "embedding", "num_classes": 3, "dim": 6, "join": "multiply"},
+    {"kind": "linear", "in_features": 6, "out_features": 64, "bias": True},
+    {"kind": "batch_norm", "num_features": 64, "affine": True, "eps": 1e-5},
+    {"kind": "reshape", "channels": 4, "side": 4},
+    {"kind": "instance_norm", "num_features": 4, "affine": False, "eps": 1e-5},
+    {"kind": "prelu", "num_parameters": 1},
+    {"kind": "upsample", "factor": 2, "mode": "nearest"},
+    {"kind": "conv", "in_channels": 4, "out_channels": 12, "kernel_size": 3, "stride": 1, "padding": 1, "bias": True},
+    {"kind": "activation", "function": "leaky_relu", "slope": 0.2},
+    {"kind": "pixel_shuffle", "factor": 2},
+    {"kind": "activation", "function": "sigmoid"},
+)
+
+
+@pytest.fixture
+def config():
+    return LayeredConfig(image_size=16, channels=3, latent_dim=6, num_classes=3, layers=LAYERS_OF_16)
+
+
+def test_it_survives_its_folder_and_pickle(config, tmp_path):
+    generator = LayeredGenerator(config).eval()
+    generator.save_pretrained(tmp_path)
+    expected = generator.sample(5, seed=1)
+    for again in (from_pretrained(tmp_path), pickle.loads(pickle.dumps(generator))):
+        assert isinstance(again, LayeredGenerator)
+        assert again.config == config
+        assert (again.sample(5, seed=1) == expected).all()
+
+
+def test_a_sigmoid_is_of_0_to_1(config):
+    latent = torch.randn(8, 6)
+    generator = LayeredGenerator(config).eval()
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(3)
+        images = generator(latent, torch.zeros(8, dtype=torch.int64))
+    assert -1 <= images.min() < -0.5
+    assert 0.5 < images.max() <= 1
+
+
+def test_the_classes_differ(config):
+    generator = LayeredGenerator(config)
+    generator.sample(4)  # in eval mode
+    one, other = (generator.sample(4, label, seed=0) for label in (0, 1))
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda layers: layers[:-1], "The last layer must be tanh or sigmoid|must end in"),
+        (lambda layers: [*layers[:1], layers[0], *layers[1:]], "only the first can join"),
+        (lambda layers: [{**layers[0], "dim": 5}, *layers[1:]], "Layer 0's dim must be 6"),
+        (lambda layers: [layers[0], {**layers[1], "in_features": 7}, *layers[2:]], "in_features must be 6"),
+        (lambda layers: [*layers[:3], {**layers[3], "side": 5}, *layers[4:]], "keep the number of values"),
+        (lambda layers: [*layers[:2], {**layers[2], "num_features": 3}, *layers[3:]], "num_features must be 64"),
+        (lambda layers: [*layers[:2], {**layers[2], "momentum": 3}, *layers[3:]], "must have the fields"),
+        (lambda layers: [*layers[:2], {"kind": "exec"}, *layers[3:]], "must have a kind of"),
+        (lambda layers: [*layers[:6], {**layers[6], "factor": 3}, *layers[7:]], "must end in"),
+        (lambda layers: [{**layers[0], "num_classes": 4}, *layers[1:]], "num_classes must be 4"),
+        (lambda layers: [], "1 to 200 layers"),
+        (lambda layers: layers * 100, "1 to 200 layers"),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused(change, words, config):
+    values = {**config.to_dict(), "layers": change(list(LAYERS_OF_16))}
+    with pytest.raises(ValueError, match=words):
+        LayeredConfig.from_dict(values)
+
+
+def test_a_field_of_the_other_kind_of_generator_is_refused():
+    with pytest.raises(ValueError, match="width must be 64 for a generator of given layers"):
+        LayeredConfig(image_size=16, channels=3, latent_dim=6, num_classes=3, layers=LAYERS_OF_16, width=32)
+
+
+def some_layer():
+    value = st.one_of(st.integers(-2, 2**40), st.floats(allow_nan=True), st.booleans(), st.text(max_size=5), st.none())
+    known = st.sampled_from(LAYERS_OF_16)
+    kinds = st.sampled_from([*LAYERS, "exec"])
+    made = kinds.flatmap(
+        lambda kind: st.fixed_dictionaries({"kind": st.just(kind), **dict.fromkeys(LAYERS.get(kind, {}), value)})
+    )
+    return st.one_of(known, made, value)
+
+
+@given(st.lists(some_layer(), max_size=12), st.integers(-1, 5000), st.integers(-1, 20))
+def test_any_layers_are_a_configuration_or_a_value_error(layers, latent_dim, num_classes):
+    values = {"image_size": 16, "channels": 3, "latent_dim": latent_dim, "num_classes": num_classes, "layers": layers}
+    try:
+        config = LayeredConfig.from_dict(values)
+    except ValueError:
+        return
+    assert LayeredConfig.from_dict(config.to_dict()) == config
