@@ -26,7 +26,7 @@ from .mixing import (
     Uniform,
 )
 from .models import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from .synthesis import Geometry, Source, SyntheticPool, TeacherConfidence
+from .synthesis import Geometry, Source, SyntheticPool, TeacherConfidence, Upscaler
 from .training import FitResult, Recipe, fit, resume
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "Teacher",
     "TeacherConfidence",
     "Uniform",
+    "Upscaler",
     "__version__",
     "download",
     "fit",

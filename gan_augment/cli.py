@@ -105,6 +105,16 @@ def _recipes(arguments: argparse.Namespace) -> None:
         print(f"{name.ljust(width)}  {recipe.description}")
 
 
+def _sample(arguments: argparse.Namespace) -> None:
+    from .synthesis import UpscaledSource, as_source, export_images
+
+    source = arguments.source
+    if arguments.upscale is not None:
+        source = UpscaledSource(as_source(source), arguments.upscale)
+    files = export_images(source, arguments.out, arguments.n, labels=arguments.label, seed=arguments.seed)
+    print(f"{len(files)} images in {arguments.out}, each marked as synthetic.")
+
+
 def _import(arguments: argparse.Namespace) -> None:
     from .hub import import_checkpoint
 
@@ -179,6 +189,14 @@ def _parser() -> argparse.ArgumentParser:
     recipes = commands.add_parser("recipes", help="the training recipes; with a name, all fields of one")
     recipes.add_argument("name", nargs="?")
     recipes.set_defaults(run=_recipes)
+    sample = commands.add_parser("sample", help="write samples as marked PNG files")
+    sample.add_argument("source", help="a zoo name, org/name on the Hub, or folder of a generator or pool")
+    sample.add_argument("--out", required=True, help="new folder; one in it for each class")
+    sample.add_argument("--n", type=int, default=100, help="number of images (default: 100)")
+    sample.add_argument("--label", type=int, help="class of all of them (default: the classes in turn)")
+    sample.add_argument("--seed", type=int, default=0)
+    sample.add_argument("--upscale", metavar="UPSCALER", help="a folder or checkpoint of a super-resolution network")
+    sample.set_defaults(run=_sample)
     imported = commands.add_parser("import", help="make a generator out of a DCGAN's checkpoint by others")
     imported.add_argument("file", help="a PyTorch checkpoint or safetensors file; nothing in it is executed")
     imported.add_argument("--out", required=True, help="folder of the generator")

@@ -8,6 +8,7 @@ from ._names import HubName, resolve_name
 from ._pretrained import from_pretrained
 from ._publish import push_to_hub
 from ._registry import REGISTRY, ZooEntry, list_pretrained
+from ._upscalers import load_upscaler, save_upscaler
 from .importing import import_checkpoint
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     "list_pretrained",
     "load_discriminator",
     "load_generator",
+    "load_upscaler",
     "push_to_hub",
     "resolve_name",
     "sample_grid",
     "save_pretrained",
+    "save_upscaler",
     "write_aside",
 ]

@@ -43,7 +43,8 @@ CONFIG, WEIGHTS, CARD, FINGERPRINTS, DISCRIMINATOR, GRID = (
 )
 _Config = TypeVar("_Config", GeneratorConfig, DiscriminatorConfig)
 OPTIONAL = {FINGERPRINTS, DISCRIMINATOR, GRID}
-MAX_BYTES = {CONFIG: 2**20, CARD: 2**20, WEIGHTS: 2**30, FINGERPRINTS: 2**27, DISCRIMINATOR: 2**30}
+MAX_WEIGHTS = 2**30
+MAX_BYTES = {CONFIG: 2**20, CARD: 2**20, WEIGHTS: MAX_WEIGHTS, FINGERPRINTS: 2**27, DISCRIMINATOR: MAX_WEIGHTS}
 
 
 @contextmanager
@@ -91,16 +92,16 @@ def save_pretrained(
     from safetensors.torch import save
 
     card = generator.card or Card(name="generator")
-    contents = {WEIGHTS: save(_tensors(generator, half_precision))}
+    contents = {WEIGHTS: save(network_tensors(generator, half_precision))}
     networks = {"generator": generator.config.to_dict()}
     if discriminator is not None:
         _check_alike(generator.config, discriminator.config)
-        contents[DISCRIMINATOR] = save(_tensors(discriminator, half_precision))
+        contents[DISCRIMINATOR] = save(network_tensors(discriminator, half_precision))
         networks["discriminator"] = discriminator.config.to_dict()
     if card.fingerprints is not None:
         contents[FINGERPRINTS] = save({"fingerprints": card.fingerprints})
     contents[GRID] = card_grid(generator)
-    files = {name: _digest(data) for name, data in contents.items()}
+    files = {name: digest(data) for name, data in contents.items()}
     config = {"format": FORMAT, "gan_augment": __version__, **networks, "files": files}
     contents[CARD] = card.to_readme(generator.config, GRID).encode()
     contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()
@@ -120,13 +121,13 @@ def load_generator(folder: Path) -> Generator:
         FileNotFoundError: If the folder or a file is missing.
         ValueError: If a file is not what its configuration says, naming the file and the culprit.
     """
-    config_file = _parse_config(_read(folder, CONFIG), folder)
+    config_file = _parse_config(read_file(folder, CONFIG), folder)
     given = config_file["generator"]
     kind = LayeredConfig if isinstance(given, dict) and "layers" in given else GeneratorConfig
     config = _network_config(kind, given, folder)
     with torch.device("meta"):  # shapes alone: nothing is allocated or drawn before the files were looked at
         generator = LayeredGenerator(config) if isinstance(config, LayeredConfig) else Generator(config)
-    tensors = _read_tensors(folder, WEIGHTS, config_file["files"], generator.state_dict())
+    tensors = read_tensors(folder, WEIGHTS, config_file["files"], generator.state_dict())
     generator.load_state_dict(tensors, assign=True)
     if config.anchors:
         try:
@@ -135,11 +136,11 @@ def load_generator(folder: Path) -> Generator:
             raise ValueError(f"{folder / WEIGHTS} is not usable: {error}") from error
     known = None
     if FINGERPRINTS in config_file["files"]:
-        known = _read_tensors(folder, FINGERPRINTS, config_file["files"], None).get("fingerprints")
+        known = read_tensors(folder, FINGERPRINTS, config_file["files"], None).get("fingerprints")
         if known is None:
             raise ValueError(f"{folder / FINGERPRINTS} must hold a tensor 'fingerprints', but does not.")
     try:
-        generator.card = Card.from_readme(_read(folder, CARD).decode("utf-8"), known)
+        generator.card = Card.from_readme(read_file(folder, CARD).decode("utf-8"), known)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{folder / CARD} is not usable: {error}") from error
     return generator.to(memory_format=torch.channels_last).eval()
@@ -168,13 +169,13 @@ def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:
         True
     """
     folder = Path(folder)
-    config_file = _parse_config(_read(folder, CONFIG), folder)
+    config_file = _parse_config(read_file(folder, CONFIG), folder)
     if DISCRIMINATOR not in config_file["files"]:
         return None
     config = _network_config(DiscriminatorConfig, config_file["discriminator"], folder)
     with torch.device("meta"):
         discriminator = Discriminator(config)
-    tensors = _read_tensors(folder, DISCRIMINATOR, config_file["files"], discriminator.state_dict())
+    tensors = read_tensors(folder, DISCRIMINATOR, config_file["files"], discriminator.state_dict())
     discriminator.load_state_dict(tensors, assign=True)
     return discriminator.to(memory_format=torch.channels_last)
 
@@ -186,7 +187,7 @@ def listed_files(folder: Path) -> list[str]:
         FileNotFoundError: If it is missing.
         ValueError: If it is not what it should be.
     """
-    return list(_parse_config(_read(folder, CONFIG), folder)["files"])
+    return list(_parse_config(read_file(folder, CONFIG), folder)["files"])
 
 
 def config_sha256(folder: Path) -> str:
@@ -195,10 +196,10 @@ def config_sha256(folder: Path) -> str:
     Raises:
         FileNotFoundError: If it is missing.
     """
-    return hashlib.sha256(_read(folder, CONFIG)).hexdigest()
+    return hashlib.sha256(read_file(folder, CONFIG)).hexdigest()
 
 
-def _tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor]:
+def network_tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor]:
     """A network's weights and buffers as they are stored."""
     tensors = {}
     for name, tensor in network.state_dict().items():
@@ -225,11 +226,18 @@ def _network_config(kind: type[_Config], values: Any, folder: Path) -> _Config:
         raise ValueError(f"{folder / CONFIG} is not usable: {error}") from error
 
 
-def _digest(data: bytes) -> dict[str, Any]:
+def digest(data: bytes) -> dict[str, Any]:
+    """Length and hash of a file's contents, as ``config.json`` lists them."""
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def _read(folder: Path, name: str) -> bytes:
+def read_file(folder: Path, name: str) -> bytes:
+    """The bytes of a folder's file.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+        ValueError: If it is too large, or lies elsewhere.
+    """
     path = folder / name
     if not path.is_file():
         inside = folder / "generator"
@@ -240,10 +248,11 @@ def _read(folder: Path, name: str) -> bytes:
     root = whole.parents[2] if whole.parent.name == "snapshots" and len(whole.parents) > 2 else whole
     if not path.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"{path} must lie in its folder, but is a link to {str(path.resolve())!r}; copy the file.")
+    limit = MAX_BYTES.get(name, MAX_WEIGHTS)
     with open(path, "rb") as file:
-        data = file.read(MAX_BYTES[name] + 1)
-    if len(data) > MAX_BYTES[name]:
-        raise ValueError(f"{path} must be at most {MAX_BYTES[name]:,} bytes, but is larger.")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"{path} must be at most {limit:,} bytes, but is larger.")
     return data
 
 
@@ -272,7 +281,7 @@ def _parse_config(data: bytes, folder: Path) -> dict[str, Any]:
     return config
 
 
-def _read_tensors(
+def read_tensors(
     folder: Path, name: str, files: Mapping[str, Any], expected: Mapping[str, Tensor] | None
 ) -> dict[str, Tensor]:
     """The tensors of a file, after its size, hash, names, shapes and kinds of values were found to be right."""
@@ -282,9 +291,9 @@ def _read_tensors(
     path, known = folder / name, files[name]
     if path.is_file() and path.stat().st_size != known["bytes"]:
         raise ValueError(f"{path} must have {known['bytes']} bytes, but has {path.stat().st_size}: truncated?")
-    data = _read(folder, name)
-    if _digest(data)["sha256"] != known["sha256"]:
-        raise ValueError(f"{path} must have the SHA-256 {known['sha256']}, but has {_digest(data)['sha256']}.")
+    data = read_file(folder, name)
+    if digest(data)["sha256"] != known["sha256"]:
+        raise ValueError(f"{path} must have the SHA-256 {known['sha256']}, but has {digest(data)['sha256']}.")
     try:
         tensors: dict[str, Tensor] = load(data)
     except (SafetensorError, ValueError, KeyError) as error:

@@ -19,6 +19,7 @@ from ._discriminator import Discriminator
 from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
 from ._sampling import check_count, check_labels, check_seed, draw_latents, draw_seed, eval_mode, mix_seed
+from ._srgan import SRGAN, SRGANConfig
 from ._variations import CONTROLS, KNOTS, Variations, warp
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "LAYERS",
     "MAX_ANCHORS",
     "MAX_CLASSES",
+    "SRGAN",
     "AnchorWalk",
     "ClassConditionalNorm2d",
     "Discriminator",
@@ -40,6 +42,7 @@ __all__ = [
     "LayeredConfig",
     "LayeredGenerator",
     "Normalization",
+    "SRGANConfig",
     "Upsampling",
     "Variations",
     "build_layer",

@@ -184,3 +184,9 @@ class Generator(nn.Module):
         from ..hub import push_to_hub
 
         return push_to_hub(self, repo_id, license=license, **kwargs)
+
+    def upscaled(self, upscaler: Any) -> Any:
+        """A source of the same images, enlarged; see :class:`gan_augment.synthesis.UpscaledSource`."""
+        from ..synthesis import UpscaledSource
+
+        return UpscaledSource(self, upscaler)

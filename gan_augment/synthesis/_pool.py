@@ -253,3 +253,9 @@ class SyntheticPool:
             f"SyntheticPool({len(self)} images of {self.image_shape}, num_classes={self.num_classes}, "
             f"source={json.dumps(self.info.source)}, in {place})"
         )
+
+    def upscaled(self, upscaler: Any) -> Any:
+        """A source of the same images, enlarged; see :class:`gan_augment.synthesis.UpscaledSource`."""
+        from ._upscale import UpscaledSource  # which is made of sources
+
+        return UpscaledSource(self, upscaler)

@@ -1,0 +1,145 @@
+"""The generator of SRGAN, which enlarges images."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._config import check_types
+
+
+@dataclass(frozen=True)
+class SRGANConfig:
+    """Everything that determines an :class:`SRGAN`. The defaults are what its first reproductions have.
+
+    Args:
+        scale (int): How many times larger each side gets: 2, 4 or 8.
+        width (int): Feature maps.
+        blocks (int): Residual blocks.
+        batch_norm (bool): Whether these have batch normalisation; without it colours keep better
+            (https://arxiv.org/abs/1707.02921).
+
+    Raises:
+        ValueError: If a value is of the wrong type or out of range.
+
+    Example:
+        >>> SRGANConfig(scale=4).blocks
+        5
+    """
+
+    scale: int = 2
+    width: int = 64
+    blocks: int = 5
+    batch_norm: bool = True
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name, low, high in (("width", 1, 512), ("blocks", 1, 64)):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must be between {low} and {high}, but got {getattr(self, name)} instead.")
+        if self.scale not in (2, 4, 8):
+            raise ValueError(f"scale must be 2, 4 or 8, but got {self.scale} instead.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the configuration as a dict that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> SRGANConfig:
+        """Builds the configuration from :meth:`to_dict`'s output.
+
+        Raises:
+            ValueError: If a field is unknown, of the wrong type or out of range.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(values, dict) or not set(values) <= set(names):
+            raise ValueError(f"An SRGANConfig must be a mapping with the fields {names}, but got {values!r:.200}.")
+        return cls(**values)
+
+
+class _Residual(nn.Module):
+    def __init__(self, config: SRGANConfig) -> None:
+        super().__init__()
+        width = config.width
+
+        def norm() -> nn.Module:
+            return nn.BatchNorm2d(width) if config.batch_norm else nn.Identity()
+
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1),
+            norm(),
+            nn.PReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            norm(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.layers(x)
+        return out
+
+
+class SRGAN(nn.Module):
+    """The generator of SRGAN (https://arxiv.org/abs/1609.04802), as in leftthomas/SRGAN (MIT).
+
+    Args:
+        config (SRGANConfig, optional): What to build.
+
+    Shape:
+        Images ``(n, 3, h, w)`` in 0..1, to ``(n, 3, scale * h, scale * w)`` in 0..1.
+
+    Example:
+        >>> SRGAN(SRGANConfig(scale=4, width=8, blocks=1))(torch.rand(1, 3, 16, 16)).shape
+        torch.Size([1, 3, 64, 64])
+    """
+
+    def __init__(self, config: SRGANConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or SRGANConfig()
+        width = config.width
+        self.first = nn.Sequential(nn.Conv2d(3, width, 9, padding=4), nn.PReLU())
+        self.blocks = nn.Sequential(*(_Residual(config) for _ in range(config.blocks)))
+        self.joined = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.PReLU())
+        doublings: list[nn.Module] = []
+        for _ in range(config.scale.bit_length() - 1):
+            doublings += [nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()]
+        self.doublings = nn.Sequential(*doublings)
+        self.last = nn.Conv2d(width, 3, 9, padding=4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.first(images)
+        x = x + self.joined(self.blocks(x))
+        out: Tensor = (torch.tanh(self.last(self.doublings(x))) + 1) / 2
+        return out
+
+    @classmethod
+    def from_foreign(cls, tensors: dict[str, Tensor]) -> SRGAN | None:
+        """One with the weights of a checkpoint of the same layers in the same order; None if it has others.
+
+        Args:
+            tensors (dict): By name, such as ``block1.0.weight``.
+        """
+        given = [tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")]
+        if len(given) < 10 or given[0].ndim != 4 or given[0].shape[1:] != (3, 9, 9):
+            return None
+        width = given[0].shape[0]
+        batch_norm = any(name.endswith("running_mean") for name in tensors)
+        for scale in (2, 4, 8):
+            for blocks in range(1, 65):
+                config = SRGANConfig(scale, width, blocks, batch_norm)
+                with torch.device("meta"):
+                    network = cls(config)
+                names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
+                if len(names) == len(given):
+                    state = dict(zip(names, given))
+                    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+                    if all(shapes[name] == tensor.shape for name, tensor in state.items()):
+                        network = cls(config)
+                        network.load_state_dict(state, strict=False)
+                        return network.eval()
+                if len(names) > len(given):
+                    break
+        return None

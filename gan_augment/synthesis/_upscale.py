@@ -1,0 +1,172 @@
+"""Enlarging synthetic images before they are mixed in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..hub import Card, load_upscaler
+from ..models import check_count, eval_mode
+from ..models.images import quantize
+from ._source import Geometry, as_source, class_indices, draw, geometry, num_classes
+
+
+class Upscaler:
+    """Enlarges images by a network for super-resolution, in tiles where they are large.
+
+    Args:
+        network (nn.Module): Takes RGB images ``(n, 3, h, w)`` in 0..1 to larger ones in 0..1. Of anything else
+            - grey images - each channel is taken as one of them.
+        tile (int): Side of the parts that go through the network at once, without their overlap, in pixels.
+        overlap (int): How many pixels around a part the network sees besides.
+        batch_size (int): Parts per forward pass.
+
+    Raises:
+        ValueError: If a number is out of range, or the network does not enlarge by a whole factor.
+
+    Example:
+        >>> from gan_augment.models import SRGAN, SRGANConfig
+        >>> upscaler = Upscaler(SRGAN(SRGANConfig(scale=2, width=8, blocks=1)))
+        >>> upscaler(torch.zeros(2, 3, 20, 30, dtype=torch.uint8)).shape
+        torch.Size([2, 3, 40, 60])
+    """
+
+    def __init__(self, network: nn.Module, *, tile: int = 128, overlap: int = 16, batch_size: int = 8) -> None:
+        self.network = network
+        self.tile = check_count("tile", tile, 8)
+        self.overlap = check_count("overlap", overlap, 0)
+        self.batch_size = check_count("batch_size", batch_size, 1)
+        self.scale = self._measure_scale()
+
+    @classmethod
+    def load(cls, name_or_path: str | os.PathLike[str], **kwargs: Any) -> Upscaler:
+        """Loads one: a name of the zoo, a folder of ours, or a checkpoint of others.
+
+        A checkpoint is read as tensors alone: of SRGAN's generator, or of anything that ``spandrel`` knows
+        (https://github.com/chaiNNer-org/spandrel; ``pip install gan-augment[upscale]``).
+
+        Args:
+            name_or_path (str or Path): What to load.
+            **kwargs: As of the class.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ModuleNotFoundError: If it takes spandrel, which is not installed.
+            ValueError: If the name means nothing, or the file is no network for super-resolution.
+        """
+        return cls(load_upscaler(name_or_path), **kwargs)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Enlarges images.
+
+        Args:
+            images (Tensor): ``(n, 1 or 3, h, w)``, uint8 (0..255) or float (0..1).
+
+        Returns:
+            Tensor: ``(n, 1 or 3, scale * h, scale * w)`` of the same type and on the same device.
+        """
+        if images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise ValueError(f"images must be (n, 1 or 3, height, width), but got {tuple(images.shape)} instead.")
+        grey = images.shape[1] == 1
+        values = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        values = self._enlarge(values.expand(-1, 3, -1, -1) if grey else values)
+        values = values.mean(1, keepdim=True) if grey else values
+        return quantize(values) if images.dtype == torch.uint8 else values.to(images.dtype)
+
+    @torch.no_grad()
+    def _enlarge(self, images: Tensor) -> Tensor:
+        n, channels, height, width = images.shape
+        out = images.new_empty((n, channels, height * self.scale, width * self.scale))
+        parameter = next(self.network.parameters(), None)
+        device = images.device if parameter is None else parameter.device
+        with eval_mode(self.network):
+            for top in range(0, height, self.tile):
+                for left in range(0, width, self.tile):
+                    self._fill(images, out, top, left, device)
+        return out
+
+    def _fill(self, images: Tensor, out: Tensor, top: int, left: int, device: torch.device) -> None:
+        """Enlarges the part of all images that begins at a pixel, with what is around it, and keeps the part."""
+        (height, width), scale = images.shape[2:], self.scale
+        bottom, right = min(top + self.tile, height), min(left + self.tile, width)
+        above, before = max(top - self.overlap, 0), max(left - self.overlap, 0)
+        below, after = min(bottom + self.overlap, height), min(right + self.overlap, width)
+        for start in range(0, len(images), self.batch_size):
+            part = images[start : start + self.batch_size, :, above:below, before:after]
+            large = self.network(part.to(device)).to(out.device).clamp(0, 1)
+            large = large[:, :, (top - above) * scale :, (left - before) * scale :]
+            target = out[start : start + len(part), :, top * scale : bottom * scale, left * scale : right * scale]
+            target.copy_(large[:, :, : target.shape[2], : target.shape[3]])
+
+    @torch.no_grad()
+    def _measure_scale(self) -> int:
+        parameter = next(self.network.parameters(), None)
+        with eval_mode(self.network):
+            large = self.network(torch.zeros((1, 3, 16, 16), device=None if parameter is None else parameter.device))
+        scale = large.shape[-1] // 16
+        if large.shape != (1, 3, 16 * scale, 16 * scale) or scale < 2:
+            raise ValueError(
+                "An upscaler's network must take (1, 3, 16, 16) to the same, a whole number of times larger, but gave "
+                f"{tuple(large.shape)}."
+            )
+        return int(scale)
+
+
+class UpscaledSource:
+    """A source whose images are enlarged.
+
+    Args:
+        source: A zoo name, folder, generator, pool, mapping, or any :class:`Source`.
+        upscaler (Upscaler, str or Path): What enlarges them, or what :meth:`Upscaler.load` takes.
+
+    Example:
+        >>> from gan_augment.models import SRGAN, SRGANConfig
+        >>> large = UpscaledSource("dcgan-mnist-32", Upscaler(SRGAN(SRGANConfig(width=8, blocks=1))))
+        >>> large.sample(2, [3, 4], seed=0).shape
+        torch.Size([2, 1, 64, 64])
+    """
+
+    def __init__(self, source: Any, upscaler: Upscaler | str | os.PathLike[str]) -> None:
+        self.source = as_source(source)
+        self.upscaler = upscaler if isinstance(upscaler, Upscaler) else Upscaler.load(upscaler)
+
+    @property
+    def card(self) -> Card | None:
+        """The card of the source, where it has one."""
+        return getattr(self.source, "card", None)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 is unconditional."""
+        return num_classes(self.source)
+
+    @property
+    def class_indices(self) -> Sequence[int]:
+        """The classes that it can make."""
+        return class_indices(self.source)
+
+    @property
+    def class_names(self) -> Sequence[str] | None:
+        """Names of the classes, where they are known."""
+        return getattr(self.source, "class_names", None)
+
+    @property
+    def geometry(self) -> Geometry:
+        """How images of the enlarged size would have been brought to it."""
+        known = geometry(self.source)
+        if known.source_size is None:
+            return known
+        height, width = known.source_size
+        return Geometry(known.fit, (height * self.upscaler.scale, width * self.upscaler.scale))
+
+    def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
+        """Draws images and enlarges them; see :class:`Source`."""
+        return self.upscaler(draw(self.source, n, labels, seed=seed))
+
+    def upscaled(self, upscaler: Upscaler | str | os.PathLike[str]) -> UpscaledSource:
+        """The same, enlarged once more."""
+        return UpscaledSource(self, upscaler)

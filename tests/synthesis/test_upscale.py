@@ -1,0 +1,158 @@
+"""Enlarging synthetic images."""
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import PIL.Image
+import pytest
+import torch
+from torch import nn
+from torchvision.transforms.v2 import functional as F
+
+from gan_augment import GANAugmentedDataset, SyntheticPool, Upscaler, from_pretrained
+from gan_augment.hub import load_upscaler, save_upscaler
+from gan_augment.models import SRGAN, SRGANConfig
+from gan_augment.synthesis import UpscaledSource
+
+
+class Nearest(nn.Module):
+    """Repeats pixels."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, images):
+        return nn.functional.interpolate(images, scale_factor=self.scale, mode="nearest")
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return SRGAN(SRGANConfig(scale=2, width=8, blocks=2)).eval()
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("size", [(16, 16), (40, 33), (130, 70)])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiles_of_repeated_pixels_are_the_repeated_image(scale, size, dtype, channels):
+    images = torch.randint(256, (3, channels, *size), dtype=torch.uint8)
+    images = images if dtype == torch.uint8 else images / 255
+    large = Upscaler(Nearest(scale), tile=32, overlap=4)(images)
+    assert large.dtype == dtype
+    expected = nn.functional.interpolate(images.float(), scale_factor=scale, mode="nearest")
+    assert torch.allclose(large.float(), expected, atol=1e-6)
+
+
+def test_tiles_see_enough_around_them(network):
+    images = torch.rand(1, 3, 64, 64)
+    whole = Upscaler(network, tile=64)(images)
+    tiled = Upscaler(network, tile=16, overlap=24)(images)
+    assert torch.allclose(whole, tiled, atol=1e-5)
+
+
+def test_the_network_keeps_its_mode():
+    network = SRGAN(SRGANConfig(width=8, blocks=1)).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    Upscaler(network)(torch.rand(2, 3, 16, 16))
+    assert network.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_what_does_not_enlarge_is_refused():
+    with pytest.raises(ValueError, match="a whole number of times larger"):
+        Upscaler(nn.Identity())
+    with pytest.raises(ValueError, match="images must be"):
+        Upscaler(Nearest(2))(torch.rand(3, 16, 16))
+
+
+def test_an_enlarged_source_is_a_source(tiny, network):
+    source = tiny.upscaled(Upscaler(network))
+    assert source.sample(4, [0, 1, 2, 0], seed=1).shape == (4, 1, 32, 32)
+    assert (source.sample(4, seed=1) == source.sample(6, seed=1)[:4]).all()
+    pool = SyntheticPool.generate(source, 6, progress=False)
+    assert pool.num_classes == 3
+    again = pool.upscaled(Upscaler(network))
+    assert again.sample(2, seed=0).shape == (2, 1, 64, 64)
+    assert source.upscaled(Upscaler(network)).sample(2, seed=0).shape == (2, 1, 64, 64)
+    assert pickle.loads(pickle.dumps(source)).sample(2, seed=0).shape == (2, 1, 32, 32)
+
+
+def test_padding_is_undone_at_the_larger_size(network):
+    source = UpscaledSource("dcgan-mnist-32", Upscaler(network))
+    assert (source.geometry.fit, source.geometry.source_size) == ("pad", (56, 56))
+    images = [(torch.zeros(1, 56, 56, dtype=torch.uint8), label % 10) for label in range(20)]
+    mixed = GANAugmentedDataset(images, source, 0.5)
+    assert mixed[len(mixed) - 1][0].shape == (1, 56, 56)
+
+
+def test_a_network_survives_its_folder(network, tmp_path):
+    save_upscaler(network, tmp_path / "x2")
+    again = Upscaler.load(tmp_path / "x2")
+    images = torch.randint(256, (2, 3, 20, 20), dtype=torch.uint8)
+    assert (again(images) == Upscaler(network)(images)).all()
+    data = bytearray((tmp_path / "x2" / "upscaler.safetensors").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "x2" / "upscaler.safetensors").write_bytes(data)
+    with pytest.raises(ValueError, match=r"must have the SHA-256"):
+        load_upscaler(tmp_path / "x2")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "gan_augment": "0", "upscaler": 3, "files": {}}'])
+def test_a_broken_folder_is_refused(text, network, tmp_path):
+    save_upscaler(network, tmp_path)
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json"):
+        load_upscaler(tmp_path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("width", 2**31), ("scale", 3), ("blocks", "x"), ("depth", 1)])
+def test_a_wrong_configuration_is_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=field):
+        SRGANConfig.from_dict({field: value})
+
+
+def faces(count=8):
+    path = Path(os.environ["GAN_AUGMENT_DATA"]) / "celeba-10k" / "images.zip"
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[:count]
+        images = [F.pil_to_tensor(PIL.Image.open(archive.open(name)).convert("RGB")) for name in names]
+    return torch.stack([F.center_crop(image, [128, 128]) for image in images])
+
+
+def psnr(one, other):
+    return float(10 * torch.log10(255**2 / (one.float() - other.float()).square().mean()))
+
+
+@pytest.mark.parametrize(("name", "scale"), [("srgan-x2-leftthomas.pth", 2), ("srgan-x4-leftthomas.pth", 4)])
+def test_published_srgan_weights_beat_bicubic_on_faces(name, scale, third_party):
+    upscaler = Upscaler.load(third_party / name)
+    large = faces()
+    small = F.resize(large, [128 // scale] * 2, interpolation=F.InterpolationMode.BICUBIC, antialias=True)
+    bicubic = F.resize(small, [128, 128], interpolation=F.InterpolationMode.BICUBIC, antialias=True)
+    assert upscaler.scale == scale
+    assert psnr(upscaler(small), large) > psnr(bicubic, large) + 0.3
+
+
+def test_other_networks_are_read_by_spandrel(third_party):
+    pytest.importorskip("spandrel")
+    upscaler = Upscaler.load(third_party / "realesr-animevideov3.pth")
+    assert upscaler.scale == 4
+    image = faces(1)
+    assert psnr(F.resize(upscaler(image), [128, 128], antialias=True), image) > 20
+
+
+def test_a_generator_is_no_upscaler(third_party):
+    pytest.importorskip("spandrel")
+    with pytest.raises(ValueError, match="must hold a network for super-resolution"):
+        Upscaler.load(third_party / "dcgan-fashion-mnist-aman-sunesh.pth")
+
+
+def test_faces_and_digits_can_be_enlarged_by_them(third_party):
+    upscaler = Upscaler.load(third_party / "srgan-x2-leftthomas.pth")
+    digits = from_pretrained("dcgan-mnist-32").upscaled(upscaler).sample(10, list(range(10)), seed=0)
+    assert digits.shape == (10, 1, 64, 64)
+    assert digits.float().std() > 40
