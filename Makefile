@@ -22,7 +22,7 @@ bench: .venv/made
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/mixing_cost.py
 	$(BIN)/python benchmarks/sampling.py
-	$(BIN)/python benchmarks/zoo_quality.py
+	$(BIN)/python examples/measure_zoo.py
 
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv
