@@ -1,0 +1,3 @@
+"""The fuzzer itself needs atheris, and runs by itself."""
+
+collect_ignore = ["run.py"]
