@@ -65,7 +65,7 @@ def fit(
     Raises:
         ValueError: If an argument is out of range, an override cannot act under the recipe, ``out`` is not
             new or empty, the data are no labelled images where the recipe is conditional, or do not fit
-            ``init``, or ``validation`` has other classes or shares images with them.
+            ``init``, or ``validation`` has other classes or shares over a tenth of its images with them.
         TypeError: If the data set is not map-style.
         RuntimeError: If the losses diverge.
 

@@ -24,6 +24,7 @@ from ._trainer import Trainer
 
 TRACKERS = ("tensorboard",)
 FEW_IMAGES = 100
+MAX_SHARED = 0.1  # of validation images that are in the data set too, as in splits that were not made with care
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ class Plan:
                 images.split(self.recipe.held_out, self.seed) if self.recipe.held_out else (images, None)
             )
         else:
-            training, held_out = images, self._images(validation, images.images.shape[1])
-            _check_validation(training, held_out)
+            training = images
+            held_out = _checked_validation(training, self._images(validation, images.images.shape[1]))
         anchors = len(training) * (2 if self.recipe.anchors_mirrored else 1)
         if self.recipe.objective == "anchored" and anchors > MAX_ANCHORS:
             raise ValueError(
@@ -187,8 +188,8 @@ def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
         ) from error
 
 
-def _check_validation(training: TrainingImages, held_out: TrainingImages) -> None:
-    """Refuses what would choose the generator wrongly: other classes, or images that were trained on."""
+def _checked_validation(training: TrainingImages, held_out: TrainingImages) -> TrainingImages:
+    """Refuses what would choose the generator wrongly, such as other classes; leaves out images that are trained on."""
     if held_out.num_classes not in (0, training.num_classes):
         raise ValueError(
             f"validation must have the {training.num_classes} classes of dataset, but has {held_out.num_classes}."
@@ -200,12 +201,21 @@ def _check_validation(training: TrainingImages, held_out: TrainingImages) -> Non
             f"validation must have the classes of dataset in the same order, but class {differing} is "
             f"{theirs[differing]!r} instead of {ours[differing]!r}."
         )
-    shared = int(torch.isin(held_out.hashes, training.hashes).sum())
-    if shared:
+    unseen = ~torch.isin(held_out.hashes, training.hashes)
+    shared = int((~unseen).sum())
+    if shared > MAX_SHARED * len(held_out):
         raise ValueError(
             f"validation must hold images that are not trained on, but {shared:,} of its {len(held_out):,} are in "
             "dataset too; leave them out of one of the two."
         )
+    if shared == 0:
+        return held_out
+    warnings.warn(
+        f"{shared:,} of validation's {len(held_out):,} images are in dataset too, and are left out of validation.",
+        UserWarning,
+        stacklevel=4,
+    )
+    return held_out.subset(unseen.nonzero().flatten())
 
 
 def _draw(folder: RunFolder) -> None:

@@ -337,7 +337,10 @@ def test_validation_images_are_not_among_the_others(labelled, tiny_recipe, tmp_p
     with pytest.raises(ValueError, match=r"validation must hold .* 3 of its 23 are in dataset too; leave them out"):
         fit(images, "small", validation=mixed, out=tmp_path / "run", progress=False, **tiny_recipe)
     assert not (tmp_path / "run").exists()
-    fit(images, "small", validation=mixed[3:], progress=False, **{**tiny_recipe, "steps": 1, "evaluations": 0})
+    tiny_recipe |= {"steps": 1, "evaluations": 0}
+    fit(images, "small", validation=mixed[3:], progress=False, **tiny_recipe)
+    with pytest.warns(UserWarning, match="1 of validation's 21 images are in dataset too, and are left out"):
+        fit(images, "small", validation=mixed[2:], progress=False, **tiny_recipe)
 
 
 def test_validation_images_have_the_classes_of_the_others(labelled, tiny_recipe, tmp_path):
