@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import random
 import zipfile
 
 import numpy as np
@@ -116,9 +117,17 @@ def test_a_generator_is_found_in_what_it_was_saved_with(network, wrapping, old, 
     assert type(generator) is Generator
 
 
-def test_safetensors_that_do_not_keep_the_order(tmp_path):
+@pytest.mark.parametrize("seed", range(6))
+def test_files_that_do_not_keep_the_order_of_layers(seed, tmp_path):
     network = as_trained(Wrapped("main", *plain(64)))
-    save_file({f"x.{name}": tensor for name, tensor in network.state_dict().items()}, tmp_path / "G.safetensors")
+    state = list(network.state_dict().items())
+    random.Random(seed).shuffle(state)
+    torch.save({f"x.{name}": tensor for name, tensor in state}, tmp_path / "G.pth")
+    assert same_images(import_checkpoint(tmp_path / "G.pth"), network)
+
+
+def test_safetensors(network, tmp_path):
+    save_file(network.state_dict(), tmp_path / "G.safetensors")
     assert same_images(import_checkpoint(tmp_path / "G.safetensors"), network)
 
 
@@ -277,3 +286,21 @@ def test_published_checkpoints_give_recognisable_images(name, third_party, tmp_p
 def test_published_files_that_are_no_generators_are_refused(name, third_party):
     with pytest.raises(ValueError, match=f"holds no DCGAN generator: .*{REFUSED[name]}"):
         import_checkpoint(third_party / name)
+
+
+@pytest.mark.parametrize("change", [lambda w: w[:0], lambda w: w * float("nan")], ids=["empty", "not finite"])
+def test_tensors_that_no_layer_can_have_are_refused(network, change, tmp_path):
+    state = network.state_dict()
+    state["main.0.weight"] = change(state["main.0.weight"])
+    torch.save(state, tmp_path / "G.pth")
+    with pytest.raises(ValueError, match=r"main\.0 holds an empty tensor, or values that are not finite"):
+        import_checkpoint(tmp_path / "G.pth")
+
+
+def test_a_huge_network_costs_no_memory(tmp_path):
+    wide = {"0.weight": torch.zeros(1, 1).expand(64, 2**20), "1.weight": torch.zeros(1).expand(2**18, 3, 7, 7)}
+    torch.save(
+        {name: tensor.clone() if name == "0.weight" else tensor for name, tensor in wide.items()}, tmp_path / "G"
+    )
+    with pytest.raises(ValueError, match=r"holds no DCGAN generator|at most"):
+        import_checkpoint(tmp_path / "G")

@@ -15,9 +15,10 @@ from torch import Tensor
 from ...models import Generator, GeneratorConfig, LayeredConfig, LayeredGenerator
 from .._card import Card
 from ._modules import Module, find_modules, join_stems, natural_order, networks, with_norms_placed
+from ._path import Hints
+from ._path import Path as Found
 from ._read import read_checkpoint
-from ._search import Hints, search
-from ._search import Path as Found
+from ._search import search
 
 MAX_ATTEMPTS = 64
 _AVERAGED = re.compile(r"ema|averag|shadow|g_?running", re.IGNORECASE)
@@ -128,13 +129,19 @@ def _infer(tensors: dict[str, Tensor], hints: Hints) -> Found:
     Raises:
         ValueError: Saying what it is instead.
     """
-    modules = find_modules(tensors)
-    _check_kind(modules)
-    joined, classes = join_stems(modules)
+    joined, classes = join_stems(find_modules(tensors))
     orders: list[list[Module]] = []
+    reasons = []
     for order in (joined, with_norms_placed(joined), natural_order(joined), with_norms_placed(natural_order(joined))):
-        if not any(list(map(id, order)) == list(map(id, other)) for other in orders):
+        if any(list(map(id, order)) == list(map(id, other)) for other in orders):
+            continue
+        try:
+            _check_kind(order)
             orders.append(order)
+        except ValueError as error:
+            reasons.append(error)
+    if not orders:
+        raise reasons[0]
     return search(orders, hints, classes)
 
 

@@ -82,6 +82,8 @@ def find_modules(tensors: dict[str, Tensor]) -> list[Module]:
             groups.setdefault(base, {})[leaf] = tensor.float() if tensor.is_floating_point() else tensor
     modules = []
     for name, group in groups.items():
+        if any(tensor.numel() == 0 or not bool(tensor.isfinite().all()) for tensor in group.values()):
+            raise ValueError(f"{name or 'it'} holds an empty tensor, or values that are not finite")
         plain = _plain(group)
         kind = _kind(name, plain)
         if kind is None:
