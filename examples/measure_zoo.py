@@ -104,16 +104,16 @@ def classes(samples: Samples, data: Data) -> list[dict[str, Any]]:
     student = train_classifier(samples(STUDENT, taught, seed=1), taught, **common)
     by = f"{AGREEMENT:,} samples, by a classifier of {len(known):,} real images"
     return [
-        {"metric": "agreement with the class asked for", "value": f"{float(agrees.float().mean()):.2%}", "on": by},
-        {"metric": "agreement, lowest class", "value": f"{lowest:.2%}", "on": by},
+        {"metric": "agreement with the class asked for", "value": round(float(agrees.float().mean()), 4), "on": by},
+        {"metric": "agreement, lowest class", "value": round(lowest, 4), "on": by},
         {
             "metric": "that classifier's accuracy",
-            "value": f"{accuracy(judge, held_out[cut:], labels[cut:]):.2%}",
+            "value": round(accuracy(judge, held_out[cut:], labels[cut:]), 4),
             "on": f"{len(held_out) - cut:,} other real images",
         },
         {
             "metric": "GAN-train accuracy",
-            "value": f"{accuracy(student, held_out, labels):.2%}",
+            "value": round(accuracy(student, held_out, labels), 4),
             "on": f"{len(held_out):,} held-out images, trained on {STUDENT:,} samples alone",
         },
     ]

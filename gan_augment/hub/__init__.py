@@ -2,7 +2,7 @@
 
 from ._card import Card
 from ._download import download
-from ._files import load_discriminator, load_generator, save_pretrained, write_aside
+from ._files import config_sha256, load_discriminator, load_generator, save_pretrained, write_aside
 from ._grid import sample_grid
 from ._names import HubName, resolve_name
 from ._pretrained import from_pretrained
@@ -16,6 +16,7 @@ __all__ = [
     "Card",
     "HubName",
     "ZooEntry",
+    "config_sha256",
     "download",
     "from_pretrained",
     "import_checkpoint",

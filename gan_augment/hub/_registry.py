@@ -45,7 +45,7 @@ REGISTRY: dict[str, ZooEntry] = {
     for entry in (
         ZooEntry(
             name="dcgan-mnist-32",
-            sha256="5b79ad57c1e8b37af30928dd8f56f210bb088a1c140dff5e8580503a488436be",
+            sha256="d0a3621ae8d5c17a34773edaf2c61134b5124334f7756cfe7d7d13c3024522e6",
             license="mit",
             data_terms="MNIST (LeCun, Cortes, Burges), commonly given as CC BY-SA 3.0",
             description="Handwritten digits, 10 classes, from 55,000 of MNIST's 60,000 training images",

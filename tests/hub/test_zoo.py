@@ -1,13 +1,18 @@
 """The zoo: what ships with the package."""
 
+import copy
 import shutil
+import warnings
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from gan_augment import SyntheticPool, from_pretrained, list_pretrained
+from gan_augment import Card, SyntheticPool, from_pretrained, list_pretrained
 from gan_augment.demo import load_digits
-from gan_augment.hub import REGISTRY, _registry
+from gan_augment.hub import REGISTRY, _registry, sample_grid
+from gan_augment.hub._grid import CARD_WIDTH
 from gan_augment.metrics import seen
 
 
@@ -57,3 +62,25 @@ def test_samples_leave_by_cropping_at_28_px():
     pool = SyntheticPool.generate("dcgan-mnist-32", 4, progress=False)
     assert pool.geometry.fit == "pad"
     assert pool.geometry.source_size == (28, 28)
+
+
+def test_weights_from_data_that_forbid_commercial_use_say_so_once(tiny, tmp_path):
+    generator = copy.copy(tiny)
+    data = {"terms": "for research only", "commercial_use": False}
+    generator.card = Card(name="restricted-by-its-data", data=data)
+    generator.save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="restricted-by-its-data was trained on data .*: for research only"):
+        from_pretrained(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", list_pretrained())
+def test_a_seeded_sample_is_the_one_on_the_card(name):
+    generator = from_pretrained(name)
+    with Image.open(REGISTRY[name].folder / "grid.png") as recorded:
+        now = sample_grid(generator, width=CARD_WIDTH)
+        difference = np.abs(np.asarray(recorded).astype(int) - np.asarray(now).astype(int))
+    assert difference.max() <= 2  # processors round differently
+    assert (difference > 0).mean() < 0.02
