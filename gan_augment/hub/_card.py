@@ -138,7 +138,7 @@ def _hub_metadata(card: Card) -> dict[str, Any]:
             task_type=task,
             dataset_type=card.datasets[0] if card.datasets else "images",
             dataset_name=str(figure.get("on", "images")),
-            metric_type=re.split(r"[^a-z0-9_-]", str(figure.get("metric", "")).lower())[0] or "figure",
+            metric_type=_slug(str(figure.get("metric", "figure")).partition("[")[0]),
             metric_name=str(figure.get("metric", "figure")),
             metric_value=figure["value"],
         )
@@ -157,6 +157,10 @@ def _hub_metadata(card: Card) -> dict[str, Any]:
     )
     metadata: dict[str, Any] = known.to_dict()  # type: ignore[no-untyped-call]
     return metadata
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "figure"
 
 
 def _plain_loader() -> Any:
