@@ -33,6 +33,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--init", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=15.0, help="of training, for each run")
+    parser.add_argument("--recipes", default="tiny,small", help="names, separated by commas")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder for runs, grids and figures; new")
     parser.add_argument("--n", type=int, default=1000, help="samples, and held-out images")
@@ -56,7 +57,7 @@ def main() -> None:
     start = from_pretrained(options.init)
     add(Trained("real", further, 0, 0, 0))
     add(Trained("init", sample_generator(start, data, options)[0], 0, 0, 0))
-    for recipe, init in (("small", options.init), ("small", None), ("tiny", None)):
+    for recipe, init in [(recipe, init) for recipe in options.recipes.split(",") for init in (options.init, None)]:
         name = f"{recipe} {'from scratch' if init is None else 'fine-tuned'}"
         result = fit(
             data.dataset(), recipe, init=init, budget=options.minutes * 60, out=options.out / name.replace(" ", "-"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from .._version import __version__
 from ..models import SRGAN, SRGANConfig
 from ._files import CONFIG, FORMAT, digest, network_tensors, read_file, read_tensors, write_aside
-from .importing import networks, read_checkpoint
+from .importing import first_line, networks, read_checkpoint
 
 WEIGHTS = "upscaler.safetensors"
+MAX_ATTEMPTS = 16  # groups of tensors in a file
 
 
 def save_upscaler(network: SRGAN, folder: str | os.PathLike[str], *, half_precision: bool = False) -> None:
@@ -67,9 +69,12 @@ def load_upscaler(path: str | os.PathLike[str]) -> nn.Module:
     path = Path(path)
     if path.is_dir():
         return _load_ours(path)
-    groups = [tensors for _, tensors in networks(read_checkpoint(path))]
+    groups = [tensors for _, tensors in itertools.islice(networks(read_checkpoint(path)), MAX_ATTEMPTS)]
     for tensors in groups:
-        network = SRGAN.from_foreign(tensors)
+        try:
+            network = SRGAN.from_foreign(tensors)
+        except ValueError as error:
+            raise ValueError(f"{path} is not usable: {error}") from error
         if network is not None:
             return network
     return _by_spandrel(max(groups, key=len, default={}), path)
@@ -110,7 +115,7 @@ def _by_spandrel(tensors: dict[str, Tensor], path: Path) -> nn.Module:
     try:
         model = load(tensors)
     except Exception as error:  # of any of its architectures
-        raise ValueError(f"{path} must hold a network for super-resolution, but: {str(error)[:200]}") from error
+        raise ValueError(f"{path} must hold a network for super-resolution, but: {first_line(error)}.") from error
     if getattr(model, "input_channels", 3) != 3 or getattr(model, "output_channels", 3) != 3:
         raise ValueError(f"{path} must enlarge RGB images, but takes {model.input_channels} channels.")
     network: nn.Module = model.model.eval().float()

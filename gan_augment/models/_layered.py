@@ -32,6 +32,7 @@ _NORM: dict[str, Any] = {"num_features": _SIZE, "affine": (False, True), "eps": 
 LAYERS: dict[str, dict[str, Any]] = {
     "embedding": {"num_classes": (1, 10_000), "dim": (1, 4096), "join": ("after", "before", "multiply")},
     "one_hot": {"num_classes": (1, 4096), "join": ("after", "before")},
+    "rescale": {"scale": (-100.0, 100.0), "shift": (-100.0, 100.0)},
     "linear": {"in_features": _SIZE, "out_features": (1, 2**20), "bias": (False, True)},
     "reshape": {"channels": (1, 8192), "side": (1, MAX_SIDE)},
     "conv": _CONV,
@@ -113,7 +114,7 @@ def layers_shape(layers: Any, latent_dim: int, num_classes: int) -> tuple[int, .
         _check_layer(index, layer)
         kind = layer["kind"]
         if kind in ("embedding", "one_hot"):
-            if index:
+            if [each["kind"] for each in layers[:index]] not in ([], ["rescale"]):
                 raise ValueError(f"Layer {index} must not be {kind!r}: only the first can join the class.")
             classes = layer["num_classes"]
         shape = _next_shape(index, layer, shape)
@@ -172,7 +173,7 @@ def _next_shape(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> tu
     if kind in ("batch_norm", "instance_norm"):
         expect("num_features", shape[0])
         return shape
-    if kind in ("activation", "prelu"):
+    if kind in ("activation", "prelu", "rescale"):
         return shape
     maps = shape if len(shape) == 3 else (*shape, 1, 1)
     if kind == "upsample":
@@ -211,6 +212,17 @@ class _AnyBatchNorm(_BatchNorm):
 
     def _check_input_dim(self, x: Tensor) -> None:
         pass
+
+
+class _Rescale(nn.Module):
+    """Values times a number, plus another: a latent of 0..1 out of one of -1..1."""
+
+    def __init__(self, scale: float, shift: float) -> None:
+        super().__init__()
+        self.scale, self.shift = scale, shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.shift
 
 
 class _Join(nn.Module):
@@ -253,7 +265,7 @@ _FUNCTIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
 }  # fmt: skip
 _MODULES: dict[str, type[nn.Module]] = {
-    "linear": nn.Linear, "conv": nn.Conv2d, "conv_transpose": nn.ConvTranspose2d,
+    "rescale": _Rescale, "linear": nn.Linear, "conv": nn.Conv2d, "conv_transpose": nn.ConvTranspose2d,
     "batch_norm": _AnyBatchNorm, "instance_norm": nn.InstanceNorm2d, "prelu": nn.PReLU,
 }  # fmt: skip
 

@@ -123,23 +123,20 @@ class SRGAN(nn.Module):
             tensors (dict): By name, such as ``block1.0.weight``.
         """
         given = [tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")]
-        if len(given) < 10 or given[0].ndim != 4 or given[0].shape[1:] != (3, 9, 9):
+        if not given or given[0].ndim != 4 or given[0].shape[1:] != (3, 9, 9) or len(given[0]) > 512:
             return None
-        width = given[0].shape[0]
         batch_norm = any(name.endswith("running_mean") for name in tensors)
         for scale in (2, 4, 8):
-            for blocks in range(1, 65):
-                config = SRGANConfig(scale, width, blocks, batch_norm)
-                with torch.device("meta"):
-                    network = cls(config)
-                names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
-                if len(names) == len(given):
-                    state = dict(zip(names, given))
-                    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-                    if all(shapes[name] == tensor.shape for name, tensor in state.items()):
-                        network = cls(config)
-                        network.load_state_dict(state, strict=False)
-                        return network.eval()
-                if len(names) > len(given):
-                    break
+            # 8 tensors around the blocks, 3 for each doubling, and 5 or 13 in each block
+            blocks, odd = divmod(len(given) - 8 - 3 * (scale.bit_length() - 1), 13 if batch_norm else 5)
+            if odd or not 1 <= blocks <= 64:
+                continue
+            network = cls(SRGANConfig(scale, len(given[0]), blocks, batch_norm))
+            state = network.state_dict()
+            names = [name for name in state if not name.endswith("num_batches_tracked")]
+            if all(state[name].shape == tensor.shape for name, tensor in zip(names, given)):
+                if not all(bool(tensor.isfinite().all()) for tensor in given):
+                    raise ValueError("An SRGAN's weights must be finite, but are not.")
+                network.load_state_dict(dict(zip(names, given)), strict=False)
+                return network.eval()
         return None

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from torch import Tensor
 
 from ...models import Generator, GeneratorConfig, LayeredConfig, LayeredGenerator
 from .._card import Card
-from ._modules import Module, find_modules, join_stems, natural_order, networks, with_norms_placed
+from ._modules import Module, chained, find_modules, join_stems, natural_order, networks, with_norms_placed
 from ._path import Hints
 from ._path import Path as Found
-from ._read import read_checkpoint
+from ._read import MAX_NODES, read_checkpoint
 from ._search import search
 
 MAX_ATTEMPTS = 64
+_GENERATOR = re.compile(r"gen|net_?g|(^|\.)g(_|\.|$)", re.IGNORECASE)
 _AVERAGED = re.compile(r"ema|averag|shadow|g_?running", re.IGNORECASE)
 
 
@@ -90,6 +92,13 @@ def import_checkpoint(
     where, found = _choose(read_checkpoint(path), path, key, hints)
     generator = _native(found) or _layered(found)
     generator.requires_grad_(True).eval()
+    if found.norms < found.convs // 2:
+        warnings.warn(
+            f"{path} has few norms with statistics, so that strides, activations and the like are what is usual; look "
+            "at samples, and give hints.",
+            UserWarning,
+            stacklevel=2,
+        )
     generator.card = _card(path, where, found)
     if class_names is not None:
         generator.config = dataclasses.replace(generator.config, class_names=class_names)
@@ -102,16 +111,17 @@ def _choose(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> 
     if not groups:
         known = list(dict.fromkeys(where for where, _ in networks(tree)))[:20]
         raise ValueError(f"{path} must hold {key or 'tensors'!r}, but holds {known}.")
+    groups.sort(key=lambda group: len(group[1]) if _GENERATOR.search(group[0]) else len(group[1]) + MAX_NODES)
     found: dict[frozenset[int], tuple[str, Found]] = {}
     reasons = []
     for where, tensors in groups[:MAX_ATTEMPTS]:
         identity = frozenset(map(id, tensors.values()))
-        if any(identity <= other for other in found):
-            continue  # a part of a generator
+        if any(identity <= other or other <= identity for other in found):
+            continue  # a part of a generator, or what it is a part of
         try:
             found[identity] = where, _infer(tensors, hints)
         except ValueError as error:
-            reasons.append(str(error))
+            reasons.append((len(tensors), str(error)))
     candidates = list(found.values())
     averaged = [each for each in candidates if _AVERAGED.search(each[0])]
     if len(candidates) > 1 and averaged:
@@ -119,7 +129,7 @@ def _choose(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> 
     if len(candidates) > 1:
         raise ValueError(f"{path} holds several generators; pass key= as one of {[where for where, _ in candidates]}.")
     if not candidates:
-        raise ValueError(f"{path} holds no DCGAN generator: {reasons[0]}.")
+        raise ValueError(f"{path} holds no DCGAN generator: {max(reasons, key=lambda reason: reason[0])[1]}.")
     return candidates[0]
 
 
@@ -132,7 +142,9 @@ def _infer(tensors: dict[str, Tensor], hints: Hints) -> Found:
     joined, classes = join_stems(find_modules(tensors))
     orders: list[list[Module]] = []
     reasons = []
-    for order in (joined, with_norms_placed(joined), natural_order(joined), with_norms_placed(natural_order(joined))):
+    sorted_by_name = natural_order(joined)
+    placed = (with_norms_placed(joined), sorted_by_name, with_norms_placed(sorted_by_name), chained(sorted_by_name))
+    for order in (joined, *placed):
         if any(list(map(id, order)) == list(map(id, other)) for other in orders):
             continue
         try:
@@ -169,13 +181,13 @@ def _check_kind(modules: list[Module]) -> None:
 
 def _layered(found: Found) -> Generator:
     layers = tuple(layer for layer, _ in found.layers)
-    joined = layers[0]["kind"] in ("embedding", "one_hot")
+    classes = [layer["num_classes"] for layer in layers[:2] if layer["kind"] in ("embedding", "one_hot")]
     config = LayeredConfig(
         image_size=found.shape[1],
         channels=found.shape[0],
         latent_dim=found.latent_dim,
         latent=found.latent,  # type: ignore[arg-type]
-        num_classes=layers[0]["num_classes"] if joined else 0,
+        num_classes=classes[0] if classes else 0,
         layers=layers,
     )
     generator = LayeredGenerator(config)
@@ -200,6 +212,7 @@ def _native(found: Found) -> Generator | None:
         or found.layers[-1][0]["function"] != "tanh"
         or any(layer.get("eps", 1e-5) != 1e-5 or not layer.get("affine", True) for layer, _ in pairs)
         or any(layer.get("bias") for layer, _ in pairs)
+        or found.layers[0][0]["kind"] == "rescale"
     ):
         return None
     convs = [layer for layer, _ in pairs[::2]]

@@ -13,6 +13,8 @@ from torch import Tensor
 Kind = Literal["conv", "linear", "embedding", "batch_norm", "affine_norm", "prelu"]
 _NUMBERS = re.compile(r"(\d+)")
 _CLASS_NAMES = re.compile(r"emb|label|class|cond", re.IGNORECASE)
+_PARTS = re.compile(r"gen|net_?g|^g$|^g_|ema|^model$|^module$|^params", re.IGNORECASE)
+MAX_KERNEL = 32
 _LEFT_OUT = {"num_batches_tracked"}
 
 
@@ -24,13 +26,11 @@ class Module:
         name (str): Of the module in the network that it is of.
         kind (str): ``"conv"`` is a convolution, transposed or not, which its weight alone does not tell.
         tensors (dict): ``weight``, ``bias``, ``running_mean`` and ``running_var``, as far as there are any.
-        eps (float, optional): Of a norm, where its name tells it.
     """
 
     name: str
     kind: Kind
     tensors: dict[str, Tensor]
-    eps: float | None = None
 
     @property
     def weight(self) -> Tensor:
@@ -62,7 +62,7 @@ def _parts(tensors: dict[str, Tensor], path: str, depth: int) -> Iterator[tuple[
             groups.setdefault(first, {})[rest] = tensor
     for first, group in groups.items():
         inner = f"{path}.{first}".strip(".")
-        if 1 < len(group) < len(tensors):
+        if len(group) == len(tensors) or _PARTS.search(first):  # a decoder is no generator
             yield inner, group
         if depth > 1:
             yield from _parts(group, inner, depth - 1)
@@ -84,21 +84,51 @@ def find_modules(tensors: dict[str, Tensor]) -> list[Module]:
     for name, group in groups.items():
         if any(tensor.numel() == 0 or not bool(tensor.isfinite().all()) for tensor in group.values()):
             raise ValueError(f"{name or 'it'} holds an empty tensor, or values that are not finite")
-        plain = _plain(group)
+        try:
+            plain = _plain(group)
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise ValueError(f"{name or 'it'} has a normalised weight that its parts do not give") from error
         kind = _kind(name, plain)
         if kind is None:
-            shapes = {leaf: tuple(tensor.shape) for leaf, tensor in group.items()}
-            raise ValueError(f"{name or 'it'} holds {shapes}, which no layer of a DCGAN does")
+            shapes = str({leaf: tuple(tensor.shape) for leaf, tensor in group.items()})[:200]
+            raise ValueError(f"{name[:100] or 'it'} holds {shapes}, which no layer of a DCGAN does")
         modules.append(Module(name, kind, plain))
-    if {"l1.0", "conv_blocks.0"} <= set(groups):  # PyTorch-GAN's generators, which pass a momentum as the epsilon
-        for module in modules:
-            module.eps = 0.8 if module.kind == "batch_norm" and module.name != "conv_blocks.0" else None
     return modules
 
 
 def natural_order(modules: list[Module]) -> list[Module]:
     """Modules by their names, numbers in them as numbers: for files that do not keep the order."""
     return sorted(modules, key=lambda module: [int(p) if p.isdigit() else p for p in _NUMBERS.split(module.name)])
+
+
+def chained(modules: list[Module]) -> list[Module]:
+    """Linear layers and convolutions so that each takes what the one before gives; norms by their sizes after them.
+
+    For files in which names are sorted. As they are, if there is no such order.
+    """
+    rest = [module for module in modules if module.kind in ("linear", "conv")]
+    others = [module for module in modules if module.kind not in ("linear", "conv", "batch_norm", "affine_norm")]
+    norms = [module for module in modules if module.kind in ("batch_norm", "affine_norm")]
+
+    def follow(done: list[Module], width: int | None, left: list[Module]) -> list[Module] | None:
+        if not left:
+            return done if width in (1, 3) else None
+        for module in left:
+            one, other = module.weight.shape[:2]
+            ways = [(other, one)] if module.kind == "linear" else [(one, other), (other, one)]
+            for takes, gives in ways:
+                fits = width is None or takes == width or (done[-1].kind == "linear" and width % takes == 0)
+                if fits and not (module.kind == "linear" and done and done[-1].kind == "conv"):
+                    found = follow([*done, module], gives, [each for each in left if each is not module])
+                    if found is not None:
+                        return found
+        return None
+
+    if not rest or len(rest) > 12:
+        return modules
+    first = [module for module in rest if module.kind == "linear"]
+    found = follow([], None, first + [module for module in rest if module.kind == "conv"])
+    return modules if found is None else with_norms_placed([*others, *found, *norms])
 
 
 def with_norms_placed(modules: list[Module]) -> list[Module]:
@@ -141,18 +171,21 @@ def _plain(group: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _kind(name: str, tensors: dict[str, Tensor]) -> Kind | None:
-    leaves = set(tensors)
+    leaves, weight = set(tensors), tensors.get("weight")
+    rest = [tensor for leaf, tensor in tensors.items() if leaf != "weight"]
+    if any(tensor.ndim != 1 for tensor in rest):
+        return None
     if {"running_mean", "running_var"} <= leaves <= {"running_mean", "running_var", "weight", "bias"}:
-        return "batch_norm"
-    weight = tensors.get("weight")
+        shapes = {tuple(tensor.shape) for tensor in tensors.values()}
+        return "batch_norm" if len(shapes) == 1 and bool((tensors["running_var"] >= 0).all()) else None
     if weight is None or not leaves <= {"weight", "bias"}:
         return None
-    if weight.ndim == 4 and weight.shape[2] == weight.shape[3]:
+    if weight.ndim == 4 and weight.shape[2] == weight.shape[3] <= MAX_KERNEL:
         return "conv"
-    if weight.ndim == 2:
-        return "embedding" if "bias" not in leaves and _CLASS_NAMES.search(name) else "linear"
-    if weight.ndim == 1:
-        return "affine_norm" if "bias" in leaves else "prelu"
+    if weight.ndim == 2 and all(len(bias) == len(weight) for bias in rest):
+        return "embedding" if not rest and _CLASS_NAMES.search(name) else "linear"
+    if weight.ndim == 1 and all(bias.shape == weight.shape for bias in rest):
+        return "affine_norm" if rest else "prelu"
     return None
 
 
@@ -166,7 +199,7 @@ def join_stems(modules: list[Module]) -> tuple[list[Module], int]:
     if len(convs) < 3 or not all(m.kind in ("conv", "batch_norm") for m in modules):
         return modules, 0
     one, other, third = convs[:3]
-    norms = [[m for m in modules if m.kind == "batch_norm" and m.name.startswith(stem.name)] for stem in (one, other)]
+    norms = [[m for m in modules[modules.index(stem) + 1 :][:1] if m.kind == "batch_norm"] for stem in (one, other)]
     both = one.weight.shape[1] + other.weight.shape[1]
     fits = both in third.weight.shape[:2] and one.weight.shape[1] != other.weight.shape[0]
     if not fits or one.weight.shape[2:] != other.weight.shape[2:] or any(len(norm) != 1 for norm in norms):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,7 +11,9 @@ from torch import Tensor
 from ...models import build_layer
 from ._modules import Module
 
-LATENTS = 64
+LATENTS = 256
+FEWEST = 16
+MAX_KEPT = 2**28  # values, in one search
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,24 @@ class Hints:
     eps: float | None = None
 
 
+def latents_for(side: int) -> int:
+    """How many latents go on from a map of a side: of large ones, each has many values."""
+    return min(LATENTS, max(FEWEST, 8 * LATENTS // side))
+
+
+class Budget:
+    """What all hypotheses of a search together may keep in memory."""
+
+    def __init__(self) -> None:
+        self.left = MAX_KEPT
+
+    def spend(self, values: int) -> None:
+        """Raises ValueError where there is no more."""
+        self.left -= values
+        if self.left < 0:
+            raise ValueError("it is too large, or too unlike a DCGAN, to be searched for its layers")
+
+
 @dataclass
 class Path:
     """A hypothesis about the first layers.
@@ -46,8 +65,12 @@ class Path:
         index (int): How many of the modules there are in it.
         convs (int): How many of them are convolutions.
         function (tuple, optional): The activation's name and slope, once one was assumed.
+        eps (float, optional): Of the last norm.
+        norms (int): How many of them have statistics to be held against.
         misfit (float): How far the statistics are from those of training, summed.
+        confirmed (float): The cost up to the last norm.
         ended (bool): Whether it gives images.
+        budget (Budget): Of the search.
     """
 
     order: tuple[Module, ...]
@@ -60,30 +83,43 @@ class Path:
     index: int = 0
     convs: int = 0
     function: tuple[str, float] | None = None
+    eps: float | None = None
+    norms: int = 0
     misfit: float = 0.0
+    confirmed: float = 0.0
     ended: bool = False
+    budget: Budget = field(default_factory=Budget, compare=False)
+    _x: Tensor | None = field(default=None, repr=False, compare=False)
 
-    @cached_property
+    @property
     def x(self) -> Tensor:
-        """What the layers make of a few latents; computed once it is asked for."""
+        """What the layers make of a few latents; computed once it is asked for, kept where it takes long."""
+        if self._x is not None:
+            return self._x
         if self.parent is None:
             return _latents(self.latent, self.shape[0])
+        made = self._applied(self.parent.x)
+        if self.layer["kind"] in ("linear", "conv", "conv_transpose"):
+            self.budget.spend(made.numel())
+            self._x = made
+        return made
+
+    def _applied(self, x: Tensor) -> Tensor:
+        """The last layer of what comes to it."""
+        kind = self.layer["kind"]
         with torch.device("meta"):  # nothing is drawn that is replaced at once
             built: Any = build_layer(self.layer).eval()
-        x = self.parent.x
-        if self.layer["kind"] in ("embedding", "one_hot"):
-            if self.module is not None:
-                built.embedding.load_state_dict(self.module.tensors, assign=True)
-            with torch.inference_mode():
-                joined: Tensor = built(x, torch.arange(LATENTS) % self.layer["num_classes"])
-            return joined
         if self.module is not None:
-            built.load_state_dict(self.module.tensors, strict=False, assign=True)
-        if x.ndim == 2 and self.layer["kind"] in ("conv", "conv_transpose", "upsample"):
-            x = x[:, :, None, None]
+            part = built.embedding if kind == "embedding" else built
+            part.load_state_dict(self.module.tensors, strict=False, assign=True)
         with torch.inference_mode():
-            made: Tensor = built(x)
-        return made
+            if kind in ("embedding", "one_hot"):
+                joined: Tensor = built(x, torch.arange(LATENTS) // 2 % self.layer["num_classes"])
+                return joined
+            if x.ndim == 2 and kind in ("conv", "conv_transpose", "upsample"):
+                x = x[:, :, None, None]
+            made: Tensor = built(x[: latents_for(x.shape[2])] if x.ndim == 4 else x)
+            return made
 
     @property
     def layers(self) -> list[tuple[dict[str, Any], Module | None]]:
@@ -101,12 +137,20 @@ class Path:
         self, layer: dict[str, Any], module: Module | None, shape: tuple[int, ...], cost: float = 0.0, **changes: Any
     ) -> Path:
         """The path with one more layer."""
-        known = {"convs": self.convs, "function": self.function, "misfit": self.misfit, "index": self.index, **changes}
+        kept = ("index", "convs", "function", "eps", "norms", "misfit", "confirmed", "budget")
+        known = {**{name: getattr(self, name) for name in kept}, **changes}
         return Path(self.order, self.latent, layer, module, self, shape, self.cost + cost, **known)
 
 
 def _latents(latent: str, length: int) -> Tensor:
+    """Latents whose mean and, where there are enough, covariance are those of the distribution: less noise."""
     rng = torch.Generator().manual_seed(0)
     if latent == "uniform":
-        return torch.rand((LATENTS, length), generator=rng) * 2 - 1
-    return torch.randn((LATENTS, length), generator=rng)
+        half = (torch.rand((LATENTS // 2, length), generator=rng) * 2 - 1) * 3**0.5
+    else:
+        half = torch.randn((LATENTS // 2, length), generator=rng)
+    if length < len(half):
+        values, vectors = torch.linalg.eigh(half.T @ half / len(half))
+        half = half @ (vectors * values.clamp(min=1e-6).rsqrt()) @ vectors.T
+    half = half / 3**0.5 if latent == "uniform" else half
+    return torch.stack([half, -half], 1).flatten(0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import pickletools
 import re
 import zipfile
@@ -15,11 +16,12 @@ import torch
 from torch import Tensor
 
 MAX_FILE = 2**30
-MAX_PICKLE = 2**24
+MAX_PICKLE = 2**21
 MAX_RATIO = 20  # of what is unpacked; torch does not compress, and weights hardly can be
 MAX_RECORDS = 20_000
+MAX_STEPS = 500_000  # of a pickle
 MAX_HEADER = 2**24
-MAX_NODES, MAX_DEPTH = 100_000, 8
+MAX_NODES, MAX_DEPTH, MAX_NAME = 100_000, 8, 200
 _ALLOWED = re.compile(
     r"collections (OrderedDict|defaultdict|Counter)|builtins (dict|set|int|float)|__builtin__ (set|dict)"
     r"|torch\._utils _rebuild_(tensor|tensor_v2|parameter|parameter_with_state)"
@@ -63,12 +65,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             raise ValueError(f"{path} must be a PyTorch checkpoint or a safetensors file, but is {_kind(head)}.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises what its reader, zip and pickle do
-        raise ValueError(f"{path} cannot be read: {str(error).strip().splitlines()[0][:200]}") from error
+    except pickle.UnpicklingError as error:  # whose words recommend to read it in the way that executes
+        raise ValueError(f"{path} cannot be read: its pickle is damaged, or asks for more than tensors.") from error
+    except Exception as error:  # torch raises what its reader and zip do
+        raise ValueError(f"{path} cannot be read: {first_line(error)}.") from error
     if isinstance(content, Tensor) or not isinstance(content, dict):
         raise ValueError(f"{path} must hold named tensors, but holds {type(content).__name__}.")
-    budget = iter(range(MAX_NODES))
-    return _tensors(content, path, budget, 0)
+    return _Walk(path).tensors(content, 0)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says, or its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].strip(" .")
 
 
 def _kind(head: bytes) -> str:
@@ -96,8 +104,12 @@ def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
             if archive.getinfo(pickles[0]).file_size > MAX_PICKLE:
                 raise ValueError(f"{path} must have a pickle of at most {MAX_PICKLE:,} bytes, but has a larger one.")
             _check_pickle(BytesIO(archive.read(pickles[0])), path)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
-        raise ValueError(f"{path} must be a PyTorch checkpoint, but is a damaged zip archive: {error}") from error
+    except ValueError:
+        raise
+    except Exception as error:  # of the archive, of each of its ways to compress, of a missing password
+        raise ValueError(
+            f"{path} must be a PyTorch checkpoint, but is a damaged zip archive: {first_line(error)}."
+        ) from error
 
 
 def _check_pickle(file: BinaryIO, path: Path) -> None:
@@ -110,21 +122,19 @@ def _check_pickle(file: BinaryIO, path: Path) -> None:
                     f"{path} must hold tensors alone, but asks for {called!r}, which is not run; its author can save "
                     "the state_dict of the generator by itself."
                 )
-    except ValueError as error:
+    except (ValueError, EOFError, IndexError, OverflowError, MemoryError) as error:
         if str(error).startswith(str(path)):
             raise
-        raise ValueError(f"{path} holds a damaged pickle: {str(error)[:200]}") from error
-    except (UnicodeDecodeError, EOFError, IndexError, OverflowError, MemoryError) as error:
-        raise ValueError(f"{path} holds a damaged pickle: {str(error)[:200]}") from error
+        raise ValueError(f"{path} holds a damaged pickle: {first_line(error)}.") from error
 
 
 def _named(file: BinaryIO) -> Iterator[str]:
     """What a pickle names, as ``"module name"``."""
     strings: list[str] = []
     memo: dict[Any, str] = {}
-    last = ""
+    last, steps = "", iter(range(MAX_STEPS))
     for opcode, argument, position in pickletools.genops(file):
-        if (position or 0) > MAX_PICKLE:
+        if (position or 0) > MAX_PICKLE or next(steps, None) is None:
             raise ValueError("it is too long")
         name = opcode.name
         if name in ("GLOBAL", "INST"):
@@ -157,19 +167,34 @@ def _read_safetensors(file: BinaryIO, path: Path, size: int) -> dict[str, Tensor
     return tensors
 
 
-def _tensors(content: dict[Any, Any], path: Path, budget: Iterator[int], depth: int) -> dict[str, Any]:
-    """The tensors of a dict and of dicts in it, under names that are text."""
-    found: dict[str, Any] = {}
-    for key, value in content.items():
-        if next(budget, None) is None:
-            raise ValueError(f"{path} must hold at most {MAX_NODES:,} values, but holds more.")
-        if isinstance(value, Tensor):
-            if value.numel() * value.element_size() > MAX_FILE:
-                raise ValueError(f"{path} must hold tensors of at most {MAX_FILE:,} bytes, but {key} has more.")
-            if value.layout == torch.strided and not value.is_quantized and value.device.type == "cpu":
-                found[str(key)] = value.detach()
-        elif isinstance(value, dict) and depth < MAX_DEPTH:
-            inner = _tensors(value, path, budget, depth + 1)
-            if inner:
-                found[str(key)] = inner
-    return found
+class _Walk:
+    """Gathers the tensors of a dict and of dicts in it, within limits on their number and size together."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.nodes, self.bytes = path, 0, 0
+
+    def tensors(self, content: dict[Any, Any], depth: int) -> dict[str, Any]:
+        """Those under names that are text."""
+        found: dict[str, Any] = {}
+        for key, value in content.items():
+            self.nodes += 1
+            if self.nodes > MAX_NODES:
+                raise ValueError(f"{self.path} must hold at most {MAX_NODES:,} values, but holds more.")
+            name = str(key)[:MAX_NAME]
+            if isinstance(value, Tensor):
+                if value.layout == torch.strided and not value.is_quantized and value.device.type == "cpu":
+                    found[name] = self._checked(name, value.detach())
+            elif isinstance(value, dict) and depth < MAX_DEPTH:
+                inner = self.tensors(value, depth + 1)
+                if inner:
+                    found[name] = inner
+        return found
+
+    def _checked(self, name: str, tensor: Tensor) -> Tensor:
+        size = tensor.numel() * max(tensor.element_size(), 4)  # as float32, which it becomes
+        self.bytes += size
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise ValueError(f"{self.path} must hold every value of its tensors, but repeats those of {name!r}.")
+        if self.bytes > MAX_FILE:
+            raise ValueError(f"{self.path} must hold tensors of at most {MAX_FILE:,} bytes as float32, but: {name!r}.")
+        return tensor

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import time
+from collections import Counter
+from typing import Any
 
 from ._modules import Module
-from ._path import Hints, Path
+from ._path import Budget, Hints, Path
 from ._steps import longer, starts
 
 MAX_STEPS = 3000
+MAX_SECONDS = 60.0
+MAX_ALIKE = 12  # hypotheses of one shape after one module that are followed, the likeliest first
+MAX_MISFIT = 0.3  # of a norm, on average
 UNLIKELY_ORDER = 0.5
 
 
@@ -30,23 +36,33 @@ def search(orders: list[list[Module]], hints: Hints, one_hot: int = 0) -> Path:
     """
     count = itertools.count()  # so that no two are compared but by cost
     queue: list[tuple[float, int, Path]] = []
+    budget = Budget()
     for number, modules in enumerate(orders):
         embeddings = [module for module in modules if module.kind == "embedding"]
         body = tuple(module for module in modules if module.kind != "embedding")
         if len(embeddings) > 1:
             raise ValueError("it has several embeddings")
-        for path in starts(body, embeddings[0] if embeddings else None, hints, one_hot):
+        for path in starts(body, embeddings[0] if embeddings else None, hints, one_hot, budget):
             path.cost += UNLIKELY_ORDER * number
             heapq.heappush(queue, (path.cost, next(count), path))
     furthest: Path | None = None
+    reached: Counter[Any] = Counter()
+    until = time.monotonic() + MAX_SECONDS
     for _ in range(MAX_STEPS):
-        if not queue:
+        if not queue or time.monotonic() > until:
             break
         _, _, path = heapq.heappop(queue)
         if path.ended:
+            if path.misfit > MAX_MISFIT * path.norms:
+                raise ValueError("it has layers that tensors do not show: its norms were trained on other values")
             return path
         if furthest is None or path.index > furthest.index:
             furthest = path
+        if path.index and path.order[path.index - 1].kind == "batch_norm":  # whose statistics have told them apart
+            alike = (id(path.order), path.index, path.shape)
+            reached[alike] += 1
+            if reached[alike] > MAX_ALIKE:
+                continue
         for further in longer(path, hints):
             heapq.heappush(queue, (further.cost, next(count), further))
     if furthest is None:

@@ -11,18 +11,33 @@ from torch import Tensor
 
 from ...models import conv_side
 from ._modules import Module
-from ._path import LATENTS, Hints, Path
+from ._path import LATENTS, Budget, Hints, Path, latents_for
 
 MAX_SIDE = 512
-MAX_VALUES = 2**28  # of the latents' maps after a layer
-STATISTICS_WEIGHT = 30.0
+MAX_VALUES = 2**26  # of the latents' maps after a layer
+STATISTICS_WEIGHT = 60.0
+NOISE = 0.003  # misfit of the right layers, by the draw of latents
 RESIZED_TWICE = 3.0  # in two ways
 # How unlikely what is: only the order is meant.
 SIDES = {28: 0.0, 32: 0.0, 64: 0.0, 128: 0.0, 256: 0.3, 96: 0.4, 16: 0.5, 48: 1.0, 512: 0.5}
 ODD_SIDE = 3.0
-FUNCTIONS = (("relu", 0.0, 0.0), ("leaky_relu", 0.2, 0.3), ("leaky_relu", 0.01, 0.6), ("elu", 0.0, 1.5))
-EPSILONS = ((1e-5, 0.0), (1e-3, 0.8))  # torch's and Keras'
+FUNCTIONS = (
+    ("relu", 0.0, 0.0),
+    ("leaky_relu", 0.2, 0.3),
+    ("leaky_relu", 0.01, 0.6),
+    ("leaky_relu", 0.1, 1.0),
+    ("leaky_relu", 0.3, 1.0),
+    ("elu", 0.0, 1.5),
+    ("gelu", 0.0, 1.5),
+    ("silu", 0.0, 1.5),
+)
+ANOTHER_FUNCTION = 3.0  # than before
+EPSILONS = ((1e-5, 0.0), (1e-3, 0.8), (0.8, 1.5))  # torch's, Keras', and PyTorch-GAN's, meant as a momentum
 MAX_MISFIT = 4.0
+CONFIRMED, DOUBTFUL = 0.1, 0.05  # the least share of a cost that stays, and the misfit at which most of it does
+HOPELESS = 1.5
+ANOTHER_GEOMETRY = 1.0  # than another convolution of the same kernel has
+LATENT_KINDS = (("normal", 0.0), ("uniform", 0.5), ("unit", 1.0))  # the last: uniform in 0..1
 
 
 def longer(path: Path, hints: Hints) -> Iterator[Path]:
@@ -35,7 +50,9 @@ def longer(path: Path, hints: Hints) -> Iterator[Path]:
         yield from _through(ready, module, hints)
 
 
-def starts(order: tuple[Module, ...], embedding: Module | None, hints: Hints, one_hot: int) -> Iterator[Path]:
+def starts(
+    order: tuple[Module, ...], embedding: Module | None, hints: Hints, one_hot: int, budget: Budget
+) -> Iterator[Path]:
     """Latents that the first module can take, with the class joined to them."""
     first = order[0]
     if first.kind not in ("linear", "conv"):
@@ -58,10 +75,14 @@ def starts(order: tuple[Module, ...], embedding: Module | None, hints: Hints, on
         for layer, length, cost in joins:
             if not 1 <= length <= 4096:
                 continue
-            for latent, unlikely in (("normal", 0.0), ("uniform", 0.5)):
-                if hints.latent in (None, latent):
-                    path = Path(order, latent, {}, None, None, (length,), cost + unlikely)
-                    yield path if layer is None else path.then(layer, embedding, (width,))
+            for kind, unlikely in LATENT_KINDS:
+                latent = "normal" if kind == "normal" else "uniform"
+                if hints.latent not in (None, latent):
+                    continue
+                path = Path(order, latent, {}, None, None, (length,), cost + unlikely, budget=budget)
+                if kind == "unit":
+                    path = path.then({"kind": "rescale", "scale": 0.5, "shift": 0.5}, None, (length,))
+                yield path if layer is None else path.then(layer, embedding, (width,))
 
 
 def _between(path: Path, before: Module | None, module: Module, hints: Hints) -> Iterator[Path]:
@@ -80,10 +101,11 @@ def _between(path: Path, before: Module | None, module: Module, hints: Hints) ->
             yield ready
             for shaped in _as_maps_for(ready, module) if resizable else ():
                 channels, side, _ = shaped.shape
-                if 2 * side <= MAX_SIDE and channels * (2 * side) ** 2 * LATENTS <= MAX_VALUES:
+                if 2 * side <= MAX_SIDE and channels * (2 * side) ** 2 * latents_for(side) <= MAX_VALUES:
                     unlikely = {None: 0.4, 0: 1.0, 1: 0.6 if activated else 0.0}.get(gap, 0.0) + doubled
-                    layer = {"kind": "upsample", "factor": 2, "mode": "nearest"}
-                    yield shaped.then(layer, None, (channels, 2 * side, 2 * side), unlikely)
+                    for mode, more in (("nearest", 0.0), ("bilinear", 0.8)):
+                        layer = {"kind": "upsample", "factor": 2, "mode": mode}
+                        yield shaped.then(layer, None, (channels, 2 * side, 2 * side), unlikely + more)
 
 
 def _gap(one: str, other: str) -> int | None:
@@ -96,8 +118,6 @@ def _gap(one: str, other: str) -> int | None:
 
 def _activated(path: Path, hints: Hints, cost: float) -> Iterator[Path]:
     for name, slope, unlikely in FUNCTIONS:
-        if path.function is not None and path.function != (name, slope):
-            continue
         if hints.function not in (None, name):
             continue
         fields: dict[str, Any] = {"kind": "activation", "function": name}
@@ -105,7 +125,9 @@ def _activated(path: Path, hints: Hints, cost: float) -> Iterator[Path]:
             if hints.negative_slope is not None and slope != FUNCTIONS[1][1]:
                 continue
             fields["slope"] = slope if hints.negative_slope is None else hints.negative_slope
-        new = 0.0 if path.function is not None else unlikely
+        new = unlikely
+        if path.function is not None:
+            new = 0.0 if path.function == (name, slope) else ANOTHER_FUNCTION + unlikely
         yield path.then(fields, None, path.shape, cost + new, function=(name, slope))
 
 
@@ -118,7 +140,7 @@ def _through(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
             layer = {"kind": "linear", "in_features": features, "out_features": out, "bias": "bias" in module.tensors}
             yield path.then(layer, module, (out,), index=index)
     elif module.kind == "conv":
-        is_latent = path.parent is None or path.layer["kind"] in ("embedding", "one_hot")
+        is_latent = path.parent is None or path.layer["kind"] in ("embedding", "one_hot", "rescale")
         for shaped in [path] if is_latent else _as_maps_for(path, module):
             yield from _convolved(shaped, module, hints)
     elif module.kind == "prelu":
@@ -153,17 +175,34 @@ def _normalised(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
             yield path.then(layer, module, path.shape, 1.0, index=index)
         return
     misfit = _misfit(path.x, module)
-    known = hints.eps or module.eps
-    for eps, unlikely in EPSILONS if known is None else ((known, 0.0),):
-        cost, layer = unlikely + STATISTICS_WEIGHT * misfit, {"kind": "batch_norm", **fields, "eps": eps}
-        yield path.then(layer, module, path.shape, cost, index=index, misfit=path.misfit + misfit)
+    if misfit is not None and misfit > HOPELESS:
+        return
+    known = misfit or 0.0
+    # What was unlikely before counts for less once statistics that nothing else gives have confirmed it.
+    doubt = 1.0 if misfit is None else min(1.0, CONFIRMED + misfit / DOUBTFUL)
+    before = path.confirmed + doubt * (path.cost - path.confirmed) + STATISTICS_WEIGHT * max(known - NOISE, 0.0)
+    for eps, unlikely in _epsilons(path.eps, hints.eps):
+        layer = {"kind": "batch_norm", **fields, "eps": eps}
+        total, norms, cost = path.misfit + known, path.norms + (misfit is not None), before + doubt * unlikely
+        state = {"index": index, "misfit": total, "norms": norms, "eps": eps, "confirmed": cost}
+        yield path.then(layer, module, path.shape, cost - path.cost, **state)
 
 
-def _misfit(x: Tensor, module: Module) -> float:
-    """How far mean and variance are from those that a batch normalisation met in training: 0 is alike."""
+def _epsilons(before: float | None, hint: float | None) -> list[tuple[float, float]]:
+    """Epsilons of a norm, each with how unlikely it is after the one before; the first is often another."""
+    if hint is not None:
+        return [(hint, 0.0), (EPSILONS[0][0], 0.3)] if before is None else [(hint, 0.0)]
+    return [(eps, 0.0 if eps == before else cost + (before is not None and eps < before)) for eps, cost in EPSILONS]
+
+
+def _misfit(x: Tensor, module: Module) -> float | None:
+    """How far mean and variance are from those that a batch normalisation met in training: 0 is alike.
+
+    None if it has met nothing.
+    """
     mean, variance = module.tensors["running_mean"], module.tensors["running_var"]
     if bool((mean == 0).all()) and bool((variance == 1).all()):
-        return 0.0  # it has met nothing
+        return None
     axes = [0, *range(2, x.ndim)]
     found_mean, found = x.mean(axes), x.var(axes, correction=0)
     floor = 0.01 * float(variance.mean()) + 1e-12
@@ -180,12 +219,15 @@ def _convolved(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
         if not fits or len(module.tensors.get("bias", range(out))) != out:
             continue
         wanted = (hints.strides, hints.paddings, hints.output_paddings)
-        kernels = {known.weight.shape[2] for known in path.order[: path.index] if known.kind == "conv"}
-        for given, cost in _geometries(transposed, kernel, side, kernels).items():
+        kernels = {other.weight.shape[2] for other in path.order[: path.index] if other.kind == "conv"}
+        known = _known_geometries(path, kernel)
+        for given, cost in _geometries(transposed, kernel, side, kernels, out).items():
+            if known and given not in known:
+                cost += ANOTHER_GEOMETRY
             if any(w is not None and (path.convs >= len(w) or w[path.convs] != g) for w, g in zip(wanted, given)):
                 continue
             if transposed and path.layer.get("kind") == "upsample":
-                cost += RESIZED_TWICE
+                cost += 0.5 if kernel == 3 and given[0] == 1 else RESIZED_TWICE
             layer: dict[str, Any] = {
                 "kind": "conv_transpose" if transposed else "conv",
                 "in_channels": channels,
@@ -198,11 +240,23 @@ def _convolved(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
             if transposed:
                 layer["output_padding"] = given[2]
             new = conv_side(layer, side)
-            if 1 <= new <= MAX_SIDE and out * new**2 * LATENTS <= MAX_VALUES:
+            if 1 <= new <= MAX_SIDE and out * new**2 * latents_for(side) <= MAX_VALUES:
                 yield path.then(layer, module, (out, new, new), cost, index=path.index + 1, convs=path.convs + 1)
 
 
-def _geometries(transposed: bool, kernel: int, side: int, kernels: set[int]) -> dict[tuple[int, int, int], float]:
+def _known_geometries(path: Path, kernel: int) -> set[tuple[int, int, int]]:
+    """Those of earlier transposed convolutions of the same kernel, but for one of a single pixel."""
+    if path.parent is None:
+        return set()
+    known, layer = _known_geometries(path.parent, kernel), path.layer
+    if layer["kind"] == "conv_transpose" and layer["kernel_size"] == kernel and len(path.parent.shape) == 3:
+        known.add((layer["stride"], layer["padding"], layer["output_padding"]))
+    return known
+
+
+def _geometries(
+    transposed: bool, kernel: int, side: int, kernels: set[int], out: int
+) -> dict[tuple[int, int, int], float]:
     """Strides, paddings and output paddings of a convolution, each with how unlikely it is.
 
     Args:
@@ -210,25 +264,25 @@ def _geometries(transposed: bool, kernel: int, side: int, kernels: set[int]) -> 
         kernel (int): Side of its kernel.
         side (int): Of its input.
         kernels (set of int): Of the convolutions before it.
+        out (int): Its output channels.
     """
     half = kernel // 2
     if not transposed:
         return {(1, half, 0): 0.0, (1, 0, 0): 1.5} if kernel % 2 else {(1, 0, 0): 1.5}
-    likely = {(stride, padding, 0): 2.0 for stride, padding in ((1, 0), (1, 1), (2, 1), (2, 2))}
+    if kernel == 1:
+        return {(1, 0, 0): 0.0, (1, 2, 0): 0.5 if side == 32 and out == 1 else 3.0}  # 32 px digits cut to 28
+    likely = {(stride, padding, 0): 2.0 for stride, padding in ((1, 1), (2, 1), (2, 2), (2, 3))}
     likely |= {(1, 0, 0): 1.0, (2, 0, 0): 1.0}
     first = 0.0 if side > 1 else 1.0  # a map of one pixel is seldom doubled
+    after_fours = bool(kernels) and all(other % 2 == 0 for other in kernels)
     if kernel % 2 == 0:
-        likely |= {(2, half - 1, 0): first, (4, max(half - 2, 0), 0): 2.0}
+        likely |= {(2, half - 1, 0): first, (4, max(half - 2, 0), 0): 2.0, (1, 0, 0): 2.0}
     else:
-        tripled = (
-            kernel == 5 and bool(kernels) and all(other % 2 == 0 for other in kernels)
-        )  # the last step from 32 to 96 px
-        likely |= {
-            (2, half, 1): (1.0 if tripled else 0.2) + first,
-            (1, half, 0): (0.8 if tripled else 0.4) + first,
-            (2, half, 0): 1.2 + first,
-        }
-        likely[3, max(half - 1, 0), 0] = (0.2 if tripled else 1.5) + first
+        tripled, refined = after_fours and kernel == 5, after_fours and kernel == 3
+        likely[2, half, 1] = (1.0 if tripled or refined else 0.2) + first
+        likely[1, half, 0] = (0.8 if tripled else 0.1 if refined else 0.4) + first
+        likely[2, half, 0] = 1.2 + first
+        likely[3, max(half - 1, 0), 0] = (0.2 if tripled else 1.5) + first  # the last step from 32 to 96 px
     if side == 1:
         likely[1, 0, 0] = 0.0 if kernel > 2 else 1.0
     return likely
