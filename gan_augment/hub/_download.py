@@ -136,6 +136,11 @@ def explained(error: Exception, target: HubName, task: str, offline: bool = Fals
     """
     from huggingface_hub import errors
 
+    if isinstance(error, errors.LocalTokenNotFoundError):
+        return PermissionError("There is no token of the Hub on this machine; log in with `hf auth login`.")
+    if isinstance(error, (ValueError, TypeError)) and not isinstance(error, OSError):
+        reason = " ".join(str(error).split())[:300]
+        return ValueError(f"{target.repo_id!r} cannot be used to {task}: {reason}")
     repo, login = repr(target.repo_id), "log in with `hf auth login` or pass token="
     cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and not offline else error
     status = getattr(getattr(cause, "response", None), "status_code", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -100,7 +101,8 @@ def save_pretrained(
         networks["discriminator"] = discriminator.config.to_dict()
     if card.fingerprints is not None:
         contents[FINGERPRINTS] = save({"fingerprints": card.fingerprints})
-    contents[GRID] = card_grid(generator)
+    stored = copy.deepcopy(generator).half().float() if half_precision else generator
+    contents[GRID] = card_grid(stored)  # of the weights as they will be loaded
     files = {name: digest(data) for name, data in contents.items()}
     config = {"format": FORMAT, "gan_augment": __version__, **networks, "files": files}
     contents[CARD] = card.to_readme(generator.config, GRID).encode()

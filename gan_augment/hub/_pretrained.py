@@ -13,7 +13,7 @@ from ._files import CONFIG, config_sha256, load_generator
 from ._names import HubName
 from ._registry import ZooEntry
 
-_warned: set[str] = set()
+_warned: set[tuple[str, str]] = set()
 
 
 def from_pretrained(
@@ -83,8 +83,10 @@ def _load_zoo(entry: ZooEntry) -> Generator:
 
 def _warn_of_terms(generator: Generator) -> None:
     card = generator.card
-    if card is None or card.data.get("commercial_use") is not False or card.name in _warned:
+    if card is None or card.data.get("commercial_use") is not False:
         return
-    _warned.add(card.name)
-    terms = card.data.get("terms", "its card does not say whose")
-    warnings.warn(f"{card.name} was trained on data that forbid commercial use: {terms}", UserWarning, stacklevel=3)
+    terms = str(card.data.get("terms", "its card does not say whose"))
+    if (card.name, terms) not in _warned:
+        words = f"{card.name} was trained on data that forbid commercial use: {terms}"
+        warnings.warn(words, UserWarning, stacklevel=3)
+        _warned.add((card.name, terms))

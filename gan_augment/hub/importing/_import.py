@@ -92,7 +92,7 @@ def import_checkpoint(
     where, found = _choose(read_checkpoint(path), path, key, hints)
     generator = _native(found) or _layered(found)
     generator.requires_grad_(True).eval()
-    if found.norms < found.convs // 2:
+    if found.norms < found.convs // 2 and hints == Hints():
         warnings.warn(
             f"{path} has few norms with statistics, so that strides, activations and the like are what is usual; look "
             "at samples, and give hints.",
@@ -139,6 +139,8 @@ def _infer(tensors: dict[str, Tensor], hints: Hints) -> Found:
     Raises:
         ValueError: Saying what it is instead.
     """
+    if any(name.startswith("blocks.0.conv.") for name in tensors):
+        raise ValueError("it seems to be of gan-augment itself; load its folder by from_pretrained")
     joined, classes = join_stems(find_modules(tensors))
     orders: list[list[Module]] = []
     reasons = []

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...models import build_layer
+from ...models import build_layer, check_types
 from ._modules import Module
 
 LATENTS = 256
 FEWEST = 16
+FUNCTIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
 MAX_KEPT = 2**28  # values, in one search
 
 
@@ -31,10 +32,28 @@ class Hints:
     last: str | None = None
     eps: float | None = None
 
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name, allowed in (
+            ("latent", ("normal", "uniform")),
+            ("last", ("tanh", "sigmoid")),
+            ("function", FUNCTIONS),
+        ):
+            if getattr(self, name) not in (None, *allowed):
+                raise ValueError(f"{name} must be one of {allowed}, but got {getattr(self, name)!r} instead.")
+        for name in ("image_size", "num_classes"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= 4096:
+                raise ValueError(f"{name} must be between 1 and 4096, but got {value} instead.")
+        for name in ("negative_slope", "eps"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, but got {value} instead.")
+
 
 def latents_for(side: int) -> int:
     """How many latents go on from a map of a side: of large ones, each has many values."""
-    return min(LATENTS, max(FEWEST, 8 * LATENTS // side))
+    return min(LATENTS, max(FEWEST, 16 * LATENTS // side))
 
 
 class Budget:
@@ -47,7 +66,7 @@ class Budget:
         """Raises ValueError where there is no more."""
         self.left -= values
         if self.left < 0:
-            raise ValueError("it is too large, or too unlike a DCGAN, to be searched for its layers")
+            raise ValueError("it is too large, or too unlike a DCGAN or the hints, for its layers to be found")
 
 
 @dataclass

@@ -54,13 +54,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     with open(path, "rb") as file:
         head = file.read(16)
         file.seek(0)
+        if head[8:9] == b"{":
+            return _read_safetensors(file, path, size)
         if head[:4] == b"PK\x03\x04":
             _check_archive(file, path, size)
         elif head[:1] == b"\x80":
             for _ in range(5):  # the format before torch 1.6: a number, a version, the system, the object, its keys
                 _check_pickle(file, path)
-        elif head[8:9] == b"{":
-            return _read_safetensors(file, path, size)
         else:
             raise ValueError(f"{path} must be a PyTorch checkpoint or a safetensors file, but is {_kind(head)}.")
     try:

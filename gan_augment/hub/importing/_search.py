@@ -18,7 +18,7 @@ from ._steps import longer, starts
 
 MAX_STEPS = 3000
 MAX_SECONDS = 60.0
-MAX_ALIKE = 12  # hypotheses of one shape after one module that are followed, the likeliest first
+MAX_ALIKE = 24  # hypotheses of one shape after one module that are followed, the likeliest first
 MAX_MISFIT = 0.3  # of a norm, on average
 UNLIKELY_ORDER = 0.5
 
@@ -68,5 +68,6 @@ def search(orders: list[list[Module]], hints: Hints, one_hot: int = 0) -> Path:
     if furthest is None:
         raise ValueError("no latent fits its first layer")
     if furthest.index == len(furthest.order):
-        raise ValueError(f"it gives {furthest.shape} instead of square images of 1 or 3 channels")
+        wanted = "square images of 1 or 3 channels" if hints == Hints() else "what the hints say"
+        raise ValueError(f"it gives {furthest.shape} instead of {wanted}")
     raise ValueError(f"its {furthest.order[furthest.index].name} does not fit what comes before it")
