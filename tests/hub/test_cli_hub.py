@@ -17,7 +17,7 @@ def test_import_writes_a_folder_and_says_what_was_assumed(tmp_path, capsys):
 
 
 def test_import_takes_hints(tmp_path):
-    torch.save(as_trained(Wrapped("main", *plain(32))).state_dict(), tmp_path / "G.pth")
+    torch.save(as_trained(Wrapped("main", *plain(32)), uniform=True).state_dict(), tmp_path / "G.pth")
     hints = ["--hint", "latent=uniform", "--hint", "last=sigmoid", "--hint", "strides=[1, 2, 2, 2]"]
     assert main(["import", str(tmp_path / "G.pth"), "--out", str(tmp_path / "ours"), *hints]) == 0
     assert from_pretrained(tmp_path / "ours").config.latent == "uniform"
