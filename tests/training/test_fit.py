@@ -65,7 +65,7 @@ def test_sample_grids_have_a_row_for_each_class(run):
 def test_the_folder_of_the_generator_holds_the_discriminator_too(run):
     files = {path.name for path in (run[1] / "generator").iterdir()}
     weights = {"generator.safetensors", "discriminator.safetensors", "fingerprints.safetensors"}
-    assert files == weights | {"config.json", "README.md"}
+    assert files == weights | {"config.json", "README.md", "grid.png"}
     judge = load_discriminator(run[1] / "generator")
     assert (judge.config.image_size, judge.config.num_classes, judge.config.width) == (16, 3, 4)
 
