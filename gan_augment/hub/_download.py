@@ -10,6 +10,7 @@ from .._version import __version__
 from ._files import CARD, CONFIG, DISCRIMINATOR, GRID, listed_files
 from ._names import HubName, Target, resolve_name
 from ._registry import ZooEntry
+from ._words import first_line
 
 
 def download(
@@ -165,10 +166,6 @@ def explained(error: Exception, target: HubName, task: str, offline: bool = Fals
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
         return error  # the disk's own words
     reason = {429: "it has had too many requests; wait a few minutes"}.get(
-        status or 0, f"{_first_line(cause or error)}; try again, and see that HF_ENDPOINT and the network are right"
+        status or 0, f"{first_line(cause or error)}; try again, and see that HF_ENDPOINT and the network are right"
     )
     return ConnectionError(f"The Hub could not {task} in {repo}: {reason}.")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].strip(" .")

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from .._version import __version__
 from ..models import SRGAN, SRGANConfig
 from ._files import CONFIG, FORMAT, digest, network_tensors, read_file, read_tensors, write_aside
-from .importing import first_line, networks, read_checkpoint
+from ._words import first_line
+from .importing import networks, read_checkpoint
 
 WEIGHTS = "upscaler.safetensors"
 MAX_ATTEMPTS = 16  # groups of tensors in a file

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import random
+import time
 import zipfile
 
 import numpy as np
@@ -143,6 +144,22 @@ def test_two_generators_need_a_key(network, other, tmp_path):
     torch.save({"G_AB": network.state_dict(), "G_BA": other.state_dict()}, tmp_path / "both.pt")
     with pytest.raises(ValueError, match=r"several generators; pass key= as one of \['G_AB', 'G_BA'\]"):
         import_checkpoint(tmp_path / "both.pt")
+
+
+def test_layers_that_fit_in_many_orders_do_not_take_forever(tmp_path):
+    layers = [nn.Conv2d(8, 8, 3) for _ in range(11)]
+    torch.save(nn.Sequential(nn.ConvTranspose2d(5, 3, 4), *layers).state_dict(), tmp_path / "G.pth")
+    start = time.process_time()
+    with pytest.raises(ValueError, match="holds no DCGAN generator"):
+        import_checkpoint(tmp_path / "G.pth")
+    assert time.process_time() - start < 60
+
+
+def test_torchs_generator_is_left_as_it_was(network, tmp_path):
+    torch.save(network.state_dict(), tmp_path / "G.pth")
+    before = torch.get_rng_state()
+    import_checkpoint(tmp_path / "G.pth")
+    assert torch.equal(before, torch.get_rng_state())
 
 
 def test_hints_say_what_no_tensor_shows(tmp_path):

@@ -2,6 +2,6 @@
 
 from ._import import import_checkpoint
 from ._modules import networks
-from ._read import first_line, read_checkpoint
+from ._read import read_checkpoint
 
-__all__ = ["first_line", "import_checkpoint", "networks", "read_checkpoint"]
+__all__ = ["import_checkpoint", "networks", "read_checkpoint"]

@@ -61,7 +61,7 @@ def import_checkpoint(
         strides (tuple of int, optional): Of each convolution.
         paddings (tuple of int, optional): Of each convolution.
         output_paddings (tuple of int, optional): Of each convolution; 0 where it is not transposed.
-        function (str, optional): Of its hidden layers: ``"relu"``, ``"leaky_relu"`` or ``"elu"``.
+        function (str, optional): Of its hidden layers: ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"gelu"``, ``"silu"``.
         negative_slope (float, optional): Of the leaky ReLU.
         last (str, optional): ``"tanh"``, or ``"sigmoid"`` where images were trained on as 0..1.
         eps (float, optional): Of its normalisation.
@@ -90,7 +90,8 @@ def import_checkpoint(
         image_size, latent, num_classes, strides, paddings, output_paddings, function, negative_slope, last, eps
     )
     where, found = _choose(read_checkpoint(path), path, key, hints)
-    generator = _native(found) or _layered(found)
+    with torch.random.fork_rng(devices=[]):  # from which new networks draw what is replaced at once
+        generator = _native(found) or _layered(found)
     generator.requires_grad_(True).eval()
     if found.norms < found.convs // 2 and hints == Hints():
         warnings.warn(
@@ -147,7 +148,7 @@ def _infer(tensors: dict[str, Tensor], hints: Hints) -> Found:
     sorted_by_name = natural_order(joined)
     placed = (with_norms_placed(joined), sorted_by_name, with_norms_placed(sorted_by_name), chained(sorted_by_name))
     for order in (joined, *placed):
-        if any(list(map(id, order)) == list(map(id, other)) for other in orders):
+        if order in orders:
             continue
         try:
             _check_kind(order)
@@ -202,19 +203,16 @@ def _layered(found: Found) -> Generator:
 
 def _native(found: Found) -> Generator | None:
     """The same as a :class:`Generator`, if its layers are of that kind."""
-    pairs = [(layer, module) for layer, module in found.layers if layer["kind"] not in ("activation",)]
+    pairs = [(layer, module) for layer, module in found.layers if layer["kind"] != "activation"]
     kinds = [layer["kind"] for layer, _ in pairs]
     functions = {(la["function"], la.get("slope", 0.0)) for la, _ in found.layers[:-1] if la["kind"] == "activation"}
-    blocks, last = divmod(len(pairs), 2)
     if (
-        kinds != ["conv_transpose", "batch_norm"] * blocks + ["conv_transpose"]
-        or not last
+        kinds != ["conv_transpose", "batch_norm"] * (len(pairs) // 2) + ["conv_transpose"]
         or len(functions) != 1
-        or not functions <= {("relu", 0.0), *(("leaky_relu", slope) for slope in (0.2, 0.01))}
+        or not {name for name, _ in functions} <= {"relu", "leaky_relu"}
         or found.layers[-1][0]["function"] != "tanh"
         or any(layer.get("eps", 1e-5) != 1e-5 or not layer.get("affine", True) for layer, _ in pairs)
         or any(layer.get("bias") for layer, _ in pairs)
-        or found.layers[0][0]["kind"] == "rescale"
     ):
         return None
     convs = [layer for layer, _ in pairs[::2]]

@@ -15,10 +15,11 @@ _NUMBERS = re.compile(r"(\d+)")
 _CLASS_NAMES = re.compile(r"emb|label|class|cond", re.IGNORECASE)
 _PARTS = re.compile(r"gen|net_?g|^g$|^g_|ema|^model$|^module$|^params", re.IGNORECASE)
 MAX_KERNEL = 32
+MAX_ORDERS = 10_000  # tried, of layers that fit each other in many
 _LEFT_OUT = {"num_batches_tracked"}
 
 
-@dataclass
+@dataclass(eq=False)
 class Module:
     """A module with weights, as its tensors show it.
 
@@ -110,9 +111,13 @@ def chained(modules: list[Module]) -> list[Module]:
     others = [module for module in modules if module.kind not in ("linear", "conv", "batch_norm", "affine_norm")]
     norms = [module for module in modules if module.kind in ("batch_norm", "affine_norm")]
 
+    steps = iter(range(MAX_ORDERS))
+
     def follow(done: list[Module], width: int | None, left: list[Module]) -> list[Module] | None:
         if not left:
             return done if width in (1, 3) else None
+        if next(steps, None) is None:
+            return None
         for module in left:
             one, other = module.weight.shape[:2]
             ways = [(other, one)] if module.kind == "linear" else [(one, other), (other, one)]
@@ -213,7 +218,7 @@ def join_stems(modules: list[Module]) -> tuple[list[Module], int]:
         "batch_norm",
         {leaf: torch.cat([first.tensors[leaf], second.tensors[leaf]]) for leaf in first.tensors},
     )
-    rest = [m for m in modules if not any(m is gone for gone in (one, other, first, second))]
+    rest = [module for module in modules if module not in (one, other, first, second)]
     return [stem, norm, *rest], other.weight.shape[0]
 
 

@@ -13,7 +13,17 @@ from ._modules import Module
 
 LATENTS = 256
 FEWEST = 16
-FUNCTIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
+# Activations, with the slope of leaky ones, and how unlikely each is: only the order is meant.
+FUNCTIONS = (
+    ("relu", 0.0, 0.0),
+    ("leaky_relu", 0.2, 0.3),
+    ("leaky_relu", 0.01, 0.6),
+    ("leaky_relu", 0.1, 1.0),
+    ("leaky_relu", 0.3, 1.0),
+    ("elu", 0.0, 1.5),
+    ("gelu", 0.0, 1.5),
+    ("silu", 0.0, 1.5),
+)
 MAX_KEPT = 2**28  # values, in one search
 
 
@@ -34,10 +44,11 @@ class Hints:
 
     def __post_init__(self) -> None:
         check_types(self)
+        functions = tuple(dict.fromkeys(name for name, _, _ in FUNCTIONS))
         for name, allowed in (
             ("latent", ("normal", "uniform")),
             ("last", ("tanh", "sigmoid")),
-            ("function", FUNCTIONS),
+            ("function", functions),
         ):
             if getattr(self, name) not in (None, *allowed):
                 raise ValueError(f"{name} must be one of {allowed}, but got {getattr(self, name)!r} instead.")
@@ -69,7 +80,7 @@ class Budget:
             raise ValueError("it is too large, or too unlike a DCGAN or the hints, for its layers to be found")
 
 
-@dataclass
+@dataclass(eq=False)
 class Path:
     """A hypothesis about the first layers.
 
@@ -107,8 +118,8 @@ class Path:
     misfit: float = 0.0
     confirmed: float = 0.0
     ended: bool = False
-    budget: Budget = field(default_factory=Budget, compare=False)
-    _x: Tensor | None = field(default=None, repr=False, compare=False)
+    budget: Budget = field(default_factory=Budget)
+    _x: Tensor | None = field(default=None, repr=False)
 
     @property
     def x(self) -> Tensor:

@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from .._words import first_line
+
 MAX_FILE = 2**30
 MAX_PICKLE = 2**21
 MAX_RATIO = 20  # of what is unpacked; torch does not compress, and weights hardly can be
@@ -72,11 +74,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if isinstance(content, Tensor) or not isinstance(content, dict):
         raise ValueError(f"{path} must hold named tensors, but holds {type(content).__name__}.")
     return _Walk(path).tensors(content, 0)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an exception says, or its type where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].strip(" .")
 
 
 def _kind(head: bytes) -> str:

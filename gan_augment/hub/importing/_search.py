@@ -24,7 +24,7 @@ UNLIKELY_ORDER = 0.5
 
 
 def search(orders: list[list[Module]], hints: Hints, one_hot: int = 0) -> Path:
-    """The likeliest layers of a generator that has these modules; by Dijkstra's search.
+    """The likeliest layers of a generator that has these modules; the best hypothesis is followed first.
 
     Args:
         orders (list of list of Module): The modules in the orders in which they may follow each other.

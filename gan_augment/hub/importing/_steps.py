@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...models import conv_side
 from ._modules import Module
-from ._path import LATENTS, Budget, Hints, Path, latents_for
+from ._path import FUNCTIONS, LATENTS, Budget, Hints, Path, latents_for
 
 MAX_SIDE = 512
 MAX_VALUES = 2**26  # of the latents' maps after a layer
@@ -21,16 +21,6 @@ RESIZED_TWICE = 3.0  # in two ways
 # How unlikely what is: only the order is meant.
 SIDES = {28: 0.0, 32: 0.0, 64: 0.0, 128: 0.0, 256: 0.3, 96: 0.4, 16: 0.5, 48: 1.0, 512: 0.5}
 ODD_SIDE = 3.0
-FUNCTIONS = (
-    ("relu", 0.0, 0.0),
-    ("leaky_relu", 0.2, 0.3),
-    ("leaky_relu", 0.01, 0.6),
-    ("leaky_relu", 0.1, 1.0),
-    ("leaky_relu", 0.3, 1.0),
-    ("elu", 0.0, 1.5),
-    ("gelu", 0.0, 1.5),
-    ("silu", 0.0, 1.5),
-)
 ANOTHER_FUNCTION = 3.0  # than before
 EPSILONS = ((1e-5, 0.0), (1e-3, 0.8), (0.8, 1.5))  # torch's, Keras', and PyTorch-GAN's, meant as a momentum
 MAX_MISFIT = 4.0
