@@ -42,15 +42,15 @@ def test_it_survives_its_folder_and_pickle(config, tmp_path):
         assert (again.sample(5, seed=1) == expected).all()
 
 
-def test_a_sigmoid_is_of_0_to_1(config):
-    latent = torch.randn(8, 6)
+@pytest.mark.parametrize(("bias", "expected"), [(-20.0, -1.0), (0.0, 0.0), (20.0, 1.0)])
+def test_a_sigmoid_is_of_0_to_1_and_its_images_of_minus_1_to_1(config, bias, expected):
     generator = LayeredGenerator(config).eval()
     with torch.no_grad():
-        for parameter in generator.parameters():
-            parameter.mul_(3)
-        images = generator(latent, torch.zeros(8, dtype=torch.int64))
-    assert -1 <= images.min() < -0.5
-    assert 0.5 < images.max() <= 1
+        conv = generator.layers[7]
+        conv.weight.zero_()
+        conv.bias.fill_(bias / 0.2 if bias < 0 else bias)  # through a leaky ReLU
+        images = generator(torch.randn(8, 6), torch.zeros(8, dtype=torch.int64))
+    assert torch.allclose(images, torch.full_like(images, expected), atol=1e-6)
 
 
 def test_the_classes_differ(config):
