@@ -19,10 +19,10 @@ lint: .venv/made
 	$(BIN)/mypy
 
 bench: .venv/made
-	$(BIN)/python benchmarks/import_time.py
-	$(BIN)/python benchmarks/mixing_cost.py
-	$(BIN)/python benchmarks/sampling.py
-	$(BIN)/python examples/measure_zoo.py
+	$(BIN)/python -m benchmarks.import_time
+	$(BIN)/python -m benchmarks.mixing_cost
+	$(BIN)/python -m benchmarks.sampling
+	$(BIN)/python -m examples.measure_zoo
 
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv

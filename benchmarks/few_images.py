@@ -1,7 +1,7 @@
 """What a recipe for few images is worth: coverage, agreement and copies, and whether mixing its samples in helps.
 
-    GAN_AUGMENT_DATA=folder python benchmarks/few_images.py --data fashion --count 365 --budget 10m
-    GAN_AUGMENT_DATA=folder python benchmarks/few_images.py --data mnist --count 100 --budget 5m --draws 5 --mix
+    GAN_AUGMENT_DATA=folder python -m benchmarks.few_images --data fashion --count 365 --budget 10m
+    GAN_AUGMENT_DATA=folder python -m benchmarks.few_images --data mnist --count 100 --budget 5m --draws 5 --mix
 
 Each draw takes ``count`` images, the classes alike, out of the training set, and fits a generator to them.
 
@@ -20,15 +20,12 @@ Ordinary augmentation is a shift of up to 2 px, and for clothes a horizontal fli
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import os
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -38,24 +35,9 @@ from gan_augment.hub import sample_grid
 from gan_augment.metrics import ClassifierFeatures, copy_report, relative_diversity
 from gan_augment.study import SmallCNN, accuracy, paired_difference, predict, train_classifier
 
+from .data import Data, fashion_mnist, mnist
+
 POOL, STEPS, JUDGE_STEPS = 10_000, 600, 3_000
-
-
-def load(name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Training images and labels, test images and labels."""
-    folder = Path(os.environ["GAN_AUGMENT_DATA"])
-    if name == "mnist":
-        arrays = np.load(folder / "mnist" / "mnist.npz")
-        parts = [arrays[key] for key in ("train_images", "train_labels", "test_images", "test_labels")]
-    else:
-        parts = []
-        for split in ("train", "t10k"):
-            for kind, header in (("images-idx3", 16), ("labels-idx1", 8)):
-                data = gzip.decompress((folder / "fashion-mnist" / f"{split}-{kind}-ubyte.gz").read_bytes())
-                array = np.frombuffer(data, np.uint8, offset=header)
-                parts.append(array.reshape(-1, 28, 28) if header == 16 else array)
-    images, labels, test, test_labels = (torch.from_numpy(np.array(part)) for part in parts)
-    return images[:, None], labels.long(), test[:, None], test_labels.long()
 
 
 def draw(labels: Tensor, count: int, seed: int) -> Tensor:
@@ -81,9 +63,9 @@ def flip_and_shift(images: Tensor) -> Tensor:
     return shift(torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(3), images))
 
 
-def measure(generator: Generator, data: Any, rows: Tensor, judge: SmallCNN, options: Any) -> dict[str, Any]:
+def measure(generator: Generator, data: Data, rows: Tensor, judge: SmallCNN, options: Any) -> dict[str, Any]:
     """All figures of one generator."""
-    images, labels, test, test_labels = data
+    images, labels, test, test_labels = data.train, data.labels, data.held_out, data.held_out_labels
     augment = shift if options.data == "mnist" else flip_and_shift
     common = {"num_classes": 10, "steps": STEPS, "augment": augment}
     asked = torch.arange(POOL) % 10
@@ -135,8 +117,8 @@ def main() -> None:
     parser.add_argument("--set", type=setting, action="append", default=[], help="a field of the recipe, in JSON")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    data = load(options.data)
-    images, labels, test, test_labels = data
+    data = mnist() if options.data == "mnist" else fashion_mnist()
+    images, labels, test, test_labels = data.train, data.labels, data.held_out, data.held_out_labels
     augment = shift if options.data == "mnist" else flip_and_shift
     judge = train_classifier(images, labels, num_classes=10, steps=JUDGE_STEPS, augment=augment)
     print(f"judge, on {len(images):,} real images: {100 * accuracy(judge, test, test_labels):.2f} %", flush=True)

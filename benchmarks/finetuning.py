@@ -1,6 +1,6 @@
 """Moving a generator to a few images of another kind: fine-tuned against from scratch, for the same time.
 
-    GAN_AUGMENT_DATA=DATA python benchmarks/finetuning.py --init FOLDER --minutes 15 --out OUT
+    GAN_AUGMENT_DATA=DATA python -m benchmarks.finetuning --init FOLDER --minutes 15 --out OUT
 
 FOLDER is a pretrained generator of faces at 64 px with its discriminator, such as ``small/generator`` in what
 ``recipes.py --case celeba`` wrote. All runs train on the same 500 anime faces; KID and the rest are against others,
@@ -11,22 +11,15 @@ generator as it is.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
-
-import torch
-from recipes import Data, Trained, read_zip, record, sample_generator, summarize
 
 from gan_augment import fit, from_pretrained
 from gan_augment.metrics import load_features
 from gan_augment.training import get_recipe
 
-
-def load_anime(folder: Path, count: int, seed: int) -> Data:
-    images = torch.stack([image for _, image in read_zip(folder / "anime-faces-6k" / "images.zip")])
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    return Data(train=images[order[:count]], held_out=images[order[count:]])
+from .data import anime_faces
+from .recipes import Trained, record, sample_generator, summarize
 
 
 def parse() -> argparse.Namespace:
@@ -46,7 +39,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     options = parse()
     options.out.mkdir(parents=True)
-    data = load_anime(Path(os.environ["GAN_AUGMENT_DATA"]), 500, options.seed)
+    data = anime_faces(500, options.seed)
     further = data.held_out[options.n : 2 * options.n]
     networks = [load_features("efficientnet-lite0")]
     rows: list[dict[str, Any]] = []

@@ -1,6 +1,6 @@
 """What ``import gan_augment`` adds to ``import torch, torchvision``, and that it opens no socket.
 
-python benchmarks/import_time.py
+python -m benchmarks.import_time
 """
 
 from __future__ import annotations

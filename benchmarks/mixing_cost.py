@@ -1,6 +1,6 @@
 """What mixing costs: a training loop with and without it, and a loader over a wrapped and a plain data set.
 
-    python benchmarks/mixing_cost.py
+    python -m benchmarks.mixing_cost
 
 Both sides of each ratio run in turn in one process; the medians of the paired ratios are printed.
 """

@@ -1,6 +1,6 @@
 """Original recipes, their modern counterparts and pytorch/examples' dcgan, for the same time on the same images.
 
-    GAN_AUGMENT_DATA=DATA python benchmarks/recipes.py --case celeba --minutes 20 --examples EXAMPLES --out OUT
+    GAN_AUGMENT_DATA=DATA python -m benchmarks.recipes --case celeba --minutes 20 --examples EXAMPLES --out OUT
 
 DATA holds the folders that ``CASES`` names; EXAMPLES is a checkout of pytorch/examples, whose ``dcgan/main.py``
 runs unchanged, as a process of its own. The rules:
@@ -18,32 +18,28 @@ runs unchanged, as a process of its own. The rules:
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import PIL.Image
 import torch
 import torchvision
 from torch import Tensor, nn
-from torch.utils.data import Dataset, TensorDataset
 from torchvision.transforms.v2 import functional as F
 
 from gan_augment import Generator, fit
 from gan_augment.metrics import ClassifierFeatures, FeatureNetwork, load_features, measure
-from gan_augment.models.images import fit_image, to_channels, unfit_images
+from gan_augment.models.images import to_channels, unfit_images
 from gan_augment.study import accuracy, predict, train_classifier
+
+from .data import Data, celeba, fashion_mnist, mnist, white_cells
 
 PEER = "pytorch/examples"
 PEER_SIZE = 64
@@ -68,25 +64,11 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-@dataclass
-class Data:
-    """Images of a case: uint8, of one size; the peer and every recipe train on ``train`` alone."""
-
-    train: Tensor
-    held_out: Tensor
-    labels: Tensor | None = None
-    held_out_labels: Tensor | None = None
-
-    def dataset(self) -> Dataset[Any]:
-        """As :func:`fit` reads it."""
-        return TensorDataset(self.train) if self.labels is None else TensorDataset(self.train, self.labels)
-
-
 @dataclass(frozen=True)
 class Case:
     """What is trained on, and by which recipes: the original first, then its modern counterpart."""
 
-    load: Callable[[Path, int], Data]
+    load: Callable[[int], Data]  # of a seed
     recipes: tuple[str, ...]
     overrides: dict[str, Any]  # the size of the images, for all recipes, and flips, for the modern ones
 
@@ -104,48 +86,8 @@ class Trained:
     note: str = ""
 
 
-def load_fashion(folder: Path, seed: int) -> Data:
-    def read(name: str, header: int) -> np.ndarray[Any, Any]:
-        with gzip.open(folder / "fashion-mnist" / f"{name}-ubyte.gz") as file:
-            return np.frombuffer(file.read(), np.uint8, offset=header).copy()
-
-    return Data(
-        train=torch.from_numpy(read("train-images-idx3", 16)).reshape(-1, 1, 28, 28),
-        held_out=torch.from_numpy(read("t10k-images-idx3", 16)).reshape(-1, 1, 28, 28),
-        labels=torch.from_numpy(read("train-labels-idx1", 8)).long(),
-        held_out_labels=torch.from_numpy(read("t10k-labels-idx1", 8)).long(),
-    )
-
-
-def load_mnist(folder: Path, seed: int) -> Data:
-    with np.load(folder / "mnist" / "mnist.npz", allow_pickle=False) as file:
-        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
-    return Data(
-        train=arrays["train_images"][:, None],
-        held_out=arrays["test_images"][:, None],
-        labels=arrays["train_labels"].long(),
-        held_out_labels=arrays["test_labels"].long(),
-    )
-
-
-def load_celeba(folder: Path, seed: int) -> Data:
-    images = torch.stack([fit_image(image, 64, "crop") for _, image in read_zip(folder / "celeba-10k" / "images.zip")])
-    return Data(train=images[:5000], held_out=images[5000:])
-
-
-def load_bccd(folder: Path, seed: int) -> Data:
-    """White cells, of which no photo is on both sides: about 300 to train on, about 72 held out."""
-    cells = [(name, image) for name, image in read_zip(folder / "bccd-cells" / "images.zip") if "WBC/" in name]
-    photos = [Path(name).stem.split("_")[0] for name, _ in cells]
-    names = sorted(set(photos))
-    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
-    chosen = {names[i] for i in order[: round(len(names) * 300 / 372)]}
-    train = [image for photo, (_, image) in zip(photos, cells) if photo in chosen]
-    held_out = [image for photo, (_, image) in zip(photos, cells) if photo not in chosen]
-    return Data(train=torch.stack(train), held_out=torch.stack(held_out))
-
-
-def load_rings(folder: Path, seed: int) -> Data:
+def rings(seed: int) -> Data:
+    """Drawn ones, as many as the rings of the first of the five systems."""
     from gan_augment.training import Rings
 
     def draw(n: int, seed: int) -> Tensor:
@@ -155,18 +97,12 @@ def load_rings(folder: Path, seed: int) -> Data:
     return Data(train=draw(365, seed), held_out=draw(1000, seed + 1))
 
 
-def read_zip(path: Path) -> list[tuple[str, Tensor]]:
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
-        return [(name, F.pil_to_tensor(PIL.Image.open(archive.open(name)).convert("RGB"))) for name in names]
-
-
 CASES = {
-    "fashion": Case(load_fashion, ("fashion-dcgan", "small"), {"image_size": 28}),
-    "mnist": Case(load_mnist, ("mnist-sn", "conditional"), {"image_size": 28}),
-    "celeba": Case(load_celeba, ("celebahq-5k-64", "small"), {"image_size": 64, "flip": True}),
-    "bccd-wbc": Case(load_bccd, ("rings-365", "tiny"), {"image_size": 64, "flip": True}),
-    "rings": Case(load_rings, ("rings-365", "tiny"), {"image_size": 64}),
+    "fashion": Case(lambda _: fashion_mnist(), ("fashion-dcgan", "small"), {"image_size": 28}),
+    "mnist": Case(lambda _: mnist(), ("mnist-sn", "conditional"), {"image_size": 28}),
+    "celeba": Case(lambda _: celeba(held_out=5000), ("celebahq-5k-64", "small"), {"image_size": 64, "flip": True}),
+    "bccd-wbc": Case(white_cells, ("rings-365", "tiny"), {"image_size": 64, "flip": True}),
+    "rings": Case(rings, ("rings-365", "tiny"), {"image_size": 64}),
 }
 
 
@@ -360,8 +296,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--features", default="efficientnet-lite0", help="of the first table")
     parser.add_argument("--classifier-steps", type=int, default=2000)
     options = parser.parse_args()
-    if "GAN_AUGMENT_DATA" not in os.environ and options.case != "rings":
-        parser.error("the environment variable GAN_AUGMENT_DATA must name the folder of the data")
     if options.examples and not (options.examples / "dcgan" / "main.py").is_file():
         parser.error(f"{options.examples} must hold dcgan/main.py, but does not")
     if options.out.exists():
@@ -373,7 +307,7 @@ def main() -> None:
     options = parse()
     case = CASES[options.case]
     options.out.mkdir(parents=True)
-    data = case.load(Path(os.environ.get("GAN_AUGMENT_DATA", ".")), options.seed)
+    data = case.load(options.seed)
     networks = load_networks(data, options.case, options)
     recipes = options.recipes.split(",") if options.recipes else case.recipes
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(options.seed))[: options.n]

@@ -1,6 +1,6 @@
 """Images per second out of a 64 px generator on this CPU, against the plain module in eval mode.
 
-python benchmarks/sampling.py
+python -m benchmarks.sampling
 """
 
 from __future__ import annotations

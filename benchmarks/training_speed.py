@@ -1,6 +1,6 @@
 """Images per second in training, against pytorch/examples' ``dcgan``: same networks, batch 128, 64 px, alternating.
 
-python benchmarks/training_speed.py --examples CHECKOUT --images FOLDER [--rounds 3] [--seconds 60]
+python -m benchmarks.training_speed --examples CHECKOUT --images FOLDER [--rounds 3] [--seconds 60]
 
 ``CHECKOUT`` is of https://github.com/pytorch/examples; its ``dcgan/main.py`` runs as it is, on the images of
 ``FOLDER`` (one folder a class), with the two loading workers that it has by default, or with ``--workers``.

@@ -1,7 +1,7 @@
 """What the samples of a generator of the zoo are worth, on images that it has not seen.
 
-    python examples/measure_zoo.py dcgan-mnist-32
-    GAN_AUGMENT_DATA=... python examples/measure_zoo.py dcgan-celeba-64 --json figures.json
+    python -m examples.measure_zoo dcgan-mnist-32
+    GAN_AUGMENT_DATA=... python -m examples.measure_zoo dcgan-celeba-64 --json figures.json
 
 * KID, FID and the rest of 1,000 unfiltered samples against 1,000 held-out images, and of other real images against the
   same: the floor.
@@ -23,13 +23,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from zoo_entries import ENTRIES, Data, folder
 
+from benchmarks.data import Data
 from gan_augment import Generator, from_pretrained
 from gan_augment.demo import load_digits
 from gan_augment.metrics import copy_report, measure, seen
 from gan_augment.models.images import unfit_images
 from gan_augment.study import accuracy, predict, train_classifier
+
+from .zoo_entries import ENTRIES
 
 COUNT, COPIES, AGREEMENT, STUDENT, STEPS = 1_000, 5_000, 10_000, 50_000, 2_000
 
@@ -39,7 +41,7 @@ def load(name: str) -> Data:
     if name == "dcgan-mnist-32" and "GAN_AUGMENT_DATA" not in os.environ:
         images, labels = load_digits()
         return Data(images[:0], images, labels[:0], labels)
-    return ENTRIES[name].load(folder())
+    return ENTRIES[name].load()
 
 
 def shuffled(images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -139,7 +141,7 @@ def main() -> None:
     if generator.num_classes:
         rows += classes(samples, data)
     for row in rows:
-        row["command"] = f"python examples/measure_zoo.py {arguments.name}"
+        row["command"] = f"python -m examples.measure_zoo {arguments.name}"
         print(f"{row['metric']:58}{row['value']!s:>10}  {row['on']}")
     if arguments.json:
         arguments.json.write_text(json.dumps({"generator": arguments.name, "measured": rows}, indent=2) + "\n")

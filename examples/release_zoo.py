@@ -1,8 +1,8 @@
 """Puts the networks of a finished run of train_zoo.py into the package's zoo, with their card.
 
-    python examples/release_zoo.py dcgan-celeba-64 runs/celeba
-    python examples/measure_zoo.py dcgan-celeba-64 --json figures.json
-    python examples/release_zoo.py dcgan-celeba-64 gan_augment/hub/zoo/dcgan-celeba-64 --figures figures.json
+    python -m examples.release_zoo dcgan-celeba-64 runs/celeba
+    python -m examples.measure_zoo dcgan-celeba-64 --json figures.json
+    python -m examples.release_zoo dcgan-celeba-64 gan_augment/hub/zoo/dcgan-celeba-64 --figures figures.json
 
 Each call prints the hash to pin in ``gan_augment/hub/_registry.py``. The second adds what was measured to the card, and
 changes no weight.
@@ -15,17 +15,17 @@ import dataclasses
 import json
 from pathlib import Path
 
-from zoo_entries import ENTRIES
-
 from gan_augment import save_pretrained
 from gan_augment.hub import REGISTRY, config_sha256, load_discriminator, load_generator
+
+from .zoo_entries import ENTRIES
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=ENTRIES)
     parser.add_argument("run", type=Path, help="the run's folder, or that of a generator")
-    parser.add_argument("--figures", type=Path, help="what examples/measure_zoo.py wrote")
+    parser.add_argument("--figures", type=Path, help="what examples.measure_zoo wrote")
     arguments = parser.parse_args()
     entry, registered = ENTRIES[arguments.name], REGISTRY[arguments.name]
     source = arguments.run / "generator" if (arguments.run / "generator").is_dir() else arguments.run

@@ -1,6 +1,6 @@
 """Trains an upscaler of faces, and measures it beside bicubic interpolation on faces that it has not seen.
 
-    GAN_AUGMENT_DATA=... python examples/train_upscaler.py runs/faces-x2 --budget 60m
+    GAN_AUGMENT_DATA=... python -m examples.train_upscaler runs/faces-x2 --budget 60m
 
 The network is SRGAN's generator without batch normalisation. It learns from patches of UTKFace's faces, nine in ten of
 them, and of CelebA's, 9,000 of 10,000, which were made smaller by bicubic interpolation. The loss is the mean absolute
@@ -19,12 +19,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as V
-from zoo_entries import FACES_HELD_OUT, folder, read_zip
 
+from benchmarks.data import celeba, utkface
 from gan_augment import Upscaler
 from gan_augment.hub import save_upscaler
 from gan_augment.metrics import load_features, measure
 from gan_augment.models import SRGAN, SRGANConfig
+
+from .zoo_entries import FACES_HELD_OUT
 
 PATCH, BATCH, RATE = 64, 16, 4e-4
 BICUBIC = V.InterpolationMode.BICUBIC
@@ -104,15 +106,13 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=4)
     parser.add_argument("--edges", type=float, default=0.5)
     arguments = parser.parse_args()
-    large = read_zip(folder() / "utkface-4500" / "images.zip", 128)
-    small = read_zip(folder() / "celeba-10k" / "images.zip", 88)
-    held_out = torch.arange(len(large)) % 10 == 0
+    large, small = utkface(), celeba(FACES_HELD_OUT, size=88)
     torch.manual_seed(0)
     network = SRGAN(SRGANConfig(2, arguments.width, arguments.blocks, batch_norm=False))
-    steps = train([large[~held_out], small[:-FACES_HELD_OUT]], network, 60 * arguments.budget, arguments.edges)
+    steps = train([large.train, small.train], network, 60 * arguments.budget, arguments.edges)
     save_upscaler(network, arguments.out, half_precision=True)
     upscaler, figures = Upscaler.load(arguments.out), {"steps": steps}
-    for name, real in (("utkface 64 to 128", large[held_out]), ("celeba 44 to 88", small[-FACES_HELD_OUT:])):
+    for name, real in (("utkface 64 to 128", large.held_out), ("celeba 44 to 88", small.held_out)):
         figures[name] = {
             "ours": judge(upscaler(smaller(real)), real),
             "bicubic": judge(bicubic(smaller(real)), real),

@@ -1,6 +1,6 @@
 """Trains a generator of the zoo on images that are not shipped.
 
-    GAN_AUGMENT_DATA=... python examples/train_zoo.py dcgan-celeba-64 runs/celeba --budget 3h
+    GAN_AUGMENT_DATA=... python -m examples.train_zoo dcgan-celeba-64 runs/celeba --budget 3h
 
 Run it again on the same folder to go on after a stop. ``--init`` goes on from an earlier generator, such as the one in
 the zoo. ``zoo_entries.py`` has the data and the settings.
@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zoo_entries import ENTRIES, folder
-
 from gan_augment import fit, resume
+
+from .zoo_entries import ENTRIES
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--init", help="a zoo name or folder to go on from")
     arguments = parser.parse_args()
     entry = ENTRIES[arguments.name]
-    images = entry.load(folder()).dataset()
+    images = entry.load().dataset()
     if (arguments.out / "config.json").exists():
         result = resume(arguments.out, images, budget=arguments.budget)
     else:

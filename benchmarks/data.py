@@ -1,0 +1,116 @@
+"""The images that benchmarks and examples read: none is shipped; ``GAN_AUGMENT_DATA`` names the folder they lie in."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, TensorDataset
+from torchvision.transforms.v2 import functional as F
+
+from gan_augment.models.images import fit_image
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images of one size, uint8: those to train on, and those that no weight has seen."""
+
+    train: Tensor
+    held_out: Tensor
+    labels: Tensor | None = None
+    held_out_labels: Tensor | None = None
+
+    def dataset(self) -> Dataset[Any]:
+        """As :func:`gan_augment.fit` reads it."""
+        return TensorDataset(self.train) if self.labels is None else TensorDataset(self.train, self.labels)
+
+
+def folder() -> Path:
+    """Where the images are."""
+    if "GAN_AUGMENT_DATA" not in os.environ:
+        raise SystemExit("The environment variable GAN_AUGMENT_DATA must name the folder of the data.")
+    return Path(os.environ["GAN_AUGMENT_DATA"])
+
+
+def mnist() -> Data:
+    """MNIST's training and test digits, 28 px."""
+    with np.load(folder() / "mnist" / "mnist.npz", allow_pickle=False) as file:
+        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    return Data(
+        arrays["train_images"][:, None],
+        arrays["test_images"][:, None],
+        arrays["train_labels"].long(),
+        arrays["test_labels"].long(),
+    )
+
+
+def fashion_mnist() -> Data:
+    """Fashion-MNIST's training and test images, 28 px."""
+
+    def read(name: str, header: int) -> Tensor:
+        with gzip.open(folder() / "fashion-mnist" / f"{name}-ubyte.gz") as file:
+            return torch.from_numpy(np.frombuffer(file.read(), np.uint8, offset=header).copy())
+
+    images, test = (read(f"{split}-images-idx3", 16).view(-1, 1, 28, 28) for split in ("train", "t10k"))
+    labels, test_labels = (read(f"{split}-labels-idx1", 8).long() for split in ("train", "t10k"))
+    return Data(images, test, labels, test_labels)
+
+
+def celeba(held_out: int, size: int = 64, attributes: tuple[str, ...] = ()) -> Data:
+    """10,000 faces of CelebA, the last ones held out.
+
+    Classes are the combinations of attributes, the first the least significant bit.
+    """
+    images = torch.stack([fit_image(image, size, "crop") for _, image in pictures("celeba-10k")])
+    train, others = images[:-held_out], images[-held_out:]
+    if not attributes:
+        return Data(train, others)
+    with np.load(folder() / "celeba-10k" / "attributes.npz", allow_pickle=False) as file:
+        columns = [file["attribute_names"].tolist().index(name) for name in attributes]
+        values = torch.from_numpy(file["attributes"][:, columns]).long()
+    labels = (values << torch.arange(len(attributes))).sum(1)
+    return Data(train, others, labels[:-held_out], labels[-held_out:])
+
+
+def utkface(youngest: int = 0) -> Data:
+    """UTKFace's faces of an age and above, 128 px; every tenth is held out."""
+    images = torch.stack([fit_image(image, 128, "crop") for _, image in pictures("utkface-4500")])
+    with np.load(folder() / "utkface-4500" / "labels.npz", allow_pickle=False) as file:
+        images = images[torch.from_numpy(file["age"]) >= youngest]
+    held_out = torch.arange(len(images)) % 10 == 0
+    return Data(images[~held_out], images[held_out])
+
+
+def anime_faces(count: int, seed: int) -> Data:
+    """Some of the anime faces to train on; the others are held out."""
+    images = torch.stack([image for _, image in pictures("anime-faces-6k")])
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    return Data(images[order[:count]], images[order[count:]])
+
+
+def white_cells(seed: int) -> Data:
+    """White blood cells, of which no photo is on both sides: about 300 to train on, about 72 held out."""
+    cells = [(name, image) for name, image in pictures("bccd-cells") if "WBC/" in name]
+    photos = [Path(name).stem.split("_")[0] for name, _ in cells]
+    names = sorted(set(photos))
+    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
+    chosen = {names[i] for i in order[: round(len(names) * 300 / 372)]}
+    train = [image for photo, (_, image) in zip(photos, cells) if photo in chosen]
+    held_out = [image for photo, (_, image) in zip(photos, cells) if photo not in chosen]
+    return Data(torch.stack(train), torch.stack(held_out))
+
+
+def pictures(name: str) -> Iterator[tuple[str, Tensor]]:
+    """The images of a data set's archive as RGB, uint8, with their names and in the names' order."""
+    with zipfile.ZipFile(folder() / name / "images.zip") as archive:
+        for inside in sorted(inside for inside in archive.namelist() if inside.endswith(".jpg")):
+            yield inside, F.pil_to_tensor(PIL.Image.open(archive.open(inside)).convert("RGB"))
