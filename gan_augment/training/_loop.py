@@ -47,7 +47,7 @@ class Loop:
     ) -> None:
         self.trainer, self.monitor, self.folder, self.tracker = trainer, monitor, folder, tracker
         self.budget, self.checkpoint_every = budget, checkpoint_every
-        self.bar: tqdm[Any] = tqdm(total=1.0, desc="Fitting", bar_format=BAR, disable=not progress)
+        self.bar: tqdm[Any] = tqdm(total=1.0, desc="Fitting", bar_format=BAR, mininterval=1.0, disable=not progress)
         self.main = trainer.accelerator.is_main_process
         self.before = trainer.seconds
         self.kid = f", KID {trainer.best['kid']:.4f}" if trainer.best else ""
@@ -106,7 +106,7 @@ class Loop:
             self.folder.checkpoints.save(self.trainer.state_dict(), self.trainer.step_number)
 
     def _evaluate(self) -> None:
-        """Measures samples, and keeps the generator if it is the best so far; only in the first process."""
+        """Measures samples, and keeps the generator unless an earlier one was clearly better; in the first process."""
         trainer = self.trainer
         if not self.main or trainer.stage(self._share()).level >= 0:  # a network that grows has no full size yet
             return
@@ -114,10 +114,12 @@ class Loop:
         figures = self.monitor.measure(generator)
         if "kid" in figures:
             self.kid = f", KID {figures['kid']:.4f}"
-            if figures["kid"] <= trainer.best.get("kid", float("inf")):
+            lowest = min(trainer.best.get("lowest", float("inf")), figures["kid"])
+            if figures["kid"] <= lowest + figures["kid_spread"]:  # within a standard error, longer training counts
                 weights = {name: tensor.to("cpu", copy=True) for name, tensor in generator.state_dict().items()}
                 trainer.best = {"kid": figures["kid"], "step": trainer.step_number, "generator": weights}
-            figures["kid_best"] = trainer.best["kid"]
+            trainer.best["lowest"] = lowest
+            figures["kid_kept"] = trainer.best["kid"]
         self._write(figures)
         if self.folder is not None:
             self.folder.save_grid(generator, trainer.step_number)

@@ -68,7 +68,7 @@ class Monitor:
             rows = self._rows(self.held_out, KID_SAMPLES)
             labels = None if self.held_out.labels is None else self.held_out.labels[rows]
             samples = generator.sample(len(rows), labels, seed=mix_seed(self.seed, _STREAM)).cpu()
-            figures["kid"] = kid(self._real, self._features(samples)).value
+            figures["kid"], figures["kid_spread"] = kid(self._real, self._features(samples))
         return {key: round(value, 6) for key, value in figures.items()}
 
     def _diversity(self, samples: Tensor, labels: Tensor | None) -> dict[str, float]:

@@ -158,7 +158,7 @@ def _draw_panel(axes: Axes, title: str, curves: dict[str, tuple[NDArray[np.float
     if "kid" in curves:
         steps, values = curves["kid"]
         best = int(values.argmin())
-        axes.plot(steps[best], values[best], "o", color=COLORS["generator"], label=f"best: {values[best]:.4g}")
+        axes.plot(steps[best], values[best], "o", color=COLORS["generator"], label=f"lowest: {values[best]:.4g}")
     together = np.concatenate([values for _, values in curves.values()])
     if together.min() > 0 and together.max() > LOG_SPAN * together.min():
         axes.set_yscale("log")

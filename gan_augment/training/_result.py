@@ -24,8 +24,8 @@ class FitResult:
     """What :func:`fit` gives back.
 
     Attributes:
-        generator (Generator): The averaged generator in eval mode, with its card: the best by KID on
-            held-out images where there are enough of them, else the last.
+        generator (Generator): The averaged generator in eval mode, with its card: the last whose KID on
+            held-out images is within a standard error of the lowest, where there are enough of them, else the last.
         steps (int): Steps made.
         seconds (float): Wall-clock time that they took, over all restarts.
         losses (dict): The last losses.

@@ -177,10 +177,9 @@ def test_the_best_generator_is_kept_and_not_the_last(start, tmp_path, monkeypatc
     kids = {line["step"]: line["kid"] for line in lines if "kid" in line}
     assert list(kids) == [2, 4, 6, 8]
     assert max(kids[2], kids[4]) < min(kids[6], kids[8])
-    assert (result.kept_step, result.steps) == (max(step for step in kids if kids[step] == min(kids.values())), 8)
-    assert result.kept_step in (2, 4)
-    assert result.kid == min(kids.values())
-    assert [line["kid_best"] for line in lines if "kid" in line][-1] == result.kid
+    assert (result.kept_step, result.steps) == (4, 8)  # as good as that of step 2, within the error, and later
+    assert result.kid == kids[4]
+    assert [line["kid_kept"] for line in lines if "kid" in line][-1] == result.kid
     kept = from_pretrained(tmp_path / "run" / "generator")
     assert same_weights(kept, result.generator)
     assert kept.card.training["kept_step"] == result.kept_step
@@ -197,7 +196,7 @@ def test_the_best_generator_survives_a_restart(start, tmp_path, monkeypatch):
     run_until(7, list(TRAINING), tmp_path / "run", recipe="small", **options)
     result = resume(tmp_path / "run", list(TRAINING), validation=list(blobs(60, 1)), progress=False)
     assert (result.kept_step, result.kid) == (whole.kept_step, whole.kid)
-    assert result.kept_step in (2, 4)
+    assert result.kept_step == 4
     assert same_weights(result.generator, whole.generator)
 
 
