@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..models import GeneratorConfig
+from ._names import hub_name
+from ._words import one_line
 
 MAX_METADATA = 2**15
+MAX_DEPTH = 20  # of mappings and lists in each other
 _FIELDS = ("name", "data", "training", "measured")
 
 
 @dataclass(frozen=True)
 class Card:
     """What is known about a generator's weights.
+
+    All but the fingerprints is text that a README can hold: ``data``, ``training`` and ``measured`` are kept as JSON
+    has them, with lists for tuples and text for keys.
 
     Args:
         name (str): Of the generator.
@@ -30,6 +36,9 @@ class Card:
             ``features`` and ``command``.
         fingerprints (Tensor, optional): Content hashes of the training images, int64, sorted; see
             :func:`gan_augment.metrics.fingerprint`.
+
+    Raises:
+        ValueError: If a field is of another type, or holds what JSON cannot say, such as a tensor, a path or NaN.
     """
 
     name: str
@@ -47,10 +56,15 @@ class Card:
                 raise ValueError(f"A card's {name} must be a {kind.__name__}, but got {type(getattr(self, name))}.")
         if not all(isinstance(figure, dict) for figure in self.measured):
             raise ValueError("A card's measured figures must each be a mapping.")
-        if not isinstance(self.license, (str, type(None))) or not all(isinstance(d, str) for d in self.datasets):
-            raise ValueError("A card's license and datasets must be text.")
+        if not isinstance(self.license, (str, type(None))):
+            raise ValueError(f"A card's license must be a str or None, but got {type(self.license)}.")
+        if not isinstance(self.datasets, (tuple, list)) or not all(isinstance(d, str) for d in self.datasets):
+            raise ValueError(f"A card's datasets must be a tuple of str, but got {one_line(repr(self.datasets))}.")
         if self.fingerprints is not None and (self.fingerprints.dtype != torch.int64 or self.fingerprints.ndim != 1):
             raise ValueError("A card's fingerprints must be an int64 vector.")
+        for name in ("license", *_FIELDS):
+            object.__setattr__(self, name, _as_json(name, getattr(self, name)))
+        object.__setattr__(self, "datasets", tuple(_as_json("datasets", self.datasets)))
 
     def to_readme(self, config: GeneratorConfig, grid: str | None = None) -> str:
         """The card as the README.md of a Hub repository: metadata in front, then words.
@@ -58,13 +72,19 @@ class Card:
         Args:
             config (GeneratorConfig): Of the generator.
             grid (str, optional): File of a picture of samples, to be shown.
+
+        Raises:
+            ValueError: If it has become what no card may be, or its metadata are too long.
         """
         import yaml
 
-        own = {name: getattr(self, name) for name in _FIELDS}
-        metadata = {**_hub_metadata(self), "gan_augment": own}
+        card = replace(self)  # checks again what may have been put into its mappings
+        own = {name: getattr(card, name) for name in _FIELDS}
+        metadata = {**_hub_metadata(card), "gan_augment": own}
         front = yaml.safe_dump(json.loads(json.dumps(metadata)), sort_keys=False)  # no object twice: no aliases
-        return f"---\n{front}---\n\n{self._body(config, grid)}"
+        text = f"---\n{front}---\n\n{card._body(config, grid)}"
+        Card.from_readme(text)  # so that whatever is written can be read
+        return text
 
     @classmethod
     def from_readme(cls, text: str, fingerprints: Tensor | None = None) -> Card:
@@ -80,13 +100,14 @@ class Card:
             raise ValueError("A card must begin with metadata between two lines of '---'.")
         if len(front[1]) > MAX_METADATA:
             raise ValueError(
-                f"A card's metadata must be at most {MAX_METADATA:,} characters, but are {len(front[1]):,}."
+                f"A card's metadata must be at most {MAX_METADATA:,} characters, but are {len(front[1]):,}; "
+                "shorten its data, training or measured."
             )
         try:
             metadata = yaml.load(front[1], Loader=_plain_loader())
             json.dumps(metadata)  # refuses dates and whatever else a card cannot say
         except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            raise ValueError(f"A card's metadata must be YAML, but: {str(error)[:500]}") from error
+            raise ValueError(f"A card's metadata must be YAML, but: {one_line(error)}") from error
         except RecursionError as error:
             raise ValueError("A card's metadata must be YAML, but is nested too deeply.") from error
         own = metadata.get("gan_augment") if isinstance(metadata, dict) else None
@@ -104,7 +125,7 @@ class Card:
         classes = f"class-conditional, {config.num_classes} classes" if config.num_classes else "unconditional"
         kind = "grey" if config.channels == 1 else "RGB"
         sections = [
-            f"# {self.name}\n\nA DCGAN generator of {config.image_size} px {kind} images, {classes}, "
+            f"# {one_line(self.name)}\n\nA DCGAN generator of {config.image_size} px {kind} images, {classes}, "
             "for `gan_augment.from_pretrained`.\n",
             f"![Samples]({grid})\n\nSamples as they come, of seed 0.\n" if grid else "",
             _section("Training data", self.data),
@@ -132,26 +153,28 @@ def _hub_metadata(card: Card) -> dict[str, Any]:
     from huggingface_hub import EvalResult, ModelCardData
 
     task = "unconditional-image-generation"
-    start = str(card.training.get("init", ""))
+    start = hub_name(str(card.training.get("init", "")))
     results = [
         EvalResult(
             task_type=task,
             dataset_type=card.datasets[0] if card.datasets else "images",
             dataset_name=str(figure.get("on", "images")),
-            metric_type=_slug(str(figure.get("metric", "figure")).partition("[")[0]),
+            metric_type=_slug(str(figure.get("metric", "figure")).partition("[")[0], "figure"),
             metric_name=str(figure.get("metric", "figure")),
             metric_value=figure["value"],
         )
         for figure in card.measured
         if isinstance(figure.get("value"), (int, float))
     ]
+    other = card.license == "other"  # the Hub wants a name for it; a link may lead to a file LICENSE or a URL only
     known = ModelCardData(
         library_name="gan-augment",
         pipeline_tag=task,
         tags=["gan", "dcgan", "data-augmentation", "synthetic"],
         license=card.license,
+        license_name=_slug(str(card.data.get("terms", "")), "see-card") if other else None,
         datasets=list(card.datasets) or None,
-        base_model=start.partition("@")[0] if "/" in start else None,
+        base_model=start.repo_id if start else None,
         model_name=card.name,
         eval_results=results or None,
     )
@@ -159,8 +182,29 @@ def _hub_metadata(card: Card) -> dict[str, Any]:
     return metadata
 
 
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "figure"
+def _as_json(name: str, value: Any) -> Any:
+    """A field's value as it comes back from JSON."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()  # refuses halves of surrogate pairs
+        value = json.loads(text)
+        depth = _depth(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"A card's {name} must be what JSON can say, but: {one_line(error)}.") from error
+    except RecursionError as error:
+        raise ValueError(f"A card's {name} must be nested {MAX_DEPTH} deep at most, but is deeper.") from error
+    if depth > MAX_DEPTH:
+        raise ValueError(f"A card's {name} must be nested {MAX_DEPTH} deep at most, but is {depth} deep.")
+    return value
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
+
+
+def _slug(text: str, otherwise: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:64].strip("-") or otherwise
 
 
 def _plain_loader() -> Any:
@@ -179,23 +223,25 @@ def _plain_loader() -> Any:
 def _section(title: str, values: dict[str, Any]) -> str:
     if not values:
         return ""
-    lines = [
-        f"- {key.replace('_', ' ')}: {value if isinstance(value, str) else json.dumps(value)}"
-        for key, value in values.items()
-    ]
+    lines = [f"- {_line(key.replace('_', ' '))}: {_line(value)}" for key, value in values.items()]
     return f"## {title}\n\n" + "\n".join(lines) + "\n"
 
 
 def _measured(figures: list[dict[str, Any]]) -> str:
     if not figures:
         return ""
-    lines = [
-        f"| {figure.get('metric', '')} | {figure.get('value', '')} | {figure.get('on', '')} |" for figure in figures
-    ]
-    commands = sorted({str(figure["command"]) for figure in figures if "command" in figure})
-    return (
-        "## Measured\n\n| figure | value | on |\n| --- | --- | --- |\n"
-        + "\n".join(lines)
-        + "\n"
-        + "".join(f"\nBy `{command}`.\n" for command in commands)
-    )
+    columns = [name for name in ("metric", "value", "on", "features") if any(name in figure for figure in figures)]
+    rows = [columns, ["---"] * len(columns), *([figure.get(name, "") for name in columns] for figure in figures)]
+    table = "\n".join("".join(f"| {_cell(value)} " for value in row) + "|" for row in rows)
+    commands = sorted({_line(figure["command"]) for figure in figures if "command" in figure})
+    return f"## Measured\n\n{table}\n" + "".join(f"\nBy `{command}`.\n" for command in commands)
+
+
+def _line(value: Any) -> str:
+    """A value in a line of its own, which no line break ends."""
+    return " ".join((value if isinstance(value, str) else json.dumps(value)).split())
+
+
+def _cell(value: Any) -> str:
+    """A value in a cell of a table, which no bar ends."""
+    return _line(value).replace("\\", "\\\\").replace("|", "\\|")

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from .._version import __version__
-from ._files import CARD, CONFIG, DISCRIMINATOR, GRID, listed_files
+from ._files import CARD, CONFIG, DISCRIMINATOR, GRID, MAX_BYTES, listed_files
 from ._names import HubName, Target, resolve_name
 from ._registry import ZooEntry
-from ._words import first_line
+from ._words import first_line, one_line
 
 
 def download(
@@ -41,10 +41,11 @@ def download(
         Path: A folder for :func:`from_pretrained`.
 
     Raises:
-        FileNotFoundError: If a file is not in the cache, and nothing may be downloaded.
+        FileNotFoundError: If a folder is missing or holds no generator, or a file is not in the cache and nothing may
+            be downloaded.
         PermissionError: If the repository is gated, or the token does not do.
         ConnectionError: If the Hub cannot be reached, or does not serve.
-        ValueError: If the name or revision means nothing, or the repository holds no generator.
+        ValueError: If the name or revision means nothing, the repository holds no generator, or a file is too large.
 
     Example:
         >>> download("dcgan-mnist-32").name
@@ -53,7 +54,9 @@ def download(
     target = resolve_revision(name_or_path, revision)
     if isinstance(target, HubName):
         return fetch(target, True, token, cache_dir, local_files_only, force_download)
-    return target.folder if isinstance(target, ZooEntry) else target
+    folder = target.folder if isinstance(target, ZooEntry) else target
+    listed_files(folder)  # refuses a folder without a generator
+    return folder
 
 
 def resolve_revision(name_or_path: str | os.PathLike[str], revision: str | None) -> Target:
@@ -101,6 +104,9 @@ def fetch(
         raise ValueError("force_download must be False where nothing may be downloaded, but got True instead.")
 
     def get(name: str, of: HubName) -> Path:
+        size = None if offline else _unfetched_size(name, of, token, cache_dir)
+        if size is not None and size > MAX_BYTES[name]:
+            raise ValueError(f"{name} of {str(of)!r} must be at most {MAX_BYTES[name]:,} bytes, but has {size:,}.")
         try:
             return Path(
                 hf_hub_download(
@@ -126,6 +132,22 @@ def fetch(
     return folder
 
 
+def _unfetched_size(
+    name: str, of: HubName, token: str | bool | None, cache_dir: str | os.PathLike[str] | None
+) -> int | None:
+    """Bytes of a file on the Hub; None if a commit's is in the cache, or if the Hub does not say."""
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(of.repo_id, name, None if cache_dir is None else Path(cache_dir), of.revision)
+    if isinstance(cached, str) and Path(cached).parent.name == of.revision:
+        return None
+    try:
+        url = hf_hub_url(of.repo_id, name, revision=of.revision)
+        return get_hf_file_metadata(url, token=token, timeout=constants.HF_HUB_ETAG_TIMEOUT).size
+    except Exception:  # the download that follows meets it too: it tries again, looks in the cache, and is explained
+        return None
+
+
 def explained(error: Exception, target: HubName, task: str, offline: bool = False) -> Exception:
     """What an exception of the Hub's client means to a user, to be raised from it.
 
@@ -140,9 +162,8 @@ def explained(error: Exception, target: HubName, task: str, offline: bool = Fals
     if isinstance(error, errors.LocalTokenNotFoundError):
         return PermissionError("There is no token of the Hub on this machine; log in with `hf auth login`.")
     if isinstance(error, (ValueError, TypeError)) and not isinstance(error, OSError):
-        reason = " ".join(str(error).split())[:300]
-        return ValueError(f"{target.repo_id!r} cannot be used to {task}: {reason}")
-    repo, login = repr(target.repo_id), "log in with `hf auth login` or pass token="
+        return ValueError(f"{str(target)!r} cannot be used to {task}: {one_line(error)}")
+    repo, where, login = repr(target.repo_id), repr(str(target)), "log in with `hf auth login` or pass token="
     cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and not offline else error
     status = getattr(getattr(cause, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
@@ -158,14 +179,14 @@ def explained(error: Exception, target: HubName, task: str, offline: bool = Fals
         )
     if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
         return ValueError(
-            f"{repo} holds no generator of gan-augment: there is nothing to {task}; a checkpoint in it can be "
+            f"{where} holds no generator of gan-augment: there is nothing to {task}; a checkpoint in it can be "
             "downloaded and brought in by import_checkpoint."
         )
     if status in (401, 403):
-        return PermissionError(f"The Hub does not let you {task} in {repo}; {login} with the right to do it.")
+        return PermissionError(f"The Hub does not let you {task} in {where}; {login} with the right to do it.")
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
         return error  # the disk's own words
     reason = {429: "it has had too many requests; wait a few minutes"}.get(
         status or 0, f"{first_line(cause or error)}; try again, and see that HF_ENDPOINT and the network are right"
     )
-    return ConnectionError(f"The Hub could not {task} in {repo}: {reason}.")
+    return ConnectionError(f"The Hub could not {task} in {where}: {reason}.")

@@ -27,6 +27,7 @@ from ..models import (
 )
 from ._card import Card
 from ._grid import card_grid
+from ._words import one_line, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,14 @@ CONFIG, WEIGHTS, CARD, FINGERPRINTS, DISCRIMINATOR, GRID = (
 _Config = TypeVar("_Config", GeneratorConfig, DiscriminatorConfig)
 OPTIONAL = {FINGERPRINTS, DISCRIMINATOR, GRID}
 MAX_WEIGHTS = 2**30
-MAX_BYTES = {CONFIG: 2**20, CARD: 2**20, WEIGHTS: MAX_WEIGHTS, FINGERPRINTS: 2**27, DISCRIMINATOR: MAX_WEIGHTS}
+MAX_BYTES = {
+    CONFIG: 2**20,
+    CARD: 2**20,
+    WEIGHTS: MAX_WEIGHTS,
+    FINGERPRINTS: 2**27,
+    DISCRIMINATOR: MAX_WEIGHTS,
+    GRID: 2**25,
+}
 
 
 @contextmanager
@@ -77,8 +85,8 @@ def save_pretrained(
         half_precision (bool): Whether to store the weights as float16: half the size.
 
     Raises:
-        ValueError: If a weight is not finite, or not in half precision, or if the discriminator is one of
-            other images.
+        ValueError: If a weight is not finite, or not in half precision, if the discriminator is one of other
+            images, or if the card is too long.
 
     Example:
         >>> import tempfile
@@ -225,7 +233,7 @@ def _network_config(kind: type[_Config], values: Any, folder: Path) -> _Config:
     try:
         return kind.from_dict(values)
     except ValueError as error:
-        raise ValueError(f"{folder / CONFIG} is not usable: {error}") from error
+        raise ValueError(f"{folder / CONFIG} is not usable: {one_line(error)}") from error
 
 
 def digest(data: bytes) -> dict[str, Any]:
@@ -245,10 +253,7 @@ def read_file(folder: Path, name: str) -> bytes:
         inside = folder / "generator"
         hint = f"; did you mean {str(inside)!r}?" if inside.is_dir() else ""
         raise FileNotFoundError(f"A generator's folder must hold {name}, but {str(folder)!r} does not{hint}")
-    # The Hub's cache is made of links, from cache/repository/snapshots/commit to what is elsewhere in the cache.
-    whole = folder.absolute()
-    root = whole.parents[2] if whole.parent.name == "snapshots" and len(whole.parents) > 2 else whole
-    if not path.resolve().is_relative_to(root.resolve()):
+    if not any(path.resolve().is_relative_to(root) for root in _roots(folder.resolve())):
         raise ValueError(f"{path} must lie in its folder, but is a link to {str(path.resolve())!r}; copy the file.")
     limit = MAX_BYTES.get(name, MAX_WEIGHTS)
     with open(path, "rb") as file:
@@ -258,28 +263,38 @@ def read_file(folder: Path, name: str) -> bytes:
     return data
 
 
+def _roots(folder: Path) -> list[Path]:
+    """Where a folder's files may lie: in it, and in the Hub's cache in the two places that its links lead to."""
+    if folder.parent.name != "snapshots":
+        return [folder]
+    repository = folder.parents[1]  # cache/repository/snapshots/commit
+    return [folder, repository / "blobs", repository.parent / "blobs"]  # the last one holds what repositories share
+
+
 def _parse_config(data: bytes, folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
         config = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} must be JSON, but: {error}") from error
+        raise ValueError(f"{path} must be JSON, but: {one_line(error)}") from error
     expected = {"format", "gan_augment", "generator", "files"}
     inside = path.parent / "generator"
     hint = f"; did you mean {str(inside)!r}?" if inside.is_dir() else "."
     if not isinstance(config, dict) or set(config) - {"discriminator"} != expected:
-        found = sorted(config) if isinstance(config, dict) else type(config).__name__
+        found = short(sorted(config)) if isinstance(config, dict) else type(config).__name__
         raise ValueError(f"{path} must have the keys {sorted(expected)}, but has {found}{hint}")
     if config["format"] != FORMAT:
-        raise ValueError(f"{path} must be of format {FORMAT}, but is of {config['format']!r}; upgrade gan-augment.")
+        raise ValueError(
+            f"{path} must be of format {FORMAT}, but is of {short(config['format'])}; upgrade gan-augment."
+        )
     files = config["files"]
     if not isinstance(files, dict) or WEIGHTS not in files or not set(files) <= {WEIGHTS, *OPTIONAL}:
-        raise ValueError(f"{path} must list {WEIGHTS} under 'files', but has {files!r}.")
+        raise ValueError(f"{path} must list {WEIGHTS} under 'files', but has {short(files)}.")
     if ("discriminator" in config) != (DISCRIMINATOR in files):
         raise ValueError(f"{path} must have both or neither of 'discriminator' and {DISCRIMINATOR} under 'files'.")
     for name, digest in files.items():
         if not isinstance(digest, dict) or set(digest) != {"bytes", "sha256"}:
-            raise ValueError(f"{path} must give bytes and sha256 for {name}, but has {digest!r}.")
+            raise ValueError(f"{path} must give bytes and sha256 for {name}, but has {short(digest)}.")
     return config
 
 
@@ -292,14 +307,14 @@ def read_tensors(
 
     path, known = folder / name, files[name]
     if path.is_file() and path.stat().st_size != known["bytes"]:
-        raise ValueError(f"{path} must have {known['bytes']} bytes, but has {path.stat().st_size}: truncated?")
+        raise ValueError(f"{path} must have {short(known['bytes'])} bytes, but has {path.stat().st_size}: truncated?")
     data = read_file(folder, name)
     if digest(data)["sha256"] != known["sha256"]:
-        raise ValueError(f"{path} must have the SHA-256 {known['sha256']}, but has {digest(data)['sha256']}.")
+        raise ValueError(f"{path} must have the SHA-256 {short(known['sha256'])}, but has {digest(data)['sha256']}.")
     try:
         tensors: dict[str, Tensor] = load(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} must be a safetensors file, but: {error}") from error
+        raise ValueError(f"{path} must be a safetensors file, but: {one_line(error)}") from error
     if expected is None:
         return tensors
     _check_names(path, tensors, expected)
@@ -319,7 +334,7 @@ def _check_names(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[st
         ([key for key in both if _is_float(tensors[key]) != _is_float(expected[key])], "of another type"),
     ):
         if wrong:
-            raise ValueError(f"{path} must hold the tensors of its configuration, but {what}: {wrong}.")
+            raise ValueError(f"{path} must hold the tensors of its configuration, but {what}: {short(wrong)}.")
 
 
 def _is_float(tensor: Tensor) -> bool:

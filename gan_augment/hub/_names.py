@@ -23,6 +23,9 @@ class HubName:
     repo_id: str
     revision: str | None = None
 
+    def __str__(self) -> str:
+        return self.repo_id if self.revision is None else f"{self.repo_id}@{self.revision}"
+
 
 Target: TypeAlias = ZooEntry | HubName | Path
 

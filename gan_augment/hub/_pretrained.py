@@ -12,6 +12,7 @@ from ._download import fetch, resolve_revision
 from ._files import CONFIG, config_sha256, load_generator
 from ._names import HubName
 from ._registry import ZooEntry
+from ._words import one_line
 
 _warned: set[tuple[str, str]] = set()
 
@@ -87,6 +88,6 @@ def _warn_of_terms(generator: Generator) -> None:
         return
     terms = str(card.data.get("terms", "its card does not say whose"))
     if (card.name, terms) not in _warned:
-        words = f"{card.name} was trained on data that forbid commercial use: {terms}"
+        words = f"{one_line(card.name)} was trained on data that forbid commercial use: {one_line(terms)}"
         warnings.warn(words, UserWarning, stacklevel=3)
         _warned.add((card.name, terms))

@@ -6,15 +6,20 @@ import copy
 import re
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..models import Generator
 from ._card import Card
 from ._download import explained
-from ._files import save_pretrained
-from ._names import hub_name
+from ._files import CARD, OPTIONAL, save_pretrained
+from ._names import HubName, hub_name
+from ._words import short
 
 if TYPE_CHECKING:
-    from ..models import Discriminator, Generator
+    from huggingface_hub import HfApi
+
+    from ..models import Discriminator
 
 
 def push_to_hub(
@@ -32,7 +37,8 @@ def push_to_hub(
     """Publishes a generator with its card and a picture of samples, in one commit.
 
     Look at the picture and at what the card says of near copies first: what is published shows, in part, the
-    images that it was trained on.
+    images that it was trained on. In a repository that holds an earlier generator, its files are replaced, and those
+    deleted that the new one does not have; a README.md that is no card of a generator is not written over.
 
     Args:
         generator (Generator): With its card, if it has one.
@@ -41,7 +47,7 @@ def push_to_hub(
             can say what the training data allow.
         private (bool): Whether a new repository can be seen by its owner only.
         token (str or bool, optional): One that may write. Default: the one that ``hf auth login`` kept.
-        revision (str, optional): A branch. Default: the main one.
+        revision (str, optional): A branch, made from the main one if there is none. Default: the main one.
         commit_message (str): Its first line.
         discriminator (Discriminator, optional): What it was trained against, for those who train on.
         half_precision (bool): Whether to store the weights as float16: half the size.
@@ -51,8 +57,10 @@ def push_to_hub(
 
     Raises:
         PermissionError: If the token does not do.
-        ConnectionError: If the Hub cannot be reached, or does not serve.
-        ValueError: If the name or the licence is none, or the weights cannot be saved.
+        ConnectionError: If the Hub cannot be reached, does not serve, or may not be asked (``HF_HUB_OFFLINE=1``).
+        TypeError: If an argument is of another type.
+        ValueError: If the name, the revision, the licence or the message is none, if the weights cannot be saved, or
+            if the repository has a README.md of its own.
 
     Example:
         >>> from gan_augment import Generator, push_to_hub
@@ -63,24 +71,74 @@ def push_to_hub(
     """
     from huggingface_hub import HfApi
 
-    target = hub_name(repo_id)
-    if target is None or target.revision is not None:
-        raise ValueError(f"repo_id must be 'org/name', but got {repo_id!r} instead.")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{1,63}", license):
-        raise ValueError(
-            f"license must be spelt as the Hub does, such as 'mit' or 'other', but got {license!r} instead."
-        )
+    target = _checked_target(repo_id, revision)
+    _check_words(generator, license, commit_message, private)
     published = copy.copy(generator)  # the weights are shared; the card is its own
     name = repo_id.partition("/")[2]
     published.card = replace(generator.card or Card(name), name=name, license=license)
     hub = HfApi(token=token, library_name="gan-augment")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as elsewhere:
         save_pretrained(published, folder, discriminator=discriminator, half_precision=half_precision)
         try:
             hub.create_repo(repo_id, private=private, exist_ok=True)
+            if revision is not None and not revision.startswith("refs/"):
+                hub.create_branch(repo_id, branch=revision, exist_ok=True)
+            _check_readme(hub, target, elsewhere)
             commit = hub.upload_folder(
-                repo_id=repo_id, folder_path=folder, revision=revision, commit_message=commit_message
+                repo_id=repo_id,
+                folder_path=folder,
+                revision=revision,
+                commit_message=commit_message,
+                delete_patterns=sorted(OPTIONAL),  # but for those that are uploaded
             )
         except Exception as error:  # as in downloading, of any version's transport
             raise explained(error, target, "write") from error
     return str(commit.commit_url)
+
+
+def _checked_target(repo_id: str, revision: str | None) -> HubName:
+    for argument, value in (("repo_id", repo_id), ("revision", revision or "")):
+        if not isinstance(value, str):
+            raise TypeError(f"{argument} must be a str, but got {type(value)} instead.")
+    target = hub_name(repo_id)
+    if target is None or target.revision is not None:
+        raise ValueError(f"repo_id must be 'org/name', but got {short(repo_id)} instead.")
+    target = target if revision is None else hub_name(f"{repo_id}@{revision}")
+    if target is None:
+        raise ValueError(f"revision must be the name of a branch, but got {short(revision)} instead.")
+    return target
+
+
+def _check_words(generator: Generator, license: str, commit_message: str, private: bool) -> None:  # noqa: A002
+    from huggingface_hub import constants
+
+    for argument, value, kind in (
+        ("generator", generator, Generator),
+        ("license", license, str),
+        ("commit_message", commit_message, str),
+        ("private", private, bool),
+    ):
+        if not isinstance(value, kind):
+            raise TypeError(f"{argument} must be a {kind.__name__}, but got {type(value)} instead.")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{1,63}", license):
+        raise ValueError(
+            f"license must be spelt as the Hub does, such as 'mit' or 'other', but got {short(license)} instead."
+        )
+    if not commit_message.strip():
+        raise ValueError(f"commit_message must say something, but got {short(commit_message)} instead.")
+    if constants.HF_HUB_OFFLINE:
+        raise ConnectionError("The Hub may not be asked, as HF_HUB_OFFLINE is set; unset it to publish.")
+
+
+def _check_readme(hub: HfApi, target: HubName, folder: str) -> None:
+    """Refuses to write over a README.md that somebody wrote, and that would be lost."""
+    if not hub.file_exists(target.repo_id, CARD, revision=target.revision):
+        return
+    path = hub.hf_hub_download(target.repo_id, CARD, revision=target.revision, cache_dir=folder)
+    try:
+        Card.from_readme(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"its {CARD} is no card of a generator, and would be lost; delete it on the Hub, or push to another "
+            "repository."
+        ) from error

@@ -21,13 +21,17 @@ class Repository:
         self.private, self.gated = private, gated
         self.commits, self.branches = {}, {}
 
-    def commit(self, files, branch="main"):
+    def commit(self, files, branch="main", deleted=()):
         """A new commit of the branch, with these files written over what it had."""
         tree = {**self.commits.get(self.branches.get(branch), {}), **files}
+        tree = {name: data for name, data in tree.items() if name not in deleted}
         text = json.dumps([len(self.commits), sorted((name, _sha256(data)) for name, data in tree.items())])
         sha = hashlib.sha1(text.encode()).hexdigest()
         self.commits[sha], self.branches[branch] = tree, sha
         return sha
+
+    def files(self, revision="main"):
+        return self.commits[self.resolve(revision)]
 
     def resolve(self, revision):
         sha = self.branches.get(revision, revision)
@@ -89,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(404, {"error": path})
 
     def fail(self, kind):
-        """A status, or ``"slow"``, ``"cut"``, ``"other"`` (other bytes of the same length)."""
+        """A status, or ``"slow"``, ``"cut"``, ``"other"`` (other bytes of the same length), ``"huge"`` (as it says)."""
         if kind == "slow":
             time.sleep(20)
         elif kind == "cut" and self.command == "GET":
@@ -130,11 +134,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(404, {}, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
         if fault == "other":
             data = bytes(len(data))
+        size = str(2**40 if fault == "huge" and self.command == "HEAD" else len(data))
         headers = {"X-Repo-Commit": commit, "ETag": f'"{_sha256(data)}"'}
         if not name.endswith(".safetensors"):
-            return self.send(200, data, headers)
+            return self.send(200, data, {**headers, "Content-Length": size})
         self.server.storage[_sha256(data)] = data
-        linked = {"X-Linked-Size": str(len(data)), "X-Linked-ETag": f'"{_sha256(data)}"'}
+        linked = {"X-Linked-Size": size, "X-Linked-ETag": f'"{_sha256(data)}"'}
         self.send(302, b"", {**headers, **linked, "Location": f"{self.server.storage_url}/{_sha256(data)}"})
 
     def serve_storage(self, oid):
@@ -165,7 +170,19 @@ class _Handler(BaseHTTPRequestHandler):
         repository = self.repository(repo_id)
         if repository is None:
             return
-        if rest[:1] == ["preupload"] and self.writes():
+        revision = "/".join(rest[1:])
+        if rest[:1] == ["branch"]:
+            if self.writes():
+                known = repository.branches.setdefault(revision, None)
+                repository.branches[revision] = known or repository.resolve("main")
+                self.answer(409 if known else 200, {})
+        elif revision and repository.resolve(revision) is None:
+            self.answer(404, {}, {"X-Error-Code": "RevisionNotFound"})
+        elif rest[:1] == ["tree"]:
+            files = repository.files(revision).items()
+            tree = [{"type": "file", "path": name, "size": len(data), "oid": _sha256(data)} for name, data in files]
+            self.answer(200, tree)
+        elif rest[:1] == ["preupload"] and self.writes():
             files = [
                 {"path": file["path"], "shouldIgnore": False, "uploadMode": mode}
                 for file in json.loads(self.body)["files"]
@@ -173,14 +190,16 @@ class _Handler(BaseHTTPRequestHandler):
             ]
             self.answer(200, {"files": files})
         elif rest[:1] == ["commit"] and self.writes():
-            files = {}
+            files, deleted = {}, []
             for line in self.body.decode().splitlines():
                 entry = json.loads(line)
                 if entry["key"] == "file":
                     files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
                 elif entry["key"] == "lfsFile":
                     files[entry["value"]["path"]] = self.server.storage[entry["value"]["oid"]]
-            commit = repository.commit(files, rest[1])
+                elif entry["key"] == "deletedFile":
+                    deleted.append(entry["value"]["path"])
+            commit = repository.commit(files, revision, deleted)
             self.answer(200, {"commitOid": commit, "commitUrl": f"{self.server.url}/{repo_id}/commit/{commit}"})
         else:
             self.answer(200, {"id": repo_id, "sha": repository.resolve("main"), "private": repository.private})
@@ -199,9 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send(self, status, data, headers):
         self.send_response(status)
-        for name, value in headers.items():
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)

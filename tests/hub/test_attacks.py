@@ -111,7 +111,9 @@ def test_a_folder_made_to_harm_is_refused(attack, folder):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**16  # kilobytes
 
 
-def test_links_within_the_hubs_cache_are_followed(folder, tmp_path):
+@pytest.fixture
+def snapshot(folder, tmp_path):
+    """The folder as the Hub's client keeps it."""
     snapshot = tmp_path / "cache" / "models--a--b" / "snapshots" / ("0" * 40)
     blobs = tmp_path / "cache" / "models--a--b" / "blobs"
     snapshot.mkdir(parents=True)
@@ -119,11 +121,59 @@ def test_links_within_the_hubs_cache_are_followed(folder, tmp_path):
     for file in folder.iterdir():
         file.rename(blobs / file.name)
         (snapshot / file.name).symlink_to(Path("../../blobs") / file.name)
+    return snapshot
+
+
+def test_links_within_the_hubs_cache_are_followed(snapshot, tmp_path):
     assert from_pretrained(snapshot).config.image_size == 16
+    (tmp_path / "link").symlink_to(snapshot)
+    assert from_pretrained(tmp_path / "link").config.image_size == 16
+
+
+def test_links_to_what_repositories_share_are_followed(snapshot):
+    blob = snapshot.parents[1] / "blobs" / "generator.safetensors"
+    shared = snapshot.parents[2] / "blobs" / "ab" / ("ab" * 32)
+    shared.parent.mkdir(parents=True)
+    blob.rename(shared)
+    blob.symlink_to(Path("../../blobs/ab") / shared.name)
+    assert from_pretrained(snapshot).config.image_size == 16
+
+
+def test_links_within_a_folder_are_followed(folder):
+    (folder / "weights").mkdir()
+    (folder / "generator.safetensors").rename(folder / "weights" / "a")
+    (folder / "generator.safetensors").symlink_to("weights/a")
+    assert from_pretrained(folder).config.image_size == 16
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "models--a--b",
+        "models--a--b/refs",
+        "models--a--b/snapshots/1",
+        "models--a--b/blobs2",
+        "models--c--d/blobs",
+        "..",
+    ],
+)
+def test_links_to_elsewhere_in_the_hubs_cache_are_refused(snapshot, other):
+    elsewhere = snapshot.parents[2] / other / "a"
+    elsewhere.parent.mkdir(parents=True, exist_ok=True)
+    (snapshot / "README.md").resolve().rename(elsewhere)
     (snapshot / "README.md").unlink()
-    (snapshot / "README.md").symlink_to("/etc/hostname")
-    with pytest.raises(ValueError, match=r"must lie in its folder, but is a link to '/etc/hostname'"):
+    (snapshot / "README.md").symlink_to(elsewhere)
+    with pytest.raises(ValueError, match=r"README\.md must lie in its folder, but is a link to"):
         from_pretrained(snapshot)
+
+
+def test_only_a_snapshot_has_blobs_beside_it(folder):
+    blobs = folder.parent.parent / "blobs"
+    blobs.mkdir(exist_ok=True)
+    (folder / "README.md").rename(blobs / "a")
+    (folder / "README.md").symlink_to("../../blobs/a")
+    with pytest.raises(ValueError, match=r"README\.md must lie in its folder, but is a link to"):
+        from_pretrained(folder)
 
 
 @pytest.mark.parametrize(

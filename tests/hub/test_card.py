@@ -1,5 +1,10 @@
+import json
+import re
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +29,7 @@ WORDS = st.text(max_size=30) | st.sampled_from(
     ]
 )
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
     max_leaves=6,
 )
@@ -44,6 +49,126 @@ CARDS = st.builds(
 @given(CARDS)
 def test_a_card_survives_its_readme(card):
     assert Card.from_readme(card.to_readme(CONFIG)) == card
+
+
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+ODD = st.recursive(
+    VALUES
+    | st.floats()
+    | st.sampled_from([Path("x"), torch.zeros(2), b"x", "\ud800", 10**400, (1, (2, 3)), {1: 2, "1": 3}, {None: 1}])
+    | st.sampled_from([12, 30, 200, 900, 10_000]).map(nested)
+    | st.sampled_from(["long " * 6_000, "long " * 7_000, "\n" * 9_000, "\0" * 9_000, ["a"] * 9_000]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS | st.integers(), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.dictionaries(WORDS, ODD, max_size=2), figure=st.dictionaries(WORDS, ODD, max_size=1), name=WORDS)
+def test_whatever_card_is_made_and_written_can_be_read(data, figure, name):
+    try:
+        card = Card(name, datasets=[name], data=data, measured=[figure])
+        text = card.to_readme(CONFIG)
+    except ValueError as error:
+        assert re.match("A card's .{1,500}$", str(error))  # noqa: PT017 - it may also be a card
+    else:
+        assert Card.from_readme(text) == card
+
+
+@pytest.mark.parametrize("value", [torch.zeros(2), Path("x"), float("nan"), float("inf"), b"x", "\ud800", {1}])
+@pytest.mark.parametrize("field", ["data", "training", "measured"])
+def test_what_json_cannot_say_is_refused(field, value):
+    held = {"x": [value]}
+    with pytest.raises(ValueError, match=f"A card's {field} must be what JSON can say"):
+        Card("x", **{field: [held] if field == "measured" else held})
+
+
+def test_what_json_says_otherwise_is_kept_as_json_has_it():
+    card = Card("x", datasets=["a", "b"], data={"size": (28, 20), 1: 2})
+    assert card == Card("x", datasets=("a", "b"), data={"size": [28, 20], "1": 2})
+
+
+def test_a_card_is_none_of_its_makers_mappings():
+    data = {"terms": ["a"]}
+    card = Card("x", data=data)
+    data["terms"].append("b")
+    assert card.data == {"terms": ["a"]}
+
+
+def test_what_is_put_into_a_card_later_is_refused_when_it_is_written():
+    card = Card("x")
+    card.data["folder"] = Path("x")
+    with pytest.raises(ValueError, match="A card's data must be what JSON can say"):
+        card.to_readme(CONFIG)
+
+
+def test_a_card_too_long_to_be_read_is_not_written():
+    card = Card("x", data={"description": "words " * 6_000})
+    with pytest.raises(ValueError, match=r"at most 32,768 characters, but are 3\d,\d+; shorten its data"):
+        card.to_readme(CONFIG)
+
+
+def front(card):
+    return yaml.safe_load(re.match("---\n(.*?)^---$", card.to_readme(CONFIG), re.DOTALL | re.MULTILINE)[1])
+
+
+@pytest.mark.parametrize(
+    ("identifier", "data", "name"),
+    [
+        ("other", {"terms": "CelebA: non-commercial research (only)"}, "celeba-non-commercial-research-only"),
+        ("other", {}, "see-card"),
+        ("other", {"terms": "\u00e9"}, "see-card"),
+        ("mit", {"terms": "CC BY-SA 3.0"}, None),
+        (None, {}, None),
+    ],
+)
+def test_another_licence_has_a_name(identifier, data, name):
+    card = Card("x", identifier, data=data)
+    assert front(card).get("license_name") == name
+    assert Card.from_readme(card.to_readme(CONFIG)) == card
+
+
+def test_the_name_of_a_licence_is_short():
+    assert len(front(Card("x", "other", data={"terms": "word " * 50}))["license_name"]) <= 64
+
+
+def cells(line):
+    """The cells of a table's line: what is between bars that no backslash takes away."""
+    parts = re.findall(r"((?:\\.|[^|\\])*)\|", line.strip().removeprefix("|"))
+    return [re.sub(r"\\(.)", r"\1", part).strip() for part in parts]
+
+
+def rows(card):
+    body = card.to_readme(CONFIG).partition("## Measured")[2].partition("## Use")[0]
+    return [cells(line) for line in body.splitlines() if line.startswith("|")]
+
+
+def test_the_table_of_figures_has_their_features():
+    card = Card("x", measured=[{"metric": "kid", "value": 0.5, "on": "all", "features": "dino-v2"}, {"metric": "m"}])
+    assert rows(card) == [
+        ["metric", "value", "on", "features"], ["---"] * 4, ["kid", "0.5", "all", "dino-v2"], ["m", "", "", ""]
+    ]  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text("ab |\\\n\r-", min_size=1, max_size=12), st.lists(st.none() | st.integers(), max_size=2))
+def test_no_words_break_the_table(words, value):
+    figure = {"metric": words, "value": value, "on": words, "features": words}
+    said = " ".join(words.split())
+    assert rows(Card("x", measured=[figure] * 2))[2:] == [[said, json.dumps(value), said, said]] * 2
+
+
+@pytest.mark.parametrize("words", ["a\n## Made up", "a\r\n\n# Made up", "\n- made: up"])
+def test_no_words_begin_a_line_of_their_own(words):
+    card = Card(words, data={words: words}, training={"steps": [words]}, measured=[{"metric": "m", "command": words}])
+    body = card.to_readme(CONFIG).partition("\n---\n")[2]
+    assert not re.search("^(#+|-) [mM]ade", body, re.MULTILINE)
 
 
 @pytest.mark.parametrize("text", ["a---", "---", "a---\nb", "x\n---\ny", "---\n---\n"])
@@ -152,6 +277,11 @@ def test_a_bomb_of_aliases_gives_a_short_error():
         {"name": "x", "data": None},
         {"name": "x", "training": []},
         {"name": "x", "measured": {}},
+        {"name": "x", "datasets": "mnist"},
+        {"name": "x", "datasets": None},
+        {"name": "x", "datasets": {"mnist": 1}},
+        {"name": "x", "datasets": (1,)},
+        {"name": "x", "license": ("mit",)},
         {"name": "x", "fingerprints": torch.zeros(3)},
         {"name": "x", "fingerprints": torch.zeros(3, 1, dtype=torch.int64)},
     ],

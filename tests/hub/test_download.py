@@ -7,14 +7,25 @@ import re
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 
+import huggingface_hub
 import pytest
+import torch
 
-from gan_augment import from_pretrained, list_pretrained, push_to_hub
+from gan_augment import (
+    Card,
+    Discriminator,
+    DiscriminatorConfig,
+    from_pretrained,
+    list_pretrained,
+    push_to_hub,
+    save_pretrained,
+)
 from gan_augment.cli import main
 from gan_augment.hub import HubName
 from gan_augment.hub._download import explained
 
 from .server import TOKEN, HubServer, Repository
+from .test_names import offline as no_network  # noqa: F401  # a fixture
 
 SOON = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
 
@@ -215,6 +226,102 @@ def test_a_push_without_the_right_to_it_says_so(hub, client, repo, tmp_path, tin
 def test_a_push_needs_an_organisation_and_a_name(tiny, repo_id):
     with pytest.raises(ValueError, match="repo_id must be 'org/name'"):
         push_to_hub(tiny, repo_id, license="mit")
+
+
+def test_a_push_to_a_new_branch_makes_it(hub, client, repo, tiny, saved):
+    before = hub.repositories[repo].resolve("main")
+    for _ in range(2):
+        client(publish, saved, repo, license="mit", revision="v2", token=TOKEN)
+    assert hub.repositories[repo].resolve("main") == before
+    assert (client(sample, f"{repo}@v2") == tiny.sample(4, seed=0)).all()
+
+
+def test_a_failed_push_names_the_branch(hub, client, repo, saved):
+    with pytest.raises(PermissionError, match=rf"does not let you write in '{repo}@v2'"):
+        client(publish, saved, repo, license="mit", revision="v2", token="hf_reader")
+    assert list(hub.repositories[repo].branches) == ["main"]
+
+
+def test_a_push_deletes_what_the_earlier_generator_had_and_nothing_else(hub, client, repo, tiny, saved):
+    card = Card("old", fingerprints=torch.arange(3))
+    foreign = {"notes.txt": b"mine", "old/grid.png": b"mine", "fingerprints.safetensors.txt": b"mine"}
+    old = {"discriminator.safetensors": b"stale", "fingerprints.safetensors": b"stale", "grid.png": b"stale"}
+    repository = hub.repositories[repo]
+    repository.commit({**foreign, **old, "README.md": card.to_readme(tiny.config).encode()})
+    commits = len(repository.commits)
+    client(publish, saved, repo, license="mit", token=TOKEN)
+    assert len(repository.commits) == commits + 1
+    files = repository.files()
+    assert set(files) == {*foreign, "README.md", "config.json", "generator.safetensors", "grid.png"}
+    assert files["grid.png"] == (saved / "grid.png").read_bytes()
+
+
+@pytest.mark.parametrize("options", [{}, {"revision": "v2"}])
+@pytest.mark.parametrize("text", [b"# Mine", b"---\nlicense: mit\n---\n# Mine", b"\xff"])
+def test_a_push_does_not_write_over_words_of_others(hub, client, repo, saved, text, options):
+    repository = hub.repositories[repo]
+    commit, repository.private = repository.commit({"README.md": text}), True
+    with pytest.raises(ValueError, match=r"its README\.md is no card of a generator, .*; delete it on the Hub"):
+        client(publish, saved, repo, license="mit", token=TOKEN, **options)
+    assert repository.files(options.get("revision", "main")) == repository.commits[commit]
+    assert not [path for _, path in hub.requests if "preupload" in path or "/commit/" in path or "objects" in path]
+
+
+def test_a_push_that_cannot_see_the_card_does_not_write_over_it(hub, client, repo, saved):
+    commit = hub.repositories[repo].commit({"README.md": b"# Mine"})
+    hub.faults["README.md"] = 403
+    with pytest.raises(PermissionError, match="does not let you write"):
+        client(publish, saved, repo, license="mit", token=TOKEN)
+    assert hub.repositories[repo].resolve("main") == commit
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"generator": "dcgan-mnist-32"}, TypeError, "generator must be a Generator, but got <class 'str'>"),
+        ({"license": None}, TypeError, "license must be a str, but got <class 'NoneType'>"),
+        ({"license": ["mit"]}, TypeError, "license must be a str"),
+        ({"license": "MIT licence"}, ValueError, "license must be spelt"),
+        ({"repo_id": None}, TypeError, "repo_id must be a str"),
+        ({"repo_id": "x" * 10_000}, ValueError, "repo_id must be 'org/name'"),
+        ({"commit_message": None}, TypeError, "commit_message must be a str"),
+        ({"commit_message": " \n"}, ValueError, "commit_message must say something"),
+        ({"private": None}, TypeError, "private must be a bool"),
+        ({"private": "no"}, TypeError, "private must be a bool"),
+        ({"revision": 2}, TypeError, "revision must be a str"),
+        ({"revision": ""}, ValueError, "revision must be the name of a branch, but got ''"),
+        ({"revision": "a..b"}, ValueError, "revision must be the name of a branch"),
+        ({"revision": "v 2"}, ValueError, "revision must be the name of a branch"),
+    ],
+)
+def test_a_push_of_the_wrong_arguments_never_reaches_the_network(tiny, no_network, options, kind, words):  # noqa: F811
+    with pytest.raises(kind, match=words) as caught:
+        push_to_hub(**{"generator": tiny, "repo_id": "someone/tiny", "license": "mit", **options})
+    assert len(str(caught.value)) < 500
+
+
+def test_a_push_needs_a_network(tiny, monkeypatch, no_network):  # noqa: F811
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ConnectionError, match="HF_HUB_OFFLINE is set; unset it"):
+        push_to_hub(tiny, "someone/tiny", license="mit")
+
+
+@pytest.mark.parametrize("name", ["config.json", "README.md", "generator.safetensors", "discriminator.safetensors"])
+def test_a_huge_file_is_refused_before_it_is_fetched(hub, client, repo, tiny, tmp_path, name):
+    judge = Discriminator(DiscriminatorConfig(image_size=16, channels=1, width=4))
+    save_pretrained(tiny, tmp_path / "judged", discriminator=judge)
+    hub.repositories[repo].commit({path.name: path.read_bytes() for path in (tmp_path / "judged").iterdir()})
+    hub.faults[name] = "huge"
+    with pytest.raises(ValueError, match=rf"{name} of '{repo}(@\w+)?' must be at most [\d,]+ bytes, but has 1,099,511"):
+        client(save_again, repo, tmp_path / "never", cache_dir=tmp_path / "cache")
+    assert not [path for command, path in hub.requests if command == "GET" and path.endswith(name)]
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.name.endswith((name, ".incomplete"))]
+
+
+def test_what_is_cached_is_loaded_where_the_hub_cannot_be_asked(hub, client, repo, tiny):
+    client(sample, repo)
+    hub.faults["config.json"] = 503
+    assert (client(sample, repo) == tiny.sample(4, seed=0)).all()
 
 
 def test_several_processes_may_download_at_once(hub, repo, tmp_path, monkeypatch):

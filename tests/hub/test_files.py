@@ -16,6 +16,7 @@ from gan_augment import (
     DiscriminatorConfig,
     Generator,
     GeneratorConfig,
+    download,
     from_pretrained,
     save_pretrained,
 )
@@ -284,6 +285,70 @@ def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=name):
         from_pretrained(folder)
+
+
+LONG = {"x" * 300: "y" * 10_000}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.update({f"{'x' * 1000}{i}": 1 for i in range(100)}),
+        lambda c: c.update(format=[LONG] * 9),
+        lambda c: c["files"].update({f"{'x' * 1000}{i}": 1 for i in range(100)}),
+        lambda c: c["files"].update({"generator.safetensors": [LONG] * 9}),
+        lambda c: c["files"]["generator.safetensors"].update(sha256="0" * 100_000),
+        lambda c: c["files"]["generator.safetensors"].update(bytes=[1] * 100_000),
+        lambda c: c["generator"].update({f"{'x' * 1000}{i}": 1 for i in range(100)}),
+        lambda c: c["generator"].update(latent="y" * 100_000),
+        lambda c: c.update(generator=[LONG] * 9),
+        lambda c: c["generator"].update(num_classes=0, attention_resolution=8, spectral_norm=True, kernel_size=3),
+    ],
+)
+def test_no_message_is_as_long_as_the_file(folder, change):
+    edit_config(folder, change)
+    with pytest.raises(ValueError, match=r"config\.json|generator\.safetensors") as caught:
+        from_pretrained(folder)
+    assert len(str(caught.value).replace(str(folder), "")) < 600
+
+
+def test_no_message_has_all_names_of_a_file(folder):
+    edit_weights(folder, lambda tensors: tensors.update({f"{'x' * 500}{i}": torch.zeros(1) for i in range(100)}))
+    with pytest.raises(ValueError, match="unexpected") as caught:
+        from_pretrained(folder)
+    assert len(str(caught.value).replace(str(folder), "")) < 600
+
+
+def test_a_warning_of_the_terms_is_no_longer_than_a_few_lines(tiny, tmp_path):
+    generator = Generator(tiny.config)
+    generator.card = Card("long", data={"commercial_use": False, "terms": "words\n" * 1000})
+    generator.save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="forbid commercial use: words words") as caught:
+        from_pretrained(tmp_path)
+    assert len(str(caught[0].message)) < 500
+
+
+def test_a_card_too_long_to_be_read_is_not_saved(tiny, folder):
+    before, generator = contents(folder), Generator(tiny.config)
+    generator.card = Card("long", data={"description": "words " * 9_000})
+    with pytest.raises(ValueError, match="at most 32,768 characters"):
+        generator.save_pretrained(folder)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("name", ["./nowhere", Path("nowhere"), Path("empty"), "empty"])
+def test_a_folder_without_a_generator_is_not_downloaded(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"must hold config\.json, but '(nowhere|empty)' does not"):
+        download(name)
+
+
+def test_a_folder_of_something_else_is_not_downloaded(tmp_path, saved):
+    (tmp_path / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    with pytest.raises(ValueError, match=r"config\.json must have the keys"):
+        download(tmp_path)
+    assert download(saved) == saved
 
 
 def test_a_missing_folder_is_named(tmp_path):

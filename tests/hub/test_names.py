@@ -109,6 +109,11 @@ def test_an_organisation_and_a_name_are_on_the_hub(name, repo_id, revision):
     assert resolve_name(name) == HubName(repo_id, revision)
 
 
+@pytest.mark.parametrize("name", ["org/name", "org/name@v1"])
+def test_a_name_on_the_hub_is_written_as_it_is_read(name):
+    assert str(resolve_name(name)) == name
+
+
 @pytest.mark.parametrize(
     "name",
     [
