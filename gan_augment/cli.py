@@ -34,10 +34,12 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    from .hub import REGISTRY
+    from .hub import REGISTRY, list_upscalers
 
     for name, entry in sorted(REGISTRY.items()):
         print(f"{name}\n    {entry.description}\n    licence: {entry.license}; data: {entry.data_terms}")
+    for name in list_upscalers():
+        print(f"{name}\n    enlarges images: `gan-augment sample --upscale {name}`, Upscaler.load({name!r})")
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -195,7 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--n", type=int, default=100, help="number of images (default: 100)")
     sample.add_argument("--label", type=int, help="class of all of them (default: the classes in turn)")
     sample.add_argument("--seed", type=int, default=0)
-    sample.add_argument("--upscale", metavar="UPSCALER", help="a folder or checkpoint of a super-resolution network")
+    sample.add_argument("--upscale", metavar="UPSCALER", help="a name of `gan-augment list`, or a folder or checkpoint")
     sample.set_defaults(run=_sample)
     imported = commands.add_parser("import", help="make a generator out of a DCGAN's checkpoint by others")
     imported.add_argument("file", help="a PyTorch checkpoint or safetensors file; nothing in it is executed")
@@ -217,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     push.add_argument("--half-precision", action="store_true", help="as float16: half the size")
     push.add_argument("--zoo", action="store_true", help="every generator that ships with the package")
     push.set_defaults(run=_push)
-    listed = commands.add_parser("list", help="the generators of the zoo")
+    listed = commands.add_parser("list", help="the generators and upscalers that ship with the package")
     listed.set_defaults(run=_list)
     return parser
 

@@ -8,7 +8,7 @@ from ._names import HubName, resolve_name
 from ._pretrained import from_pretrained
 from ._publish import push_to_hub
 from ._registry import REGISTRY, ZooEntry, list_pretrained
-from ._upscalers import load_upscaler, save_upscaler
+from ._upscalers import list_upscalers, load_upscaler, save_upscaler
 from .importing import import_checkpoint
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "from_pretrained",
     "import_checkpoint",
     "list_pretrained",
+    "list_upscalers",
     "load_discriminator",
     "load_generator",
     "load_upscaler",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ from torch import Tensor, nn
 
 from .._version import __version__
 from ..models import SRGAN, SRGANConfig
-from ._files import CONFIG, FORMAT, digest, network_tensors, read_file, read_tensors, write_aside
+from ._files import CONFIG, FORMAT, config_sha256, digest, network_tensors, read_file, read_tensors, write_aside
+from ._registry import ZOO_FOLDER
 from ._words import first_line
 from .importing import networks, read_checkpoint
 
+UPSCALER_FOLDER = ZOO_FOLDER / "upscalers"
+UPSCALERS: dict[str, str] = {}  # names of those that ship with the package, and the SHA-256 of their config.json
 WEIGHTS = "upscaler.safetensors"
 MAX_ATTEMPTS = 16  # groups of tensors in a file
 
@@ -56,18 +59,24 @@ def save_upscaler(network: SRGAN, folder: str | os.PathLike[str], *, half_precis
         config_aside.write_text(json.dumps(config, indent=2) + "\n")
 
 
-def load_upscaler(path: str | os.PathLike[str]) -> nn.Module:
+def list_upscalers() -> list[str]:
+    """Names of the networks for super-resolution that ship with the package, sorted."""
+    return sorted(UPSCALERS)
+
+
+def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
     """Loads a network that takes images in 0..1 to larger ones, in eval mode and float32.
 
     Args:
-        path (str or Path): A folder that :func:`save_upscaler` wrote, or a checkpoint of others.
+        name_or_path (str or Path): A name of :func:`list_upscalers`, a folder that :func:`save_upscaler` wrote, or
+            a checkpoint of others.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ModuleNotFoundError: If it takes spandrel, which is not installed.
-        ValueError: If it is no network for super-resolution.
+        ValueError: If the name means nothing, or it is no network for super-resolution.
     """
-    path = Path(path)
+    path = _find(name_or_path)
     if path.is_dir():
         return _load_ours(path)
     groups = [tensors for _, tensors in itertools.islice(networks(read_checkpoint(path)), MAX_ATTEMPTS)]
@@ -79,6 +88,27 @@ def load_upscaler(path: str | os.PathLike[str]) -> nn.Module:
         if network is not None:
             return network
     return _by_spandrel(max(groups, key=len, default={}), path)
+
+
+def _find(name: str | os.PathLike[str]) -> Path:
+    if isinstance(name, str) and name in UPSCALERS:
+        folder = UPSCALER_FOLDER / name
+        if config_sha256(folder) != UPSCALERS[name]:
+            raise ValueError(
+                f"{folder / CONFIG} must have the SHA-256 {UPSCALERS[name]} of the registry, but has another; "
+                "reinstall gan-augment."
+            )
+        return folder
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"A path must be of a known home folder, but got {str(name)[:200]!r}: {error}") from error
+    if isinstance(name, str) and not os.path.exists(path) and not {"/", os.sep} & set(name):
+        near = sorted(UPSCALERS, key=lambda known: -difflib.SequenceMatcher(None, name.lower(), known).ratio())
+        raise ValueError(
+            f"An upscaler's name must be of {near}, or that of a folder or file that exists, but got {name[:200]!r}."
+        )
+    return path
 
 
 def _load_ours(folder: Path) -> SRGAN:
@@ -112,12 +142,31 @@ def _by_spandrel(tensors: dict[str, Tensor], path: Path) -> nn.Module:
         raise ModuleNotFoundError(
             f"{path} is no SRGAN; for other networks install spandrel: pip install 'gan-augment[upscale]'."
         ) from error
-    load: Callable[[dict[str, Any]], Any] = spandrel.ModelLoader(device="cpu").load_from_state_dict
     try:
-        model = load(tensors)
+        model: Any = spandrel.ModelLoader(device="cpu").load_from_state_dict(tensors)
     except Exception as error:  # of any of its architectures
         raise ValueError(f"{path} must hold a network for super-resolution, but: {first_line(error)}.") from error
-    if getattr(model, "input_channels", 3) != 3 or getattr(model, "output_channels", 3) != 3:
-        raise ValueError(f"{path} must enlarge RGB images, but takes {model.input_channels} channels.")
-    network: nn.Module = model.model.eval().float()
-    return network
+    if not isinstance(model, spandrel.ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
+        raise ValueError(f"{path} must enlarge RGB images, but its network is of another kind or number of channels.")
+    return _OfSpandrel(model).eval().float()
+
+
+class _OfSpandrel(nn.Module):
+    """A network as spandrel calls it: of images that it pads to the size that the network needs."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model, self.network = model, model.model
+
+    def forward(self, images: Tensor) -> Tensor:
+        large: Tensor = self.model(images)
+        return large
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parameter = next(self.network.parameters())
+        return _restored, (self.network.state_dict(), parameter.device, parameter.dtype)
+
+
+def _restored(tensors: dict[str, Tensor], device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """What was pickled: spandrel's own descriptions hold functions, which pickle refuses."""
+    return _by_spandrel(tensors, Path("The pickled upscaler")).to(device, dtype)

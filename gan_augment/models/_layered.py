@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from ._generator import Generator
 MAX_LAYERS = 200
 MAX_WEIGHTS = 2**28
 MAX_SIDE = 1024
+MAX_VALUES = 2**24  # of one image's feature maps; 32 images are sampled at once
 
 # Kind of a layer: its fields, with the least and the largest of each number, or the words that it may be.
 _SIZE, _KERNEL, _STRIDE, _SMALL = (1, 65536), (1, 32), (1, 8), (0, 31)
@@ -117,11 +119,13 @@ def layers_shape(layers: Any, latent_dim: int, num_classes: int) -> tuple[int, .
             if [each["kind"] for each in layers[:index]] not in ([], ["rescale"]):
                 raise ValueError(f"Layer {index} must not be {kind!r}: only the first can join the class.")
             classes = layer["num_classes"]
+        _check_fit(index, layer, shape)
         shape = _next_shape(index, layer, shape)
         weights += _weights(layer)
-        if weights > MAX_WEIGHTS or max(shape[1:], default=1) > MAX_SIDE:
+        if weights > MAX_WEIGHTS or max(shape[1:], default=1) > MAX_SIDE or math.prod(shape) > MAX_VALUES:
             raise ValueError(
-                f"Layer {index} must keep the generator within {MAX_WEIGHTS:,} weights and {MAX_SIDE} px, but does not."
+                f"Layer {index} must keep the generator within {MAX_WEIGHTS:,} weights, {MAX_SIDE} px and "
+                f"{MAX_VALUES:,} values in feature maps, but does not."
             )
     if classes != num_classes:
         raise ValueError(f"num_classes must be {classes}, as in the layers, but got {num_classes} instead.")
@@ -144,6 +148,23 @@ def _check_layer(index: int, layer: Any) -> None:
             good = type(value) in kinds and allowed[0] <= value <= allowed[-1]
         if not good:
             raise ValueError(f"Layer {index}'s {name} must be of {allowed}, but got {str(value)[:100]} instead.")
+
+
+def _check_fit(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> None:
+    """Refuses a layer that torch would refuse only when an image comes to it."""
+    kind = layer["kind"]
+    if kind == "prelu" and layer["num_parameters"] not in (1, shape[0]):
+        raise ValueError(
+            f"Layer {index}'s num_parameters must be 1 or {shape[0]}, as what comes to it, but got "
+            f"{layer['num_parameters']}."
+        )
+    if kind == "conv_transpose" and layer["output_padding"] >= layer["stride"]:
+        raise ValueError(
+            f"Layer {index}'s output_padding must be below its stride, {layer['stride']}, but got "
+            f"{layer['output_padding']}."
+        )
+    if kind == "instance_norm" and max(shape[1:], default=1) == 1:
+        raise ValueError(f"Layer {index} must not be 'instance_norm' of a single pixel, which would become zero.")
 
 
 def _next_shape(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,10 +122,12 @@ class SRGAN(nn.Module):
         """One with the weights of a checkpoint of the same layers in the same order; None if it has others.
 
         Args:
-            tensors (dict): By name, such as ``block1.0.weight``.
+            tensors (dict): By name, such as ``block1.0.weight``; in the order of the layers, or in that of a
+                safetensors file, which has lost it: then the numbers in the names are the order.
         """
-        given = [tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")]
-        if not given or given[0].ndim != 4 or given[0].shape[1:] != (3, 9, 9) or len(given[0]) > 512:
+        given = [tensors[name] for name in _by_kind(tensors)]
+        first = next((tensor for tensor in given if tensor.ndim == 4), torch.empty(0))
+        if first.shape[1:] != (3, 9, 9) or not 1 <= len(first) <= 512:
             return None
         batch_norm = any(name.endswith("running_mean") for name in tensors)
         for scale in (2, 4, 8):
@@ -131,12 +135,40 @@ class SRGAN(nn.Module):
             blocks, odd = divmod(len(given) - 8 - 3 * (scale.bit_length() - 1), 13 if batch_norm else 5)
             if odd or not 1 <= blocks <= 64:
                 continue
-            network = cls(SRGANConfig(scale, len(given[0]), blocks, batch_norm))
+            network = cls(SRGANConfig(scale, len(first), blocks, batch_norm))
             state = network.state_dict()
-            names = [name for name in state if not name.endswith("num_batches_tracked")]
+            names = _by_kind(state)
             if all(state[name].shape == tensor.shape for name, tensor in zip(names, given)):
                 if not all(bool(tensor.isfinite().all()) for tensor in given):
                     raise ValueError("An SRGAN's weights must be finite, but are not.")
                 network.load_state_dict(dict(zip(names, given)), strict=False)
                 return network.eval()
         return None
+
+
+_FIELDS = {"weight": 0, "bias": 1, "running_mean": 2, "running_var": 3}
+
+
+def _by_kind(names: Iterable[str]) -> list[str]:
+    """Names of tensors, activations first, then convolutions, then norms; each from the first layer to the last.
+
+    Empty where they are sorted, and no numbers in them tell the order of the layers.
+    """
+    modules: dict[str, list[str]] = {}
+    for name in names:
+        module, _, field = name.rpartition(".")
+        if field != "num_batches_tracked":
+            modules.setdefault(module, []).append(field)
+    order = list(modules)
+    if any(fields[0] == "bias" and "weight" in fields for fields in modules.values()):  # sorted, not as built
+        parts = {module: re.split(r"(\d+)", module) for module in order}
+        if len({first for first, *_ in parts.values()}) > 1:
+            return []
+        order.sort(key=lambda module: [int(part) if part.isdecimal() else part for part in parts[module]])
+    # One tensor is a PReLU, two are a convolution, four a batch norm: sorted names mix them up within a block.
+    order.sort(key=lambda module: len(modules[module]))
+    return [
+        f"{module}.{field}" if module else field
+        for module in order
+        for field in sorted(modules[module], key=lambda field: _FIELDS.get(field, len(_FIELDS)))
+    ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,11 @@ from torch import Tensor
 
 from .._version import __version__
 from ..hub import write_aside
-from ..models import check_count, check_labels, check_seed
-from ._source import as_source, draw, num_classes, spread_classes
+from ..models import check_count, check_labels, check_seed, mix_seed
+from ._source import Source, as_source, class_indices, draw, num_classes, spread_classes
+from ._upscale import UpscaledSource
+
+CHUNK = 256  # images that are in memory at once
 
 
 def export_images(
@@ -26,13 +32,18 @@ def export_images(
 ) -> list[Path]:
     """Writes samples as PNG files that say in their text fields that they are synthetic, and of what source.
 
+    Where there are classes, each has a folder, named as the class is, or by its number: ``00``, ``01``, ... of 11 and
+    more. Signs that a folder's name cannot have become ``-``, and classes whose folders would then be one, also on a
+    disk that takes small letters for capitals, have their number appended. ImageFolder numbers classes by the
+    alphabet of the folders that are there, which is the order of numbers, but need not be that of names.
+
     Args:
         source: A zoo name, folder, generator, pool, mapping, or any :class:`Source`.
-        folder (str or Path): Made if missing; where there are classes, each has a folder in it, as ImageFolder
-            reads them. Must not hold anything.
+        folder (str or Path): Made if missing. Must not hold anything.
         n (int): Number of images.
         labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes in turn.
-        seed (int, optional): The images are a function of it. None: drawn from torch's global generator.
+        seed (int, optional): The images are a function of it, of ``n`` and of ``labels``; the first 256 are those of
+            the source's ``sample``. None: drawn from torch's global generator.
 
     Returns:
         list of Path: The files.
@@ -47,33 +58,59 @@ def export_images(
         ['0/000000.png', '1/000001.png']
     """
     source, folder = as_source(source), Path(folder)
-    name = getattr(getattr(source, "card", None), "name", type(source).__name__)
     check_count("n", n, 1)
     classes = num_classes(source)
     asked = spread_classes(source, n) if classes and labels is None else labels
     asked = check_labels(asked, n, classes)
+    missing = set() if asked is None else set(asked.tolist()) - set(class_indices(source))
+    if missing:
+        raise ValueError(f"labels must be classes that the source can make, but got {sorted(missing)[:20]}.")
     seed = check_seed(seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"folder must be new or empty, but {str(folder)!r} holds something.")
-    names = getattr(source, "class_names", None)
+    inside = _folder_names(source)
     marks = PngInfo()
     marks.add_text("Synthetic", "true")
     marks.add_text("Software", f"gan-augment {__version__}")
-    marks.add_text("Source", f"{name}, seed {seed}")
+    marks.add_text("Source", _origin(source, seed))
     files = []
-    images = draw(source, n, asked, seed=seed).cpu()
-    for index, image in enumerate(images):
-        label = None if asked is None else int(asked[index])
-        inside = folder if label is None else folder / _folder_name(names[label] if names else str(label))
-        inside.mkdir(parents=True, exist_ok=True)
-        files.append(inside / f"{index:06}.png")
+    for index, image in enumerate(_images(source, n, asked, seed)):
+        place = folder if asked is None else folder / inside[int(asked[index])]
+        place.mkdir(parents=True, exist_ok=True)
+        files.append(place / f"{index:06}.png")
         with write_aside(files[-1]) as aside:
             _as_picture(image).save(aside, format="png", pnginfo=marks)
     return files
 
 
+def _images(source: Source, n: int, labels: Tensor | None, seed: int) -> Iterator[Tensor]:
+    for chunk, start in enumerate(range(0, n, CHUNK)):
+        asked = None if labels is None else labels[start : start + CHUNK]
+        yield from draw(source, min(CHUNK, n - start), asked, seed=mix_seed(seed, chunk) if chunk else seed).cpu()
+
+
+def _origin(source: Source, seed: int) -> str:
+    if isinstance(source, UpscaledSource):
+        return f"{_origin(source.source, seed)}, enlarged {source.upscaler.scale} x by {source.upscaler.name}"
+    return f"{getattr(getattr(source, 'card', None), 'name', type(source).__name__)}, seed {seed}"
+
+
 def _as_picture(image: Tensor) -> Image.Image:
     return Image.fromarray(image.squeeze(0).numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy())
+
+
+def _folder_names(source: Source) -> list[str]:
+    """A folder for each class, no two of which are one, even to a disk that ignores capitals."""
+    classes, names = num_classes(source), getattr(source, "class_names", None)
+    if not names:
+        return [f"{label:0{len(str(classes - 1))}}" for label in range(classes)]
+    folders = [_folder_name(str(name)) for name in names]
+    while True:
+        keys = [unicodedata.normalize("NFC", folder).casefold() for folder in folders]
+        count = Counter(keys)
+        if len(count) == len(keys):
+            return folders
+        folders = [f"{name}-{label}" if count[keys[label]] > 1 else name for label, name in enumerate(folders)]
 
 
 def _folder_name(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,11 +20,12 @@ class Upscaler:
     """Enlarges images by a network for super-resolution, in tiles where they are large.
 
     Args:
-        network (nn.Module): Takes RGB images ``(n, 3, h, w)`` in 0..1 to larger ones in 0..1. Of anything else
-            - grey images - each channel is taken as one of them.
+        network (nn.Module): Takes RGB images ``(n, 3, h, w)`` in 0..1, of the type of its weights, to larger ones
+            in 0..1. Of anything else - grey images - each channel is taken as one of them.
         tile (int): Side of the parts that go through the network at once, without their overlap, in pixels.
         overlap (int): How many pixels around a part the network sees besides.
         batch_size (int): Parts per forward pass.
+        name (str, optional): What it is called in the marks of images. Default: the network's class.
 
     Raises:
         ValueError: If a number is out of range, or the network does not enlarge by a whole factor.
@@ -35,8 +37,17 @@ class Upscaler:
         torch.Size([2, 3, 40, 60])
     """
 
-    def __init__(self, network: nn.Module, *, tile: int = 128, overlap: int = 16, batch_size: int = 8) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        tile: int = 128,
+        overlap: int = 16,
+        batch_size: int = 8,
+        name: str | None = None,
+    ) -> None:
         self.network = network
+        self.name = type(network).__name__ if name is None else name
         self.tile = check_count("tile", tile, 8)
         self.overlap = check_count("overlap", overlap, 0)
         self.batch_size = check_count("batch_size", batch_size, 1)
@@ -44,21 +55,22 @@ class Upscaler:
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike[str], **kwargs: Any) -> Upscaler:
-        """Loads one: a name of the zoo, a folder of ours, or a checkpoint of others.
+        """Loads one: a name of those that ship with the package, a folder of ours, or a checkpoint of others.
 
         A checkpoint is read as tensors alone: of SRGAN's generator, or of anything that ``spandrel`` knows
         (https://github.com/chaiNNer-org/spandrel; ``pip install gan-augment[upscale]``).
 
         Args:
             name_or_path (str or Path): What to load.
-            **kwargs: As of the class.
+            **kwargs: As of the class; the name is by default that of the folder, or of the file without its ending.
 
         Raises:
             FileNotFoundError: If there is no such file.
             ModuleNotFoundError: If it takes spandrel, which is not installed.
             ValueError: If the name means nothing, or the file is no network for super-resolution.
         """
-        return cls(load_upscaler(name_or_path), **kwargs)
+        network, path = load_upscaler(name_or_path), Path(name_or_path).expanduser()
+        return cls(network, **{"name": path.stem if path.is_file() else path.absolute().name, **kwargs})
 
     def __call__(self, images: Tensor) -> Tensor:
         """Enlarges images.
@@ -68,7 +80,13 @@ class Upscaler:
 
         Returns:
             Tensor: ``(n, 1 or 3, scale * h, scale * w)`` of the same type and on the same device.
+
+        Raises:
+            TypeError: If they are of another type.
+            ValueError: If they are of another shape.
         """
+        if images.dtype != torch.uint8 and not images.is_floating_point():
+            raise TypeError(f"images must be uint8 (0..255) or floating point (0..1), but got {images.dtype} instead.")
         if images.ndim != 4 or images.shape[1] not in (1, 3):
             raise ValueError(f"images must be (n, 1 or 3, height, width), but got {tuple(images.shape)} instead.")
         grey = images.shape[1] == 1
@@ -81,15 +99,13 @@ class Upscaler:
     def _enlarge(self, images: Tensor) -> Tensor:
         n, channels, height, width = images.shape
         out = images.new_empty((n, channels, height * self.scale, width * self.scale))
-        parameter = next(self.network.parameters(), None)
-        device = images.device if parameter is None else parameter.device
         with eval_mode(self.network):
             for top in range(0, height, self.tile):
                 for left in range(0, width, self.tile):
-                    self._fill(images, out, top, left, device)
+                    self._fill(images, out, top, left)
         return out
 
-    def _fill(self, images: Tensor, out: Tensor, top: int, left: int, device: torch.device) -> None:
+    def _fill(self, images: Tensor, out: Tensor, top: int, left: int) -> None:
         """Enlarges the part of all images that begins at a pixel, with what is around it, and keeps the part."""
         (height, width), scale = images.shape[2:], self.scale
         bottom, right = min(top + self.tile, height), min(left + self.tile, width)
@@ -97,16 +113,21 @@ class Upscaler:
         below, after = min(bottom + self.overlap, height), min(right + self.overlap, width)
         for start in range(0, len(images), self.batch_size):
             part = images[start : start + self.batch_size, :, above:below, before:after]
-            large = self.network(part.to(device)).to(out.device).clamp(0, 1)
+            large = self._run(part).clamp(0, 1)
             large = large[:, :, (top - above) * scale :, (left - before) * scale :]
             target = out[start : start + len(part), :, top * scale : bottom * scale, left * scale : right * scale]
             target.copy_(large[:, :, : target.shape[2], : target.shape[3]])
 
+    def _run(self, images: Tensor) -> Tensor:
+        """The network's output, on the device and of the type of the images, whatever its own are."""
+        parameter = next((each for each in self.network.parameters() if each.is_floating_point()), images)
+        large: Tensor = self.network(images.to(parameter.device, parameter.dtype))
+        return large.to(images.device, images.dtype)
+
     @torch.no_grad()
     def _measure_scale(self) -> int:
-        parameter = next(self.network.parameters(), None)
         with eval_mode(self.network):
-            large = self.network(torch.zeros((1, 3, 16, 16), device=None if parameter is None else parameter.device))
+            large = self._run(torch.zeros(1, 3, 16, 16))
         scale = large.shape[-1] // 16
         if large.shape != (1, 3, 16 * scale, 16 * scale) or scale < 2:
             raise ValueError(

@@ -46,7 +46,7 @@ class Trainer:
         step_number (int): Steps of the generator made.
         seconds (float): Time that the run took.
         evaluated (int): How many of the recipe's evaluations are done.
-        best (dict): The kept generator: its KID, the lowest one of all, its step and weights; empty where there is none.
+        best (dict): The kept generator: its KID, the lowest of all, its step and weights; empty where there is none.
 
     Raises:
         ValueError: If the batch cannot be shared out evenly, or pretrained networks do not fit.

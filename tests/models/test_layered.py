@@ -4,11 +4,12 @@ import pickle
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_augment import from_pretrained
 from gan_augment.models import LAYERS, LayeredConfig, LayeredGenerator
+from gan_augment.models._layered import layers_shape
 
 CONV = {"kind": "conv_transpose", "in_channels": 6, "out_channels": 4, "kernel_size": 4, "stride": 1, "padding": 0,
         "output_padding": 0, "bias": True}  # fmt: skip
@@ -73,6 +74,24 @@ def test_the_classes_differ(config):
         (lambda layers: [*layers[:2], {"kind": "exec"}, *layers[3:]], "must have a kind of"),
         (lambda layers: [*layers[:6], {**layers[6], "factor": 3}, *layers[7:]], "must end in"),
         (lambda layers: [{**layers[0], "num_classes": 4}, *layers[1:]], "num_classes must be 4"),
+        (
+            lambda layers: [*layers[:5], {**layers[5], "num_parameters": 3}, *layers[6:]],
+            "must be 1 or 4, as what comes",
+        ),
+        (lambda layers: [*layers[:6], {**CONV, "in_channels": 4, "output_padding": 1}, *layers[7:]], "its stride, 1"),
+        (lambda layers: [*layers[:2], {**layers[4], "num_features": 64}, *layers[3:]], "of a single pixel"),
+        (
+            lambda layers: [*layers[:3], {**layers[3], "channels": 64, "side": 1}, {**layers[4], "num_features": 64}],
+            "of a single pixel",
+        ),
+        (
+            lambda layers: [
+                *layers[:7],
+                *layers[6:7] * 7,
+                {**layers[7], "out_channels": 17, "kernel_size": 1, "padding": 0},
+            ],
+            "within .* 16,777,216 values in feature maps",
+        ),
         (lambda layers: [], "1 to 200 layers"),
         (lambda layers: layers * 100, "1 to 200 layers"),
     ],
@@ -106,3 +125,52 @@ def test_any_layers_are_a_configuration_or_a_value_error(layers, latent_dim, num
     except ValueError:
         return
     assert LayeredConfig.from_dict(config.to_dict()) == config
+
+
+@st.composite
+def some_fields(draw, kind, coming):
+    """A layer of small numbers; mostly as many channels as come to it."""
+    layer = {"kind": kind}
+    for name, allowed in LAYERS[kind].items():
+        if isinstance(allowed[0], (str, bool)):
+            layer[name] = draw(st.sampled_from(allowed))
+        elif isinstance(allowed[0], float):
+            layer[name] = draw(st.sampled_from([0.0, 0.2, 1]))
+        elif name in ("in_channels", "in_features", "num_features", "num_parameters", "dim"):
+            layer[name] = draw(st.sampled_from([coming, coming, coming, 1, 5]))
+        else:
+            layer[name] = draw(st.integers(0, 3 if "padding" in name or name == "stride" else 7))
+    return layer
+
+
+@st.composite
+def stacks(draw):
+    """Layers of which each is accepted after those before it, then what makes an image of them."""
+    latent_dim, classes, layers = draw(st.integers(1, 9)), draw(st.integers(0, 3)), []
+
+    def shape(layers):
+        try:
+            return layers_shape(layers, latent_dim, classes)
+        except ValueError:
+            return None
+
+    one_hot = {"kind": "one_hot", "num_classes": classes, "join": "after"}
+    embedding = {"kind": "embedding", "num_classes": classes, "dim": latent_dim, "join": "multiply"}
+    rescale = {"kind": "rescale", "scale": 0.5, "shift": 0.5}
+    layers = [draw(st.sampled_from([one_hot, embedding])) if classes else rescale]
+    for kind in draw(st.lists(st.sampled_from(sorted(LAYERS)), min_size=4, max_size=10)):
+        longer = [*layers, draw(some_fields(kind, shape(layers)[0]))]
+        if max(shape(longer) or [1000]) <= 64:
+            layers = longer
+    maps, *sides = shape(layers)
+    side = max(sides, default=1)
+    conv = {**CONV, "in_channels": maps, "out_channels": 3, "kernel_size": max(9 - side, 1)}
+    return latent_dim, classes, max(side, 8), [*layers, conv, {"kind": "activation", "function": "tanh"}]
+
+
+@settings(max_examples=150, deadline=None)
+@given(stacks())
+def test_whatever_is_accepted_samples(stack):
+    latent_dim, classes, side, layers = stack
+    config = LayeredConfig(side, 3, latent_dim, num_classes=classes, layers=tuple(layers))
+    assert LayeredGenerator(config).sample(3, seed=0).shape == (3, 3, side, side)

@@ -1,14 +1,20 @@
 """Synthetic images as files."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from gan_augment import SyntheticPool, from_pretrained
+from gan_augment import SyntheticPool, Upscaler, from_pretrained
 from gan_augment.cli import main
-from gan_augment.synthesis import export_images
+from gan_augment.models import SRGAN, SRGANConfig
+from gan_augment.synthesis import UpscaledSource, export_images
+from gan_augment.synthesis._export import CHUNK, _folder_names
 
 
 def test_files_are_the_samples_and_say_that_they_are_synthetic(tmp_path):
@@ -33,6 +39,79 @@ def test_class_names_become_folders_and_nothing_climbs(tmp_path):
     assert {file.parent.name for file in files} == {"-cat", "red-blue"}
 
 
+class Grey:
+    """Images of as many classes as asked for, each the lower byte of the seed and of the place in the call."""
+
+    def __init__(self, num_classes=0, class_names=None):
+        self.num_classes, self.class_names, self.calls = num_classes, class_names, []
+
+    def sample(self, n, labels=None, *, seed=None):
+        self.calls.append(n)
+        values = (torch.arange(n) + seed) % 256
+        return values.to(torch.uint8)[:, None, None, None].expand(n, 1, 4, 4)
+
+
+def pixels(files):
+    return [int(np.asarray(Image.open(file))[0, 0]) for file in files]
+
+
+def test_classes_whose_folders_would_be_one_keep_apart(tmp_path):
+    files = export_images(Grey(5, ["a/b", "a-b", "Cat", "cat", "dog"]), tmp_path / "out", 5)
+    assert [file.parent.name for file in files] == ["a-b-0", "a-b-1", "Cat-2", "cat-3", "dog"]
+    files = export_images(Grey(3, ["a/b", "a-b", "a-b-0"]), tmp_path / "again", 3)
+    assert len({file.parent for file in files}) == 3
+
+
+@given(st.lists(st.text("aA-/é\u0301e01 .", max_size=6), min_size=1, max_size=12))
+def test_no_two_folders_are_one_on_any_disk(names):
+    folders = _folder_names(Grey(len(names), names))
+    assert len({unicodedata.normalize("NFC", folder).casefold() for folder in folders}) == len(names)
+    assert all(folder not in ("", ".", "..") and "/" not in folder for folder in folders)
+    assert folders == _folder_names(Grey(len(names), names))
+
+
+def test_folders_of_numbered_classes_sort_as_the_numbers(tmp_path):
+    export_images(Grey(12), tmp_path / "out", 24)
+    data = ImageFolder(tmp_path / "out")
+    assert [int(name) for name in data.classes] == list(range(12))
+
+
+def test_many_images_are_drawn_in_parts_and_the_first_are_those_of_a_few(tmp_path):
+    source, n = Grey(3), 2 * CHUNK + 5
+    many = pixels(export_images(source, tmp_path / "many", n, seed=7))
+    assert source.calls == [CHUNK, CHUNK, 5]
+    assert many == pixels(export_images(Grey(3), tmp_path / "again", n, seed=7))
+    assert many[:CHUNK] == pixels(export_images(Grey(3), tmp_path / "few", CHUNK, seed=7))
+    assert many[CHUNK : CHUNK + 5] != many[:5]
+    assert many[2 * CHUNK :] not in (many[:5], many[CHUNK : CHUNK + 5])
+
+
+def test_later_parts_are_of_the_classes_asked_for(tmp_path):
+    labels = [0] * CHUNK + [1, 2, 1]
+    values = torch.tensor([10, 20, 30], dtype=torch.uint8)[:, None, None, None].expand(3, 3, 8, 8)
+    pool = SyntheticPool(values, torch.arange(3))
+    files = export_images(pool, tmp_path / "out", len(labels), labels=labels)
+    assert [int(file.parent.name) for file in files] == labels
+    assert [int(np.asarray(Image.open(file))[0, 0, 0]) for file in files[-3:]] == [20, 30, 20]
+
+
+def test_a_class_that_the_source_cannot_make_is_refused_before_anything_is_written(tmp_path):
+    pool = SyntheticPool(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 2]))
+    with pytest.raises(ValueError, match=r"that the source can make, but got \[1\]"):
+        export_images(pool, tmp_path / "out", CHUNK + 1, labels=[0] * CHUNK + [1])
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_mark_names_what_enlarged_the_images(tmp_path):
+    upscaler = Upscaler(SRGAN(SRGANConfig(scale=2, width=4, blocks=1)), name="faces-2x")
+    source = UpscaledSource("dcgan-mnist-32", upscaler)
+    for number, (each, words) in enumerate(
+        [(source, ", enlarged 2 x by faces-2x"), (source.upscaled(upscaler), ", enlarged 2 x by faces-2x" * 2)]
+    ):
+        with Image.open(export_images(each, tmp_path / str(number), 1, seed=3)[0]) as picture:
+            assert picture.text["Source"] == f"dcgan-mnist-32, seed 3{words}"
+
+
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(ValueError, match="must be new or empty"):
@@ -42,7 +121,6 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
 
 def test_the_command_samples_and_enlarges(tmp_path, capsys):
     from gan_augment.hub import save_upscaler
-    from gan_augment.models import SRGAN, SRGANConfig
 
     save_upscaler(SRGAN(SRGANConfig(width=8, blocks=1)), tmp_path / "x2")
     arguments = ["sample", "dcgan-mnist-32", "--n", "3", "--label", "7", "--out", str(tmp_path / "out")]

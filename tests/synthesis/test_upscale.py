@@ -1,5 +1,7 @@
 """Enlarging synthetic images."""
 
+import copy
+import multiprocessing
 import os
 import pickle
 import zipfile
@@ -12,7 +14,7 @@ from torch import nn
 from torchvision.transforms.v2 import functional as F
 
 from gan_augment import GANAugmentedDataset, SyntheticPool, Upscaler, from_pretrained
-from gan_augment.hub import load_upscaler, save_upscaler
+from gan_augment.hub import _upscalers, config_sha256, load_upscaler, save_upscaler
 from gan_augment.models import SRGAN, SRGANConfig
 from gan_augment.synthesis import UpscaledSource
 
@@ -69,6 +71,35 @@ def test_what_does_not_enlarge_is_refused():
         Upscaler(Nearest(2))(torch.rand(3, 16, 16))
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.bool])
+def test_images_of_other_integers_are_refused(dtype):
+    with pytest.raises(TypeError, match=f"must be uint8 .* or floating point .*, but got {dtype}"):
+        Upscaler(Nearest(2))(torch.zeros(1, 3, 16, 16, dtype=dtype))
+
+
+@pytest.mark.parametrize("weights", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32])
+def test_weights_of_any_precision_take_images_of_any(weights, dtype, network):
+    images = torch.rand(2, 3, 20, 20)
+    images = (images * 255).to(dtype) if dtype == torch.uint8 else images.to(dtype)
+    large = Upscaler(copy.deepcopy(network).to(weights))(images)
+    assert large.dtype == dtype
+    expected = Upscaler(network)(images)
+    assert torch.allclose(large.float(), expected.float(), atol=5 if dtype == torch.uint8 else 0.02)
+
+
+def test_it_is_called_as_its_file_its_folder_or_its_network(network, tmp_path, monkeypatch):
+    save_upscaler(network, tmp_path / "faces-2.x")
+    torch.save(network.state_dict(), tmp_path / "ours.v1.pth")
+    assert Upscaler(network).name == "SRGAN"
+    assert Upscaler(network, name="mine").name == "mine"
+    assert Upscaler.load(tmp_path / "faces-2.x").name == "faces-2.x"
+    assert Upscaler.load(tmp_path / "ours.v1.pth").name == "ours.v1"
+    assert Upscaler.load(tmp_path / "faces-2.x", name="mine", tile=32).name == "mine"
+    monkeypatch.chdir(tmp_path / "faces-2.x")
+    assert Upscaler.load(".").name == "faces-2.x"
+
+
 def test_an_enlarged_source_is_a_source(tiny, network):
     source = tiny.upscaled(Upscaler(network))
     assert source.sample(4, [0, 1, 2, 0], seed=1).shape == (4, 1, 32, 32)
@@ -113,6 +144,92 @@ def test_a_broken_folder_is_refused(text, network, tmp_path):
 def test_a_wrong_configuration_is_refused_by_name(field, value):
     with pytest.raises(ValueError, match=field):
         SRGANConfig.from_dict({field: value})
+
+
+@pytest.fixture
+def shipped(network, tmp_path, monkeypatch):
+    """A package that ships two upscalers."""
+    for name in ("srgan-faces-2x", "digits-4x"):
+        save_upscaler(network, tmp_path / name)
+        monkeypatch.setitem(_upscalers.UPSCALERS, name, config_sha256(tmp_path / name))
+    monkeypatch.setattr(_upscalers, "UPSCALER_FOLDER", tmp_path)
+    return tmp_path
+
+
+def test_what_ships_is_loaded_by_its_name_and_held_against_its_hash(shipped, network):
+    upscaler = Upscaler.load("srgan-faces-2x")
+    images = torch.rand(1, 3, 16, 16)
+    assert upscaler.name == "srgan-faces-2x"
+    assert torch.equal(upscaler(images), Upscaler(network)(images))
+    save_upscaler(SRGAN(SRGANConfig(width=4, blocks=1)), shipped / "srgan-faces-2x")
+    with pytest.raises(ValueError, match=r"SHA-256 .* of the registry"):
+        Upscaler.load("srgan-faces-2x")
+
+
+def test_all_that_ships_is_whole_and_small():
+    for name in _upscalers.list_upscalers():
+        folder = _upscalers.UPSCALER_FOLDER / name
+        assert Upscaler.load(name).scale >= 2
+        assert sum(file.stat().st_size for file in folder.iterdir()) < 4_000_000
+
+
+def test_a_mistyped_name_is_answered_with_the_nearest_first(shipped):
+    for wrong, first, second in (
+        ("srgan-face-2x", "srgan-faces-2x", "digits-4x"),
+        ("Digits_4", "digits-4x", "srgan-f"),
+    ):
+        with pytest.raises(ValueError, match=f"must be of .*{first}.*{second}.*, but got '{wrong}'"):
+            Upscaler.load(wrong)
+    for missing in ("./srgan-face-2x", shipped / "none.pth"):
+        with pytest.raises(FileNotFoundError):
+            Upscaler.load(missing)
+
+
+def test_a_path_may_begin_at_home(network, tmp_path, monkeypatch):
+    save_upscaler(network, tmp_path / "x2")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert Upscaler.load("~/x2").name == "x2"
+    with pytest.raises(ValueError, match="known home folder"):
+        Upscaler.load("~nobody-of-this-name/x2")
+
+
+def sample_in_child(upscaler, images, queue):
+    torch.set_num_threads(1)
+    queue.put(upscaler(images).numpy())
+
+
+def test_spandrels_networks_get_the_size_they_need_and_survive_pickle(tmp_path):
+    spandrel = pytest.importorskip("spandrel")
+    from spandrel.architectures.RealCUGAN import UpCunet2x
+
+    torch.manual_seed(0)
+    torch.save(UpCunet2x(in_channels=3, out_channels=3).state_dict(), tmp_path / "cugan.pth")
+    upscaler = Upscaler.load(tmp_path / "cugan.pth")
+    known = spandrel.ModelLoader("cpu").load_from_file(tmp_path / "cugan.pth").eval()
+    assert known.size_requirements.minimum > 21
+    images = torch.rand(1, 3, 21, 18)
+    large = upscaler(images)
+    assert upscaler.scale == 2
+    assert torch.allclose(large, known(images).clamp(0, 1), atol=1e-6)
+    upscaler.network.bfloat16()
+    again = pickle.loads(pickle.dumps(upscaler))
+    assert torch.equal(again(images), upscaler(images))
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_spandrels_networks_reach_other_processes(method, third_party):
+    pytest.importorskip("spandrel")
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("not on this system")
+    upscaler = Upscaler.load(third_party / "realesr-animevideov3.pth")
+    images, context = torch.rand(1, 3, 8, 9), multiprocessing.get_context(method)
+    queue = context.Queue()
+    process = context.Process(target=sample_in_child, args=(upscaler, images, queue))
+    process.start()
+    large = torch.from_numpy(queue.get(timeout=120))
+    process.join()
+    assert torch.allclose(large, upscaler(images), atol=1e-6)
 
 
 def faces(count=8):
