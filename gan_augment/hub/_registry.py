@@ -54,6 +54,17 @@ REGISTRY: dict[str, ZooEntry] = {
             num_classes=10,
             commercial_use=True,
         ),
+        ZooEntry(
+            name="dcgan-fashion-mnist-32",
+            sha256="d54f0413715afa156dca5954bee0b9fbfc1243cec52d118e67b44a9842c0a9c2",
+            license="mit",
+            data_terms="Fashion-MNIST (Xiao, Rasul, Vollgraf, Zalando): MIT",
+            description="Clothes, 10 classes, from 57,000 of Fashion-MNIST's 60,000 training images",
+            image_size=32,
+            channels=1,
+            num_classes=10,
+            commercial_use=True,
+        ),
     )
 }
 
