@@ -179,6 +179,37 @@ def threes():
     return Wrapped("main", *layers)
 
 
+def refined(channels=3):
+    """Colours are mixed by a last convolution of kernel 1, or digits cut to 28 px by a transposed one with padding."""
+    mixed = nn.Conv2d(4, 3, 1) if channels == 3 else nn.ConvTranspose2d(4, 1, 1, 1, 2)
+    return Wrapped("main", *plain(32, 4, norm=nn.BatchNorm2d)[:-1], nn.BatchNorm2d(4), nn.ReLU(), mixed, nn.Tanh())
+
+
+def residual():
+    """Blocks of two convolutions that add what comes to them."""
+
+    def block():
+        convs = [[nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, 1, 1)] for _ in range(2)]
+        return nn.ModuleDict({"model": nn.Sequential(*convs[0], *convs[1])})
+
+    blocks = nn.Sequential(block(), block(), block())
+    return nn.ModuleDict({"dense": nn.Linear(20, 256), "model": blocks, "final": nn.Conv2d(16, 3, 3, 1, 1)})
+
+
+def with_shortcuts():
+    """Convolutions of kernel 1 beside the blocks."""
+    return nn.ModuleDict({
+        "dense": nn.Linear(20, 256), "conv1": nn.Conv2d(16, 16, 3, 1, 1), "conv2": nn.Conv2d(16, 16, 3, 1, 1),
+        "bypass": nn.Conv2d(16, 16, 1), "final": nn.Conv2d(16, 3, 3, 1, 1),
+    })  # fmt: skip
+
+
+def u_net():
+    """Images are halved and doubled, with what was halved put beside what is doubled."""
+    inner = nn.Sequential(nn.Conv2d(8, 16, 4, 2, 1), nn.BatchNorm2d(16), nn.ConvTranspose2d(16, 8, 4, 2, 1))
+    return nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), inner, nn.ConvTranspose2d(16, 3, 4, 2, 1), nn.Tanh())
+
+
 def as_trained(network, latent=20, classes=0, uniform=False, seed=0):
     """The network with weights that differ, and the statistics that training would leave."""
     rng = torch.Generator().manual_seed(seed)

@@ -15,13 +15,15 @@ from torch import Tensor
 
 from ...models import Generator, GeneratorConfig, LayeredConfig, LayeredGenerator
 from .._card import Card
-from ._modules import Module, chained, find_modules, join_stems, natural_order, networks, with_norms_placed
+from ._kinds import PAIRS, RESIDUAL, TRANSLATOR, check_kind, check_order, residual_blocks
+from ._modules import Module, brief, chained, find_modules, join_stems, natural_order, networks, with_norms_placed
 from ._path import Hints
 from ._path import Path as Found
 from ._read import MAX_NODES, read_checkpoint
 from ._search import search
 
 MAX_ATTEMPTS = 64
+DOUBTFUL_MISFIT = 0.1  # of a norm, on average
 _GENERATOR = re.compile(r"gen|net_?g|(^|\.)g(_|\.|$)", re.IGNORECASE)
 _AVERAGED = re.compile(r"ema|averag|shadow|g_?running", re.IGNORECASE)
 
@@ -93,13 +95,10 @@ def import_checkpoint(
     with torch.random.fork_rng(devices=[]):  # from which new networks draw what is replaced at once
         generator = _native(found) or _layered(found)
     generator.requires_grad_(True).eval()
-    if found.norms < found.convs // 2 and hints == Hints():
-        warnings.warn(
-            f"{path} has few norms with statistics, so that strides, activations and the like are what is usual; look "
-            "at samples, and give hints.",
-            UserWarning,
-            stacklevel=2,
-        )
+    doubts = _doubts(found)
+    given = hints.strides is not None and hints.paddings is not None and hints.function is not None
+    if doubts and not given:
+        warnings.warn(f"{path}: {'; '.join(doubts)}; look at samples, and give hints.", UserWarning, stacklevel=2)
     generator.card = _card(path, where, found)
     if class_names is not None:
         generator.config = dataclasses.replace(generator.config, class_names=class_names)
@@ -110,7 +109,7 @@ def _choose(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> 
     """The one network in a file that is a generator."""
     groups = [(where, tensors) for where, tensors in networks(tree) if key is None or where == key]
     if not groups:
-        known = list(dict.fromkeys(where for where, _ in networks(tree)))[:20]
+        known = brief(list(dict.fromkeys(where for where, _ in networks(tree))), 300)
         raise ValueError(f"{path} must hold {key or 'tensors'!r}, but holds {known}.")
     groups.sort(key=lambda group: len(group[1]) if _GENERATOR.search(group[0]) else len(group[1]) + MAX_NODES)
     found: dict[frozenset[int], tuple[str, Found]] = {}
@@ -128,9 +127,11 @@ def _choose(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> 
     if len(candidates) > 1 and averaged:
         candidates = averaged
     if len(candidates) > 1:
-        raise ValueError(f"{path} holds several generators; pass key= as one of {[where for where, _ in candidates]}.")
+        keys = brief([where for where, _ in candidates], 300)
+        raise ValueError(f"{path} holds several generators; pass key= as one of {keys}.")
     if not candidates:
-        raise ValueError(f"{path} holds no DCGAN generator: {max(reasons, key=lambda reason: reason[0])[1]}.")
+        reason = brief(max(reasons, key=lambda reason: reason[0])[1], 400)
+        raise ValueError(f"{path} holds no DCGAN generator: {reason}.")
     return candidates[0]
 
 
@@ -151,35 +152,24 @@ def _infer(tensors: dict[str, Tensor], hints: Hints) -> Found:
         if order in orders:
             continue
         try:
-            _check_kind(order)
+            check_kind(order)
+            check_order(order)
             orders.append(order)
         except ValueError as error:
+            if str(error) in (RESIDUAL, TRANSLATOR):
+                raise
             reasons.append(error)
     if not orders:
         raise reasons[0]
-    return search(orders, hints, classes)
-
-
-def _check_kind(modules: list[Module]) -> None:
-    """Refuses by its name what is no stack that takes latents to images."""
-    convs = [module for module in modules if module.kind == "conv"]
-    body = [module for module in modules if module.kind != "embedding"]
-    if not convs:
-        raise ValueError("it is a fully connected network" if body else "it has no layers")
-    if sum(module.kind in ("conv", "linear") for module in body) < 2:
-        raise ValueError("it is a single layer")
-    if not any(size in (1, 3) for module in convs for size in module.weight.shape[:2]):
-        raise ValueError("none of its layers gives images of 1 or 3 channels")
-    first, last = body[0], [module for module in body if module.kind in ("conv", "linear")][-1]
-    if first.kind != "conv" or first.weight.shape[1] not in (1, 3):
-        return
-    inputs, outputs = convs[1].weight.shape[:2] if len(convs) > 1 else (0, 0)
-    if first.weight.shape[1] in (inputs, outputs) and first.weight.shape[0] not in (inputs, outputs):
-        return  # a transposed convolution, to so few channels
-    if last.kind == "conv" and len(last.weight) % 3 == 0 and last.weight.shape[2] > 1:
-        raise ValueError("it takes images to images, as super-resolution does; see Upscaler")
-    kind = "discriminator" if len(last.weight) == 1 else "classifier or encoder"
-    raise ValueError(f"it takes images of {first.weight.shape[1]} channels: a {kind}")
+    try:
+        found = search(orders, hints, classes)
+    except ValueError as error:
+        if residual_blocks(joined):
+            raise ValueError(PAIRS) from error
+        raise
+    if found.norms == 0 and residual_blocks(joined):
+        raise ValueError(f"{PAIRS}, and it has no statistics that say otherwise")
+    return found
 
 
 def _layered(found: Found) -> Generator:
@@ -243,6 +233,23 @@ def _native(found: Found) -> Generator | None:
     return generator if alike else None
 
 
+def _doubts(found: Found) -> list[str]:
+    """What of the layers neither tensors nor statistics show."""
+    modules = [module for _, module in found.layers if module is not None]
+    confirmed = max((place for place, module in enumerate(modules) if module.has_statistics), default=-1) + 1
+    rest = [module for module in modules[confirmed:] if module.kind in ("conv", "linear")]
+    doubts = []
+    if len(rest) > 1:  # the last one has no norm after it in any DCGAN
+        where = f"of {brief(rest[0].name)} and what follows it" if confirmed else "of any layer"
+        what = "strides, paddings, activations and norms without weights"
+        doubts.append(f"nothing in the file confirms the {what} {where}, which are what is usual")
+    if any(layer["kind"] == "instance_norm" for layer, _ in found.layers):
+        doubts.append("nothing in the file confirms that norms are of each channel by itself and not of groups")
+    if found.misfit > DOUBTFUL_MISFIT * found.norms:
+        doubts.append("the statistics of its norms do not confirm the layers well")
+    return doubts
+
+
 def _card(path: Path, where: str, found: Found) -> Card:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     convs = [layer for layer, _ in found.layers if layer["kind"].startswith("conv")]
@@ -255,9 +262,16 @@ def _card(path: Path, where: str, found: Found) -> Card:
         "function": found.function[0] if found.function else None,
         "last": found.layers[-1][0]["function"],
         "misfit": round(found.misfit, 3),
+        "norms_with_statistics": found.norms,
+        "doubts": _doubts(found),
     }
     return Card(
         name=path.stem,
         data={"description": "not known: the file does not say on what it was trained, nor on which terms"},
-        training={"imported_from": path.name, "sha256": digest, "part": where or "all of it", "assumed": assumed},
+        training={
+            "imported_from": path.name,
+            "sha256": digest,
+            "part": brief(where, 300) or "all of it",
+            "assumed": assumed,
+        },
     )

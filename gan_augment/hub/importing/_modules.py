@@ -43,6 +43,19 @@ class Module:
         """Of a norm: how many features it has."""
         return len(next(iter(self.tensors.values())))
 
+    @property
+    def has_statistics(self) -> bool:
+        """Whether it is a norm that has met values in training: not the mean of 0 and variance of 1 of a new one."""
+        if self.kind != "batch_norm":
+            return False
+        return bool((self.tensors["running_mean"] != 0).any()) or bool((self.tensors["running_var"] != 1).any())
+
+
+def brief(text: object, most: int = 120) -> str:
+    """What a message quotes of a file, cut to a length."""
+    words = str(text)
+    return words if len(words) <= most else f"{words[:most]}..."
+
 
 def networks(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
     """All groups of named tensors that may be a network: dicts of a file, then parts with a common prefix."""
@@ -84,15 +97,15 @@ def find_modules(tensors: dict[str, Tensor]) -> list[Module]:
     modules = []
     for name, group in groups.items():
         if any(tensor.numel() == 0 or not bool(tensor.isfinite().all()) for tensor in group.values()):
-            raise ValueError(f"{name or 'it'} holds an empty tensor, or values that are not finite")
+            raise ValueError(f"{brief(name) or 'it'} holds an empty tensor, or values that are not finite")
         try:
             plain = _plain(group)
         except (RuntimeError, IndexError, ValueError) as error:
-            raise ValueError(f"{name or 'it'} has a normalised weight that its parts do not give") from error
+            raise ValueError(f"{brief(name) or 'it'} has a normalised weight that its parts do not give") from error
         kind = _kind(name, plain)
         if kind is None:
-            shapes = str({leaf: tuple(tensor.shape) for leaf, tensor in group.items()})[:200]
-            raise ValueError(f"{name[:100] or 'it'} holds {shapes}, which no layer of a DCGAN does")
+            shapes = brief({leaf: tuple(tensor.shape) for leaf, tensor in group.items()}, 200)
+            raise ValueError(f"{brief(name) or 'it'} holds {shapes}, which no layer of a DCGAN does")
         modules.append(Module(name, kind, plain))
     return modules
 
@@ -144,16 +157,22 @@ def with_norms_placed(modules: list[Module]) -> list[Module]:
     placed: list[Module] = []
     norms = [module for module in modules if module.kind in ("batch_norm", "affine_norm")]
     for module in modules:
-        if module in norms:
+        if module.kind in ("batch_norm", "affine_norm"):
             continue
         placed.append(module)
         if module.kind in ("conv", "linear"):
-            found = next((n for n in norms if n.features in module.weight.shape[:2] or
-                          (module.kind == "linear" and len(module.weight) % n.features == 0)), None)  # fmt: skip
+            found = next((norm for norm in norms if may_normalise(norm, module)), None)
             if found is not None:
                 norms.remove(found)
                 placed.append(found)
     return placed + norms
+
+
+def may_normalise(norm: Module, layer: Module) -> bool:
+    """Whether a norm has the features that a convolution or a linear layer gives, or of its maps."""
+    if layer.kind == "linear":
+        return len(layer.weight) % norm.features == 0
+    return norm.features in layer.weight.shape[:2]
 
 
 def _plain(group: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -191,7 +191,9 @@ class _Walk:
         size = tensor.numel() * max(tensor.element_size(), 4)  # as float32, which it becomes
         self.bytes += size
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise ValueError(f"{self.path} must hold every value of its tensors, but repeats those of {name!r}.")
+            raise ValueError(f"{self.path} must hold every value of its tensors, but repeats those of {name[:100]!r}.")
         if self.bytes > MAX_FILE:
-            raise ValueError(f"{self.path} must hold tensors of at most {MAX_FILE:,} bytes as float32, but: {name!r}.")
+            raise ValueError(
+                f"{self.path} must hold tensors of at most {MAX_FILE:,} bytes as float32, but: {name[:100]!r}."
+            )
         return tensor

@@ -18,6 +18,7 @@ MAX_VALUES = 2**26  # of the latents' maps after a layer
 STATISTICS_WEIGHT = 60.0
 NOISE = 0.003  # misfit of the right layers, by the draw of latents
 RESIZED_TWICE = 3.0  # in two ways
+NOT_RESIZED = 0.4  # by the second of two modules without weights
 # How unlikely what is: only the order is meant.
 SIDES = {28: 0.0, 32: 0.0, 64: 0.0, 128: 0.0, 256: 0.3, 96: 0.4, 16: 0.5, 48: 1.0, 512: 0.5}
 ODD_SIDE = 3.0
@@ -88,7 +89,7 @@ def _between(path: Path, before: Module | None, module: Module, hints: Hints) ->
     active = {None: 0.0, 0: 1.5}.get(gap, 0.0) + (3.0 if norm_follows else 0.0)
     for activated in (False, True):
         for ready in _activated(path, hints, active) if activated else [replace(path, cost=path.cost + plain)]:
-            yield ready
+            yield ready if not resizable or gap != 2 else replace(ready, cost=ready.cost + NOT_RESIZED)
             for shaped in _as_maps_for(ready, module) if resizable else ():
                 channels, side, _ = shaped.shape
                 if 2 * side <= MAX_SIDE and channels * (2 * side) ** 2 * latents_for(side) <= MAX_VALUES:
@@ -160,7 +161,7 @@ def _normalised(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
     fields = {"num_features": module.features, "affine": "weight" in module.tensors}
     index = path.index + 1
     if module.kind == "affine_norm":
-        if len(path.shape) == 3:
+        if len(path.shape) == 3 and path.shape[1] > 1:  # of a single pixel, nothing is left
             layer = {"kind": "instance_norm", **fields, "eps": hints.eps or 1e-5}
             yield path.then(layer, module, path.shape, 1.0, index=index)
         return
@@ -190,9 +191,9 @@ def _misfit(x: Tensor, module: Module) -> float | None:
 
     None if it has met nothing.
     """
-    mean, variance = module.tensors["running_mean"], module.tensors["running_var"]
-    if bool((mean == 0).all()) and bool((variance == 1).all()):
+    if not module.has_statistics:
         return None
+    mean, variance = module.tensors["running_mean"], module.tensors["running_var"]
     axes = [0, *range(2, x.ndim)]
     found_mean, found = x.mean(axes), x.var(axes, correction=0)
     floor = 0.01 * float(variance.mean()) + 1e-12
@@ -217,7 +218,7 @@ def _convolved(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
             if any(w is not None and (path.convs >= len(w) or w[path.convs] != g) for w, g in zip(wanted, given)):
                 continue
             if transposed and path.layer.get("kind") == "upsample":
-                cost += 0.5 if kernel == 3 and given[0] == 1 else RESIZED_TWICE
+                cost += 0.2 if kernel == 3 and given[0] == 1 else RESIZED_TWICE
             layer: dict[str, Any] = {
                 "kind": "conv_transpose" if transposed else "conv",
                 "in_channels": channels,
@@ -258,9 +259,9 @@ def _geometries(
     """
     half = kernel // 2
     if not transposed:
-        return {(1, half, 0): 0.0, (1, 0, 0): 1.5} if kernel % 2 else {(1, 0, 0): 1.5}
-    if kernel == 1:
-        return {(1, 0, 0): 0.0, (1, 2, 0): 0.5 if side == 32 and out == 1 else 3.0}  # 32 px digits cut to 28
+        return {(1, 0, 0): 1.5 if kernel > 1 else 0.0} | ({(1, half, 0): 0.0} if kernel % 2 else {})
+    if kernel == 1:  # the last one of digits, that cuts 32 px to 28
+        return {(1, 0, 0): 0.5, (1, 2, 0): 0.0} if side == 32 and out == 1 else {(1, 0, 0): 0.0, (1, 2, 0): 3.0}
     likely = {(stride, padding, 0): 2.0 for stride, padding in ((1, 1), (2, 1), (2, 2), (2, 3))}
     likely |= {(1, 0, 0): 1.0, (2, 0, 0): 1.0}
     first = 0.0 if side > 1 else 1.0  # a map of one pixel is seldom doubled
