@@ -61,6 +61,16 @@ class Start:
         _check_own(generator)
         return cls(name, generator, load_discriminator(folder))
 
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """What a generator that goes on from this one has of it: what its images may be used for, and their hashes."""
+        card = self.generator.card
+        if card is None:
+            return {}
+        terms = {key: card.data[key] for key in ("commercial_use", "terms") if key in card.data}
+        inherited = {"data": terms} if terms.get("commercial_use") is False else {}
+        return inherited if card.fingerprints is None else {**inherited, "fingerprints": card.fingerprints}
+
     def adapt_recipe(self, recipe: Recipe, overrides: dict[str, Any]) -> Recipe:
         """The recipe with the shape of the pretrained networks.
 

@@ -106,4 +106,6 @@ def _card(trainer: Trainer, monitor: Monitor, result: FitResult, init: str | Non
                 "features": about["features"],
             }
         )
-    return Card(name="dcgan", training=training, measured=measured, fingerprints=images.fingerprints)
+    known = torch.cat([images.fingerprints, trainer.lineage.get("fingerprints", images.fingerprints[:0])]).unique()
+    data = trainer.lineage.get("data", {})
+    return Card(name="dcgan", data=data, training=training, measured=measured, fingerprints=known)

@@ -47,6 +47,7 @@ class Trainer:
         seconds (float): Time that the run took.
         evaluated (int): How many of the recipe's evaluations are done.
         best (dict): The kept generator: its KID, the lowest of all, its step and weights; empty where there is none.
+        lineage (dict): What the card has of that of the generator that the run went on from.
 
     Raises:
         ValueError: If the batch cannot be shared out evenly, or pretrained networks do not fit.
@@ -57,6 +58,7 @@ class Trainer:
         self.images = images.with_mirrored() if recipe.anchors_mirrored else images
         self.step_number, self.seconds, self.evaluated = 0, 0.0, 0
         self.best: dict[str, Any] = {}
+        self.lineage = {} if start is None else start.lineage
         self.accelerator = accelerator()
         self.device: torch.device = self.accelerator.device
         self.part = share_out(recipe.batch_size, recipe.accumulation)
@@ -331,6 +333,7 @@ class Trainer:
             "seconds": self.seconds,
             "evaluated": self.evaluated,
             "best": self.best,
+            "lineage": self.lineage,
             "fresh_discriminator": self.fresh_discriminator,
             "losses": self.losses(),
             **{name: part.state_dict() for name, part in self._stateful().items()},
@@ -340,7 +343,7 @@ class Trainer:
         """Goes back to a :meth:`state_dict`."""
         self.step_number = check_count("step_number", state["step_number"], 0)
         self.evaluated = check_count("evaluated", state["evaluated"], 0)
-        self.seconds, self.best = float(state["seconds"]), state["best"]
+        self.seconds, self.best, self.lineage = float(state["seconds"]), state["best"], state["lineage"]
         self.fresh_discriminator = state["fresh_discriminator"]
         self._losses = {key: torch.tensor(value) for key, value in state["losses"].items()}
         for name, part in self._stateful().items():

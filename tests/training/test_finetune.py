@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gan_augment import (
+    Card,
     Discriminator,
     DiscriminatorConfig,
     Generator,
@@ -15,6 +16,8 @@ from gan_augment import (
     resume,
     save_pretrained,
 )
+from gan_augment.hub import load_generator
+from gan_augment.metrics import fingerprints
 from gan_augment.training._ema import recalibrate_batch_norm
 from gan_augment.training._finetune import Start, adapt_discriminator, adapt_generator, class_rows
 
@@ -406,6 +409,26 @@ def test_a_killed_run_goes_on_without_its_start(labelled, pretrained, tmp_path, 
     assert result.generator.card.training["init"] == kind
     one, two = (Start.load(tmp_path / name / "generator").discriminator for name in ("whole", "killed"))
     assert same_weights(one, two)
+
+
+def test_what_the_start_had_seen_and_forbids_is_on_the_card(labelled, pretrained, tmp_path):
+    start = from_pretrained(pretrained / "both")
+    data = {"commercial_use": False, "terms": "for research only", "description": "other images"}
+    start.card = Card("start of a run", data=data, fingerprints=torch.tensor([-5, 3, 2**60]))
+    start.save_pretrained(tmp_path / "start")
+    options = {key: value for key, value in ADVERSARIAL.items() if key != "progress"} | {
+        "steps": 4,
+        "conditional": False,
+    }
+    with pytest.warns(UserWarning, match="for research only"):
+        run_until(2, labelled, tmp_path / "run", init=tmp_path / "start", **options)
+    shutil.rmtree(tmp_path / "start")
+    result = resume(tmp_path / "run", labelled, progress=False)
+    own = fingerprints(torch.stack([image for image, _ in labelled]))
+    known = load_generator(tmp_path / "run" / "generator").card
+    assert set(known.fingerprints.tolist()) == {-5, 3, 2**60, *own.tolist()}
+    assert torch.equal(known.fingerprints, known.fingerprints.sort().values)
+    assert known.data == result.generator.card.data == {"commercial_use": False, "terms": "for research only"}
 
 
 @pytest.mark.parametrize("options", [{"tune": "norms"}, {"tune": "mapping", "mapping_layers": 1}])
