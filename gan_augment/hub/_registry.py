@@ -65,6 +65,28 @@ REGISTRY: dict[str, ZooEntry] = {
             num_classes=10,
             commercial_use=True,
         ),
+        ZooEntry(
+            name="dcgan-celeba-64",
+            sha256="16182b5ea28c73853afe7c63757d714a4fc2969e4ff6869c11f20989fb8565a7",
+            license="cc-by-nc-4.0",
+            data_terms="CelebA (Liu, Luo, Wang, Tang, 2015): non-commercial research and education only",
+            description="Faces, from 9,000 of CelebA's images",
+            image_size=64,
+            channels=3,
+            num_classes=0,
+            commercial_use=False,
+        ),
+        ZooEntry(
+            name="dcgan-celeba-attributes-64",
+            sha256="8b5e55d4ec61d8f05c1756a8f4bd8f25c40f90ff0ba5f997ff44c23371284e10",
+            license="cc-by-nc-4.0",
+            data_terms="CelebA (Liu, Luo, Wang, Tang, 2015): non-commercial research and education only",
+            description="Faces of women and men, smiling or not, 4 classes, from 9,000 of CelebA's images",
+            image_size=64,
+            channels=3,
+            num_classes=4,
+            commercial_use=False,
+        ),
     )
 }
 
