@@ -127,6 +127,7 @@ class Copies:
     Attributes:
         distance (float): Median distance of a sample to its nearest training image, in grey levels 0..255.
         distance_real (float): Median distance of a training image to its nearest other one.
+        closest (float): The smallest distance of all samples: of a copy it is a small part of ``distance_real``.
         near_copies (float): Share of samples, 0..1, nearer to a training image than ``threshold``.
         threshold (float): The percentile of the distances of training images to their nearest others, in grey
             levels; training images that are stored twice are left out of it.
@@ -138,6 +139,7 @@ class Copies:
 
     distance: float
     distance_real: float
+    closest: float
     near_copies: float
     threshold: float
     expected: float
@@ -222,6 +224,7 @@ def copy_report(
     return Copies(
         distance=float(distances.median()),
         distance_real=float(floor.median()),
+        closest=float(distances.min()),
         near_copies=share(distances),
         threshold=threshold,
         expected=percentile / 100

@@ -1,6 +1,7 @@
 """Fixtures of the tests of files."""
 
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,18 @@ def saved(tiny, tmp_path_factory):
 @pytest.fixture
 def folder(saved, tmp_path):
     return Path(shutil.copytree(saved, tmp_path / "generator"))
+
+
+class NoNetwork:
+    def __init__(self, *args, **kwargs):
+        raise AssertionError("a socket was opened")
+
+
+def cut_network(patch):
+    patch.setattr(socket, "socket", NoNetwork)
+    patch.setattr(socket, "getaddrinfo", NoNetwork)
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    cut_network(monkeypatch)
