@@ -20,7 +20,9 @@ from ._words import first_line
 from .importing import networks, read_checkpoint
 
 UPSCALER_FOLDER = ZOO_FOLDER / "upscalers"
-UPSCALERS: dict[str, str] = {}  # names of those that ship with the package, and the SHA-256 of their config.json
+UPSCALERS = {  # that ship with the package, and the SHA-256 of their config.json
+    "srgan-faces-2x": "a9a6998f85687a889c87a984bfcf97f4ea8da7992f0ddf40af915a873f8d92da",
+}
 WEIGHTS = "upscaler.safetensors"
 MAX_ATTEMPTS = 16  # groups of tensors in a file
 
