@@ -87,6 +87,17 @@ REGISTRY: dict[str, ZooEntry] = {
             num_classes=4,
             commercial_use=False,
         ),
+        ZooEntry(
+            name="dcgan-faces-128",
+            sha256="c3946240d6645f0c2ce674b0d9438d41e69c9af0a0ec79ec99551f6ed2710439",
+            license="cc-by-nc-4.0",
+            data_terms="UTKFace (Zhang, Song, Qi, 2017): non-commercial research only; the images are their owners'",
+            description="Faces of adults, from 2,434 of UTKFace's images",
+            image_size=128,
+            channels=3,
+            num_classes=0,
+            commercial_use=False,
+        ),
     )
 }
 

@@ -47,7 +47,14 @@ class Loop:
     ) -> None:
         self.trainer, self.monitor, self.folder, self.tracker = trainer, monitor, folder, tracker
         self.budget, self.checkpoint_every = budget, checkpoint_every
-        self.bar: tqdm[Any] = tqdm(total=1.0, desc="Fitting", bar_format=BAR, mininterval=1.0, disable=not progress)
+        self.bar: tqdm[Any] = tqdm(
+            total=1.0,
+            desc="Fitting",
+            bar_format=BAR,
+            mininterval=1.0,
+            miniters=0,  # else, after a restart's first leap, the bar waits for as large a one
+            disable=not progress,
+        )
         self.main = trainer.accelerator.is_main_process
         self.before = trainer.seconds
         self.kid = f", KID {trainer.best['kid']:.4f}" if trainer.best else ""

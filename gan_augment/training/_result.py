@@ -106,6 +106,6 @@ def _card(trainer: Trainer, monitor: Monitor, result: FitResult, init: str | Non
                 "features": about["features"],
             }
         )
-    known = torch.cat([images.fingerprints, trainer.lineage.get("fingerprints", images.fingerprints[:0])]).unique()
+    known = torch.unique(torch.cat([images.fingerprints, trainer.lineage.get("fingerprints", images.fingerprints[:0])]))
     data = trainer.lineage.get("data", {})
     return Card(name="dcgan", data=data, training=training, measured=measured, fingerprints=known)
