@@ -25,7 +25,6 @@ from gan_augment.hub import HubName
 from gan_augment.hub._download import explained
 
 from .server import TOKEN, HubServer, Repository
-from .test_names import offline as no_network  # noqa: F401  # a fixture
 
 SOON = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
 
@@ -294,13 +293,13 @@ def test_a_push_that_cannot_see_the_card_does_not_write_over_it(hub, client, rep
         ({"revision": "v 2"}, ValueError, "revision must be the name of a branch"),
     ],
 )
-def test_a_push_of_the_wrong_arguments_never_reaches_the_network(tiny, no_network, options, kind, words):  # noqa: F811
+def test_a_push_of_the_wrong_arguments_never_reaches_the_network(tiny, offline, options, kind, words):
     with pytest.raises(kind, match=words) as caught:
         push_to_hub(**{"generator": tiny, "repo_id": "someone/tiny", "license": "mit", **options})
     assert len(str(caught.value)) < 500
 
 
-def test_a_push_needs_a_network(tiny, monkeypatch, no_network):  # noqa: F811
+def test_a_push_needs_a_network(tiny, monkeypatch, offline):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ConnectionError, match="HF_HUB_OFFLINE is set; unset it"):
         push_to_hub(tiny, "someone/tiny", license="mit")
