@@ -89,7 +89,7 @@ REGISTRY: dict[str, ZooEntry] = {
         ),
         ZooEntry(
             name="dcgan-faces-128",
-            sha256="c3946240d6645f0c2ce674b0d9438d41e69c9af0a0ec79ec99551f6ed2710439",
+            sha256="f36bd3b46e12b81205509ab924cb31f181534075d2da004611f516796c51ed93",
             license="cc-by-nc-4.0",
             data_terms="UTKFace (Zhang, Song, Qi, 2017): non-commercial research only; the images are their owners'",
             description="Faces of adults, from 2,434 of UTKFace's images",

@@ -182,7 +182,7 @@ def test_two_processes_train_as_one_batch_and_end_with_the_same_weights(data, tm
         "        return super().losses()\n"
         "_plan.Trainer = Kept\n"
         "kids = iter([0.3, 0.1] + 9 * [0.2])\n"
-        "_plan.Monitor.measure = lambda self, generator: {'kid': next(kids)}\n"
+        "_plan.Monitor.measure = lambda self, generator: {'kid': next(kids), 'kid_spread': 0.0}\n"
         f"result = fit({str(data)!r}, 'small', out=sys.argv[1], progress=False, **{ {**SETTINGS, 'steps': 20}!r})\n"
         "rank, trainer = PartialState().process_index, Kept.last\n"
         "weights = {name: value for name, value in trainer.generator.named_parameters()}\n"
