@@ -209,6 +209,14 @@ def config_sha256(folder: Path) -> str:
     return hashlib.sha256(read_file(folder, CONFIG)).hexdigest()
 
 
+def check_pinned(folder: Path, sha256: str) -> None:
+    """Refuses a folder that ships with the package and whose ``config.json`` is not the one of the registry."""
+    if config_sha256(folder) != sha256:
+        raise ValueError(
+            f"{folder / CONFIG} must have the SHA-256 {sha256} of the registry, but has another; reinstall gan-augment."
+        )
+
+
 def network_tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor]:
     """A network's weights and buffers as they are stored."""
     tensors = {}

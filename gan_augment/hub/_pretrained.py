@@ -9,7 +9,7 @@ import torch
 
 from ..models import Generator
 from ._download import fetch, resolve_revision
-from ._files import CONFIG, config_sha256, load_generator
+from ._files import check_pinned, load_generator
 from ._names import HubName
 from ._registry import ZooEntry
 from ._words import one_line
@@ -66,20 +66,12 @@ def from_pretrained(
         except ValueError as error:
             raise ValueError(f"{error} To download it again, delete {str(folder.parents[1])!r}.") from error
     elif isinstance(target, ZooEntry):
-        generator = _load_zoo(target)
+        check_pinned(target.folder, target.sha256)
+        generator = load_generator(target.folder)
     else:
         generator = load_generator(target)
     _warn_of_terms(generator)
     return generator.to(device)
-
-
-def _load_zoo(entry: ZooEntry) -> Generator:
-    if config_sha256(entry.folder) != entry.sha256:
-        raise ValueError(
-            f"{entry.folder / CONFIG} must have the SHA-256 {entry.sha256} of the registry, but has another; "
-            "reinstall gan-augment."
-        )
-    return load_generator(entry.folder)
 
 
 def _warn_of_terms(generator: Generator) -> None:

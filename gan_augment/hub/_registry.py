@@ -40,6 +40,7 @@ class ZooEntry:
         return ZOO_FOLDER / self.name
 
 
+CELEBA = "CelebA (Liu, Luo, Wang, Tang, 2015): non-commercial research and education only"
 REGISTRY: dict[str, ZooEntry] = {
     entry.name: entry
     for entry in (
@@ -69,7 +70,7 @@ REGISTRY: dict[str, ZooEntry] = {
             name="dcgan-celeba-64",
             sha256="16182b5ea28c73853afe7c63757d714a4fc2969e4ff6869c11f20989fb8565a7",
             license="cc-by-nc-4.0",
-            data_terms="CelebA (Liu, Luo, Wang, Tang, 2015): non-commercial research and education only",
+            data_terms=CELEBA,
             description="Faces, from 9,000 of CelebA's images",
             image_size=64,
             channels=3,
@@ -80,7 +81,7 @@ REGISTRY: dict[str, ZooEntry] = {
             name="dcgan-celeba-attributes-64",
             sha256="8b5e55d4ec61d8f05c1756a8f4bd8f25c40f90ff0ba5f997ff44c23371284e10",
             license="cc-by-nc-4.0",
-            data_terms="CelebA (Liu, Luo, Wang, Tang, 2015): non-commercial research and education only",
+            data_terms=CELEBA,
             description="Faces of women and men, smiling or not, 4 classes, from 9,000 of CelebA's images",
             image_size=64,
             channels=3,

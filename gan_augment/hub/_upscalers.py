@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .._version import __version__
 from ..models import SRGAN, SRGANConfig
-from ._files import CONFIG, FORMAT, config_sha256, digest, network_tensors, read_file, read_tensors, write_aside
+from ._files import CONFIG, FORMAT, check_pinned, digest, network_tensors, read_file, read_tensors, write_aside
 from ._registry import ZOO_FOLDER
 from ._words import first_line
 from .importing import networks, read_checkpoint
@@ -95,11 +95,7 @@ def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
 def _find(name: str | os.PathLike[str]) -> Path:
     if isinstance(name, str) and name in UPSCALERS:
         folder = UPSCALER_FOLDER / name
-        if config_sha256(folder) != UPSCALERS[name]:
-            raise ValueError(
-                f"{folder / CONFIG} must have the SHA-256 {UPSCALERS[name]} of the registry, but has another; "
-                "reinstall gan-augment."
-            )
+        check_pinned(folder, UPSCALERS[name])
         return folder
     try:
         path = Path(name).expanduser()
