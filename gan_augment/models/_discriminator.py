@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from ._blocks import SelfAttention2d, append_stddev, halving, initialized, plain_norm
 from ._config import DiscriminatorConfig
+from ._pickling import Picklable
 
 
 class DiscriminatorBlock(nn.Module):
@@ -42,7 +43,7 @@ class DiscriminatorBlock(nn.Module):
         return out
 
 
-class Discriminator(nn.Module):
+class Discriminator(Picklable):
     """The discriminator of DCGAN (https://arxiv.org/abs/1511.06434), for any size from 16 to 256 px.
 
     With classes it is a projection discriminator (https://arxiv.org/abs/1802.05637): the inner product of
@@ -55,6 +56,8 @@ class Discriminator(nn.Module):
         >>> Discriminator()(torch.zeros(2, 3, 64, 64)).shape
         torch.Size([2])
     """
+
+    config: DiscriminatorConfig
 
     def __init__(self, config: DiscriminatorConfig | None = None) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ._anchors import AnchorWalk, to_sphere
 from ._blocks import ClassConditionalNorm2d, Mapping, SelfAttention2d, doubling, initialized, keeping, plain_norm
 from ._config import GeneratorConfig
+from ._pickling import Picklable
 from ._sampling import sample_uint8
 from ._variations import Variations
 
@@ -45,7 +46,7 @@ class _GeneratorBlock(nn.Module):
         return out
 
 
-class Generator(nn.Module):
+class Generator(Picklable):
     """The generator of DCGAN (https://arxiv.org/abs/1511.06434), for any size from 16 to 256 px.
 
     It is a *source*: wherever this package takes synthetic images, it takes a generator.
@@ -62,6 +63,8 @@ class Generator(nn.Module):
         >>> generator.sample(4, labels=[3, 3, 5, 7], seed=0).shape
         torch.Size([4, 1, 32, 32])
     """
+
+    config: GeneratorConfig
 
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         super().__init__()
