@@ -18,6 +18,16 @@ class Estimate(NamedTuple):
     value: float
     spread: float
 
+    @classmethod
+    def of_share(cls, share: float, count: int) -> Estimate:
+        """A share 0..1 of so many items, with its binomial standard error: at 0 and 1 that of one item, ``1 / count``.
+
+        Example:
+            >>> Estimate.of_share(0.5, 100)
+            Estimate(value=0.5, spread=0.05)
+        """
+        return cls(share, math.sqrt(max(share * (1 - share), 1 / count) / count))
+
 
 class PrecisionRecall(NamedTuple):
     """Share of synthetic items inside the real manifold, and of real items inside the synthetic one."""
@@ -57,7 +67,7 @@ def kid(real: Tensor, synthetic: Tensor) -> Estimate:
         >>> abs(near.value) < 3 * near.spread < far.value
         True
     """
-    real, synthetic = _check_features(real, synthetic, minimum=3)
+    real, synthetic = _check_pair(real, synthetic, minimum=3)
     n, m = len(real), len(synthetic)
     within_real = torch.cat([_kernel(block, real).sum(1) for block in torch.split(real, ROWS)]) - _self_kernel(real)
     within_synthetic = torch.cat([_kernel(block, synthetic).sum(1) for block in torch.split(synthetic, ROWS)])
@@ -98,7 +108,7 @@ def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
         >>> round(frechet_distance(x, x + 2), 6)
         32.0
     """
-    real, synthetic = _check_features(real, synthetic, minimum=2)
+    real, synthetic = _check_pair(real, synthetic, minimum=2)
     shift = (real.mean(0) - synthetic.mean(0)).square().sum()
     a, b = _covariance_root(real), _covariance_root(synthetic)
     # tr((A'A B'B)^(1/2)) is the sum of the singular values of A B': always real, no matrix square root is needed.
@@ -127,7 +137,7 @@ def precision_recall(real: Tensor, synthetic: Tensor, k: int = 5) -> PrecisionRe
         >>> precision_recall(x, x.clone())
         PrecisionRecall(precision=1.0, recall=1.0)
     """
-    real, synthetic = _check_features(real, synthetic, minimum=_check_neighbours(k) + 1)
+    real, synthetic = _check_pair(real, synthetic, minimum=_check_neighbours(k) + 1)
     real_radii, synthetic_radii = _radii(real, k), _radii(synthetic, k)
     covered, inside = 0, torch.zeros(len(synthetic), dtype=torch.bool)
     for rows, distances in _distances(real, synthetic):
@@ -155,18 +165,29 @@ def density_coverage(real: Tensor, synthetic: Tensor, k: int = 5) -> DensityCove
         >>> density_coverage(x, x[:6].repeat(10, 1)).coverage < 0.5
         True
     """
-    real, synthetic = _check_features(real, synthetic, minimum=_check_neighbours(k) + 1)
+    balls, covered = density_counts(real, synthetic, k)
+    return DensityCoverage(float(balls.double().mean()) / k, float(covered.double().mean()))
+
+
+def density_counts(real: Tensor, synthetic: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """In how many real balls each synthetic item lies, int64 ``(m,)``, and which real balls hold one, bool ``(n,)``."""
+    real, synthetic = _check_pair(real, synthetic, minimum=_check_neighbours(k) + 1)
     radii = _radii(real, k)
-    hits = covered = 0
+    balls, covered = torch.zeros(len(synthetic), dtype=torch.int64), []
     for rows, distances in _distances(real, synthetic):
         near = distances < radii[rows, None]
-        hits += int(near.sum())
-        covered += int(near.any(1).sum())
-    return DensityCoverage(hits / (k * len(synthetic)), covered / len(real))
+        balls += near.sum(0)
+        covered.append(near.any(1))
+    return balls, torch.cat(covered)
 
 
-def _check_features(real: Tensor, synthetic: Tensor, minimum: int) -> tuple[Tensor, Tensor]:
-    for name, features in (("real", real), ("synthetic", synthetic)):
+def check_features(**sets: tuple[Tensor, int]) -> tuple[Tensor, ...]:
+    """Sets of features by name, each with the least number of its items, as float64 on the CPU.
+
+    Raises:
+        ValueError: If one has fewer, or they are no finite features of one length.
+    """
+    for name, (features, minimum) in sets.items():
         if features.ndim != 2 or not features.is_floating_point():
             raise ValueError(
                 f"{name} must be float features (n, d), but got {features.dtype} of shape {tuple(features.shape)}."
@@ -175,12 +196,16 @@ def _check_features(real: Tensor, synthetic: Tensor, minimum: int) -> tuple[Tens
             raise ValueError(f"{name} must hold at least {minimum} items, but got {len(features)} instead.")
         if not bool(features.isfinite().all()):
             raise ValueError(f"{name} must hold finite features, but some are not.")
-    if real.shape[1] != synthetic.shape[1]:
-        raise ValueError(
-            "real and synthetic must be features of one network, but got rows of "
-            f"{real.shape[1]} and {synthetic.shape[1]} instead."
-        )
-    return real.detach().to("cpu", torch.float64), synthetic.detach().to("cpu", torch.float64)
+    widths = [features.shape[1] for features, _ in sets.values()]
+    if len(set(widths)) > 1:
+        names, rows = " and ".join(sets), " and ".join(map(str, widths))
+        raise ValueError(f"{names} must be features of one network, but got rows of {rows} instead.")
+    return tuple(features.detach().to("cpu", torch.float64) for features, _ in sets.values())
+
+
+def _check_pair(real: Tensor, synthetic: Tensor, minimum: int) -> tuple[Tensor, Tensor]:
+    real, synthetic = check_features(real=(real, minimum), synthetic=(synthetic, minimum))
+    return real, synthetic
 
 
 def _check_neighbours(k: int) -> int:

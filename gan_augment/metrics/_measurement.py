@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from ._distances import density_coverage, frechet_distance, kid, precision_recall
-from ._features import FeatureNetwork, check_images, load_features
+from ._distances import Estimate, density_counts, frechet_distance, kid, precision_recall
+from ._features import check_images
+from ._load_features import FeaturesLike, load_features
+from ._memorization import authenticity, ct_score
+
+ENOUGH = 50  # images of a side
 
 
 @dataclass(frozen=True)
@@ -55,55 +61,106 @@ class Measurement:
 def measure(
     synthetic: Tensor,
     real: Tensor,
-    features: str | FeatureNetwork = "efficientnet-lite0",
+    features: FeaturesLike = "efficientnet-lite0",
     *,
     split: str,
-    k: int = 5,
+    train: Tensor | None = None,
+    k: int | None = None,
 ) -> dict[str, Measurement]:
-    """KID, Frechet distance, precision, recall, density and coverage of synthetic images.
+    """KID, Frechet distance, precision, recall, density and coverage of synthetic images, and whether they are copies.
 
-    Measure on real images that the generator has not seen: on those of its training, copies look perfect.
+    Measure on real images that the generator has not seen: on those of its training, copies look perfect. From
+    50 images a side the figures serve, but FID, which is to be compared at equal counts only.
 
     Args:
         synthetic (Tensor): uint8 ``(m, c, h, w)``.
         real (Tensor): uint8 ``(n, c, h, w)``, of the same size and channels.
-        features (str or FeatureNetwork): See :func:`load_features`.
+        features (str, FeatureNetwork or callable): See :func:`load_features`.
         split (str): What the real images are, such as ``"test"``; it stands in every name.
-        k (int): Neighbour that gives the radii of the manifolds.
+        train (Tensor, optional): The images that the generator was trained on, uint8 ``(t, c, h, w)``; for
+            authenticity and the data-copying test.
+        k (int, optional): Neighbour that gives the radii of the manifolds. Default: 5, or 3 if a side has fewer than
+            500 images. Values of two ``k`` do not compare.
 
     Returns:
-        dict: ``"kid"``, ``"fid"``, ``"precision"``, ``"recall"``, ``"density"`` and ``"coverage"``.
+        dict: ``"kid"``, ``"fid"``, ``"precision"``, ``"recall"``, ``"density"`` and ``"coverage"``, and with ``train``
+        also ``"authenticity"``, whose real images are those of the training, and ``"ct"``, a z-score
+        (:func:`ct_score`). Spreads are standard errors: KID's by the jackknife; of shares the binomial one and of
+        density that of its mean, both for manifolds that stay as they are, so they are lower bounds. FID and ct have
+        none.
 
     Raises:
-        ValueError: If the images differ in size or channels, or a side has no more than ``k`` of them.
+        ValueError: If the images differ in size or channels, or a side has no more than ``k`` of them, or KID's 3.
         ImportError: If the feature network needs a package that is not installed.
+
+    Warns:
+        UserWarning: If a side has fewer than 50 images.
 
     Example:
         >>> import torch
-        >>> images = torch.randint(0, 256, (60, 1, 16, 16), dtype=torch.uint8)
-        >>> measured = measure(images[:30], images[30:], "random-convolutions", split="test")
+        >>> images = torch.randint(0, 256, (100, 1, 16, 16), dtype=torch.uint8)
+        >>> measured = measure(images[:50], images[50:], "random-convolutions", split="test")
         >>> measured["kid"].label
-        'kid[random-convolutions, n=30/30, test]'
+        'kid[random-convolutions, n=50/50, test]'
     """
-    for name, images in (("synthetic", synthetic), ("real", real)):
+    sides = {"synthetic": synthetic, "real": real, **({} if train is None else {"train": train})}
+    for name, images in sides.items():
         check_images(images, name)
-        if len(images) <= k:
-            raise ValueError(f"{name} must hold more than k={k} images, but got {len(images)} instead.")
-    if synthetic.shape[1:] != real.shape[1:]:
-        raise ValueError(
-            f"synthetic and real must be of one size and have the same channels, but got {tuple(synthetic.shape[1:])} "
-            f"and {tuple(real.shape[1:])} instead; bring both to the size of the real ones."
-        )
+        if images.shape[1:] != real.shape[1:]:
+            raise ValueError(
+                f"{name} and real must be of one size and have the same channels, but got {tuple(images.shape[1:])} "
+                f"and {tuple(real.shape[1:])} instead; bring both to the size of the real ones."
+            )
+    k = check_counts(real, synthetic, k)
+    if min(len(real), len(synthetic)) < ENOUGH:
+        warnings.warn(few_images(len(real), len(synthetic)), UserWarning, stacklevel=2)
     network = load_features(features)
-    x, y = network(real), network(synthetic)
-    distance = kid(x, y)
+    vectors = {name: network(images) for name, images in sides.items()}
+    return measure_features(**vectors, name=network.name, split=split, k=k)
+
+
+def few_images(n_real: int, n_synthetic: int) -> str:
+    """What to say of too few images."""
+    return (
+        f"There are {n_real} real and {n_synthetic} synthetic images, and under {ENOUGH} of either the figures are "
+        "mostly chance; add images."
+    )
+
+
+def check_counts(real: Tensor, synthetic: Tensor, k: int | None = None) -> int:
+    """The neighbour that counts, by default, by the number of images or features.
+
+    Raises:
+        ValueError: If a side has too few for it.
+    """
+    fewest = min(len(real), len(synthetic))
+    k = (5 if fewest >= 500 else 3) if k is None else k
+    for name, side in (("synthetic", synthetic), ("real", real)):
+        if len(side) <= max(k, 2):
+            raise ValueError(f"{name} must hold more than {max(k, 2)} images (k={k}), but got {len(side)} instead.")
+    return k
+
+
+def measure_features(
+    real: Tensor, synthetic: Tensor, train: Tensor | None = None, *, name: str, split: str, k: int | None = None
+) -> dict[str, Measurement]:
+    """:func:`measure`, of features ``(n, d)`` that are at hand and of the network of this name."""
+    k = check_counts(real, synthetic, k)
+    n, m = len(real), len(synthetic)
+    manifold = precision_recall(real, synthetic, k)
+    balls, covered = density_counts(real, synthetic, k)
+    balls = balls.double()
     values: dict[str, tuple[float, float | None]] = {
-        "kid": (distance.value, distance.spread),
-        "fid": (frechet_distance(x, y), None),
-        **{key: (value, None) for key, value in precision_recall(x, y, k)._asdict().items()},
-        **{key: (value, None) for key, value in density_coverage(x, y, k)._asdict().items()},
+        "kid": kid(real, synthetic),
+        "fid": (frechet_distance(real, synthetic), None),
+        "precision": Estimate.of_share(manifold.precision, m),
+        "recall": Estimate.of_share(manifold.recall, n),
+        "density": (float(balls.mean()) / k, float(balls.std()) / k / math.sqrt(m)),
+        "coverage": Estimate.of_share(float(covered.double().mean()), n),
     }
-    return {
-        key: Measurement(key, value, spread, network.name, len(real), len(synthetic), split)
-        for key, (value, spread) in values.items()
-    }
+    found = {key: Measurement(key, value, spread, name, n, m, split) for key, (value, spread) in values.items()}
+    if train is not None:
+        share, spread = Estimate.of_share(authenticity(train, synthetic), m)
+        found["authenticity"] = Measurement("authenticity", share, spread, name, len(train), m, "train")
+        found["ct"] = Measurement("ct", ct_score(train, real, synthetic), None, name, n, m, split)
+    return found

@@ -96,22 +96,36 @@ def test_mode_loss_costs_recall_and_coverage_and_noise_costs_precision():
     assert density_coverage(real, fresh).density == pytest.approx(1, abs=0.2)
 
 
-@pytest.mark.parametrize(("n", "m", "d"), [(60, 60, 8), (50, 80, 100), (300, 200, 16)])
-def test_values_are_those_of_the_libraries(n, m, d):
+@pytest.mark.parametrize(("n", "m", "d", "k"), [(60, 60, 8, 5), (50, 80, 100, 3), (300, 200, 16, 5), (9, 30, 2, 1)])
+def test_values_are_those_of_the_libraries(n, m, d, k):
     x, y = normal(n, d).abs(), normal(m, d, seed=1, mean=0.1).abs()
-    prdc = pytest.importorskip("prdc", reason="prdc is not installed").compute_prdc(x.numpy(), y.numpy(), 5)
-    assert precision_recall(x, y) == pytest.approx((prdc["precision"], prdc["recall"]), abs=1e-9)
-    assert density_coverage(x, y) == pytest.approx((prdc["density"], prdc["coverage"]), abs=1e-9)
+    prdc = pytest.importorskip("prdc", reason="prdc is not installed").compute_prdc(x.numpy(), y.numpy(), k)
+    assert precision_recall(x, y, k) == pytest.approx((prdc["precision"], prdc["recall"]), abs=1e-9)
+    assert density_coverage(x, y, k) == pytest.approx((prdc["density"], prdc["coverage"]), abs=1e-9)
     fidelity = pytest.importorskip("torch_fidelity.metric_fid", reason="torch-fidelity is not installed")
     statistics = [fidelity.fid_features_to_statistics(features) for features in (x, y)]
     theirs = fidelity.fid_statistics_to_metric(*statistics, False)["frechet_inception_distance"]
     assert frechet_distance(x, y) == pytest.approx(theirs, rel=1e-6)
 
 
-def test_kid_is_that_of_torchmetrics():
-    theirs = pytest.importorskip("torchmetrics.image.kid", reason="torchmetrics is not installed").poly_mmd
-    x, y = normal(120, 32).abs(), normal(120, 32, seed=1, mean=0.1).abs()
-    assert kid(x, y).value == pytest.approx(float(theirs(x, y)), rel=1e-6)
+@pytest.mark.parametrize(("n", "d"), [(40, 8), (120, 32), (100, 300)])
+@pytest.mark.parametrize("mean", [0.0, 0.1, 2.0])
+def test_kid_is_that_of_the_libraries_over_all_items(n, d, mean):
+    x, y = normal(n, d).abs(), normal(n, d, seed=1, mean=mean).abs()
+    fidelity = pytest.importorskip("torch_fidelity.metric_kid", reason="torch-fidelity is not installed")
+    options = {"kid_subsets": 1, "kid_subset_size": n, "verbose": False}
+    theirs = fidelity.kid_features_to_metric(x, y, **options)["kernel_inception_distance_mean"]
+    assert kid(x, y).value == pytest.approx(theirs, rel=1e-6, abs=1e-9)
+    theirs = pytest.importorskip("torchmetrics.image.kid", reason="torchmetrics is not installed").poly_mmd(x, y)
+    assert kid(x, y).value == pytest.approx(float(theirs), rel=1e-6, abs=1e-9)
+
+
+def test_kid_of_two_points_that_repeat():
+    # All of one side are a, and of the other b: k(a, a) + k(b, b) - 2 k(a, b), of (x . y / 2 + 1) ** 3.
+    a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]])
+    found = kid(a.repeat(5, 1), b.repeat(7, 1))
+    assert found.value == pytest.approx(3**3 + 9**3 - 2)
+    assert found.spread == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("measure", [kid, frechet_distance, precision_recall, density_coverage])

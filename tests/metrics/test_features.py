@@ -1,3 +1,7 @@
+import functools
+import pickle
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -146,12 +150,55 @@ def test_layers_that_cannot_give_features_are_refused():
 
 
 def test_names_and_other_things_are_refused():
-    with pytest.raises(ValueError, match="features must be one of"):
-        load_features("inception")
-    with pytest.raises(TypeError, match="features must be a name or have a name"):
-        load_features(torch.relu)
+    with pytest.raises(ValueError, match=r"features must be one of .*'inception'"):
+        load_features("resnet")
+    for wrong in (None, 3, torch.zeros(2), RandomConvolutions):
+        with pytest.raises(TypeError, match="features must be a name, or a callable"):
+            load_features(wrong)
     mine = ClassifierFeatures(classifier())
     assert load_features(mine) is mine
+
+
+def brightness(images):
+    assert images.dtype == torch.uint8
+    return images.double().mean(dim=(2, 3))
+
+
+def test_plain_callables_are_networks_named_after_themselves():
+    network, images = load_features(brightness), smooth(70)
+    assert network.name == "brightness"
+    assert network(images).dtype == torch.float32
+    torch.testing.assert_close(network(images), images.float().mean(dim=(2, 3)))
+    assert torch.equal(pickle.loads(pickle.dumps(network))(images), network(images))
+    assert load_features(functools.partial(brightness)).name == "partial"
+
+
+def test_a_module_is_called_in_eval_mode_and_without_gradients():
+    class Pixels(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 4)
+            self.dropout = nn.Dropout(0.9)
+
+        def forward(self, images):
+            return self.dropout(self.linear(brightness(images).float()))
+
+    network, images = load_features(Pixels()), smooth(5)
+    assert network.name == "Pixels"
+    assert torch.equal(network(images), network(images))
+    assert not network(images).requires_grad
+    assert network.function.training
+
+
+@pytest.mark.parametrize("wrong", [lambda images: images, lambda images: images[:1, 0, 0], lambda images: images.sum()])
+def test_callables_that_give_no_rows_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"features must map 5 images to a tensor \(5, d\)"):
+        load_features(wrong)(smooth(5))
+
+
+def test_an_array_is_no_tensor():
+    with pytest.raises(ValueError, match=r"gave <class 'numpy.ndarray'> instead"):
+        load_features(lambda images: images.numpy())(smooth(5))
 
 
 def test_weights_that_are_not_the_known_ones_are_refused(tmp_path, monkeypatch):
@@ -164,6 +211,14 @@ def test_weights_that_are_not_the_known_ones_are_refused(tmp_path, monkeypatch):
 
 
 def test_missing_packages_are_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite_pytorch", None)
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(ImportError, match="efficientnet-lite-pytorch"):
         load_features("efficientnet-lite0")
+    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
+    with pytest.raises(ImportError, match=r"needs the package torch-fidelity: pip install 'gan-augment\[eval\]'"):
+        load_features("inception")
+
+
+def test_networks_pickle(network):
+    images = smooth(2)
+    assert torch.equal(pickle.loads(pickle.dumps(network))(images), network(images))

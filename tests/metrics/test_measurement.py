@@ -1,10 +1,22 @@
 import dataclasses
 import json
+import pickle
+import warnings
 
 import pytest
 import torch
 
-from gan_augment.metrics import Measurement, frechet_distance, kid, measure
+from gan_augment.metrics import (
+    Estimate,
+    Measurement,
+    authenticity,
+    ct_score,
+    density_coverage,
+    frechet_distance,
+    kid,
+    measure,
+    precision_recall,
+)
 
 from .test_features import smooth
 
@@ -31,16 +43,71 @@ def test_a_measurement_says_what_it_is():
         measurement.value = 0.0
 
 
+NAMES = ["kid", "fid", "precision", "recall", "density", "coverage"]
+
+
 def test_measure_computes_features_once_and_names_everything():
-    pixels, real, synthetic = Pixels(), smooth(40, 1, 8), smooth(30, 1, 8, seed=1)
+    pixels, real, synthetic = Pixels(), smooth(60, 1, 8), smooth(50, 1, 8, seed=1)
     measured = measure(synthetic, real, pixels, split="held-out")
     assert pixels.calls == 2
-    assert list(measured) == ["kid", "fid", "precision", "recall", "density", "coverage"]
+    assert list(measured) == NAMES
     for key, measurement in measured.items():
-        assert measurement.label == f"{key}[pixels, n=40/30, held-out]"
+        assert measurement.label == f"{key}[pixels, n=60/50, held-out]"
     x, y = pixels(real), pixels(synthetic)
     assert (measured["kid"].value, measured["kid"].spread) == kid(x, y)
     assert measured["fid"].value == frechet_distance(x, y)
+    assert (measured["precision"].value, measured["recall"].value) == precision_recall(x, y, 3)
+    assert (measured["density"].value, measured["coverage"].value) == density_coverage(x, y, 3)
+    assert pickle.loads(pickle.dumps(measured)) == measured
+
+
+def test_training_images_add_memorisation():
+    pixels, real, train = Pixels(), smooth(60, 1, 8), smooth(70, 1, 8, seed=2)
+    fresh = measure(smooth(50, 1, 8, seed=1), real, pixels, split="test", train=train)
+    copied = measure(train[:50], real, pixels, split="test", train=train)
+    assert pixels.calls == 6
+    assert list(fresh) == [*NAMES, "authenticity", "ct"]
+    assert fresh["authenticity"].label == "authenticity[pixels, n=70/50, train]"
+    assert fresh["ct"].label == "ct[pixels, n=60/50, test]"
+    assert copied["authenticity"].value == 0 < fresh["authenticity"].value
+    assert copied["ct"].value < -5 < fresh["ct"].value
+    x, y, t = pixels(real), pixels(smooth(50, 1, 8, seed=1)), pixels(train)
+    assert (fresh["authenticity"].value, fresh["ct"].value) == (authenticity(t, y), ct_score(t, x, y))
+
+
+def test_neighbours_are_five_and_of_few_images_three():
+    real, synthetic = smooth(500, 1, 8), smooth(500, 1, 8, seed=1)
+    five, three = (measure(synthetic, real, Pixels(), split="test", k=k)["density"] for k in (5, 3))
+    assert measure(synthetic, real, Pixels(), split="test")["density"] == five != three
+    few = measure(synthetic[:499], real, Pixels(), split="test")["density"]
+    assert few == measure(synthetic[:499], real, Pixels(), split="test", k=3)["density"]
+
+
+def test_spreads_of_shares_are_those_of_repeated_samples():
+    def draw(seed, n=60):
+        return torch.randint(0, 256, (n, 1, 2, 2), generator=torch.Generator().manual_seed(seed)).byte()
+
+    real = draw(0, 80)
+    runs = [measure(draw(seed), real, Pixels(), split="test") for seed in range(1, 120)]
+    for key in ("precision", "density"):  # of samples anew, in a manifold that stays
+        values = torch.tensor([run[key].value for run in runs])
+        spreads = torch.tensor([run[key].spread for run in runs])
+        assert 0.75 < float(spreads.mean() / values.std()) < 1.33
+    for key, count in (("recall", 80), ("coverage", 80)):
+        for run in runs[:9]:
+            assert run[key].spread == Estimate.of_share(run[key].value, count).spread
+
+
+@pytest.mark.parametrize(("real", "synthetic"), [(49, 60), (60, 49)])
+def test_few_images_are_measured_with_a_warning(real, synthetic):
+    with pytest.warns(UserWarning, match=f"There are {real} real and {synthetic} synthetic images, and under 50"):
+        measure(smooth(synthetic, 1, 8), smooth(real, 1, 8, seed=1), Pixels(), split="test")
+
+
+def test_fifty_images_are_enough():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        measure(smooth(50, 1, 8), smooth(50, 1, 8, seed=1), Pixels(), split="test")
 
 
 def test_images_that_do_not_compare_are_refused():
@@ -51,8 +118,12 @@ def test_images_that_do_not_compare_are_refused():
         measure(smooth(10, 1, 16), real, Pixels(), split="test")
     with pytest.raises(ValueError, match="must be of one size"):
         measure(smooth(10, 3, 8), real, Pixels(), split="test")
-    with pytest.raises(ValueError, match="real must hold more than k=5 images, but got 5"):
-        measure(real, real[:5], Pixels(), split="test")
+    with pytest.raises(ValueError, match="train and real must be of one size"):
+        measure(real, real, Pixels(), split="test", train=smooth(10, 3, 8))
+    with pytest.raises(ValueError, match=r"real must hold more than 5 images \(k=5\), but got 5"):
+        measure(real, real[:5], Pixels(), split="test", k=5)
+    with pytest.raises(ValueError, match=r"real must hold more than 2 images \(k=1\), but got 2"):
+        measure(real, real[:2], Pixels(), split="test", k=1)
 
 
 def test_better_images_measure_better():
