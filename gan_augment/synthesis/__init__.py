@@ -2,8 +2,12 @@
 
 from ._convert import ImageKind, check_unit_range, match_batch, match_image, match_shape
 from ._export import export_images
-from ._filters import Filter, TeacherConfidence, check_threshold, teacher_probabilities
+from ._filters import Filter, TeacherAgreement, TeacherConfidence, check_threshold, teacher_probabilities
+from ._filters_real import NotACopy, RealDensity
+from ._filters_rejection import DiscriminatorRejection
+from ._fingerprints import fingerprints_of
 from ._pool import SyntheticPool
+from ._pool_fill import draw_candidates
 from ._source import (
     ClassSources,
     Geometry,
@@ -19,12 +23,16 @@ from ._upscale import UpscaledSource, Upscaler
 
 __all__ = [
     "ClassSources",
+    "DiscriminatorRejection",
     "Filter",
     "Geometry",
     "ImageKind",
+    "NotACopy",
+    "RealDensity",
     "Source",
     "SourceLike",
     "SyntheticPool",
+    "TeacherAgreement",
     "TeacherConfidence",
     "UpscaledSource",
     "Upscaler",
@@ -33,7 +41,9 @@ __all__ = [
     "check_unit_range",
     "class_indices",
     "draw",
+    "draw_candidates",
     "export_images",
+    "fingerprints_of",
     "geometry",
     "match_batch",
     "match_image",

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..models import Generator, check_count, check_labels, check_seed
 from ._filters import Filter, as_filters
+from ._fingerprints import check_fingerprints, fingerprints_of
 from ._pool_files import PoolInfo, open_pool, write_pool
 from ._pool_fill import PoolFiller
 from ._source import Geometry, as_source, geometry, num_classes, spread_classes
@@ -33,9 +34,12 @@ class SyntheticPool:
         num_classes (int, optional): Default: the largest label + 1; 0 without labels.
         geometry (Geometry, optional): How the images behind it were brought to its size.
         class_names (sequence of str, optional): Names of the classes, where they are known.
+        fingerprints (Tensor, optional): Of all images that the generators behind it were trained on, int64 ``(m,)``,
+            see :func:`gan_augment.metrics.fingerprint`; None: not known.
 
     Raises:
-        ValueError: If images or labels are not of these shapes, types and values, or there are none.
+        TypeError: If images or fingerprints are no tensor.
+        ValueError: If images, labels or fingerprints are not of these shapes, types and values, or there are none.
 
     Example:
         >>> pool = SyntheticPool(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1]))
@@ -52,6 +56,7 @@ class SyntheticPool:
         geometry: Geometry | None = None,
         class_names: Sequence[str] | None = None,
         info: PoolInfo | None = None,
+        fingerprints: Tensor | None = None,
     ) -> None:
         if not isinstance(images, (Tensor, np.memmap)):
             raise TypeError(f"A pool's images must be a tensor, but got {type(images)} instead.")
@@ -71,6 +76,7 @@ class SyntheticPool:
         self.geometry = geometry or Geometry()
         self.class_names = None if class_names is None else tuple(class_names)
         self.info = info or PoolInfo(source="images", seed=None, acceptance=1.0)
+        self.fingerprints = None if fingerprints is None else check_fingerprints(fingerprints)
         self._images = images
         self._folder: Path | None = None
         self._group()
@@ -140,14 +146,22 @@ class SyntheticPool:
         def info() -> PoolInfo:
             return PoolInfo(source=name, seed=seed, acceptance=chunks.acceptance)
 
-        shape, names = (size, *chunks.shape), getattr(source, "class_names", None)
+        shape, names, prints = (size, *chunks.shape), getattr(source, "class_names", None), fingerprints_of(source)
         if out is not None:
-            write_pool(Path(out), chunks, shape, asked, classes, geometry(source), names, info)
+            write_pool(Path(out), chunks, shape, asked, classes, geometry(source), names, prints, info)
             return cls.load(out)
         images = torch.empty(shape, dtype=torch.uint8)
         for rows, batch in chunks:
             images[rows] = batch
-        return cls(images, asked, num_classes=classes, geometry=geometry(source), class_names=names, info=info())
+        return cls(
+            images,
+            asked,
+            num_classes=classes,
+            geometry=geometry(source),
+            class_names=names,
+            info=info(),
+            fingerprints=prints,
+        )
 
     def __len__(self) -> int:
         return len(self._images)
@@ -218,6 +232,7 @@ class SyntheticPool:
             self.num_classes,
             self.geometry,
             self.class_names,
+            self.fingerprints,
             lambda: self.info,
         )
 
@@ -237,8 +252,16 @@ class SyntheticPool:
             4
         """
         path = Path(folder)
-        images, labels, classes, shape, names, info = open_pool(path)
-        pool = cls(images, labels, num_classes=classes, geometry=shape, class_names=names, info=info)
+        images, labels, classes, shape, names, prints, info = open_pool(path)
+        pool = cls(
+            images,
+            labels,
+            num_classes=classes,
+            geometry=shape,
+            class_names=names,
+            info=info,
+            fingerprints=prints,
+        )
         pool._folder = path.resolve()
         return pool
 

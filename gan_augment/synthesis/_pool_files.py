@@ -1,4 +1,4 @@
-"""A pool as files: images.npy, labels.npy and pool.json; no pickles, and exact sizes."""
+"""A pool as files: images.npy, labels.npy, fingerprints.npy and pool.json; no pickles, and exact sizes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from ._source import Geometry
 
 FORMAT = 1
 MAX_INFO_BYTES = 2**20
+MAX_FINGERPRINTS = 2**24
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def write_pool(
     num_classes: int,
     geometry: Geometry,
     class_names: Sequence[str] | None,
+    fingerprints: Tensor | None,
     info: Callable[[], PoolInfo],
 ) -> None:
     """Writes a pool aside, chunk by chunk, and moves it to ``folder`` when it is whole.
@@ -57,6 +59,8 @@ def write_pool(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"A pool must be written to a new or empty folder, but {str(folder)!r} holds something.")
+    if fingerprints is not None and len(fingerprints) > MAX_FINGERPRINTS:
+        raise ValueError(f"A pool's fingerprints must be at most {MAX_FINGERPRINTS:,}, but are {len(fingerprints):,}.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
     aside.mkdir()
@@ -68,6 +72,8 @@ def write_pool(
         del images
         if labels is not None:
             np.save(aside / "labels.npy", labels.numpy(), allow_pickle=False)
+        if fingerprints is not None:
+            np.save(aside / "fingerprints.npy", fingerprints.numpy(), allow_pickle=False)
         description = {
             "format": FORMAT,
             "gan_augment": __version__,
@@ -76,6 +82,7 @@ def write_pool(
             "num_classes": num_classes,
             "geometry": dataclasses.asdict(geometry),
             "class_names": None if class_names is None else list(class_names),
+            "fingerprints": None if fingerprints is None else len(fingerprints),
             **dataclasses.asdict(info()),
         }
         (aside / "pool.json").write_text(json.dumps(description, indent=2) + "\n")
@@ -86,8 +93,8 @@ def write_pool(
 
 def open_pool(
     folder: Path,
-) -> tuple[np.memmap[Any, Any], Tensor | None, int, Geometry, list[str] | None, PoolInfo]:
-    """Opens a pool's files: images (memory-mapped), labels, number of classes, geometry, class names and info.
+) -> tuple[np.memmap[Any, Any], Tensor | None, int, Geometry, list[str] | None, Tensor | None, PoolInfo]:
+    """Opens a pool: images (memory-mapped), labels, number of classes, geometry, class names, fingerprints and info.
 
     Raises:
         FileNotFoundError: If one is missing.
@@ -99,7 +106,7 @@ def open_pool(
     with open(path, "rb") as file:
         data = file.read(MAX_INFO_BYTES + 1)
     try:
-        shape, num_classes, geometry, names, info = _parse(data)
+        shape, num_classes, geometry, names, count, info = _parse(data)
     except (ValueError, KeyError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"{path} must describe a pool, but: {str(error)[:500]}") from error
     images = _open_array(folder / "images.npy", np.dtype(np.uint8), shape)
@@ -109,11 +116,20 @@ def open_pool(
         labels = torch.from_numpy(np.array(array))
         if not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
             raise ValueError(f"{folder / 'labels.npy'} must hold classes below {num_classes}, but holds others.")
-    return images, labels, num_classes, geometry, names, info
+    fingerprints = None if count is None else _open_fingerprints(folder / "fingerprints.npy", count)
+    return images, labels, num_classes, geometry, names, fingerprints, info
 
 
-def _parse(data: bytes) -> tuple[tuple[int, ...], int, Geometry, list[str] | None, PoolInfo]:
-    """What pool.json says: shape, number of classes, geometry, class names and info."""
+def _open_fingerprints(path: Path, count: int) -> Tensor:
+    array = _open_array(path, np.dtype(np.int64), (count,))
+    fingerprints = torch.from_numpy(np.array(array))
+    if not bool((fingerprints[1:] > fingerprints[:-1]).all()):
+        raise ValueError(f"{path} must hold fingerprints in rising order, but does not.")
+    return fingerprints
+
+
+def _parse(data: bytes) -> tuple[tuple[int, ...], int, Geometry, list[str] | None, int | None, PoolInfo]:
+    """What pool.json says: shape, number of classes, geometry, class names, how many fingerprints, and info."""
     if len(data) > MAX_INFO_BYTES:
         raise ValueError(f"it is larger than {MAX_INFO_BYTES:,} bytes")
     values = json.loads(data)
@@ -135,9 +151,12 @@ def _parse(data: bytes) -> tuple[tuple[int, ...], int, Geometry, list[str] | Non
     names = values["class_names"]
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise ValueError("its class_names are no list of text")
+    count = values.get("fingerprints")  # absent in a folder of an older version
+    if count is not None:
+        _check_ints("fingerprints", [count], 0, MAX_FINGERPRINTS)
     info = PoolInfo(*(values[field.name] for field in dataclasses.fields(PoolInfo)))
     check_types(info)
-    return (size, channels, height, width), values["num_classes"], Geometry(fit, source_size), names, info
+    return (size, channels, height, width), values["num_classes"], Geometry(fit, source_size), names, count, info
 
 
 def _check_ints(name: str, values: list[Any], low: int, high: int) -> None:

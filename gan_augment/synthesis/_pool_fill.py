@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..models import mix_seed
+from ..models import check_count, check_seed, mix_seed
 from ..models.images import unfit_images
 from ._filters import Filter, apply_filters
-from ._source import Source, draw, geometry
+from ._source import Geometry, Source, as_source, draw, geometry, num_classes, spread_classes
 
 MAX_CANDIDATES_PER_IMAGE = 1000
 ENOUGH_CANDIDATES, HOPELESS = 5000, 1e-3
+
+
+def as_trained(images: Tensor, known: Geometry) -> Tensor:
+    """Images as those that their source was trained on were, which is what a teacher knows."""
+    if known.source_size is None or known.fit == "crop":  # a crop stays one: what it left out is gone
+        return images
+    return unfit_images(images, *known.source_size, known.fit, known.source_size)
+
+
+def draw_candidates(source: Any, n: int, *, seed: int | None = 0) -> tuple[Tensor, Tensor | None]:
+    """Images of a source as :meth:`SyntheticPool.generate` hands them to filters, to calibrate or try a filter on.
+
+    Args:
+        source: A zoo name, folder, generator, pool, mapping, or any :class:`Source`.
+        n (int): Number of images.
+        seed (int, optional): The draw is a function of it. None: drawn from torch's global generator.
+
+    Returns:
+        tuple: The images, uint8 ``(n, c, h, w)``, of the size that the source's training images had; and their
+        classes, int64 ``(n,)``, which are the source's in turn, or None.
+
+    Raises:
+        ValueError: If ``n`` or the seed is out of range.
+
+    Example:
+        >>> images, labels = draw_candidates("dcgan-mnist-32", 20)
+        >>> images.shape, labels[:3].tolist()
+        (torch.Size([20, 1, 28, 28]), [0, 1, 2])
+    """
+    check_count("n", n, 1)
+    source = as_source(source)
+    labels = spread_classes(source, n) if num_classes(source) else None
+    return as_trained(draw(source, n, labels, seed=check_seed(seed)).cpu(), geometry(source)), labels
 
 
 class PoolFiller:
@@ -81,18 +115,11 @@ class PoolFiller:
             raise ValueError(
                 f"A source must give images of one shape, but gave {tuple(images.shape[1:])} after {self.shape}."
             )
-        kept = apply_filters(self.filters, self._as_trained(images), labels)
+        kept = apply_filters(self.filters, as_trained(images, self.geometry), labels)
         self._batches += 1
         self._candidates += len(rows)
         self._kept += int(kept.sum())
         return images, kept
-
-    def _as_trained(self, images: Tensor) -> Tensor:
-        """Images as those that the source was trained on were, which is what a teacher knows."""
-        size, fit = self.geometry.source_size, self.geometry.fit
-        if size is None or fit == "crop":  # a crop stays one: what it left out is gone
-            return images
-        return unfit_images(images, *size, fit, size)
 
     def _give_up(self, row: int) -> None:
         where = "" if self.labels is None else f" of class {int(self.labels[row])}"

@@ -1,5 +1,6 @@
 """The demo and the command line, shortened."""
 
+import copy
 import html.parser
 import json
 from pathlib import Path
@@ -10,7 +11,9 @@ import torch
 
 from gan_augment import SyntheticMix, SyntheticPool
 from gan_augment.cli import main
-from gan_augment.demo import load_digits, run_demo, split_digits
+from gan_augment.demo import check_unseen, load_digits, run_demo, split_digits
+from gan_augment.hub import Card
+from gan_augment.metrics import fingerprints
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +136,14 @@ def test_a_split_is_even_disjoint_and_of_its_seed():
 def test_the_demo_refuses_before_it_trains(tmp_path):
     with pytest.raises(ValueError, match="ratio"):
         run_demo(tmp_path, ratio=-1)
+
+
+def test_the_demo_judges_no_generator_that_may_have_seen_its_digits(tiny):
+    images, _ = load_digits()
+    generator = copy.deepcopy(tiny)
+    with pytest.raises(ValueError, match="must have a card with the fingerprints"):
+        check_unseen(generator, images[:5])
+    generator.card = Card("tested", fingerprints=fingerprints(images[3:9]))
+    with pytest.raises(ValueError, match="trained on 2 of 5 of them"):
+        check_unseen(generator, images[:5])
+    check_unseen(generator, images[:3])

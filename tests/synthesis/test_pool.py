@@ -1,3 +1,4 @@
+import copy
 import json
 import multiprocessing
 import pickle
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_augment import Generator, GeneratorConfig, Geometry, SyntheticPool
-from gan_augment.hub import resolve_name
+from gan_augment.hub import Card, resolve_name
 
 
 def images_of(*values):
@@ -491,3 +492,108 @@ def test_the_folder_of_a_pool_is_a_source(pool, folder):
 def test_a_source_of_cropped_images_gives_crops():
     generator = Generator(GeneratorConfig(image_size=16, channels=1, width=2, fit="crop", source_size=(40, 56)))
     assert SyntheticPool.generate(generator, 4, progress=False, seed=0).sample(4, seed=0).shape == (4, 1, 16, 16)
+
+
+PRINTS = torch.tensor([9, -4, 2**62, 9, 0])
+
+
+def known(generator, *prints):
+    """A copy of a generator whose card says what it has seen."""
+    generator = copy.deepcopy(generator)
+    generator.card = Card("tested", fingerprints=torch.tensor(sorted(prints), dtype=torch.int64))
+    return generator
+
+
+def test_a_pool_remembers_what_its_generator_has_seen(tiny, tmp_path):
+    source = known(tiny, 3, -7, 8)
+    for pool in (
+        SyntheticPool.generate(source, 4, progress=False),
+        SyntheticPool.generate(source, 4, out=tmp_path / "pool", progress=False),
+        SyntheticPool.generate(tmp_path / "pool", 2, progress=False),
+        SyntheticPool.generate({0: source, 2: known(tiny, 3)}, 4, progress=False),
+    ):
+        assert pool.fingerprints.tolist() == [-7, 3, 8]
+
+
+def test_a_pool_of_sources_knows_what_all_have_seen_or_nothing(tiny):
+    both = SyntheticPool.generate({0: known(tiny, 3), 1: known(tiny, 5, 3)}, 4, progress=False)
+    assert both.fingerprints.tolist() == [3, 5]
+    assert SyntheticPool.generate({0: known(tiny, 3), 1: tiny}, 4, progress=False).fingerprints is None
+    assert SyntheticPool.generate(tiny, 4, progress=False).fingerprints is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(prints=st.none() | st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20))
+def test_a_pool_keeps_its_fingerprints_in_its_folder_and_pickled(tmp_path_factory, prints):
+    given_prints = None if prints is None else torch.tensor(prints, dtype=torch.int64)
+    pool = SyntheticPool(images_of(5, 0), fingerprints=given_prints)
+    folder = tmp_path_factory.mktemp("f") / "pool"
+    pool.save(folder)
+    loaded = SyntheticPool.load(folder)
+    for each in (pool, loaded, pickle.loads(pickle.dumps(pool)), pickle.loads(pickle.dumps(loaded))):
+        if prints is None:
+            assert each.fingerprints is None
+        else:
+            assert each.fingerprints.tolist() == sorted(set(prints))
+    assert (folder / "fingerprints.npy").exists() == (prints is not None)
+
+
+@pytest.mark.parametrize(
+    ("prints", "error"), [(torch.zeros(3), ValueError), (torch.zeros(1, 3).long(), ValueError), ([1, 2], TypeError)]
+)
+def test_what_are_no_fingerprints_is_refused(prints, error):
+    with pytest.raises(error, match="fingerprints must be"):
+        SyntheticPool(images_of(5), fingerprints=prints)
+
+
+@pytest.fixture
+def remembering(tmp_path):
+    SyntheticPool(images_of(5, 0), fingerprints=PRINTS).save(tmp_path / "remembering")
+    return tmp_path / "remembering"
+
+
+def test_a_folder_of_before_there_were_fingerprints_still_loads(remembering):
+    edit(remembering, lambda description: description.pop("fingerprints"))
+    (remembering / "fingerprints.npy").unlink()
+    assert SyntheticPool.load(remembering).fingerprints is None
+
+
+@pytest.mark.parametrize("count", [3, 5, -1, 4.0, True, "4", 2**40])
+def test_another_count_of_fingerprints_is_refused_by_name(remembering, count):
+    edit(remembering, lambda description: description.update(fingerprints=count))
+    with pytest.raises(ValueError, match=r"fingerprints\.npy|pool\.json"):
+        SyntheticPool.load(remembering)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros(4, np.int32), np.zeros((4, 1), np.int64), np.array([1, 2, 2, 3]), np.array([4, 3, 2, 1])]
+)
+def test_other_fingerprints_are_refused_by_name(remembering, array):
+    np.save(remembering / "fingerprints.npy", array)
+    with pytest.raises(ValueError, match=r"fingerprints\.npy"):
+        SyntheticPool.load(remembering)
+
+
+def test_missing_fingerprints_are_named(remembering):
+    (remembering / "fingerprints.npy").unlink()
+    with pytest.raises(FileNotFoundError, match=r"fingerprints\.npy"):
+        SyntheticPool.load(remembering)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_truncated_fingerprints_are_refused_by_name(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("t") / "pool"
+    SyntheticPool(images_of(5, 0), fingerprints=PRINTS).save(folder)
+    whole = (folder / "fingerprints.npy").read_bytes()
+    (folder / "fingerprints.npy").write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    with pytest.raises(ValueError, match=r"fingerprints\.npy"):
+        SyntheticPool.load(folder)
+
+
+def test_fingerprints_are_never_unpickled(remembering, tmp_path):
+    trap = tmp_path / "sprung"
+    np.save(remembering / "fingerprints.npy", np.array([Trap(trap)] * 4, dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"fingerprints\.npy"):
+        SyntheticPool.load(remembering)
+    assert not trap.exists()
