@@ -34,7 +34,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as F
 
-from gan_augment import Generator, fit
+from gan_augment import Generator, fit, from_pretrained
 from gan_augment.metrics import ClassifierFeatures, FeatureNetwork, load_features, measure
 from gan_augment.models.images import to_channels, unfit_images
 from gan_augment.study import accuracy, predict, train_classifier
@@ -79,10 +79,10 @@ class Trained:
 
     system: str
     images: Tensor
-    seconds: float
-    steps: int
-    batch_size: int
     labels: Tensor | None = None
+    seconds: float = 0.0
+    steps: int = 0
+    batch_size: int = 0
     note: str = ""
 
 
@@ -101,6 +101,7 @@ CASES = {
     "fashion": Case(lambda _: fashion_mnist(), ("fashion-dcgan", "small"), {"image_size": 28}),
     "mnist": Case(lambda _: mnist(), ("mnist-sn", "conditional"), {"image_size": 28}),
     "celeba": Case(lambda _: celeba(held_out=5000), ("celebahq-5k-64", "small"), {"image_size": 64, "flip": True}),
+    "celeba-9k": Case(lambda _: celeba(held_out=1000), ("small",), {"image_size": 64, "flip": True}),
     "bccd-wbc": Case(white_cells, ("rings-365", "tiny"), {"image_size": 64, "flip": True}),
     "rings": Case(rings, ("rings-365", "tiny"), {"image_size": 64}),
 }
@@ -121,7 +122,7 @@ def train_recipe(recipe: str, data: Data, case: Case, options: argparse.Namespac
         **(case.overrides if modern else {"image_size": case.overrides["image_size"]}),
     )
     images, labels = sample_generator(result.generator, data, options)
-    return Trained(recipe, images, result.seconds, result.steps, RECIPES[recipe].batch_size, labels)
+    return Trained(recipe, images, labels, result.seconds, result.steps, RECIPES[recipe].batch_size)
 
 
 def sample_generator(generator: Generator, data: Data, options: argparse.Namespace) -> tuple[Tensor, Tensor | None]:
@@ -162,7 +163,8 @@ def train_peer(data: Data, options: argparse.Namespace, network: FeatureNetwork)
         candidates[mode] = samples = to_channels(samples, held_out.shape[1])
         scores[mode] = measure(samples, held_out, network, split="held-out")["kid"].value
     best = min(scores, key=lambda mode: scores[mode])
-    return Trained(PEER, candidates[best], options.minutes * 60, steps, 64, note=f"{best} statistics of the batch norm")
+    note = f"{best} statistics of the batch norm"
+    return Trained(PEER, candidates[best], None, options.minutes * 60, steps, 64, note)
 
 
 def load_dcgan(state: dict[str, Tensor]) -> nn.Sequential:
@@ -292,7 +294,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for runs, grids and figures; new")
     parser.add_argument("--n", type=int, default=2000, help="samples, and held-out images at most")
     parser.add_argument("--examples", type=Path, help="checkout of pytorch/examples; without it, it is left out")
-    parser.add_argument("--recipes", help="names, separated by commas, instead of the case's")
+    parser.add_argument("--recipes", help="names, separated by commas, instead of the case's; may be empty")
+    parser.add_argument("--trained", nargs="*", default=[], help="generators to judge as they are: names or folders")
     parser.add_argument("--features", default="efficientnet-lite0", help="of the first table")
     parser.add_argument("--classifier-steps", type=int, default=2000)
     options = parser.parse_args()
@@ -309,17 +312,19 @@ def main() -> None:
     options.out.mkdir(parents=True)
     data = case.load(options.seed)
     networks = load_networks(data, options.case, options)
-    recipes = options.recipes.split(",") if options.recipes else case.recipes
+    recipes = case.recipes if options.recipes is None else options.recipes.split(",")
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(options.seed))[: options.n]
     rows: list[dict[str, Any]] = []
 
     def add(trained: Trained) -> None:
         record(trained, rows, data, networks, options.case, options)
 
-    add(Trained("real", data.train[order], 0, 0, 0, None if data.labels is None else data.labels[order]))
+    add(Trained("real", data.train[order], None if data.labels is None else data.labels[order]))
     if options.examples:
         add(train_peer(data, options, networks[0]))
-    for recipe in recipes:
+    for name in options.trained:
+        add(Trained(name, *sample_generator(from_pretrained(name), data, options)))
+    for recipe in filter(None, recipes):
         add(train_recipe(recipe, data, case, options))
     summarize(rows, networks)
 
