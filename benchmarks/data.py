@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,6 +108,54 @@ def white_cells(seed: int) -> Data:
     train = [image for photo, (_, image) in zip(photos, cells) if photo in chosen]
     held_out = [image for photo, (_, image) in zip(photos, cells) if photo not in chosen]
     return Data(torch.stack(train), torch.stack(held_out))
+
+
+def blood_cells() -> tuple[Data, list[str]]:
+    """All blood cells, white, red and platelets, none held out; and the photo that each is cut from."""
+    cells = [(name, image) for name, image in pictures("bccd-cells")]
+    kinds = sorted({Path(name).parent.name for name, _ in cells})
+    labels = torch.tensor([kinds.index(Path(name).parent.name) for name, _ in cells])
+    images = torch.stack([image for _, image in cells])
+    return Data(images, images[:0], labels, labels[:0]), [Path(name).stem.split("_")[0] for name, _ in cells]
+
+
+def cifar10() -> Data:
+    """20,000 training and 5,000 test images of CIFAR-10, 32 px."""
+    found: dict[str, list[tuple[Tensor, int]]] = {"train": [], "test": []}
+    with tarfile.open(folder() / "cifar10-25k" / "images.tar.xz") as archive:
+        members = sorted((member for member in archive if member.isfile()), key=lambda member: member.name)
+        kinds = sorted({Path(member.name).parent.name for member in members})
+        for member in members:
+            file = archive.extractfile(member)
+            split, kind = Path(member.name).parts[-3:-1]
+            image = F.pil_to_tensor(PIL.Image.open(file).convert("RGB"))  # type: ignore[arg-type]
+            found[split].append((image, kinds.index(kind)))
+    images, test = (torch.stack([image for image, _ in found[split]]) for split in ("train", "test"))
+    labels, test_labels = (torch.tensor([label for _, label in found[split]]) for split in ("train", "test"))
+    return Data(images, test, labels, test_labels)
+
+
+def pneumonia() -> Data:
+    """Chest X-rays of 28 px: 388 normal and 3,494 with pneumonia to train on; the test images."""
+    with np.load(folder() / "pneumonia-mnist" / "pneumoniamnist.npz", allow_pickle=False) as file:
+        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    return Data(
+        arrays["train_images"][:, None],
+        arrays["test_images"][:, None],
+        arrays["train_labels"].long().flatten(),
+        arrays["test_labels"].long().flatten(),
+    )
+
+
+def long_tailed(data: Data, most: int, least: int, seed: int = 0) -> Data:
+    """Training images of which there are fewer, class by class: from ``most`` to ``least``, by equal factors."""
+    if data.labels is None:
+        raise ValueError("data must have labels, but has none.")
+    number = int(data.labels.max()) + 1
+    order = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(seed))
+    counts = [round(most * (least / most) ** (label / (number - 1))) for label in range(number)]
+    rows = torch.cat([order[data.labels[order] == label][:count] for label, count in enumerate(counts)])
+    return Data(data.train[rows], data.held_out, data.labels[rows], data.held_out_labels)
 
 
 def pictures(name: str) -> Iterator[tuple[str, Tensor]]:

@@ -26,7 +26,18 @@ from .mixing import (
     Uniform,
 )
 from .models import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from .synthesis import Geometry, Source, SyntheticPool, TeacherConfidence, Upscaler
+from .study import Evaluation, StudyResult, evaluate, study
+from .synthesis import (
+    DiscriminatorRejection,
+    Geometry,
+    NotACopy,
+    RealDensity,
+    Source,
+    SyntheticPool,
+    TeacherAgreement,
+    TeacherConfidence,
+    Upscaler,
+)
 from .training import FitResult, Recipe, fit, resume
 
 __all__ = [
@@ -34,6 +45,8 @@ __all__ = [
     "Conditional",
     "Discriminator",
     "DiscriminatorConfig",
+    "DiscriminatorRejection",
+    "Evaluation",
     "FitResult",
     "Fixed",
     "FixedRatioBatchSampler",
@@ -42,17 +55,22 @@ __all__ = [
     "GeneratorConfig",
     "Geometry",
     "LabelPolicy",
+    "NotACopy",
+    "RealDensity",
     "Recipe",
     "Same",
     "Source",
+    "StudyResult",
     "SyntheticMix",
     "SyntheticPool",
     "Teacher",
+    "TeacherAgreement",
     "TeacherConfidence",
     "Uniform",
     "Upscaler",
     "__version__",
     "download",
+    "evaluate",
     "fit",
     "from_pretrained",
     "import_checkpoint",
@@ -60,4 +78,5 @@ __all__ = [
     "push_to_hub",
     "resume",
     "save_pretrained",
+    "study",
 ]

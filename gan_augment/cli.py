@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
+import shlex
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -117,6 +119,34 @@ def _sample(arguments: argparse.Namespace) -> None:
     print(f"{len(files)} images in {arguments.out}, each marked as synthetic.")
 
 
+def _study(arguments: argparse.Namespace) -> None:
+    from .study import study
+
+    ignored = ("run", "data", "set", "quiet", "command_line")
+    given = {key: value for key, value in vars(arguments).items() if key not in ignored and value is not None}
+    command = shlex.join(["gan-augment", *arguments.command_line])
+    result = study(
+        arguments.data, **given, fit_options=dict(arguments.set), progress=not arguments.quiet, command=command
+    )
+    print(f"\n{result}\n\nReport: {arguments.out / 'report.html'}")
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from .study import evaluate
+
+    found = evaluate(
+        arguments.source,
+        arguments.data,
+        train=arguments.train,
+        features=arguments.features,
+        n=arguments.n,
+        seed=arguments.seed,
+        on_seen=arguments.on_seen,
+        progress=not arguments.quiet,
+    )
+    print(json.dumps(found.to_dict(), indent=2) if arguments.json else found)
+
+
 def _import(arguments: argparse.Namespace) -> None:
     from .hub import import_checkpoint
 
@@ -199,6 +229,18 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--seed", type=int, default=0)
     sample.add_argument("--upscale", metavar="UPSCALER", help="a name of `gan-augment list`, or a folder or checkpoint")
     sample.set_defaults(run=_sample)
+    _add_study(commands)
+    evaluated = commands.add_parser("evaluate", help="measure samples against real images that were not trained on")
+    evaluated.add_argument("source", help="a zoo name, org/name on the Hub, or folder of a generator or pool")
+    evaluated.add_argument("--data", required=True, help="real images, as of train")
+    evaluated.add_argument("--train", help="the training images, to look for copies and to print the floor")
+    evaluated.add_argument("--features", default="efficientnet-lite0", help="the feature network")
+    evaluated.add_argument("--n", type=int, default=1000, help="samples (default: 1000)")
+    evaluated.add_argument("--seed", type=int, default=0)
+    evaluated.add_argument("--on-seen", choices=["refuse", "warn"], default="refuse")
+    evaluated.add_argument("--json", action="store_true", help="print everything as JSON")
+    evaluated.add_argument("--quiet", action="store_true", help="no progress bar")
+    evaluated.set_defaults(run=_evaluate)
     imported = commands.add_parser("import", help="make a generator out of a DCGAN's checkpoint by others")
     imported.add_argument("file", help="a PyTorch checkpoint or safetensors file; nothing in it is executed")
     imported.add_argument("--out", required=True, help="folder of the generator")
@@ -224,9 +266,64 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(each) for each in text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _filters(text: str) -> tuple[tuple[str, ...], ...]:
+    """``a,b+c,none``: filters, several by a plus, and none for none."""
+    return tuple(() if each == "none" else tuple(each.split("+")) for each in text.split(","))
+
+
+def _share_or_name(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _add_study(commands: Any) -> None:
+    parser = commands.add_parser("study", help="say whether mixing helps: a fair comparison with a report")
+    parser.add_argument("--data", required=True, help="a folder or zip of classes, an .npz, or torchvision:<Name>")
+    parser.add_argument("--test", type=_share_or_name, default=0.25, help="test images, or the share to hold out")
+    parser.add_argument("--source", help="a zoo name, org/name on the Hub, or folder of a generator or pool")
+    parser.add_argument("--recipe", help="instead: the recipe to fit a generator by, to the training images")
+    parser.add_argument("--init", help="the generator that the fitting goes on from")
+    parser.add_argument("--budget", help="of one fitting, such as 90s or 5m")
+    parser.add_argument(
+        "--set", type=_setting, action="append", default=[], metavar="FIELD=VALUE", help="of the recipe"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the report; goes on with what is in it")
+    parser.add_argument("--light", action="store_true", help="smaller defaults: minutes instead of an hour")
+    parser.add_argument("--count", type=int, help="images to train on, drawn anew for each split (default: all)")
+    parser.add_argument("--validation", type=float, help="share of the images to choose by (default: 0.2)")
+    parser.add_argument("--groups", metavar="REGEX", help="its first parenthesis finds an image's group in its path")
+    parser.add_argument("--image-size", type=int, help="side to bring the images to (default: theirs)")
+    parser.add_argument("--mode", choices=["replace", "balance"], help="into every batch, or into rare classes")
+    parser.add_argument("--ratios", type=_numbers, metavar="R,R,...", help="to try besides 0")
+    parser.add_argument("--labels", type=_names, metavar="POLICY,...", help="same, conditional or uniform")
+    parser.add_argument("--filters", type=_filters, metavar="F,F+F,none", help="of the synthetic images, to try")
+    parser.add_argument("--augment", type=_names, metavar="A,A,...", help="ordinary augmentations to try")
+    parser.add_argument("--metric", choices=["accuracy", "balanced accuracy"])
+    parser.add_argument("--seeds", type=int, help="paired seeds (default: 5)")
+    parser.add_argument("--splits", type=int, help="different training images and fittings, at most as many as seeds")
+    parser.add_argument("--steps", type=int, help="training steps of every classifier")
+    parser.add_argument("--pool-size", type=int, help="synthetic images of a split")
+    parser.add_argument("--on-seen", choices=["refuse", "warn"], help="a source that has seen test images")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one for each core")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(run=_study)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit status, 2 with a sentence on stderr for bad input."""
     parsed = _parser().parse_args(arguments)
+    parsed.command_line = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parsed.run(parsed)
     except (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError) as error:

@@ -1,7 +1,7 @@
 """Mixing synthetic images into real data."""
 
 from ._dataset import GANAugmentedDataset
-from ._labels import Conditional, Fixed, LabelPolicy, Same, Teacher, Uniform
+from ._labels import Conditional, Fixed, LabelPolicy, Same, Teacher, Uniform, as_policy, one_hot
 from ._mix import SyntheticMix
 from ._sampler import FixedRatioBatchSampler
 
@@ -15,4 +15,6 @@ __all__ = [
     "SyntheticMix",
     "Teacher",
     "Uniform",
+    "as_policy",
+    "one_hot",
 ]

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ..models import eval_mode, mix_seed
 
 BatchTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Build = Callable[[int, int], nn.Module]
 
 
 class SmallCNN(nn.Sequential):
@@ -66,15 +67,17 @@ def train_classifier(
     seed: int = 0,
     mix: BatchTransform | None = None,
     augment: Callable[[Tensor], Tensor] | None = random_affine,
+    blend: BatchTransform | None = None,
+    build: Build | None = None,
     on_step: Callable[[], None] | None = None,
-) -> SmallCNN:
-    """Trains a :class:`SmallCNN` for a number of steps, from batches of the images, mixed and augmented.
+) -> nn.Module:
+    """Trains a classifier for a number of steps, from batches of the images, mixed and augmented.
 
     Weights, order and augmentation are functions of the seed; torch's global generator is left as it was.
 
     Args:
         images (Tensor): uint8 ``(n, c, h, w)``.
-        labels (Tensor): int64 ``(n,)``.
+        labels (Tensor): int64 ``(n,)``, or float ``(n, num_classes)``: weighted probabilities.
         num_classes (int): Number of classes.
         steps (int): Steps of Adam; the learning rate falls to zero as a cosine.
         batch_size (int): Images a step.
@@ -83,14 +86,17 @@ def train_classifier(
         mix (callable, optional): ``(images, labels) -> (images, labels)`` on float batches, such as
             :class:`SyntheticMix`; before the augmentation.
         augment (callable, optional): ``images -> images`` on float batches.
+        blend (callable, optional): Like ``mix``, but after the augmentation, such as ``v2.MixUp``.
+        build (callable, optional): ``(channels, num_classes) -> module`` that maps float images 0..1 to logits.
+            Default: :class:`SmallCNN`.
         on_step (callable, optional): Called after each step.
 
     Returns:
-        SmallCNN: In eval mode.
+        nn.Module: In eval mode.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix_seed(seed, 0))
-        model = SmallCNN(images.shape[1], num_classes).to(memory_format=torch.channels_last)
+        model = (build or SmallCNN)(images.shape[1], num_classes).to(memory_format=torch.channels_last)
         optimizer = torch.optim.Adam(model.parameters(), lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         order = torch.empty(0, dtype=torch.int64)
@@ -106,6 +112,8 @@ def train_classifier(
             torch.manual_seed(mix_seed(seed, 2, step))
             if augment is not None:
                 batch = augment(batch)
+            if blend is not None:
+                batch, targets = blend(batch, targets)
             loss = F.cross_entropy(model(batch.contiguous(memory_format=torch.channels_last)), targets)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -117,11 +125,15 @@ def train_classifier(
 
 
 @torch.no_grad()
+def predict_logits(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
+    """The logits that a classifier gives uint8 images, float ``(n, num_classes)``; in eval mode."""
+    with eval_mode(model):
+        return torch.cat([model(batch.float().div(255)) for batch in torch.split(images, batch_size)])
+
+
 def predict(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
     """The class that a classifier gives each uint8 image, int64 ``(n,)``; in eval mode."""
-    with eval_mode(model):
-        parts = [model(batch.float().div(255)).argmax(dim=1) for batch in torch.split(images, batch_size)]
-    return torch.cat(parts)
+    return predict_logits(model, images, batch_size).argmax(dim=1)
 
 
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:

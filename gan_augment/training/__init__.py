@@ -1,5 +1,6 @@
 """Fitting generators to images."""
 
+from ._data import TrainingImages
 from ._fit import fit, resume
 from ._open import open_images
 from ._processes import is_first
@@ -13,6 +14,7 @@ __all__ = [
     "FitResult",
     "Recipe",
     "Rings",
+    "TrainingImages",
     "fit",
     "get_recipe",
     "invalid_share",

@@ -1,0 +1,73 @@
+"""Runs the trainings of a study, in this process or in several."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+import torch
+from tqdm.auto import tqdm
+
+from ._arms import Job, Outcome, run_job
+
+
+class Runner:
+    """Runs jobs and shows how far they are.
+
+    Args:
+        processes (int): 1 is this process; more are new ones, which import the script they were started from.
+        total (int): Jobs that will be run, for the time left.
+        progress (bool): Whether to show a bar.
+    """
+
+    def __init__(self, processes: int, total: int, progress: bool) -> None:
+        self.processes = processes
+        self.bar = tqdm(total=total, desc="Training classifiers", unit="run", disable=not progress)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """The outcomes of jobs, in their order."""
+        kept = [job for job in jobs if job.path.exists()]
+        self.bar.update(len(kept))
+        missing = [job for job in jobs if not job.path.exists()]
+        if self.processes == 1:
+            for job in missing:
+                self.bar.set_postfix_str(job.arm.name, refresh=True)
+                run_job(job)
+                self.bar.update()
+        elif missing:
+            if self._pool is None:
+                # Spawned: forks of a process that has used several threads hang in the first convolution.
+                self._pool = ProcessPoolExecutor(self.processes, get_context("spawn"), _start, (self.processes,))
+            for future in as_completed([self._pool.submit(_run_and_keep, job) for job in missing]):
+                self.bar.set_postfix_str(future.result(), refresh=True)
+                self.bar.update()
+        return [run_job(job) for job in jobs]
+
+    def close(self) -> None:
+        """Ends the processes, without waiting for what has not begun."""
+        self.bar.close()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def runner(processes: int, total: int, progress: bool) -> Iterator[Runner]:
+    """A :class:`Runner` that is closed in the end."""
+    running = Runner(processes, total, progress)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def _start(processes: int) -> None:
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+
+
+def _run_and_keep(job: Job) -> str:
+    run_job(job)
+    return job.arm.name

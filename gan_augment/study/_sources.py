@@ -1,0 +1,130 @@
+"""The synthetic images of a study: given or fitted inside, brought to size, filtered, and pooled for each split."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from ..hub import download, load_discriminator
+from ..models import Discriminator, mix_seed
+from ..synthesis import (
+    DiscriminatorRejection,
+    Filter,
+    ImageKind,
+    NotACopy,
+    RealDensity,
+    Source,
+    SyntheticPool,
+    TeacherAgreement,
+    TeacherConfidence,
+    as_source,
+    class_indices,
+    draw,
+    geometry,
+    match_shape,
+    num_classes,
+)
+from ..training import fit, resume
+from ._arms import Images, pool_folder
+from ._guard import fingerprints_of
+
+FILTERS = ("agreement", "confidence", "density", "copies", "discriminator")
+
+
+class MatchedSource:
+    """A source whose images have the size and channels of the data.
+
+    Args:
+        source: Any source.
+        shape (sequence of int): Channels, height and width.
+    """
+
+    def __init__(self, source: Any, shape: Sequence[int]) -> None:
+        self.source = as_source(source)
+        self.kind = ImageKind("tensor", torch.uint8, *shape)
+        self.num_classes = num_classes(self.source)
+        if self.num_classes:
+            self.class_indices = tuple(class_indices(self.source))
+        self.class_names = getattr(self.source, "class_names", None)
+        self.fingerprints = fingerprints_of(self.source)
+
+    def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
+        """Draws images; see :class:`Source`."""
+        return match_shape(draw(self.source, n, labels, seed=seed).cpu(), self.kind, geometry(self.source))
+
+
+@dataclass
+class Fitting:
+    """How a generator is fitted to the training images of each split.
+
+    Args:
+        recipe (str or Recipe): Of :func:`gan_augment.fit`.
+        init: A generator to go on from.
+        budget (float or str, optional): Of one fitting.
+        options (dict): Other arguments of :func:`gan_augment.fit`.
+    """
+
+    recipe: Any
+    init: Any = None
+    budget: float | str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, images: Tensor, labels: Tensor, out: Path, seed: int, progress: bool) -> Path:
+        """The folder of the generator: fits it, goes on with what was stopped, or takes what is done."""
+        generator = out / "generator"
+        if (generator / "config.json").exists():
+            return generator
+        dataset = TensorDataset(images, labels)
+        if (out / "config.json").exists():
+            resume(out, dataset, progress=progress)
+            return generator
+        options = {"image_size": images.shape[-1], **self.options}
+        fit(dataset, self.recipe, init=self.init, budget=self.budget, out=out, seed=seed, progress=progress, **options)
+        return generator
+
+
+def build_filter(name: str, teacher: nn.Module, data: Images, discriminator: Any, source: Source) -> Filter:
+    """A filter by its name, made of the training images of a split alone.
+
+    Raises:
+        ValueError: If it needs a discriminator that there is not.
+    """
+    labels = data.labels if num_classes(source) else None
+    if name == "agreement":
+        return TeacherAgreement(teacher)
+    if name == "confidence":
+        return TeacherConfidence(teacher, 0.5)
+    if name == "density":
+        return RealDensity(data.train, labels)
+    if name == "copies":
+        return NotACopy(data.train)
+    if discriminator is None:
+        raise ValueError("The recipe must train a discriminator for the filter 'discriminator', but does not.")
+    return DiscriminatorRejection(discriminator, source)
+
+
+def find_discriminator(source: Any) -> Discriminator | None:
+    """The discriminator that a generator of a name or folder was trained against, where it was saved with it."""
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    folder = download(source)
+    return load_discriminator(folder) if (folder / "config.json").exists() else None
+
+
+def make_pool(
+    folder: Path, name: str, split: int, source: MatchedSource, keep: Sequence[Filter], size: int, seed: int
+) -> tuple[SyntheticPool, float]:
+    """The pool of a split, made or found, and the seconds that it took."""
+    path, started = pool_folder(folder, name, split), time.perf_counter()
+    if not (path / "pool.json").exists():
+        path.parent.mkdir(exist_ok=True)
+        SyntheticPool.generate(source, size, seed=mix_seed(seed, 13, split), keep=list(keep), out=path, progress=False)
+    return SyntheticPool.load(path), time.perf_counter() - started

@@ -1,0 +1,237 @@
+"""Does it help? The fair comparison, in one call."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from .._version import __version__
+from ..hub import write_aside
+from ..synthesis import as_source
+from ._classifier import Build
+from ._data import StudyData
+from ._guard import OnSeen, check_unseen
+from ._jobs import runner
+from ._result import StudyResult
+from ._settings import FULL, LIGHT, METRICS, Settings, as_filter_sets, as_tuple
+from ._sources import Fitting, find_discriminator
+from ._stages import Stages
+
+CONFIG = "config.json"
+
+
+def study(
+    dataset: Dataset[Any] | str | os.PathLike[str],
+    source: Any = None,
+    *,
+    test: Dataset[Any] | str | os.PathLike[str] | float = 0.25,
+    recipe: Any = None,
+    init: Any = None,
+    budget: float | str | None = None,
+    fit_options: dict[str, Any] | None = None,
+    groups: Sequence[Hashable] | str | None = None,
+    image_size: int | None = None,
+    count: int | None = None,
+    validation: float = 0.2,
+    mode: str = "replace",
+    ratios: Sequence[float] | float | None = None,
+    labels: Any = "same",
+    filters: Any = (),
+    augment: Sequence[str] | str | None = None,
+    metric: str | None = None,
+    classifier: Build | None = None,
+    seeds: int = 5,
+    splits: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 64,
+    lr: float = 2e-3,
+    pool_size: int | None = None,
+    light: bool = False,
+    on_seen: OnSeen = "refuse",
+    out: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    processes: int = 1,
+    progress: bool = True,
+    name: str | None = None,
+    command: str | None = None,
+) -> StudyResult:
+    """Says whether mixing synthetic images in helps a classifier of these data, and at which ratio.
+
+    Classifiers are trained for equal steps, over paired seeds, on real images without augmentation, under several
+    kinds of ordinary augmentation, and, under the best of these, with synthetic images at several ratios, with real
+    ones again in their places, and with filtered ones. The augmentation, the ratio, the labels and the filter are
+    chosen on validation images; the test images only say whether the one synthetic arm that was chosen differs from
+    the baseline. The verdict is ``"helps"`` or ``"hurts"`` where the whole 95 % interval of that difference is on one
+    side of zero, and else ``"no effect shown"``; only the first recommends a ratio above 0.
+
+    Args:
+        dataset (Dataset or str): Labelled images, as :func:`gan_augment.fit` takes them: without transforms.
+        source: Of synthetic images, as :class:`SyntheticMix` takes it; or None, with ``recipe``.
+        test (Dataset, str or float): Test images of the same classes, or the share to hold out.
+        recipe (str or Recipe, optional): Fits a generator to the training images of each split.
+        init (optional): A generator that the fitting goes on from.
+        budget (float or str, optional): Wall-clock time of one fitting. Default: 10 minutes, or 90 s if light.
+        fit_options (dict, optional): Other arguments of :func:`gan_augment.fit`.
+        groups (sequence or str, optional): Group of each image, such as the patient: never on two sides of a split.
+            Or a regular expression, of which the first parenthesis finds the group in an image file's path.
+        image_size (int, optional): Side to bring the images to. Default: theirs.
+        count (int, optional): Images to train on, drawn anew for each split; validation images come beside them.
+            Default: all.
+        validation (float): Share of the images to choose by, drawn anew for each split.
+        mode (str): ``"replace"`` puts the ratio into every batch. ``"balance"`` tops rare classes up to the largest;
+            the ratio is the synthetic part of what is added, and the baseline is what is best of oversampling,
+            class weights and neither.
+        ratios (sequence of float, optional): To try, besides 0. Default: 0.1, 0.25, 0.5; if light 0.25, 0.5.
+        labels: Label policy, or several to try; see :class:`SyntheticMix`.
+        filters: Names of filters, each alone or several as a tuple, to try besides none: ``"agreement"``,
+            ``"confidence"``, ``"density"``, ``"copies"``, ``"discriminator"``. They are made of the training images
+            of each split alone. Default: ``"agreement"``. ``None`` is no filter.
+        augment (sequence of str, optional): Ordinary augmentations to try, of :data:`AUGMENTATIONS`.
+        metric (str, optional): ``"accuracy"`` or ``"balanced accuracy"``. Default: the latter for ``"balance"``.
+        classifier (callable, optional): ``(channels, num_classes) -> module`` that maps float images 0..1 to logits.
+            Default: :class:`SmallCNN`.
+        seeds (int): Paired seeds.
+        splits (int, optional): Different training and validation images, and fitted generators, which seeds take in
+            turn. Default: 5, if light 2.
+        steps (int, optional): Training steps of every classifier. Default: 1,000, if light 400.
+        batch_size (int): Images a step.
+        lr (float): Learning rate of Adam.
+        pool_size (int, optional): Synthetic images of a split. Default: 10,000, if light 4,000.
+        light (bool): Whether to take the smaller defaults: minutes instead of an hour.
+        on_seen (str): ``"refuse"`` a source that was trained on test images, or ``"warn"`` and say so in the report.
+        out (str or Path, optional): Folder of the report, the generators and all that is needed to go on after a
+            stop: call it again with the same arguments. Default: nothing is kept.
+        seed (int): Of everything that is drawn.
+        processes (int): That classifiers are trained in. More than one are spawned: the script needs
+            ``if __name__ == "__main__"``, and ``classifier`` must be a function that other processes can import.
+        progress (bool): Whether to show bars.
+        name (str, optional): What the data are called in the report. Default: what was named, or their type.
+        command (str, optional): How it was called, for the report.
+
+    Returns:
+        StudyResult: ``print`` it, or open ``report.html`` in ``out``.
+
+    Raises:
+        ValueError: If an argument is out of range, the classes do not fit, the source has seen test images, or
+            ``out`` holds another study.
+        TypeError: If something is no data set, source or policy.
+
+    Example:
+        >>> import torch
+        >>> labels = torch.arange(120) % 2
+        >>> images = (torch.rand(120, 1, 16, 16) * 100).byte() + 100 * labels[:, None, None, None].byte()
+        >>> data = torch.utils.data.TensorDataset(images, labels)
+        >>> pool = SyntheticPool(images, labels)
+        >>> result = study(data, pool, ratios=0.5, filters=None, augment="none", steps=2, seeds=2, progress=False)
+        >>> result.verdict
+        'no effect shown'
+    """
+    if (source is None) == (recipe is None):
+        raise ValueError("source or recipe must be given, and not both: images to mix in, or how to fit a generator.")
+    defaults = LIGHT if light else FULL
+    settings = Settings(
+        ratios=tuple(dict.fromkeys(as_tuple(defaults["ratios"] if ratios is None else ratios))),
+        labels=as_tuple(labels),
+        filters=defaults["filters"] if filters == () else as_filter_sets(filters),
+        augment=tuple(dict.fromkeys(as_tuple(augment or defaults["augment"]))),
+        mode=mode,
+        metric=metric or METRICS[mode == "balance"],
+        seeds=seeds,
+        splits=min(seeds, defaults["splits"]) if splits is None else splits,
+        steps=steps or defaults["steps"],
+        batch_size=batch_size,
+        lr=lr,
+        pool_size=pool_size or defaults["pool_size"],
+        count=count,
+        validation=validation,
+        seed=seed,
+        processes=processes,
+    )
+    given = None if source is None else as_source(source)
+    if source is not None and settings.needs_discriminator and find_discriminator(source) is None:
+        raise ValueError(
+            "The filter 'discriminator' must have a source that was saved with its discriminator, but this one was not."
+        )
+    data = StudyData.read(dataset, test, groups, image_size, seed, progress)
+    hashes = data.images.hashes[data.test]
+    exposure = (
+        None
+        if given is None and init is None
+        else check_unseen(init if given is None else given, hashes, on_seen=on_seen)
+    )
+    fitting = None if recipe is None else Fitting(recipe, init, budget or defaults["budget"], fit_options or {})
+    about = {
+        "gan_augment": __version__,
+        "data": name or _name(dataset),
+        "test": _name(test),
+        "source": _name(source),
+        "images": data.images.digest(),
+        "fitting": None if fitting is None else {k: v if _is_plain(v) else str(v) for k, v in vars(fitting).items()},
+        "classifier": "SmallCNN" if classifier is None else getattr(classifier, "__qualname__", str(classifier)),
+        "groups": groups if groups is None or isinstance(groups, str) else len(set(groups)),
+        **{name: value if _is_plain(value) else str(value) for name, value in vars(settings).items()},
+        "command": command,
+        "kept": out is not None,
+    }
+    with _folder(out) as folder:
+        _begin(folder, about)
+        with runner(processes, settings.jobs, progress) as run:
+            stages = Stages(folder, data, settings, fitting or source, classifier, run, progress)
+            result = stages.result(about, "" if exposure is None else exposure.sentence)
+        if out is not None:
+            result.save(folder)
+    return result
+
+
+@contextmanager
+def _folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
+    """Where the study works: in ``out``, or in a folder that is gone afterwards."""
+    if out is not None:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        yield Path(out).resolve()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def _begin(folder: Path, about: dict[str, Any]) -> None:
+    """Writes what is asked, or finds that the folder holds a part of the same."""
+    path, ignored = folder / CONFIG, ("command", "processes", "data", "test")
+    text = json.dumps(about, indent=2)
+    if path.exists():
+        known = json.loads(path.read_text())
+        differing = [key for key, value in json.loads(text).items() if key not in ignored and known.get(key) != value]
+        if differing:
+            raise ValueError(
+                f"out must be new, or hold the same study, but {folder} holds one with other {', '.join(differing)}."
+            )
+    elif any(folder.iterdir()):
+        raise ValueError(f"out must be new or empty, or hold a study, but {folder} holds something else.")
+    with write_aside(path) as aside:
+        aside.write_text(text + "\n")
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _name(value: Any) -> Any:
+    """What was named, or the type of what was given."""
+    return (
+        os.fspath(value)
+        if isinstance(value, (str, os.PathLike))
+        else value
+        if _is_plain(value)
+        else type(value).__name__
+    )

@@ -1,0 +1,117 @@
+"""A study as it runs: refusals before any work, restarts, processes, classifiers and policies of the user's."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from gan_augment import Generator, GeneratorConfig, SyntheticPool, Uniform
+from gan_augment.study import study
+
+from .conftest import CLASSES, SIDE, gratings
+
+SMALL = {"augment": "none", "filters": None, "ratios": 0.5, "steps": 3, "seeds": 2, "splits": 2, "progress": False}
+
+
+def linear(channels, num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE * SIDE, num_classes))
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return SyntheticPool(*gratings(90, 5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ratios": 0.0}, "shares above 0"),
+        ({"ratios": (0.5, 1.5)}, "shares above 0"),
+        ({"seeds": 1}, "seeds must be at least 2"),
+        ({"mode": "append"}, "mode must be one of"),
+        ({"metric": "f1"}, "metric must be one of"),
+        ({"augment": "strong"}, "augment must be of"),
+        ({"filters": "good"}, "filters must be of"),
+        ({"validation": 1.0}, "validation must be a share"),
+        ({"validation": 0.0, "ratios": (0.1, 0.5)}, "validation must be above 0"),
+        ({"filters": "discriminator"}, "discriminator"),
+        ({"recipe": "tiny-conditional"}, "not both"),
+        ({"splits": 3}, "splits must be at most"),
+    ],
+)
+def test_bad_input_is_refused_before_any_training(few, test_images, pool, change, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        study(few, pool, test=test_images, out=tmp_path / "study", **{**SMALL, **change})
+    assert not list((tmp_path / "study" / "runs").glob("*")) if (tmp_path / "study").exists() else True
+
+
+def test_an_unconditional_source_needs_a_policy(few, test_images):
+    generator = Generator(GeneratorConfig(SIDE, channels=1, latent_dim=8, width=16)).eval()
+    with pytest.raises(ValueError, match="must have a source with classes"):
+        study(few, generator, test=test_images, **SMALL)
+    result = study(few, generator, test=test_images, labels=("uniform", Uniform(weight=0.5)), **SMALL)
+    assert len([arm for arm in result.arms if arm.kind == "synthetic"]) == 2
+
+
+def test_a_study_goes_on_where_it_stopped(few, test_images, pool, tmp_path):
+    arguments = {"test": test_images, "out": tmp_path / "study", "classifier": linear, **SMALL}
+    whole = study(few, pool, **arguments)
+    runs = sorted((tmp_path / "study" / "runs").iterdir())
+    kept = {path.name: path.read_bytes() for path in runs}
+    runs[0].unlink()
+    again = study(few, pool, **arguments)
+    assert [arm.accuracy for arm in again.arms] == [arm.accuracy for arm in whole.arms]
+    assert {path.name: path.read_bytes() for path in runs[1:]} == {path.name: kept[path.name] for path in runs[1:]}
+    with pytest.raises(ValueError, match="holds one with other steps"):
+        study(few, pool, **{**arguments, "steps": 4})
+
+
+def test_a_folder_with_something_else_is_refused(few, test_images, pool, tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(ValueError, match="holds something else"):
+        study(few, pool, test=test_images, out=tmp_path, **SMALL)
+
+
+@pytest.mark.slow
+def test_processes_find_the_same(few, test_images, pool):
+    one, two = (
+        study(few, pool, test=test_images, classifier=linear, processes=processes, **SMALL) for processes in (1, 2)
+    )
+    for a, b in zip(one.arms, two.arms):
+        assert a.accuracy == pytest.approx(b.accuracy, abs=0.02)
+
+
+@pytest.mark.slow
+def test_a_generator_is_fitted_to_the_training_images_of_each_split(few, test_images, tmp_path):
+    options = {"steps": 3, "generator_width": 8}
+    result = study(
+        few, recipe="tiny-conditional", fit_options=options, budget="60s", test=test_images, out=tmp_path / "s",
+        **{**SMALL, "seeds": 3},
+    )  # fmt: skip
+    assert result.source["fitted"] == 2
+    assert any("A generator was fitted for each of 2 splits" in note for note in result.notes)
+    cards = [tmp_path / "s" / "generators" / f"split-{index}" / "generator" for index in range(2)]
+    assert all((card / "config.json").exists() for card in cards)
+
+
+def test_pairs_share_their_randomness_and_the_result_is_whole(few, test_images, pool, tmp_path):
+    result = study(few, pool, test=test_images, out=tmp_path / "s", **SMALL)
+    names = [arm.name for arm in result.arms]
+    assert names == ["no augmentation", "synthetic 0.5", "oversampled 0.5"]
+    assert result.baseline == "no augmentation"
+    assert result.arm("no augmentation").difference is None
+    assert set(result.comparisons) == {"no augmentation", "oversampled 0.5"}
+    assert all(len(arm.accuracy) == 2 and len(arm.recall) == CLASSES for arm in result.arms)
+    report = json.loads((tmp_path / "s" / "report.json").read_text())
+    assert report["verdict"] == result.verdict
+    assert report["settings"]["steps"] == 3
+    assert result.headline in str(result)
+    with pytest.raises(ValueError, match="name must be one of"):
+        result.arm("best")
+
+
+def test_torchs_random_state_is_left_alone(few, test_images, pool):
+    state = torch.get_rng_state()
+    study(few, pool, test=test_images, **SMALL)
+    assert torch.equal(state, torch.get_rng_state())
