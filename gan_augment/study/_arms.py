@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..hub import write_aside
@@ -37,6 +37,8 @@ class Arm:
         labels (str): What the policy is called.
         filters (tuple of str): Of the pool.
         pool (str, optional): Name of the pool, of which each split has its own.
+        against_imbalance (str): In mode ``"balance"``, what is done about the classes' sizes besides: they are
+            ``"oversampled"``, or have ``"class weights"`` in the loss.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Arm:
     labels: str = ""
     filters: tuple[str, ...] = ()
     pool: str | None = None
+    against_imbalance: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,12 +126,15 @@ def slug(name: str) -> str:
 def write_images(
     folder: Path, images: Tensor, labels: Tensor, test: Tensor, splits: list[tuple[Tensor, Tensor]]
 ) -> None:
-    """Puts what all jobs read where they find it."""
-    tensors = {"images": images, "labels": labels, "test": test}
+    """Puts the images that jobs read, and the rows of each split, where they find them."""
+    used = torch.bincount(torch.cat([test, *(rows for split in splits for rows in split)])).nonzero().flatten()
+    rows = {"test": test}
     for index, (train, validation) in enumerate(splits):
-        tensors |= {f"train-{index}": train, f"validation-{index}": validation}
+        rows |= {f"train-{index}": train, f"validation-{index}": validation}
+    tensors = {"images": images[used], "labels": labels[used]}
+    tensors |= {name: torch.searchsorted(used, places) for name, places in rows.items()}
     with write_aside(folder / DATA) as aside:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside)
+        save_file(tensors, aside)
 
 
 @lru_cache(maxsize=2)
@@ -153,16 +159,30 @@ def run_job(job: Job) -> Outcome:
     started = time.perf_counter()
     images, targets = data.train, data.labels
     mix = None
-    if settings.mode == "balance" and job.arm.kind in ("oversampled", "synthetic"):
-        images, targets = top_up(data.train, data.labels, _pool(job), job.arm.ratio, seed)
+    if settings.mode == "balance":
+        repeat = job.arm.against_imbalance == "oversampled"
+        images, targets = top_up(data.train, data.labels, _pool(job), job.arm.ratio, seed, repeat)
     elif job.arm.kind in ("oversampled", "synthetic"):
         mix = _mix(job, data)
-    if job.arm.kind == "class weights":
-        counts = torch.bincount(targets, minlength=settings.num_classes)
-        weights = len(targets) / (settings.num_classes * counts.clamp(min=1).float())
-        targets = F.one_hot(targets, settings.num_classes) * weights[targets, None]
-    augmentation = AUGMENTATIONS[job.arm.augment]
-    model = train_classifier(
+    if job.arm.against_imbalance == "class weights":
+        targets = weighted_targets(targets, settings.num_classes)
+    model = train(settings, job.arm.augment, images, targets, seed, mix)
+    seconds = time.perf_counter() - started
+    judged = [
+        predict_logits(model, part) if len(part) else torch.empty(0, settings.num_classes)
+        for part in (data.validation, data.test)
+    ]
+    outcome = Outcome(judged[0].float(), judged[1].float(), seconds)
+    _write_outcome(job.path, outcome)
+    return outcome
+
+
+def train(
+    settings: TrainSettings, augment: str, images: Tensor, targets: Tensor, seed: int, mix: BatchTransform | None = None
+) -> nn.Module:
+    """A classifier, as all of a study are trained."""
+    augmentation = AUGMENTATIONS[augment]
+    return train_classifier(
         images,
         targets,
         num_classes=settings.num_classes,
@@ -175,14 +195,6 @@ def run_job(job: Job) -> Outcome:
         blend=augmentation.blend(settings.num_classes),
         build=settings.build,
     )
-    seconds = time.perf_counter() - started
-    judged = [
-        predict_logits(model, part) if len(part) else torch.empty(0, settings.num_classes)
-        for part in (data.validation, data.test)
-    ]
-    outcome = Outcome(judged[0].float(), judged[1].float(), seconds)
-    _write_outcome(job.path, outcome)
-    return outcome
 
 
 def _pool(job: Job) -> SyntheticPool | None:
@@ -206,10 +218,17 @@ def _mix(job: Job, data: Images) -> BatchTransform:
     return weighted
 
 
+def weighted_targets(labels: Tensor, num_classes: int) -> Tensor:
+    """Targets ``(n, num_classes)`` under which all classes weigh alike in a loss that is linear in its targets."""
+    counts = torch.bincount(labels, minlength=num_classes)
+    weights = len(labels) / (num_classes * counts.clamp(min=1).float())
+    return F.one_hot(labels, num_classes) * weights[labels, None]
+
+
 def top_up(
-    images: Tensor, labels: Tensor, pool: SyntheticPool | None, ratio: float, seed: int
+    images: Tensor, labels: Tensor, pool: SyntheticPool | None, ratio: float, seed: int, repeat: bool
 ) -> tuple[Tensor, Tensor]:
-    """Brings every class up to the largest: by a share of synthetic images, and by real ones again for the rest.
+    """Brings classes up towards the largest: by a share of synthetic images, and by real ones again for the rest.
 
     Args:
         images (Tensor): uint8 ``(n, c, h, w)``.
@@ -217,6 +236,7 @@ def top_up(
         pool (SyntheticPool, optional): With the classes of the data, at the size of the images.
         ratio (float): Synthetic share of what is added.
         seed (int): Of the draw.
+        repeat (bool): Whether real ones come again; else the rest stays missing.
 
     Returns:
         tuple: All images and their labels.
@@ -227,14 +247,15 @@ def top_up(
     for label in counts.nonzero().flatten().tolist():
         missing = int(counts.max() - counts[label])
         synthetic = 0 if pool is None else round(ratio * missing)
-        rows = (labels == label).nonzero().flatten()
-        turns = torch.cat(
-            [rows[torch.randperm(len(rows), generator=rng)] for _ in range(-(-missing // len(rows)))] or [rows]
-        )
-        parts.append(images[turns[: missing - synthetic]])
         if synthetic and pool is not None:
             parts.append(pool.sample(synthetic, label, seed=mix_seed(seed, label)))
-        added.append(torch.full((missing,), label))
+            added.append(torch.full((synthetic,), label))
+        rows = (labels == label).nonzero().flatten()
+        again = missing - synthetic if repeat else 0
+        turns = [rows[torch.randperm(len(rows), generator=rng)] for _ in range(-(-again // len(rows)))]
+        repeated = torch.cat([rows[:0], *turns])[:again]
+        parts.append(images[repeated])
+        added.append(labels[repeated])
     return torch.cat(parts), torch.cat(added)
 
 

@@ -76,7 +76,8 @@ class StudyResult:
             ``"class_counts"`` (of the training images, mean over splits), ``"image_shape"``, ``"splits"``.
         source (dict): ``"name"``, ``"load"`` (what loads the images of the choice, if anything), ``"fitted"`` (how many
             generators were fitted inside; 0 if it was pretrained), ``"fit_seconds"``, ``"pool_seconds"``,
-            ``"pool_size"``, ``"seen"`` (the guard's sentence), ``"copies"`` (the sentence on near copies), ``"acceptance"`` (share of candidates each filtered pool kept, by name).
+            ``"pool_size"``, ``"seen"`` (the guard's sentence), ``"copies"`` (the sentence on near copies),
+            ``"acceptance"`` (share of candidates each filtered pool kept, by name).
         notes (tuple of str): What a reader must know, in sentences.
         settings (dict): Everything to repeat it, as JSON can hold it; ``"command"`` where it came from a shell.
         pictures (dict of str to Tensor): Captions and uint8 pictures ``(c, h, w)``, for the report.

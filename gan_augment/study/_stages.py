@@ -14,14 +14,13 @@ from ..hub import from_pretrained
 from ..metrics import copy_report
 from ..models import mix_seed
 from ..synthesis import SyntheticPool, as_source
-from ._arms import Arm, Images, Job, Outcome, TrainSettings, pool_folder, read_images, write_images
-from ._augment import AUGMENTATIONS
-from ._classifier import Build, train_classifier
+from ._arms import Arm, Images, Job, Outcome, TrainSettings, pool_folder, read_images, train, write_images
+from ._classifier import Build
 from ._data import StudyData
 from ._jobs import Runner
 from ._paired import Interval, crossed_difference
 from ._pictures import report_pictures
-from ._result import ArmResult, StudyResult
+from ._result import ArmResult, Kind, StudyResult
 from ._scores import calibration_error, class_recall, correct, tempered_brier
 from ._settings import Settings
 from ._sources import Fitting, MatchedSource, build_filter, find_discriminator, make_pool
@@ -84,11 +83,12 @@ class Stages:
         baseline = self._best(tried)
         augment = baseline.augment
         if settings.mode == "balance":
-            controls = [Arm("oversampled", "oversampled", augment), Arm("class weights", "class weights", augment)]
+            kinds: tuple[Kind, ...] = ("oversampled", "class weights")
+            controls = [Arm(kind, kind, augment, against_imbalance=kind) for kind in kinds]
             self._train(controls)
             baseline = self._best([baseline, *controls])
         teacher = self._make_pools(augment)
-        synthetic = self._synthetic_arms(augment)
+        synthetic = self._synthetic_arms(baseline)
         self._train(synthetic)
         choice = self._best(synthetic)
         if settings.mode == "replace":
@@ -129,18 +129,7 @@ class Stages:
             seed = mix_seed(self.settings.seed, 15, index)
             teacher = None
             if index == 0 or any(self.settings.filters):
-                teacher = train_classifier(
-                    images.train,
-                    images.labels,
-                    num_classes=self.data.num_classes,
-                    steps=self.settings.steps,
-                    batch_size=self.settings.batch_size,
-                    lr=self.settings.lr,
-                    seed=seed,
-                    augment=AUGMENTATIONS[augment].images,
-                    blend=AUGMENTATIONS[augment].blend(self.data.num_classes),
-                    build=self.train_settings.build,
-                )
+                teacher = train(self.train_settings, augment, images.train, images.labels, seed)
             first = first or teacher
             self._make_pools_of_split(index, images, teacher)
         if first is None:
@@ -171,7 +160,8 @@ class Stages:
             self.pool_seconds += seconds
             self.acceptance[name] = self.acceptance.get(name, 0.0) + pool.info.acceptance / self.settings.splits
 
-    def _synthetic_arms(self, augment: str) -> list[Arm]:
+    def _synthetic_arms(self, baseline: Arm) -> list[Arm]:
+        """The arms to choose from: at ratio 0 each would be the baseline."""
         settings, arms = self.settings, []
         pool = self._pool(pool_name(settings.filters[0]))
         for called, policy in settings.policies(pool).items():
@@ -182,12 +172,13 @@ class Stages:
                         Arm(
                             ", ".join(words),
                             "synthetic",
-                            augment,
+                            baseline.augment,
                             ratio,
                             policy=policy,
                             labels=called,
                             filters=several,
                             pool=pool_name(several),
+                            against_imbalance=baseline.against_imbalance,
                         )
                     )
         return arms
