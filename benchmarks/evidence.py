@@ -21,9 +21,9 @@ from gan_augment.study import study
 
 from .data import Data, blood_cells, cifar10, fashion_mnist, long_tailed, mnist, pneumonia
 
-ORDINARY = ("affine", "flip-affine", "affine-mix", "trivial", "trivial-mix")
-DIGITS = ("affine", "affine-mix", "trivial", "trivial-mix")
-COMMON: dict[str, Any] = {"steps": 600, "augment": ORDINARY, "ratios": (0.25, 0.5)}
+ORDINARY = ("affine", "flip-affine", "affine-mix", "trivial-mix")
+DIGITS = ("affine", "affine-mix", "trivial-mix")
+COMMON: dict[str, Any] = {"steps": 400, "augment": ORDINARY, "ratios": (0.25, 0.5)}
 FITTED: dict[str, Any] = {"recipe": "tiny-conditional", "budget": "3m", "splits": 5}
 
 
@@ -68,7 +68,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "cells-fitted": lambda: cells(None),
     "cifar-1000-fitted": lambda: fitted(cifar10, 1000, fit_options={"flip": True}),
     "fashion-365-tuned": lambda: fitted(fashion_mnist, 365, recipe="conditional", init="dcgan-mnist-32"),
-    "pneumonia": lambda: balanced(pneumonia(), ("affine", "affine-mix", "trivial", "trivial-mix")),
+    "pneumonia": lambda: balanced(pneumonia(), DIGITS),
     "fashion-tailed": lambda: balanced(long_tailed(fashion_mnist(), 500, 5), ORDINARY),
 }
 

@@ -90,7 +90,7 @@ REGISTRY: dict[str, ZooEntry] = {
         ),
         ZooEntry(
             name="dcgan-faces-128",
-            sha256="f36bd3b46e12b81205509ab924cb31f181534075d2da004611f516796c51ed93",
+            sha256="e60e6eda3e76f57a1588823d1dbff5b513e69539095d35aa658a3299700d9e7a",
             license="cc-by-nc-4.0",
             data_terms="UTKFace (Zhang, Song, Qi, 2017): non-commercial research only; the images are their owners'",
             description="Faces of adults, from 2,434 of UTKFace's images",

@@ -17,6 +17,7 @@ from ..hub import write_aside
 from ..mixing import LabelPolicy, SyntheticMix
 from ..models import mix_seed
 from ..synthesis import SyntheticPool
+from ..training import autocast_type
 from ._augment import AUGMENTATIONS
 from ._classifier import BatchTransform, Build, predict_logits, train_classifier
 from ._result import Kind
@@ -87,6 +88,7 @@ class TrainSettings:
         batch_size (int): Images a step.
         lr (float): Learning rate.
         seed (int): Of the study.
+        precision (str): To train in, as of a recipe.
         build (callable, optional): Of the classifier.
     """
 
@@ -96,6 +98,7 @@ class TrainSettings:
     batch_size: int
     lr: float
     seed: int
+    precision: str = "fp32"
     build: Build | None = field(default=None, compare=False)
 
 
@@ -194,6 +197,7 @@ def train(
         augment=augmentation.images,
         blend=augmentation.blend(settings.num_classes),
         build=settings.build,
+        dtype=autocast_type(settings.precision),
     )
 
 

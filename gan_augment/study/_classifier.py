@@ -69,6 +69,7 @@ def train_classifier(
     augment: Callable[[Tensor], Tensor] | None = random_affine,
     blend: BatchTransform | None = None,
     build: Build | None = None,
+    dtype: torch.dtype | None = None,
     on_step: Callable[[], None] | None = None,
 ) -> nn.Module:
     """Trains a classifier for a number of steps, from batches of the images, mixed and augmented.
@@ -89,6 +90,7 @@ def train_classifier(
         blend (callable, optional): Like ``mix``, but after the augmentation, such as ``v2.MixUp``.
         build (callable, optional): ``(channels, num_classes) -> module`` that maps float images 0..1 to logits.
             Default: :class:`SmallCNN`.
+        dtype (torch.dtype, optional): To compute in where it is safe, such as bfloat16; see ``torch.autocast``.
         on_step (callable, optional): Called after each step.
 
     Returns:
@@ -114,7 +116,9 @@ def train_classifier(
                 batch = augment(batch)
             if blend is not None:
                 batch, targets = blend(batch, targets)
-            loss = F.cross_entropy(model(batch.contiguous(memory_format=torch.channels_last)), targets)
+            with torch.autocast("cpu", dtype, enabled=dtype is not None):
+                logits = model(batch.contiguous(memory_format=torch.channels_last))
+            loss = F.cross_entropy(logits.float(), targets)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -13,6 +13,7 @@ from ._sources import FILTERS
 
 METRICS = ("accuracy", "balanced accuracy")
 MODES = ("replace", "balance")
+PRECISIONS = ("auto", "bf16", "fp32")
 FULL: Mapping[str, Any] = {
     "ratios": (0.1, 0.25, 0.5),
     "filters": ((), ("agreement",)),
@@ -53,6 +54,7 @@ class Settings:
     validation: float
     seed: int
     processes: int
+    precision: str
 
     def __post_init__(self) -> None:
         for name in ("splits", "steps", "batch_size", "pool_size", "processes"):
@@ -63,6 +65,8 @@ class Settings:
             raise ValueError(f"splits must be at most as many as seeds, {self.seeds}, but got {self.splits} instead.")
         if self.mode not in MODES:
             raise ValueError(f"mode must be one of {MODES}, but got {self.mode!r} instead.")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {PRECISIONS}, but got {self.precision!r} instead.")
         if self.metric not in METRICS:
             raise ValueError(f"metric must be one of {METRICS}, but got {self.metric!r} instead.")
         if not self.ratios or not all(0 < ratio <= 1 for ratio in self.ratios):

@@ -64,6 +64,7 @@ class Stages:
             batch_size=settings.batch_size,
             lr=settings.lr,
             seed=settings.seed,
+            precision=settings.precision,
             build=build,
         )
         self.outcomes: dict[str, list[Outcome]] = {}

@@ -58,6 +58,7 @@ def study(
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
     processes: int = 1,
+    precision: str = "auto",
     progress: bool = True,
     name: str | None = None,
     command: str | None = None,
@@ -111,6 +112,8 @@ def study(
         seed (int): Of everything that is drawn.
         processes (int): That classifiers are trained in. More than one are spawned: the script needs
             ``if __name__ == "__main__"``, and ``classifier`` must be a function that other processes can import.
+        precision (str): Of the classifiers' training: ``"bf16"`` where it is fast, which is twice as fast there, and
+            ``"fp32"`` elsewhere are ``"auto"``.
         progress (bool): Whether to show bars.
         name (str, optional): What the data are called in the report. Default: what was named, or their type.
         command (str, optional): How it was called, for the report.
@@ -153,6 +156,7 @@ def study(
         validation=validation,
         seed=seed,
         processes=processes,
+        precision=precision,
     )
     given = None if source is None else as_source(source)
     if source is not None and settings.needs_discriminator and find_discriminator(source) is None:

@@ -3,7 +3,7 @@
 from ._data import TrainingImages
 from ._fit import fit, resume
 from ._open import open_images
-from ._processes import is_first
+from ._processes import autocast_type, is_first
 from ._recipe import Recipe
 from ._recipes import RECIPES, get_recipe
 from ._result import FitResult
@@ -15,6 +15,7 @@ __all__ = [
     "Recipe",
     "Rings",
     "TrainingImages",
+    "autocast_type",
     "fit",
     "get_recipe",
     "invalid_share",
