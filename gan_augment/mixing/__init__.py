@@ -1,7 +1,17 @@
 """Mixing synthetic images into real data."""
 
 from ._dataset import GANAugmentedDataset
-from ._labels import Conditional, Fixed, LabelPolicy, Same, Teacher, Uniform, as_policy, one_hot
+from ._labels import (
+    Conditional,
+    Fixed,
+    LabelPolicy,
+    Same,
+    Teacher,
+    Uniform,
+    as_policy,
+    check_class_names,
+    check_classes,
+)
 from ._mix import SyntheticMix
 from ._sampler import FixedRatioBatchSampler
 
@@ -16,5 +26,6 @@ __all__ = [
     "Teacher",
     "Uniform",
     "as_policy",
-    "one_hot",
+    "check_class_names",
+    "check_classes",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -76,6 +78,13 @@ class Job:
         """Where its outcome is kept."""
         return self.folder / "runs" / f"{slug(self.arm.name)}-{self.seed}.safetensors"
 
+    def kept(self) -> Outcome | None:
+        """The outcome that an earlier call has kept; None if there is none, or it cannot be read."""
+        try:
+            return read_outcome(self.path)
+        except (FileNotFoundError, SafetensorError, KeyError):
+            return None
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -122,8 +131,9 @@ class Images(NamedTuple):
 
 
 def slug(name: str) -> str:
-    """A name as a file may have it."""
-    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
+    """A name as a file may have it; names that differ stay different."""
+    plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
+    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
 
 
 def write_images(
@@ -140,12 +150,30 @@ def write_images(
         save_file(tensors, aside)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
+def _read(folder: Path) -> dict[str, Tensor]:
+    return load_file(folder / DATA)
+
+
+@lru_cache(maxsize=1)
+def _test_images(folder: Path) -> tuple[Tensor, Tensor]:
+    tensors = _read(folder)
+    return tensors["images"][tensors["test"]], tensors["labels"][tensors["test"]]
+
+
+@lru_cache(maxsize=16)
 def read_images(folder: Path, split: int) -> Images:
-    """The images of a split."""
-    tensors = load_file(folder / DATA)
-    parts = [tensors[name] for name in (f"train-{split}", f"validation-{split}", "test")]
-    return Images(*(tensors[kind][rows] for rows in parts for kind in ("images", "labels")))
+    """The images of a split; the test images are one tensor for all of them."""
+    tensors = _read(folder)
+    parts = [tensors[name] for name in (f"train-{split}", f"validation-{split}")]
+    train, labels, validation, others = (tensors[kind][rows] for rows in parts for kind in ("images", "labels"))
+    return Images(train, labels, validation, others, *_test_images(folder))
+
+
+def forget_images() -> None:
+    """Lets the images of earlier studies go."""
+    for cached in (_read, _test_images, read_images):
+        cached.cache_clear()
 
 
 def pool_folder(folder: Path, name: str, split: int) -> Path:
@@ -155,8 +183,9 @@ def pool_folder(folder: Path, name: str, split: int) -> Path:
 
 def run_job(job: Job) -> Outcome:
     """Trains, or reads what an earlier call of the study has kept."""
-    if job.path.exists():
-        return read_outcome(job.path)
+    kept = job.kept()
+    if kept is not None:
+        return kept
     data, settings = read_images(job.folder, job.split), job.settings
     seed = mix_seed(settings.seed, 14, job.seed)
     started = time.perf_counter()
@@ -171,11 +200,16 @@ def run_job(job: Job) -> Outcome:
         targets = weighted_targets(targets, settings.num_classes)
     model = train(settings, job.arm.augment, images, targets, seed, mix)
     seconds = time.perf_counter() - started
-    judged = [
-        predict_logits(model, part) if len(part) else torch.empty(0, settings.num_classes)
-        for part in (data.validation, data.test)
-    ]
-    outcome = Outcome(judged[0].float(), judged[1].float(), seconds)
+    empty = torch.empty(0, settings.num_classes)
+    judged = [predict_logits(model, part).float() if len(part) else empty for part in (data.validation, data.test)]
+    if judged[1].shape != (len(data.test), settings.num_classes):
+        raise ValueError(
+            f"classifier must give logits ({len(data.test)}, {settings.num_classes}), but gave "
+            f"{tuple(judged[1].shape)} instead."
+        )
+    if not all(bool(torch.isfinite(logits).all()) for logits in judged):
+        raise ValueError(f"Logits must be finite, but {job.arm.name!r} gave others: its training diverged; lower lr.")
+    outcome = Outcome(judged[0], judged[1], seconds)
     _write_outcome(job.path, outcome)
     return outcome
 

@@ -98,7 +98,7 @@ def train_classifier(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix_seed(seed, 0))
-        model = (build or SmallCNN)(images.shape[1], num_classes).to(memory_format=torch.channels_last)
+        model = (build or SmallCNN)(images.shape[1], num_classes).to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.Adam(model.parameters(), lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         order = torch.empty(0, dtype=torch.int64)

@@ -52,6 +52,10 @@ class StudyData:
         progress: bool,
     ) -> StudyData:
         """Reads both data sets whole, or splits the test images off the one."""
+        if isinstance(test, (int, float)) and not 0 < test < 1:
+            raise ValueError(
+                f"test must be test images, or a share between 0 and 1 to hold out, but got {test} instead."
+            )
         opened = open_images(dataset)
         side = image_size or common_side(opened)
         images = TrainingImages.from_dataset(opened, side, "crop", progress=progress)
@@ -62,7 +66,8 @@ class StudyData:
             return cls(images, rows[~held_out], rows[held_out], of_rows)._without_twins()
         channels = images.images.shape[1]
         others = TrainingImages.from_dataset(open_images(test), side, "crop", channels=channels, progress=progress)
-        if others.num_classes != images.num_classes or others.class_names != images.class_names:
+        names = (others.class_names, images.class_names)
+        if others.num_classes != images.num_classes or (None not in names and names[0] != names[1]):
             raise ValueError(
                 f"test must have the classes of the data set, {images.class_names or images.num_classes}, but got "
                 f"{others.class_names or others.num_classes} instead."
@@ -70,6 +75,10 @@ class StudyData:
         whole, count = _join(images, others), len(images)
         if of_rows is not None:
             of_rows = torch.cat([of_rows, torch.full((len(others),), -1)])
+        if isinstance(groups, str):
+            both = set(_groups_of_files(groups, opened)) & set(_groups_of_files(groups, open_images(test)))
+            if both:
+                raise ValueError(f"A group must be on one side, but {min(both)!r} is in the test and in the data set.")
         return cls(whole, torch.arange(count), torch.arange(count, len(whole)), of_rows)._without_twins()
 
     def _without_twins(self) -> StudyData:
@@ -108,6 +117,8 @@ class StudyData:
             )
         held_out = hold_out(classes, groups, validation * total / len(rows), split_seed)
         chosen, others = rows[~held_out], rows[held_out]
+        twins = torch.isin(self.images.hashes[others], self.images.hashes[chosen])
+        others = others[~twins]  # what is stored twice is not on two sides
         return (chosen if count is None else chosen[first_of_classes(classes[~held_out], count)]), others
 
 
@@ -118,9 +129,13 @@ def common_side(dataset: Any) -> int:
         ValueError: If they are of several sizes, or not square.
     """
     sizes: set[tuple[int, ...]] = set()
+    if len(dataset) == 0:
+        raise ValueError("dataset must hold at least one image, but it is empty.")
     for index in range(min(len(dataset), 20)):
         item = dataset[index]
-        sizes.add(tuple(as_uint8(item[0] if isinstance(item, (tuple, list)) else item).shape[1:]))
+        if not isinstance(item, (tuple, list)) or len(item) < 2:
+            raise ValueError("dataset must have labels: its items must be (image, label), but are images alone.")
+        sizes.add(tuple(as_uint8(item[0]).shape[1:]))
     height, width = next(iter(sizes))
     if len(sizes) > 1 or height != width:
         raise ValueError(f"image_size must be given where images are not all square and of one size: {sorted(sizes)}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..metrics import (
     load_features,
 )
 from ..metrics._measurement import ENOUGH, check_counts, few_images, measure_features
+from ..mixing import Same, check_class_names, check_classes
 from ..models import Fit, check_seed, mix_seed
 from ..models.images import as_uint8
 from ..synthesis import (
@@ -34,8 +36,7 @@ from ..synthesis import (
     match_shape,
     num_classes,
 )
-from ..training import open_images
-from ..training._data import TrainingImages
+from ..training import TrainingImages, open_images
 from ._classifier import predict, train_classifier
 from ._evaluation import Evaluation, describe
 from ._guard import OnSeen, check_unseen
@@ -119,7 +120,7 @@ def evaluate(
     chosen = real.images[order[:n]]
     labels = None if real.labels is None else real.labels[order]
     if labels is not None:
-        _check_classes(labels, source)
+        _check_classes(labels, real.num_classes, real.class_names, source)
     kind = ImageKind("tensor", torch.uint8, channels, side, side)
     samples, asked = _draw(source, n, labels, seed, kind, progress)
     k = check_counts(chosen, samples)
@@ -242,7 +243,9 @@ def _check_apart(real: TrainingImages, train: TrainingImages, on_seen: OnSeen) -
     warnings.warn(message + "figures of copies and the floor are too good.", UserWarning, stacklevel=3)
 
 
-def _check_classes(labels: Tensor, source: Source) -> None:
+def _check_classes(labels: Tensor, classes: int, names: Sequence[str] | None, source: Source) -> None:
+    check_classes(Same(), source, classes)
+    check_class_names(Same(), source, names)
     unknown = sorted(set(labels.tolist()) - set(class_indices(source)))
     if unknown:
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 
@@ -30,22 +31,30 @@ class Runner:
 
     def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
         """The outcomes of jobs, in their order."""
-        kept = [job for job in jobs if job.path.exists()]
-        self.bar.update(len(kept))
-        missing = [job for job in jobs if not job.path.exists()]
+        missing = [job for job in jobs if job.kept() is None]
+        self.bar.update(len(jobs) - len(missing))
         if self.processes == 1:
             for job in missing:
                 self.bar.set_postfix_str(job.arm.name, refresh=True)
                 run_job(job)
                 self.bar.update()
         elif missing:
-            if self._pool is None:
-                # Spawned: forks of a process that has used several threads hang in the first convolution.
-                self._pool = ProcessPoolExecutor(self.processes, get_context("spawn"), _start, (self.processes,))
-            for future in as_completed([self._pool.submit(_run_and_keep, job) for job in missing]):
+            self._run_elsewhere(missing)
+        return [run_job(job) for job in jobs]
+
+    def _run_elsewhere(self, jobs: Sequence[Job]) -> None:
+        if self._pool is None:
+            # Spawned: forks of a process that has used several threads hang in the first convolution.
+            self._pool = ProcessPoolExecutor(self.processes, get_context("spawn"), _start, (self.processes,))
+        try:
+            for future in as_completed([self._pool.submit(_run_and_keep, job) for job in jobs]):
                 self.bar.set_postfix_str(future.result(), refresh=True)
                 self.bar.update()
-        return [run_job(job) for job in jobs]
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "A process of the study ended: it ran out of memory, or the script that called study() has no "
+                'if __name__ == "__main__": around it, which processes above 1 need.'
+            ) from error
 
     def close(self) -> None:
         """Ends the processes, without waiting for what has not begun."""

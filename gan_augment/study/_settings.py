@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from ..mixing import LabelPolicy, as_policy
 from ..models import check_count, check_seed
 from ._augment import AUGMENTATIONS
@@ -13,6 +16,7 @@ from ._sources import FILTERS
 
 METRICS = ("accuracy", "balanced accuracy")
 MODES = ("replace", "balance")
+LONGEST_NAME = 40
 PRECISIONS = ("auto", "bf16", "fp32")
 FULL: Mapping[str, Any] = {
     "ratios": (0.1, 0.25, 0.5),
@@ -21,7 +25,6 @@ FULL: Mapping[str, Any] = {
     "steps": 1000,
     "pool_size": 10_000,
     "budget": "10m",
-    "splits": 5,
 }
 LIGHT: Mapping[str, Any] = {
     "ratios": (0.25, 0.5),
@@ -29,8 +32,7 @@ LIGHT: Mapping[str, Any] = {
     "augment": ("affine", "trivial-mix"),
     "steps": 400,
     "pool_size": 4_000,
-    "budget": "90s",
-    "splits": 2,
+    "budget": "60s",
 }
 
 
@@ -59,10 +61,14 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("splits", "steps", "batch_size", "pool_size", "processes"):
             check_count(name, getattr(self, name), 1)
+        if self.count is not None:
+            check_count("count", self.count, 2)
         check_count("seeds", self.seeds, 2)
         check_seed(self.seed)
-        if self.splits > self.seeds:
-            raise ValueError(f"splits must be at most as many as seeds, {self.seeds}, but got {self.splits} instead.")
+        if not 2 <= self.splits <= self.seeds:
+            raise ValueError(
+                f"splits must be at least 2 and at most as many as seeds, {self.seeds}, but got {self.splits} instead."
+            )
         if self.mode not in MODES:
             raise ValueError(f"mode must be one of {MODES}, but got {self.mode!r} instead.")
         if self.precision not in PRECISIONS:
@@ -71,8 +77,11 @@ class Settings:
             raise ValueError(f"metric must be one of {METRICS}, but got {self.metric!r} instead.")
         if not self.ratios or not all(0 < ratio <= 1 for ratio in self.ratios):
             raise ValueError(
-                f"ratios must be one or more shares above 0, to try besides 0, but got {self.ratios} instead."
+                "ratios must be one or more shares above 0 and up to 1, to try besides 0, "
+                f"but got {self.ratios} instead."
             )
+        if len({f"{ratio:g}" for ratio in self.ratios}) < len(self.ratios):
+            raise ValueError(f"ratios must differ in their first six digits, but got {self.ratios} instead.")
         if not isinstance(self.validation, float) or not 0 <= self.validation < 1:
             raise ValueError(f"validation must be a share in [0, 1), but got {self.validation} instead.")
         for name in self.augment:
@@ -89,12 +98,12 @@ class Settings:
     @property
     def choices(self) -> int:
         """How many augmentations and ways to mix there are to choose from, at least 1."""
-        return max(len(self.augment), len(self.ratios) * len(self.labels) * len(self.filters))
+        controls = 2 if self.mode == "balance" else 0
+        return max(len(self.augment) + controls, len(self.ratios) * len(self.labels) * len(self.filters))
 
-    @property
-    def needs_discriminator(self) -> bool:
-        """Whether a filter asks one."""
-        return any("discriminator" in several for several in self.filters)
+    def filters_use(self, name: str) -> bool:
+        """Whether a filter of this name is to be tried."""
+        return any(name in several for several in self.filters)
 
     @property
     def jobs(self) -> int:
@@ -103,22 +112,40 @@ class Settings:
         return self.seeds * (real + len(self.ratios) * len(self.labels) * len(self.filters))
 
     def policies(self, source: Any) -> dict[str, LabelPolicy]:
-        """The label policies by how they are called.
+        """The label policies by what they are called; ``source`` is one, or the number of its classes.
 
         Raises:
             ValueError: If a policy does not fit the source.
+            TypeError: If something is no policy.
         """
+        source = _Classes(source) if isinstance(source, int) else source
         found: dict[str, LabelPolicy] = {}
         for labels in self.labels:
             policy = as_policy(labels, source)
             if policy is None:
                 raise ValueError("labels must be label policies, since a study has labels, but got None.")
-            found[labels if isinstance(labels, str) else repr(policy)] = policy
+            name = labels if isinstance(labels, str) else repr(policy)
+            if len(name) > LONGEST_NAME:  # of a module, such as a teacher
+                name = f"{type(policy).__name__} {len(found) + 1}"
+            found[name] = policy
         return found
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """Stands for a generator that is yet to be fitted."""
+
+    num_classes: int
+
+    def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Any:
+        """Nothing yet."""
+        raise NotImplementedError
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:
     """One or several as a tuple."""
+    if isinstance(value, (np.ndarray, Tensor)):
+        value = value.tolist()
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
 
 

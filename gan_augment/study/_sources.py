@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,8 +16,9 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from ..hub import download, load_discriminator
-from ..models import Discriminator, mix_seed
+from ..models import Discriminator, Generator, GeneratorConfig, mix_seed
 from ..synthesis import (
+    ClassSources,
     DiscriminatorRejection,
     Filter,
     ImageKind,
@@ -32,7 +35,7 @@ from ..synthesis import (
     match_shape,
     num_classes,
 )
-from ..training import fit, resume
+from ..training import Recipe, fit, get_recipe, parse_budget, resume
 from ._arms import Images, pool_folder
 from ._guard import fingerprints_of
 
@@ -45,12 +48,14 @@ class MatchedSource:
     Args:
         source: Any source.
         shape (sequence of int): Channels, height and width.
+        classes (int): Number of classes of the data.
     """
 
-    def __init__(self, source: Any, shape: Sequence[int]) -> None:
+    def __init__(self, source: Any, shape: Sequence[int], classes: int) -> None:
         self.source = as_source(source)
         self.kind = ImageKind("tensor", torch.uint8, *shape)
-        self.num_classes = num_classes(self.source)
+        # The keys of a mapping are classes of the data, and need not be all of them.
+        self.num_classes = classes if isinstance(self.source, ClassSources) else num_classes(self.source)
         if self.num_classes:
             self.class_indices = tuple(class_indices(self.source))
         self.class_names = getattr(self.source, "class_names", None)
@@ -76,6 +81,21 @@ class Fitting:
     init: Any = None
     budget: float | str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+
+    def check(self, image_size: int) -> Recipe:
+        """The recipe, as it will be.
+
+        Raises:
+            ValueError: If it, the budget or an option is not as it must be.
+        """
+        parse_budget(self.budget)
+        known = {each.name for each in dataclasses.fields(Recipe)}
+        for name in self.options:
+            if name not in known:
+                raise ValueError(f"fit_options must be fields of a recipe, but {name!r} is none.")
+        recipe = get_recipe(self.recipe, **{"image_size": image_size, **self.options})
+        GeneratorConfig(image_size=recipe.image_size)
+        return recipe
 
     def __call__(self, images: Tensor, labels: Tensor, out: Path, seed: int, progress: bool) -> Path:
         """The folder of the generator: fits it, goes on with what was stopped, or takes what is done."""
@@ -119,12 +139,28 @@ def find_discriminator(source: Any) -> Discriminator | None:
     return load_discriminator(folder) if (folder / "config.json").exists() else None
 
 
+def training_shape(source: Any) -> tuple[int, ...] | None:
+    """Channels, height and width of the images that a generator was trained on, before they were brought to size."""
+    if not isinstance(source, Generator):
+        return None
+    side = source.config.image_size
+    return (source.config.channels, *(source.config.source_size or (side, side)))
+
+
 def make_pool(
     folder: Path, name: str, split: int, source: MatchedSource, keep: Sequence[Filter], size: int, seed: int
 ) -> tuple[SyntheticPool, float]:
-    """The pool of a split, made or found, and the seconds that it took."""
-    path, started = pool_folder(folder, name, split), time.perf_counter()
+    """The pool of a split, made or found, and the seconds that it took.
+
+    Raises:
+        ValueError: If the filters keep almost nothing.
+    """
+    path = pool_folder(folder, name, split)
+    clock = path.with_suffix(".seconds")
     if not (path / "pool.json").exists():
+        shutil.rmtree(path, ignore_errors=True)  # a part of one, of a study that was stopped
         path.parent.mkdir(exist_ok=True)
+        started = time.perf_counter()
         SyntheticPool.generate(source, size, seed=mix_seed(seed, 13, split), keep=list(keep), out=path, progress=False)
-    return SyntheticPool.load(path), time.perf_counter() - started
+        clock.write_text(str(time.perf_counter() - started))
+    return SyntheticPool.load(path), float(clock.read_text()) if clock.exists() else 0.0

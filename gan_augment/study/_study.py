@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ from torch.utils.data import Dataset
 
 from .._version import __version__
 from ..hub import write_aside
-from ..synthesis import as_source
+from ..synthesis import as_source, num_classes
+from ._check import check_request, exposure_of, identity
 from ._classifier import Build
+from ._conclude import Conclusion
 from ._data import StudyData
-from ._guard import OnSeen, check_unseen
+from ._guard import OnSeen
 from ._jobs import runner
 from ._result import StudyResult
 from ._settings import FULL, LIGHT, METRICS, Settings, as_filter_sets, as_tuple
-from ._sources import Fitting, find_discriminator
+from ._sources import Fitting
 from ._stages import Stages
 
 CONFIG = "config.json"
@@ -78,7 +80,7 @@ def study(
         test (Dataset, str or float): Test images of the same classes, or the share to hold out.
         recipe (str or Recipe, optional): Fits a generator to the training images of each split.
         init (optional): A generator that the fitting goes on from.
-        budget (float or str, optional): Wall-clock time of one fitting. Default: 10 minutes, or 90 s if light.
+        budget (float or str, optional): Wall-clock time of one fitting. Default: 10 minutes, or 60 s if light.
         fit_options (dict, optional): Other arguments of :func:`gan_augment.fit`.
         groups (sequence or str, optional): Group of each image, such as the patient: never on two sides of a split.
             Or a regular expression, of which the first parenthesis finds the group in an image file's path.
@@ -93,14 +95,14 @@ def study(
         labels: Label policy, or several to try; see :class:`SyntheticMix`.
         filters: Names of filters, each alone or several as a tuple, to try besides none: ``"agreement"``,
             ``"confidence"``, ``"density"``, ``"copies"``, ``"discriminator"``. They are made of the training images
-            of each split alone. Default: ``"agreement"``. ``None`` is no filter.
+            of each split alone. Default: none, and ``"agreement"`` where the source has classes. ``None`` is no filter.
         augment (sequence of str, optional): Ordinary augmentations to try, of :data:`AUGMENTATIONS`.
         metric (str, optional): ``"accuracy"`` or ``"balanced accuracy"``. Default: the latter for ``"balance"``.
         classifier (callable, optional): ``(channels, num_classes) -> module`` that maps float images 0..1 to logits.
             Default: :class:`SmallCNN`.
         seeds (int): Paired seeds.
         splits (int, optional): Different training and validation images, and fitted generators, which seeds take in
-            turn. Default: 5, if light 2.
+            turn. Fewer than the seeds cost less and widen the interval, which rests on them. Default: one a seed.
         steps (int, optional): Training steps of every classifier. Default: 1,000, if light 400.
         batch_size (int): Images a step.
         lr (float): Learning rate of Adam.
@@ -142,56 +144,59 @@ def study(
     settings = Settings(
         ratios=tuple(dict.fromkeys(as_tuple(defaults["ratios"] if ratios is None else ratios))),
         labels=as_tuple(labels),
-        filters=defaults["filters"] if filters == () else as_filter_sets(filters),
-        augment=tuple(dict.fromkeys(as_tuple(augment or defaults["augment"]))),
+        filters=_default_filters(source, defaults) if filters == () else as_filter_sets(filters),
+        augment=tuple(dict.fromkeys(as_tuple(defaults["augment"] if augment is None else augment))),
         mode=mode,
         metric=metric or METRICS[mode == "balance"],
         seeds=seeds,
-        splits=min(seeds, defaults["splits"]) if splits is None else splits,
-        steps=steps or defaults["steps"],
+        splits=seeds if splits is None else splits,
+        steps=defaults["steps"] if steps is None else steps,
         batch_size=batch_size,
         lr=lr,
-        pool_size=pool_size or defaults["pool_size"],
+        pool_size=defaults["pool_size"] if pool_size is None else pool_size,
         count=count,
         validation=validation,
         seed=seed,
         processes=processes,
         precision=precision,
     )
-    given = None if source is None else as_source(source)
-    if source is not None and settings.needs_discriminator and find_discriminator(source) is None:
-        raise ValueError(
-            "The filter 'discriminator' must have a source that was saved with its discriminator, but this one was not."
-        )
+    if recipe is not None:
+        budget = defaults["budget"] if budget is None else budget
+        source = Fitting(recipe, init, budget, fit_options or {})
+    elif not (init is None and budget is None and fit_options is None):
+        raise ValueError("init, budget and fit_options are of a fitting: give a recipe with them, and no source.")
     data = StudyData.read(dataset, test, groups, image_size, seed, progress)
-    hashes = data.images.hashes[data.test]
-    exposure = (
-        None
-        if given is None and init is None
-        else check_unseen(init if given is None else given, hashes, on_seen=on_seen)
-    )
-    fitting = None if recipe is None else Fitting(recipe, init, budget or defaults["budget"], fit_options or {})
+    seen, notes = exposure_of(data, source, on_seen)
+    parts = [data.split(index, count, validation, seed) for index in range(settings.splits)]
+    policies = check_request(settings, data, parts, source, classifier)
     about = {
         "gan_augment": __version__,
         "data": name or _name(dataset),
         "test": _name(test),
-        "source": _name(source),
+        "source": f"recipe {_name(recipe)}" if recipe is not None else _name(source),
+        **({} if recipe is None else {"init": _name(init), "budget": budget, "fit_options": str(fit_options or {})}),
         "images": data.images.digest(),
-        "fitting": None if fitting is None else {k: v if _is_plain(v) else str(v) for k, v in vars(fitting).items()},
-        "classifier": "SmallCNN" if classifier is None else getattr(classifier, "__qualname__", str(classifier)),
+        **identity(source, data, classifier, parts),
         "groups": groups if groups is None or isinstance(groups, str) else len(set(groups)),
-        **{name: value if _is_plain(value) else str(value) for name, value in vars(settings).items()},
+        **{key: value if _is_plain(value) else str(value) for key, value in vars(settings).items()},
+        "labels": list(policies),
         "command": command,
         "kept": out is not None,
     }
     with _folder(out) as folder:
         _begin(folder, about)
         with runner(processes, settings.jobs, progress) as run:
-            stages = Stages(folder, data, settings, fitting or source, classifier, run, progress)
-            result = stages.result(about, "" if exposure is None else exposure.sentence)
+            stages = Stages(folder, data, parts, settings, policies, source, classifier, run, progress)
+            result = Conclusion(stages).result(*stages.run_all(), about, seen, notes)
         if out is not None:
             result.save(folder)
     return result
+
+
+def _default_filters(source: Any, defaults: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Those that can judge the source: without classes, nothing was asked that a teacher could agree with."""
+    unconditional = source is not None and num_classes(as_source(source)) == 0
+    return ((),) if unconditional else defaults["filters"]
 
 
 @contextmanager
@@ -207,19 +212,32 @@ def _folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
 
 def _begin(folder: Path, about: dict[str, Any]) -> None:
     """Writes what is asked, or finds that the folder holds a part of the same."""
-    path, ignored = folder / CONFIG, ("command", "processes", "data", "test")
+    path, ignored = folder / CONFIG, ("command", "processes", "data", "test", "source", "gan_augment")
     text = json.dumps(about, indent=2)
     if path.exists():
-        known = json.loads(path.read_text())
+        known = _read_config(path)
         differing = [key for key, value in json.loads(text).items() if key not in ignored and known.get(key) != value]
         if differing:
             raise ValueError(
-                f"out must be new, or hold the same study, but {folder} holds one with other {', '.join(differing)}."
+                f"out must be new, or hold the same study, but {folder} holds one with other {', '.join(differing)}; "
+                "choose another folder, or delete this one."
             )
     elif any(folder.iterdir()):
         raise ValueError(f"out must be new or empty, or hold a study, but {folder} holds something else.")
     with write_aside(path) as aside:
         aside.write_text(text + "\n")
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"{path} must be what a study wrote, but cannot be read ({error}); take a new folder."
+        ) from error
+    if not isinstance(known, dict):
+        raise ValueError(f"{path} must be what a study wrote, but holds {type(known).__name__}; take a new folder.")
+    return known
 
 
 def _is_plain(value: Any) -> bool:

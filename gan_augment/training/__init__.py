@@ -1,7 +1,7 @@
 """Fitting generators to images."""
 
 from ._data import TrainingImages
-from ._fit import fit, resume
+from ._fit import fit, parse_budget, resume
 from ._open import open_images
 from ._processes import autocast_type, is_first
 from ._recipe import Recipe
@@ -21,5 +21,6 @@ __all__ = [
     "invalid_share",
     "is_first",
     "open_images",
+    "parse_budget",
     "resume",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -224,10 +225,11 @@ def _split_item(item: Any) -> tuple[Any, Any]:
 
 
 def _class_index(label: Any, index: int) -> int:
-    value = label.item() if isinstance(label, (Tensor, np.ndarray)) and label.ndim == 0 else label
+    single = isinstance(label, (Tensor, np.ndarray)) and math.prod(label.shape) == 1  # MedMNIST's have a dimension
+    value = label.item() if single else label
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
         raise ValueError(
-            f"A label must be a class index (an int from 0), but item {index} has {label!r}; "
-            "pass conditional=False to train without classes."
+            f"A label must be a class index (an int from 0), but item {index} has {label!r}; put the images into one "
+            "folder a class, or take a recipe without classes, such as 'tiny'."
         )
     return int(value)

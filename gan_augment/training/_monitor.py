@@ -29,6 +29,7 @@ class Monitor:
         training (TrainingImages): What is trained on; of more than 5,000, that many are compared with.
         held_out (TrainingImages, optional): What is not.
         seed (int): Of the samples, which are the same at each measurement.
+        augmented (bool): Whether training augments what a discriminator sees, which could leak.
 
     Attributes:
         sentences (list of str): What the last measurement says, for people.
@@ -37,6 +38,7 @@ class Monitor:
     training: TrainingImages
     held_out: TrainingImages | None
     seed: int
+    augmented: bool = True
     sentences: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -91,7 +93,7 @@ class Monitor:
         leakage = leaked_augmentation(samples, self.training.images)
         if toned:  # on purpose, beyond the tones of the images
             leakage = dataclasses.replace(leakage, color_share=leakage.color_real)
-        self.sentences += [copies.sentence, leakage.sentence]
+        self.sentences += [copies.sentence, *([leakage.sentence] if self.augmented else [])]
         return {
             "copies": copies.near_copies,
             "nearest": copies.relative,

@@ -137,7 +137,10 @@ class Plan:
             else:
                 _restore(trainer, state)
             accelerator().wait_for_everyone()  # all have read the same checkpoint before the next is written
-            monitor = Monitor(training, held_out, self.seed)
+            augmented = bool(self.recipe.augment) and (
+                self.recipe.objective == "adversarial" or self.recipe.coverage < 1
+            )
+            monitor = Monitor(training, held_out, self.seed, augmented)
             loop = Loop(
                 trainer,
                 monitor,

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from gan_augment import Generator, GeneratorConfig, SyntheticPool, Uniform
 from gan_augment.study import study
@@ -14,8 +15,15 @@ from .conftest import CLASSES, SIDE, gratings
 SMALL = {"augment": "none", "filters": None, "ratios": 0.5, "steps": 3, "seeds": 2, "splits": 2, "progress": False}
 
 
+SHARED = nn.Linear(1, 1)
+
+
 def linear(channels, num_classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE * SIDE, num_classes))
+
+
+def wider(channels, num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE * SIDE, 8), nn.Linear(8, num_classes))
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +34,8 @@ def pool():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ratios": 0.0}, "shares above 0"),
-        ({"ratios": (0.5, 1.5)}, "shares above 0"),
+        ({"ratios": 0.0}, "shares above 0 and up to 1"),
+        ({"ratios": (0.5, 1.5)}, "shares above 0 and up to 1"),
         ({"seeds": 1}, "seeds must be at least 2"),
         ({"mode": "append"}, "mode must be one of"),
         ({"metric": "f1"}, "metric must be one of"),
@@ -37,13 +45,73 @@ def pool():
         ({"validation": 0.0, "ratios": (0.1, 0.5)}, "validation must be above 0"),
         ({"filters": "discriminator"}, "discriminator"),
         ({"recipe": "tiny-conditional"}, "not both"),
-        ({"splits": 3}, "splits must be at most"),
+        ({"splits": 3}, "splits must be at least 2 and at most"),
+        ({"splits": 1}, "splits must be at least 2 and at most"),
+        ({"labels": None}, "labels must be label policies"),
+        ({"budget": "5m"}, "budget and fit_options are of a fitting"),
+        ({"test": -0.5}, "share between 0 and 1"),
+        ({"test": 5}, "share between 0 and 1"),
+        ({"steps": 0}, "steps must be"),
+        ({"pool_size": 0}, "pool_size must be"),
+        ({"count": 2}, "classes"),
+        ({"ratios": (1 / 3, 0.33333333)}, "first six digits"),
+        ({"mode": "balance", "labels": "uniform"}, "labels must be 'same'"),
+        ({"mode": "balance", "validation": 0.0}, "validation must be above 0"),
+        ({"filters": "density", "count": 12}, "'density' must have 6 training images"),
+        ({"classifier": lambda channels, number: SHARED}, "new module at each call"),
+        ({"classifier": lambda channels, number: linear(channels, number), "processes": 2}, "cannot be pickled"),
     ],
 )
 def test_bad_input_is_refused_before_any_training(few, test_images, pool, change, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        study(few, pool, test=test_images, out=tmp_path / "study", **{**SMALL, **change})
-    assert not list((tmp_path / "study" / "runs").glob("*")) if (tmp_path / "study").exists() else True
+        study(few, pool, out=tmp_path / "study", **{"test": test_images, **SMALL, **change})
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recipe": "tinny"}, "recipe"),
+        ({"recipe": "tiny-conditional", "budget": "soon"}, "budget must be"),
+        ({"recipe": "tiny-conditional", "fit_options": {"validation": "elsewhere"}}, "must be fields of a recipe"),
+        ({"recipe": "tiny-conditional", "fit_options": {"latent_dim": -1}}, "latent_dim"),
+        ({"recipe": "tiny"}, "must have a source with classes"),
+        ({}, "source or recipe must be given"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_before_any_training(few, test_images, arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        study(few, test=test_images, out=tmp_path / "study", **{**SMALL, **arguments})
+    assert not (tmp_path / "study").exists()
+
+
+def test_what_is_no_policy_is_refused(few, test_images, pool):
+    with pytest.raises(TypeError, match="labels must be 'same'"):
+        study(few, pool, test=test_images, **{**SMALL, "labels": "sane"})
+
+
+def test_a_source_with_other_class_names_is_refused(pool):
+    images, labels = gratings(90, 0)
+    named = TensorDataset(images, labels)
+    named.classes = ["c", "a", "b"]
+    mixed = SyntheticPool(*gratings(90, 5), class_names=("a", "b", "c"))
+    with pytest.raises(ValueError, match="class 0 is 'a' of the source and 'c' of the data"):
+        study(named, mixed, **SMALL)
+
+
+def test_a_pool_of_test_images_is_refused_and_one_of_the_data_is_noted(few, test_images):
+    with pytest.raises(ValueError, match="must not hold test images, but holds 600 of 600"):
+        study(few, SyntheticPool(*test_images.tensors), test=test_images, **SMALL)
+    result = study(few, SyntheticPool(*few.tensors), test=test_images, **SMALL)
+    assert any("45 of the source's images are images of the data set itself" in note for note in result.notes)
+
+
+def test_a_filter_that_lets_nothing_through_is_left_out(few, test_images):
+    black = SyntheticPool(torch.zeros(300, 1, SIDE, SIDE, dtype=torch.uint8), torch.arange(300) % CLASSES)
+    quick = {**SMALL, "filters": (None, "density"), "pool_size": 2000, "classifier": linear}
+    result = study(few, black, test=test_images, **quick)
+    assert [arm.name for arm in result.arms if arm.kind == "synthetic"] == ["synthetic 0.5"]
+    assert any("The filter density was left out" in note for note in result.notes)
 
 
 def test_an_unconditional_source_needs_a_policy(few, test_images):
@@ -65,6 +133,26 @@ def test_a_study_goes_on_where_it_stopped(few, test_images, pool, tmp_path):
     assert {path.name: path.read_bytes() for path in runs[1:]} == {path.name: kept[path.name] for path in runs[1:]}
     with pytest.raises(ValueError, match="holds one with other steps"):
         study(few, pool, **{**arguments, "steps": 4})
+    with pytest.raises(ValueError, match="holds one with other drawn"):
+        study(few, SyntheticPool(*gratings(90, 6)), **arguments)
+    with pytest.raises(ValueError, match="holds one with other weights"):
+        study(few, pool, **{**arguments, "classifier": wider})
+    with pytest.raises(ValueError, match="holds one with other parts"):
+        study(few, pool, **{**arguments, "groups": [index // 3 for index in range(45)]})
+
+
+def test_damaged_files_are_made_again_or_named(few, test_images, pool, tmp_path):
+    arguments = {"test": test_images, "out": tmp_path / "study", "classifier": linear, **SMALL}
+    whole = study(few, pool, **arguments)
+    for path in (tmp_path / "study" / "runs").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    (tmp_path / "study" / "pools" / "unfiltered-0" / "pool.json").unlink()
+    again = study(few, pool, **arguments)
+    assert [arm.accuracy for arm in again.arms] == [arm.accuracy for arm in whole.arms]
+    for text in ("{", "[]"):
+        (tmp_path / "study" / "config.json").write_text(text)
+        with pytest.raises(ValueError, match="must be what a study wrote"):
+            study(few, pool, **arguments)
 
 
 def test_a_folder_with_something_else_is_refused(few, test_images, pool, tmp_path):
@@ -90,7 +178,7 @@ def test_a_generator_is_fitted_to_the_training_images_of_each_split(few, test_im
         **{**SMALL, "seeds": 3},
     )  # fmt: skip
     assert result.source["fitted"] == 2
-    assert any("A generator was fitted for each of 2 splits" in note for note in result.notes)
+    assert any("3 seeds share 2 splits" in note for note in result.notes)
     cards = [tmp_path / "s" / "generators" / f"split-{index}" / "generator" for index in range(2)]
     assert all((card / "config.json").exists() for card in cards)
 

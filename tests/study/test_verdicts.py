@@ -71,7 +71,7 @@ def test_a_generator_that_saw_test_images_is_refused(few, test_images):
 def test_when_told_so_the_report_says_it(few, test_images, tmp_path):
     generator = Generator(GeneratorConfig(SIDE, channels=1, latent_dim=8, width=16, num_classes=CLASSES)).eval()
     generator.card = Card("leak", fingerprints=fingerprints(test_images.tensors[0][:5]))
-    quick = {**QUICK, "steps": 2, "seeds": 2, "splits": 1}
+    quick = {**QUICK, "steps": 2, "seeds": 2, "splits": 2}
     with pytest.warns(UserWarning, match="trained on 5 of the 600"):
         study(few, generator, test=test_images, ratios=0.5, on_seen="warn", out=tmp_path / "study", **quick)
     assert "trained on 5 of the 600" in (tmp_path / "study" / "report.html").read_text()

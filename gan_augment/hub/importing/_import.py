@@ -93,6 +93,11 @@ def import_checkpoint(
         image_size, latent, num_classes, strides, paddings, output_paddings, function, negative_slope, last, eps
     )
     where, found = _choose(read_checkpoint(path), path, key, hints)
+    convs = sum(layer["kind"] in ("conv", "conv_transpose") for layer, _ in found.layers)
+    for name in ("strides", "paddings", "output_paddings"):
+        hint = getattr(hints, name)
+        if hint is not None and len(hint) != convs:
+            raise ValueError(f"{name} must name one for each of the {convs} convolutions, but got {len(hint)}: {hint}.")
     with torch.random.fork_rng(devices=[]):  # from which new networks draw what is replaced at once
         generator = _native(found) or _layered(found)
     generator.requires_grad_(True).eval()

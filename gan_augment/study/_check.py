@@ -1,0 +1,183 @@
+"""What a study is asked, held against its data before any work; and what it is known again by."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pickle
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..metrics import fingerprints, seen
+from ..mixing import LabelPolicy, Same, check_class_names, check_classes
+from ..synthesis import SyntheticPool, as_source
+from ._classifier import Build, SmallCNN
+from ._data import StudyData
+from ._guard import OnSeen, check_unseen, fingerprints_of
+from ._settings import Settings
+from ._sources import Fitting, MatchedSource, find_discriminator, training_shape
+
+MOST_DRAWN = 8  # images that a source is known again by
+NEIGHBOURS = 6  # real images of a class that the filter "density" needs
+
+
+def check_request(
+    settings: Settings, data: StudyData, splits: list[tuple[Tensor, Tensor]], source: Any, build: Build | None
+) -> dict[str, LabelPolicy]:
+    """Refuses what would fail later, and returns the label policies by what they are called.
+
+    Raises:
+        ValueError: If policies, filters, recipe, classifier or the number of test images do not fit.
+        TypeError: If the classifier or a policy is none.
+    """
+    labels, number = data.images.classes, data.num_classes
+    if len(data.test) < 2 or int(torch.bincount(labels[data.test], minlength=number).min()) < 2:
+        raise ValueError("Test images must be at least two of every class, but there are fewer of one; give more.")
+    fewest = min(int(torch.bincount(labels[train], minlength=number).min()) for train, _ in splits)
+    if fewest < 1:
+        raise ValueError(
+            "Training images must be of every class, but there is none of one; give more, or a larger count."
+        )
+    if settings.filters_use("density") and fewest < NEIGHBOURS:
+        raise ValueError(
+            f"The filter 'density' must have {NEIGHBOURS} training images of each class, but one has {fewest}."
+        )
+    check_classifier(build, int(data.images.images.shape[1]), number, settings.processes)
+    shape = tuple(data.images.images.shape[1:])
+    if isinstance(source, Fitting):
+        recipe = source.check(shape[-1])
+        policies = settings.policies(number if recipe.conditional else 0)
+        classes = number if recipe.conditional else 0
+    else:
+        matched = MatchedSource(source, shape, number)
+        matched.sample(1, list(matched.class_indices)[:1] if matched.num_classes else None, seed=0)
+        policies, classes = settings.policies(matched), matched.num_classes
+        for policy in policies.values():
+            check_classes(policy, matched, number)
+            check_class_names(policy, matched, data.images.class_names)
+        if settings.filters_use("discriminator"):
+            _check_discriminator(source, shape)
+    if not classes and settings.filters_use("agreement"):
+        raise ValueError("The filter 'agreement' must have a source with classes, but this one is unconditional.")
+    if settings.mode == "balance" and not all(type(policy) is Same for policy in policies.values()):
+        raise ValueError("labels must be 'same' for mode='balance', which fills up each class by images of it.")
+    if settings.processes > 1:
+        _check_picklable("labels", list(policies.values()))
+    return policies
+
+
+def _check_discriminator(source: Any, shape: tuple[int, ...]) -> None:
+    if find_discriminator(source) is None:
+        raise ValueError(
+            "The filter 'discriminator' must have a source that was saved with its discriminator, but this one was not."
+        )
+    known = training_shape(as_source(source))
+    if known != shape:
+        raise ValueError(
+            f"The filter 'discriminator' must judge images of {known}, as it was trained on, but the data are {shape}."
+        )
+
+
+def check_classifier(build: Build | None, channels: int, number: int, processes: int) -> None:
+    """Refuses what builds no classifier, or cannot go to other processes.
+
+    Raises:
+        TypeError: If it is no function that gives a module.
+        ValueError: If it gives the same module twice, or cannot be pickled.
+    """
+    if build is None:
+        return
+    example = "such as lambda channels, num_classes: Net(channels, num_classes)"
+    if isinstance(build, nn.Module) or not callable(build):
+        raise TypeError(f"classifier must be a function that builds a module, {example}, but got {type(build)}.")
+    with torch.random.fork_rng(devices=[]):
+        built = [build(channels, number) for _ in range(2)]
+    if not isinstance(built[0], nn.Module):
+        raise TypeError(f"classifier must build a module, {example}, but built {type(built[0])}.")
+    if built[0] is built[1]:
+        raise ValueError("classifier must build a new module at each call, but gave the same one twice.")
+    if processes > 1:
+        _check_picklable("classifier", build)
+
+
+def _check_picklable(name: str, value: Any) -> None:
+    try:
+        pickle.dumps(value)
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"{name} must be what other processes can import, at the top of a module, for processes above 1, but "
+            f"cannot be pickled ({error})."
+        ) from error
+
+
+def exposure_of(data: StudyData, source: Any, on_seen: OnSeen) -> tuple[str, list[str]]:
+    """The guard's sentence on the test images, and notes on what else the source holds.
+
+    Raises:
+        ValueError: If the source has seen test images, or holds them.
+    """
+    given = source.init if isinstance(source, Fitting) else source
+    if given is None:
+        return "The generators were fitted to training images alone.", []
+    hashes = data.images.hashes
+    sentence = check_unseen(given, hashes[data.test], on_seen=on_seen).sentence
+    notes, held = [], as_source(given)
+    known = fingerprints_of(held)
+    trained_on = 0 if known is None else int(torch.isin(hashes[data.pool], known).sum())
+    if trained_on:
+        notes.append(
+            f"The source was trained on {trained_on:,} of the {len(data.pool):,} images to train on and to choose by: "
+            "the choice may favour it, and what it adds is what it learned of the others."
+        )
+    if not isinstance(held, SyntheticPool):
+        return sentence, notes
+    # A pool may be made of anything: of the very images.
+    images = data.images.images
+    shape, rows = images.shape[1:], held.rows(torch.arange(len(held)))
+    if rows.shape[1:] != shape:
+        return sentence, notes
+    own = fingerprints(rows)
+    tested = int(seen(images[data.test], own).sum())
+    if tested and on_seen == "refuse":
+        raise ValueError(f"The source must not hold test images, but holds {tested} of {len(data.test)}.")
+    if tested:
+        notes.append(f"The source holds {tested} of the test images.")
+    others = int(seen(images[data.pool], own).sum())
+    if others:
+        notes.append(
+            f"{others:,} of the source's images are images of the data set itself: those that a split does not train "
+            "on are real images more, and no synthetic ones."
+        )
+    return sentence, notes
+
+
+def digest(value: Any) -> str:
+    """What something is known again by."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
+
+
+def identity(source: Any, data: StudyData, build: Build | None, splits: list[tuple[Tensor, Tensor]]) -> dict[str, str]:
+    """Digests of the images of each part, of a source by what it draws, and of the classifier by its first weights."""
+    rows = [data.test, *(part for split in splits for part in split)]
+    known = {"parts": digest([data.images.hashes[part].tolist() for part in rows])}
+    shape = data.images.images.shape[1:]
+    if isinstance(source, Fitting):
+        drawn = None if source.init is None else as_source(source.init).sample(MOST_DRAWN, seed=0)
+        options = {
+            **dataclasses.asdict(dataclasses.replace(source, init=None)),
+            "recipe": source.check(shape[-1]).to_dict(),
+        }
+        known["fitting"] = digest([options, None if drawn is None else drawn.tolist()])
+    else:
+        matched = MatchedSource(source, shape, data.num_classes)
+        asked = None
+        if matched.num_classes:
+            asked = [matched.class_indices[i % len(matched.class_indices)] for i in range(MOST_DRAWN)]
+        known["drawn"] = digest(matched.sample(MOST_DRAWN, asked, seed=0).tolist())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = (build or SmallCNN)(int(shape[0]), data.num_classes)
+    known["weights"] = digest([(name, float(value.double().sum())) for name, value in model.state_dict().items()])
+    return known

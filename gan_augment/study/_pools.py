@@ -1,0 +1,118 @@
+"""The pools of a study: a generator for each split where one is fitted, a teacher, and what the filters let through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..hub import from_pretrained
+from ..models import mix_seed
+from ..synthesis import SyntheticPool, as_source
+from ._arms import Images, TrainSettings, pool_folder, train
+from ._settings import Settings
+from ._sources import Fitting, MatchedSource, build_filter, find_discriminator, make_pool
+
+
+@dataclass
+class Pools:
+    """The pools of all splits, as far as they are made.
+
+    Args:
+        folder (Path): Of the study.
+        settings (Settings): What is asked.
+        train_settings (TrainSettings): Of the teachers.
+        source: A source, or a :class:`Fitting`.
+        progress (bool): Whether to show bars.
+
+    Attributes:
+        filters (list of tuple): Those that let enough through in every split.
+        teacher (nn.Module, optional): Of the first split.
+        fit_seconds (float): Of all fittings.
+        pool_seconds (float): Of all pools, without their teachers.
+        acceptance (dict): Share of candidates that each pool kept, mean over the splits.
+        notes (list of str): On filters that let too little through.
+    """
+
+    folder: Path
+    settings: Settings
+    train_settings: TrainSettings
+    source: Any
+    progress: bool
+    filters: list[tuple[str, ...]] = field(default_factory=list)
+    teacher: nn.Module | None = None
+    fit_seconds: float = 0.0
+    pool_seconds: float = 0.0
+    acceptance: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def make(self, splits: list[Images], augment: str) -> None:
+        """Makes what is missing; teachers train under an augmentation.
+
+        Raises:
+            ValueError: If no filter lets enough through.
+        """
+        self.filters = list(self.settings.filters)
+        for index, images in enumerate(splits):
+            named = self._generator(index, images)
+            source = MatchedSource(named, images.train.shape[1:], self.train_settings.num_classes)
+            teacher: nn.Module | None = None
+            if index == 0 or any(not self._is_made(several, index) for several in self.filters if several):
+                seed = mix_seed(self.settings.seed, 15, index)
+                teacher = train(self.train_settings, augment, images.train, images.labels, seed)
+            self.teacher = self.teacher or teacher
+            for several in list(self.filters):
+                self._pool(index, several, named, source, images, teacher)
+        if not self.filters:
+            raise ValueError("No filter let enough synthetic images through: " + " ".join(self.notes))
+
+    def load(self, filters: tuple[str, ...], split: int = 0) -> SyntheticPool:
+        """A pool that was made."""
+        return SyntheticPool.load(pool_folder(self.folder, pool_name(filters), split))
+
+    def _is_made(self, filters: tuple[str, ...], split: int) -> bool:
+        return (pool_folder(self.folder, pool_name(filters), split) / "pool.json").exists()
+
+    def _generator(self, index: int, images: Images) -> Any:
+        """What names the source of a split, fitted to its training images or given."""
+        if not isinstance(self.source, Fitting):
+            return self.source
+        seed, place = mix_seed(self.settings.seed, 16, index), self.folder / "generators" / f"split-{index}"
+        fitted = self.source(images.train, images.labels, place, seed, self.progress)
+        card = from_pretrained(fitted).card
+        self.fit_seconds += float(card.training["seconds"]) if card else 0.0
+        return fitted
+
+    def _pool(
+        self,
+        index: int,
+        filters: tuple[str, ...],
+        named: Any,
+        source: MatchedSource,
+        images: Images,
+        teacher: nn.Module | None,
+    ) -> None:
+        name, keep = pool_name(filters), []
+        if teacher is not None and not self._is_made(filters, index):
+            judge = find_discriminator(named) if "discriminator" in filters else None
+            keep = [build_filter(each, teacher, images, judge, as_source(named)) for each in filters]
+        try:
+            pool, seconds = make_pool(
+                self.folder, name, index, source, keep, self.settings.pool_size, self.settings.seed
+            )
+        except ValueError as error:
+            if not filters:
+                raise
+            self.filters.remove(filters)
+            self.acceptance.pop(name, None)
+            self.notes.append(f"The filter {' and '.join(filters)} was left out: {error}")
+            return
+        self.pool_seconds += seconds
+        self.acceptance[name] = self.acceptance.get(name, 0.0) + pool.info.acceptance / self.settings.splits
+
+
+def pool_name(filters: tuple[str, ...]) -> str:
+    """What the pool behind some filters is called."""
+    return "-".join(filters) or "unfiltered"
