@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import textwrap
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,11 @@ def _study(arguments: argparse.Namespace) -> None:
     given = {key: value for key, value in vars(arguments).items() if key not in ignored and value is not None}
     command = shlex.join(["gan-augment", *arguments.command_line])
     result = study(
-        arguments.data, **given, fit_options=dict(arguments.set), progress=not arguments.quiet, command=command
+        arguments.data,
+        **given,
+        fit_options=dict(arguments.set) or None,
+        progress=not arguments.quiet,
+        command=command,
     )
     print(f"\n{result}\n\nReport: {arguments.out / 'report.html'}")
 
@@ -320,12 +325,19 @@ def _add_study(commands: Any) -> None:
     parser.set_defaults(run=_study)
 
 
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """As a sentence, without the line of code that warned."""
+    print(f"gan-augment: {message}", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit status, 2 with a sentence on stderr for bad input."""
     parsed = _parser().parse_args(arguments)
     parsed.command_line = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        parsed.run(parsed)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            parsed.run(parsed)
     except (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError) as error:
         print(f"gan-augment: {error}", file=sys.stderr)
         return 2
