@@ -45,7 +45,7 @@ class Stages:
         run: Runner,
         progress: bool,
     ) -> None:
-        self.folder, self.data, self.settings, self.source = folder, data, settings, source
+        self.folder, self.data, self.settings = folder, data, settings
         self.policies, self.run = policies, run
         write_images(folder, data.images.images, data.images.classes, data.test, parts)
         forget_images()
@@ -63,8 +63,6 @@ class Stages:
         self.outcomes: dict[str, list[Outcome]] = {}
         self.arms: dict[str, Arm] = {}
         self.pools = Pools(folder, settings, self.train_settings, source, progress)
-
-    # The stages --------------------------------------------------------------------------------------
 
     def run_all(self) -> tuple[Arm, Arm]:
         """Runs all stages; returns the baseline and the choice."""

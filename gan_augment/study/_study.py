@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from .._version import __version__
 from ..hub import write_aside
 from ..synthesis import as_source, num_classes
+from ..training import get_recipe
 from ._check import check_request, exposure_of, identity
 from ._classifier import Build
 from ._conclude import Conclusion
@@ -144,7 +145,7 @@ def study(
     settings = Settings(
         ratios=tuple(dict.fromkeys(as_tuple(defaults["ratios"] if ratios is None else ratios))),
         labels=as_tuple(labels),
-        filters=_default_filters(source, defaults) if filters == () else as_filter_sets(filters),
+        filters=_default_filters(source, recipe, defaults) if filters == () else as_filter_sets(filters),
         augment=tuple(dict.fromkeys(as_tuple(defaults["augment"] if augment is None else augment))),
         mode=mode,
         metric=metric or METRICS[mode == "balance"],
@@ -193,10 +194,10 @@ def study(
     return result
 
 
-def _default_filters(source: Any, defaults: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+def _default_filters(source: Any, recipe: Any, defaults: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     """Those that can judge the source: without classes, nothing was asked that a teacher could agree with."""
-    unconditional = source is not None and num_classes(as_source(source)) == 0
-    return ((),) if unconditional else defaults["filters"]
+    classes = get_recipe(recipe).conditional if source is None else num_classes(as_source(source)) > 0
+    return defaults["filters"] if classes else ((),)
 
 
 @contextmanager
