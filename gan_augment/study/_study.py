@@ -131,13 +131,14 @@ def study(
 
     Example:
         >>> import torch
-        >>> labels = torch.arange(120) % 2
-        >>> images = (torch.rand(120, 1, 16, 16) * 100).byte() + 100 * labels[:, None, None, None].byte()
-        >>> data = torch.utils.data.TensorDataset(images, labels)
-        >>> pool = SyntheticPool(images, labels)
+        >>> from gan_augment import SyntheticPool
+        >>> labels = torch.arange(200) % 2
+        >>> images = (torch.rand(200, 1, 16, 16) * 100 + 100 * labels[:, None, None, None]).byte()
+        >>> data = torch.utils.data.TensorDataset(images[:100], labels[:100])
+        >>> pool = SyntheticPool(images[100:], labels[100:])
         >>> result = study(data, pool, ratios=0.5, filters=None, augment="none", steps=2, seeds=2, progress=False)
-        >>> result.verdict
-        'no effect shown'
+        >>> [arm.name for arm in result.arms]
+        ['no augmentation', 'synthetic 0.5', 'oversampled 0.5']
     """
     if (source is None) == (recipe is None):
         raise ValueError("source or recipe must be given, and not both: images to mix in, or how to fit a generator.")
