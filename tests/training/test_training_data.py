@@ -107,7 +107,7 @@ def test_a_label_that_is_no_class_index_is_refused_with_its_item(label):
 
 
 def test_unlabelled_images_with_classes_asked_for_are_refused():
-    with pytest.raises(ValueError, match="conditional=False"):
+    with pytest.raises(ValueError, match="a recipe without classes"):
         read(GREY, conditional=True)
 
 
