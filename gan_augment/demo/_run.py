@@ -17,8 +17,7 @@ from ..hub import write_aside
 from ..metrics import fingerprint
 from ..mixing import SyntheticMix
 from ..models import Generator, check_count
-from ..study import Interval, accuracy, paired_difference, train_classifier
-from ..study import check_unseen as exposure_of
+from ..study import Interval, accuracy, check_unseen, paired_difference, train_classifier
 from ..synthesis import Source
 from ._data import load_digits, split_digits
 from ._page import write_page
@@ -67,7 +66,7 @@ class DemoResult:
         """What came out and what it means, in plain words."""
         low, high = self.gain.low * 100, self.gain.high * 100
         return [
-            f"Verdict: mixing {self.verdict_word}. Over {self.gain.n} paired seeds the accuracy changed by "
+            f"Verdict: mixing {self.gain.verdict_words}. Over {self.gain.n} paired seeds the accuracy changed by "
             f"{self.gain.mean * 100:+.2f} points (95 % interval {low:+.2f} to {high:+.2f}).",
             f"Each seed draws its own {self.count} real digits, and both of its classifiers train on them for "
             f"{self.steps} steps; neither they nor the generator saw one of its {self.tested:,} test digits.",
@@ -77,11 +76,6 @@ class DemoResult:
             "A generator fitted on the few images alone knows no more than they do: measure before you mix, "
             "and be ready for the answer to be ratio 0.",
         ]
-
-    @property
-    def verdict_word(self) -> str:
-        """The verdict as it stands in a sentence."""
-        return {"helps": "helps here", "hurts": "hurts here"}.get(self.gain.verdict, "shows no effect here")
 
 
 def run_demo(
@@ -108,7 +102,7 @@ def run_demo(
     images, labels = load_digits()
     if not 10 <= count <= len(images) - MIN_TESTED:
         raise ValueError(f"count must be between 10 and {len(images) - MIN_TESTED}, but got {count} instead.")
-    check_unseen(mix.source, images)
+    refuse_seen(mix.source, images)
     importlib.import_module("matplotlib.figure")  # before any work, if it is not installed
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
@@ -159,13 +153,13 @@ def _test_accuracy(
     return accuracy(model, images[test], labels[test])
 
 
-def check_unseen(source: Source, images: Tensor) -> None:
+def refuse_seen(source: Source, images: Tensor) -> None:
     """Refuses to judge a generator by images that its card says it has seen.
 
     Raises:
         ValueError: If it has seen some of them, or its card does not say.
     """
-    exposure = exposure_of(source, torch.tensor([fingerprint(image) for image in images]))
+    exposure = check_unseen(source, torch.tensor([fingerprint(image) for image in images]))
     if not exposure.known:
         raise ValueError("A generator must have a card with the fingerprints of its training images to be judged.")
 

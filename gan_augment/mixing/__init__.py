@@ -13,6 +13,8 @@ from ._labels import (
     check_classes,
 )
 from ._mix import SyntheticMix
+from ._plan import Slots, choose_entries, top_up
+from ._ratio import apportion
 from ._sampler import FixedRatioBatchSampler
 
 __all__ = [
@@ -22,10 +24,14 @@ __all__ = [
     "GANAugmentedDataset",
     "LabelPolicy",
     "Same",
+    "Slots",
     "SyntheticMix",
     "Teacher",
     "Uniform",
+    "apportion",
     "as_policy",
     "check_class_names",
     "check_classes",
+    "choose_entries",
+    "top_up",
 ]

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from ..models import check_count, mix_seed
 from ..synthesis import SourceLike, as_source, match_image
+from ..synthesis import num_classes as classes_of
 from ._forward import ForwardsNames
 from ._inspect import find_names, make_pipeline, read_labels
 from ._items import ItemKind, image_of, target_of, traits
@@ -99,7 +100,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         self.seed = check_count("seed", seed, 0)
         _check_counts(num_synthetic, balance_to, mode)
         source = as_source(source)
-        policy = as_policy(labels, source)
+        policy = as_policy(labels, classes_of(source))
         self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, 1)
         self._labels = None if policy is None else self._read_labels(progress)
         with preserved_randomness():

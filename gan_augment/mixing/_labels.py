@@ -183,8 +183,8 @@ class Teacher(LabelPolicy):
 Labels: TypeAlias = LabelPolicy | Literal["same", "conditional", "uniform"] | int | None
 
 
-def as_policy(labels: Labels, source: Source) -> LabelPolicy | None:
-    """A label policy out of what a user may write, fitting the source.
+def as_policy(labels: Labels, classes: int) -> LabelPolicy | None:
+    """A label policy out of what a user may write, fitting a source of so many classes; 0 is unconditional.
 
     Raises:
         TypeError: If it is none.
@@ -198,7 +198,7 @@ def as_policy(labels: Labels, source: Source) -> LabelPolicy | None:
         policy = Fixed(label=labels)
     else:
         raise TypeError(f"labels must be {CHOICES}, but got {labels!r} instead.")
-    if isinstance(policy, (Same, Conditional)) and num_classes(source) == 0:
+    if isinstance(policy, (Same, Conditional)) and classes == 0:
         name = type(policy).__name__.lower()
         raise ValueError(
             f"labels={name!r} must have a source with classes, but this one is unconditional; choose {CHOICES}, "

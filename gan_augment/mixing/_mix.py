@@ -109,7 +109,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         # In a tuple: nn.Module would register a generator, and the user's model would train it.
         self._held = (source,)
         self._geometry = geometry(source)
-        self.policy = as_policy(labels, source)
+        self.policy = as_policy(labels, classes_of(source))
         self._options = None if self.policy is None else self.policy.classes(source)
         if mode == "balance" and self._options is None:
             raise ValueError("mode='balance' must know the class of an image: labels='same' or 'conditional'.")

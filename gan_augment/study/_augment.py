@@ -17,12 +17,10 @@ class Augmentation:
     """Ordinary augmentation of float batches 0..1.
 
     Args:
-        description (str): In words.
         images (callable, optional): ``images -> images``.
         blends (bool): Whether MixUp or CutMix, one of the two for each batch, follows.
     """
 
-    description: str
     images: Callable[[Tensor], Tensor] | None = None
     blends: bool = False
 
@@ -44,25 +42,27 @@ def flip_and_affine(images: Tensor) -> Tensor:
 
 def trivial_augment(images: Tensor) -> Tensor:
     """TrivialAugment, one operation for each image: https://arxiv.org/abs/2103.10158."""
-    transform = v2.TrivialAugmentWide()
-    whole = images.mul(255).round_().clamp_(0, 255).byte()
-    return torch.stack([transform(image) for image in whole]).to(images.dtype).div_(255)
+    return _each(v2.TrivialAugmentWide(), images)
 
 
 def random_augment(images: Tensor) -> Tensor:
     """RandAugment, two operations for each image: https://arxiv.org/abs/1909.13719."""
-    transform = v2.RandAugment(num_ops=2, magnitude=9)
+    return _each(v2.RandAugment(num_ops=2, magnitude=9), images)
+
+
+def _each(transform: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """A transform of whole numbers, drawn anew for each image: on a batch it would be one for all."""
     whole = images.mul(255).round_().clamp_(0, 255).byte()
     return torch.stack([transform(image) for image in whole]).to(images.dtype).div_(255)
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
-    "none": Augmentation("no augmentation"),
-    "affine": Augmentation("rotations, shifts and scaling", random_affine),
-    "flip-affine": Augmentation("mirroring, rotations, shifts and scaling", flip_and_affine),
-    "affine-mix": Augmentation("rotations, shifts, scaling, MixUp and CutMix", random_affine, blends=True),
-    "trivial": Augmentation("TrivialAugment", trivial_augment),
-    "trivial-mix": Augmentation("TrivialAugment, MixUp and CutMix", trivial_augment, blends=True),
-    "rand": Augmentation("RandAugment", random_augment),
-    "rand-mix": Augmentation("RandAugment, MixUp and CutMix", random_augment, blends=True),
+    "none": Augmentation(),
+    "affine": Augmentation(random_affine),
+    "flip-affine": Augmentation(flip_and_affine),
+    "affine-mix": Augmentation(random_affine, blends=True),
+    "trivial": Augmentation(trivial_augment),
+    "trivial-mix": Augmentation(trivial_augment, blends=True),
+    "rand": Augmentation(random_augment),
+    "rand-mix": Augmentation(random_augment, blends=True),
 }

@@ -17,14 +17,18 @@ from ._classifier import Build, SmallCNN
 from ._data import StudyData
 from ._guard import OnSeen, check_unseen, fingerprints_of
 from ._settings import Settings
-from ._sources import Fitting, MatchedSource, find_discriminator, training_shape
+from ._sources import Fitting, Given, MatchedSource, training_shape
 
 MOST_DRAWN = 8  # images that a source is known again by
 NEIGHBOURS = 6  # real images of a class that the filter "density" needs
 
 
 def check_request(
-    settings: Settings, data: StudyData, splits: list[tuple[Tensor, Tensor]], source: Any, build: Build | None
+    settings: Settings,
+    data: StudyData,
+    splits: list[tuple[Tensor, Tensor]],
+    source: Given | Fitting,
+    build: Build | None,
 ) -> dict[str, LabelPolicy]:
     """Refuses what would fail later, and returns the label policies by what they are called.
 
@@ -47,13 +51,12 @@ def check_request(
     check_classifier(build, int(data.images.images.shape[1]), number, settings.processes)
     shape = tuple(data.images.images.shape[1:])
     if isinstance(source, Fitting):
-        recipe = source.check(shape[-1])
-        policies = settings.policies(number if recipe.conditional else 0)
-        classes = number if recipe.conditional else 0
+        classes = number if source.check(shape[-1]).conditional else 0
+        policies = settings.policies(classes)
     else:
-        matched = MatchedSource(source, shape, number)
-        matched.sample(1, list(matched.class_indices)[:1] if matched.num_classes else None, seed=0)
-        policies, classes = settings.policies(matched), matched.num_classes
+        matched = MatchedSource(source.source, shape, number)
+        classes = matched.num_classes
+        policies = settings.policies(classes)
         for policy in policies.values():
             check_classes(policy, matched, number)
             check_class_names(policy, matched, data.images.class_names)
@@ -68,12 +71,12 @@ def check_request(
     return policies
 
 
-def _check_discriminator(source: Any, shape: tuple[int, ...]) -> None:
-    if find_discriminator(source) is None:
+def _check_discriminator(given: Given, shape: tuple[int, ...]) -> None:
+    if given.discriminator() is None:
         raise ValueError(
             "The filter 'discriminator' must have a source that was saved with its discriminator, but this one was not."
         )
-    known = training_shape(as_source(source))
+    known = training_shape(given.source)
     if known != shape:
         raise ValueError(
             f"The filter 'discriminator' must judge images of {known}, as it was trained on, but the data are {shape}."
@@ -112,18 +115,18 @@ def _check_picklable(name: str, value: Any) -> None:
         ) from error
 
 
-def exposure_of(data: StudyData, source: Any, on_seen: OnSeen) -> tuple[str, list[str]]:
+def exposure_of(data: StudyData, source: Given | Fitting, on_seen: OnSeen) -> tuple[str, list[str]]:
     """The guard's sentence on the test images, and notes on what else the source holds.
 
     Raises:
         ValueError: If the source has seen test images, or holds them.
     """
-    given = source.init if isinstance(source, Fitting) else source
-    if given is None:
+    if isinstance(source, Fitting) and source.init is None:
         return "The generators were fitted to training images alone.", []
+    held = as_source(source.init) if isinstance(source, Fitting) else source.source
     hashes = data.images.hashes
-    sentence = check_unseen(given, hashes[data.test], on_seen=on_seen).sentence
-    notes, held = [], as_source(given)
+    sentence = check_unseen(held, hashes[data.test], on_seen=on_seen).sentence
+    notes = []
     known = fingerprints_of(held)
     trained_on = 0 if known is None else int(torch.isin(hashes[data.pool], known).sum())
     if trained_on:
@@ -158,7 +161,9 @@ def digest(value: Any) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
-def identity(source: Any, data: StudyData, build: Build | None, splits: list[tuple[Tensor, Tensor]]) -> dict[str, str]:
+def identity(
+    source: Given | Fitting, data: StudyData, build: Build | None, splits: list[tuple[Tensor, Tensor]]
+) -> dict[str, str]:
     """Digests of the images of each part, of a source by what it draws, and of the classifier by its first weights."""
     rows = [data.test, *(part for split in splits for part in split)]
     known = {"parts": digest([data.images.hashes[part].tolist() for part in rows])}
@@ -171,7 +176,7 @@ def identity(source: Any, data: StudyData, build: Build | None, splits: list[tup
         }
         known["fitting"] = digest([options, None if drawn is None else drawn.tolist()])
     else:
-        matched = MatchedSource(source, shape, data.num_classes)
+        matched = MatchedSource(source.source, shape, data.num_classes)
         asked = None
         if matched.num_classes:
             asked = [matched.class_indices[i % len(matched.class_indices)] for i in range(MOST_DRAWN)]

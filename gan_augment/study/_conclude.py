@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from ..metrics import copy_report
-from ._arms import Arm, pool_folder
+from ._arms import Arm
+from ._files import pool_folder
 from ._paired import Interval, crossed_difference
 from ._pictures import report_pictures
-from ._pools import pool_name
 from ._result import ArmResult, StudyResult
 from ._scores import calibration_error, class_recall, correct
-from ._sources import Fitting
+from ._sources import Fitting, Given
 from ._stages import Stages
 
 MOST_COPIES = 2000  # samples that are looked at
@@ -42,7 +42,7 @@ class Conclusion:
         found = self._difference(choice, baseline)
         pool = pools.load(choice.filters)
         looked_at = pool.rows(torch.arange(min(len(pool), MOST_COPIES)))
-        copies = copy_report(looked_at, first.train, first.test) if len(first.train) > 1 else None
+        copies = copy_report(looked_at, first.train, first.test)
         counts = [torch.bincount(part.labels, minlength=self.data.num_classes).float() for part in self.splits]
         return StudyResult(
             verdict=found.verdict,
@@ -74,7 +74,7 @@ class Conclusion:
                 "pool_seconds": pools.pool_seconds,
                 "pool_size": settings.pool_size,
                 "seen": seen,
-                "copies": "" if copies is None else copies.sentence,
+                "copies": copies.sentence,
                 "acceptance": pools.acceptance,
             },
             notes=(*notes, *pools.notes, *self._notes(found)),
@@ -84,9 +84,10 @@ class Conclusion:
 
     def _loadable(self, choice: Arm, about: dict[str, Any]) -> str | None:
         """What loads the synthetic images of the choice: their pool, or the source's name; None if nothing is kept."""
-        if not choice.filters and isinstance(self.stages.pools.source, (str, os.PathLike)):
-            return os.fspath(self.stages.pools.source)
-        return str(pool_folder(self.stages.folder, pool_name(choice.filters), 0)) if about["kept"] else None
+        source = self.stages.pools.source
+        if not choice.filters and isinstance(source, Given) and source.name is not None:
+            return os.fspath(source.name)
+        return str(pool_folder(self.stages.folder, choice.filters, 0)) if about["kept"] else None
 
     def _scores(self, arm: Arm) -> Tensor:
         """Of each split on each test image: seeds that share a split are no independent ones."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import re
 from collections.abc import Hashable, Sequence
@@ -15,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..models import mix_seed
+from ..mixing import apportion
+from ..models import check_count, mix_seed
 from ..models.images import as_uint8
 from ..training import TrainingImages, open_images
 
@@ -57,7 +57,7 @@ class StudyData:
                 f"test must be test images, or a share between 0 and 1 to hold out, but got {test} instead."
             )
         opened = open_images(dataset)
-        side = image_size or common_side(opened)
+        side = common_side(opened) if image_size is None else check_count("image_size", image_size, 1)
         images = TrainingImages.from_dataset(opened, side, "crop", progress=progress)
         of_rows = _group_numbers(groups, opened, len(images))
         if isinstance(test, float):
@@ -195,17 +195,14 @@ def first_of_classes(labels: Tensor, count: int) -> Tensor:
         ValueError: If the count is less than the classes, or more than the rows.
     """
     sizes = torch.bincount(labels)
-    if not int((sizes > 0).sum()) <= count <= len(labels):
+    present = (sizes > 0).long()
+    if not int(present.sum()) <= count <= len(labels):
         raise ValueError(
-            f"count must be between the {int((sizes > 0).sum())} classes and the {len(labels)} images, but got {count}."
+            f"count must be between the {int(present.sum())} classes and the {len(labels)} images, but got {count}."
         )
-    shares = torch.where(sizes > 0, (sizes.double() * count / len(labels)).floor().long().clamp(min=1), 0)
-    while int(shares.sum()) != count:  # the class that is furthest from its share gives, or gets, one
-        off = shares - sizes.double() * count / len(labels)
-        if int(shares.sum()) > count:
-            shares[torch.where(shares > 1, off, -math.inf).argmax()] -= 1
-        else:
-            shares[torch.where(shares < sizes, off, math.inf).argmin()] += 1
+    shares = apportion(count, sizes)
+    if bool((shares < present).any()):  # one of each first
+        shares = present + apportion(count - int(present.sum()), sizes - present)
     keep = torch.zeros(len(labels), dtype=torch.bool)
     for label, share in enumerate(shares.tolist()):
         keep[(labels == label).nonzero().flatten()[:share]] = True

@@ -36,7 +36,7 @@ from ..synthesis import (
     match_shape,
     num_classes,
 )
-from ..training import TrainingImages, open_images
+from ..training import TrainingImages, open_images, plain_label
 from ._classifier import predict, train_classifier
 from ._evaluation import Evaluation, describe
 from ._guard import OnSeen, check_unseen
@@ -216,7 +216,7 @@ def _look_at(dataset: Any) -> tuple[tuple[int, int], bool]:
     item = dataset[0]
     image, label = (*item, None)[:2] if isinstance(item, (tuple, list)) else (item, None)
     height, width = as_uint8(image).shape[1:]
-    value = label.item() if isinstance(label, (Tensor, np.ndarray)) and label.ndim == 0 else label
+    value = plain_label(label)
     return (int(height), int(width)), isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 

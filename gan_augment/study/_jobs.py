@@ -12,7 +12,8 @@ from multiprocessing import get_context
 import torch
 from tqdm.auto import tqdm
 
-from ._arms import Job, Outcome, run_job
+from ._arms import Job, run_job
+from ._files import Outcome, read_outcome
 
 
 class Runner:
@@ -31,25 +32,26 @@ class Runner:
 
     def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
         """The outcomes of jobs, in their order."""
-        missing = [job for job in jobs if job.kept() is None]
+        outcomes = {job.path: read_outcome(job.path) for job in jobs}
+        missing = [job for job in jobs if outcomes[job.path] is None]
         self.bar.update(len(jobs) - len(missing))
-        if self.processes == 1:
-            for job in missing:
-                self.bar.set_postfix_str(job.arm.name, refresh=True)
-                run_job(job)
-                self.bar.update()
-        elif missing:
-            self._run_elsewhere(missing)
-        return [run_job(job) for job in jobs]
+        for job, outcome in self._run(missing):
+            outcomes[job.path] = outcome
+            self.bar.set_postfix_str(job.arm.name, refresh=True)
+            self.bar.update()
+        return [outcome for outcome in outcomes.values() if outcome is not None]
 
-    def _run_elsewhere(self, jobs: Sequence[Job]) -> None:
-        if self._pool is None:
+    def _run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Trains, and gives what is done as it is done."""
+        if self.processes == 1:
+            yield from ((job, run_job(job)) for job in jobs)
+            return
+        if self._pool is None and jobs:
             # Spawned: forks of a process that has used several threads hang in the first convolution.
             self._pool = ProcessPoolExecutor(self.processes, get_context("spawn"), _start, (self.processes,))
+        futures = {self._pool.submit(run_job, job): job for job in jobs} if self._pool else {}
         try:
-            for future in as_completed([self._pool.submit(_run_and_keep, job) for job in jobs]):
-                self.bar.set_postfix_str(future.result(), refresh=True)
-                self.bar.update()
+            yield from ((futures[future], future.result()) for future in as_completed(futures))
         except BrokenProcessPool as error:
             raise RuntimeError(
                 "A process of the study ended: it ran out of memory, or the script that called study() has no "
@@ -75,8 +77,3 @@ def runner(processes: int, total: int, progress: bool) -> Iterator[Runner]:
 
 def _start(processes: int) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
-
-
-def _run_and_keep(job: Job) -> str:
-    run_job(job)
-    return job.arm.name

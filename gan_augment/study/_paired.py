@@ -58,6 +58,11 @@ class Interval:
             return "helps"
         return "hurts" if self.high < 0 else "no effect shown"
 
+    @property
+    def verdict_words(self) -> str:
+        """The verdict as it stands in a sentence."""
+        return f"{self.verdict} here" if self.verdict != "no effect shown" else "shows no effect here"
+
 
 def paired_difference(treated: Sequence[float], control: Sequence[float], level: float = 0.95) -> Interval:
     """The interval of the mean difference of paired runs.

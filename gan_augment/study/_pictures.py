@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..metrics import pairs_picture
 from ..synthesis import SyntheticPool, teacher_probabilities
-from ._arms import Images
+from ._files import Images
 
 CLASSES, COLUMNS = 10, 12
 CANDIDATES = 2000

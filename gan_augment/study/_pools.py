@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
-from ..hub import from_pretrained
 from ..models import mix_seed
-from ..synthesis import SyntheticPool, as_source
-from ._arms import Images, TrainSettings, pool_folder, train
+from ..synthesis import SyntheticPool
+from ._arms import TrainSettings, train
+from ._files import Images, pool_folder, pool_name
 from ._settings import Settings
-from ._sources import Fitting, MatchedSource, build_filter, find_discriminator, make_pool
+from ._sources import Fitting, Given, MatchedSource, build_filter, make_pool
 
 
 @dataclass
@@ -24,7 +23,7 @@ class Pools:
         folder (Path): Of the study.
         settings (Settings): What is asked.
         train_settings (TrainSettings): Of the teachers.
-        source: A source, or a :class:`Fitting`.
+        source (Given or Fitting): Of synthetic images.
         progress (bool): Whether to show bars.
 
     Attributes:
@@ -39,7 +38,7 @@ class Pools:
     folder: Path
     settings: Settings
     train_settings: TrainSettings
-    source: Any
+    source: Given | Fitting
     progress: bool
     filters: list[tuple[str, ...]] = field(default_factory=list)
     teacher: nn.Module | None = None
@@ -56,32 +55,32 @@ class Pools:
         """
         self.filters = list(self.settings.filters)
         for index, images in enumerate(splits):
-            named = self._generator(index, images)
-            source = MatchedSource(named, images.train.shape[1:], self.train_settings.num_classes)
+            given = self._generator(index, images)
+            source = MatchedSource(given.source, images.train.shape[1:], self.train_settings.num_classes)
             teacher: nn.Module | None = None
             if index == 0 or any(not self._is_made(several, index) for several in self.filters if several):
                 seed = mix_seed(self.settings.seed, 15, index)
                 teacher = train(self.train_settings, augment, images.train, images.labels, seed)
             self.teacher = self.teacher or teacher
             for several in list(self.filters):
-                self._pool(index, several, named, source, images, teacher)
+                self._pool(index, several, given, source, images, teacher)
         if not self.filters:
             raise ValueError("No filter let enough synthetic images through: " + " ".join(self.notes))
 
     def load(self, filters: tuple[str, ...], split: int = 0) -> SyntheticPool:
         """A pool that was made."""
-        return SyntheticPool.load(pool_folder(self.folder, pool_name(filters), split))
+        return SyntheticPool.load(pool_folder(self.folder, filters, split))
 
     def _is_made(self, filters: tuple[str, ...], split: int) -> bool:
-        return (pool_folder(self.folder, pool_name(filters), split) / "pool.json").exists()
+        return (pool_folder(self.folder, filters, split) / "pool.json").exists()
 
-    def _generator(self, index: int, images: Images) -> Any:
-        """What names the source of a split, fitted to its training images or given."""
-        if not isinstance(self.source, Fitting):
+    def _generator(self, index: int, images: Images) -> Given:
+        """The source of a split, fitted to its training images or given."""
+        if isinstance(self.source, Given):
             return self.source
         seed, place = mix_seed(self.settings.seed, 16, index), self.folder / "generators" / f"split-{index}"
         fitted = self.source(images.train, images.labels, place, seed, self.progress)
-        card = from_pretrained(fitted).card
+        card = getattr(fitted.source, "card", None)
         self.fit_seconds += float(card.training["seconds"]) if card else 0.0
         return fitted
 
@@ -89,19 +88,17 @@ class Pools:
         self,
         index: int,
         filters: tuple[str, ...],
-        named: Any,
+        given: Given,
         source: MatchedSource,
         images: Images,
         teacher: nn.Module | None,
     ) -> None:
         name, keep = pool_name(filters), []
         if teacher is not None and not self._is_made(filters, index):
-            judge = find_discriminator(named) if "discriminator" in filters else None
-            keep = [build_filter(each, teacher, images, judge, as_source(named)) for each in filters]
+            keep = [build_filter(each, teacher, images, given) for each in filters]
+        path, seed = pool_folder(self.folder, filters, index), mix_seed(self.settings.seed, 13, index)
         try:
-            pool, seconds = make_pool(
-                self.folder, name, index, source, keep, self.settings.pool_size, self.settings.seed
-            )
+            pool, seconds = make_pool(path, source, keep, self.settings.pool_size, seed)
         except ValueError as error:
             if not filters:
                 raise
@@ -111,8 +108,3 @@ class Pools:
             return
         self.pool_seconds += seconds
         self.acceptance[name] = self.acceptance.get(name, 0.0) + pool.info.acceptance / self.settings.splits
-
-
-def pool_name(filters: tuple[str, ...]) -> str:
-    """What the pool behind some filters is called."""
-    return "-".join(filters) or "unfiltered"

@@ -155,7 +155,7 @@ def compared(result: StudyResult) -> list[str]:
     """What was compared, in three sentences."""
     data, baseline = result.data, result.arm(result.baseline)
     splits = f" over {data['splits']} splits" if (data.get("splits") or 1) > 1 else ""
-    which = "oversampled, " if baseline.kind == "oversampled" else ""
+    which = {"oversampled": "oversampled, ", "class weights": "under class weights, "}.get(baseline.kind, "")
     chosen = (
         f"The baseline, {result.baseline}, is the real images, {which}with the ordinary augmentation that was best on "
         f"the {data['validation']:,.0f} validation images; the choice, {result.choice}, is the synthetic arm that was "

@@ -65,8 +65,8 @@ class StudyResult:
         verdict (str): ``"helps"``, ``"no effect shown"`` or ``"hurts"``: what the test images say of the choice.
         ratio (float): To use: that of the choice if it helps, else 0.
         metric (str): ``"accuracy"`` or ``"balanced accuracy"``.
-        baseline (str): Name of the arm that all are compared with: the real images with the ordinary augmentation
-            that was best on the validation images; in mode ``"balance"`` oversampled.
+        baseline (str): Name of the arm that all are compared with: of real images alone, the one that was best on the
+            validation images.
         choice (str): Name of the synthetic arm that was best on the validation images.
         arms (tuple of ArmResult): All of them.
         comparisons (dict of str to Interval): The choice against each arm of real images alone, paired, by name.
@@ -120,9 +120,8 @@ class StudyResult:
         found = choice.difference
         if found is None:
             raise ValueError("The choice must have been compared with the baseline, but was not.")
-        what = {"helps": "helps here", "hurts": "hurts here"}.get(self.verdict, "shows no effect here")
         return (
-            f"Mixing {what}: {choice.name} changed the {self.metric} by {found.mean * 100:+.2f} points "
+            f"Mixing {found.verdict_words}: {choice.name} changed the {self.metric} by {found.mean * 100:+.2f} points "
             f"({found.level * 100:g} % interval "
             f"{found.low * 100:+.2f} to {found.high * 100:+.2f}) against {baseline.name}. Use ratio {self.ratio:g}."
         )

@@ -111,17 +111,16 @@ class Settings:
         real = len({"none", *self.augment}) + (2 if self.mode == "balance" else 1)
         return self.seeds * (real + len(self.ratios) * len(self.labels) * len(self.filters))
 
-    def policies(self, source: Any) -> dict[str, LabelPolicy]:
-        """The label policies by what they are called; ``source`` is one, or the number of its classes.
+    def policies(self, classes: int) -> dict[str, LabelPolicy]:
+        """The label policies by what they are called, for a source of so many classes.
 
         Raises:
             ValueError: If a policy does not fit the source.
             TypeError: If something is no policy.
         """
-        source = _Classes(source) if isinstance(source, int) else source
         found: dict[str, LabelPolicy] = {}
         for labels in self.labels:
-            policy = as_policy(labels, source)
+            policy = as_policy(labels, classes)
             if policy is None:
                 raise ValueError("labels must be label policies, since a study has labels, but got None.")
             name = labels if isinstance(labels, str) else repr(policy)
@@ -129,17 +128,6 @@ class Settings:
                 name = f"{type(policy).__name__} {len(found) + 1}"
             found[name] = policy
         return found
-
-
-@dataclass(frozen=True)
-class _Classes:
-    """Stands for a generator that is yet to be fitted."""
-
-    num_classes: int
-
-    def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Any:
-        """Nothing yet."""
-        raise NotImplementedError
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:

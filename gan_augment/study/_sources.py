@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from ..hub import download, load_discriminator
-from ..models import Discriminator, Generator, GeneratorConfig, mix_seed
+from ..models import Discriminator, Generator, GeneratorConfig
 from ..synthesis import (
     ClassSources,
     DiscriminatorRejection,
@@ -35,24 +35,47 @@ from ..synthesis import (
     match_shape,
     num_classes,
 )
-from ..training import Recipe, fit, get_recipe, parse_budget, resume
-from ._arms import Images, pool_folder
+from ..training import Recipe, fit, parse_budget, resolve_recipe, resume
+from ._files import Images
 from ._guard import fingerprints_of
 
 FILTERS = ("agreement", "confidence", "density", "copies", "discriminator")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A source, loaded once.
+
+    Attributes:
+        source (Source): What gives images.
+        name (str or Path, optional): What it was loaded by.
+    """
+
+    source: Source
+    name: str | os.PathLike[str] | None
+
+    @classmethod
+    def load(cls, source: Any) -> Given:
+        """Of whatever names or is a source."""
+        return cls(as_source(source), source if isinstance(source, (str, os.PathLike)) else None)
+
+    def discriminator(self) -> Discriminator | None:
+        """What the generator was trained against, where it was saved with it."""
+        folder = None if self.name is None else download(self.name)
+        return None if folder is None or not (folder / "config.json").exists() else load_discriminator(folder)
 
 
 class MatchedSource:
     """A source whose images have the size and channels of the data.
 
     Args:
-        source: Any source.
+        source (Source): Any source.
         shape (sequence of int): Channels, height and width.
         classes (int): Number of classes of the data.
     """
 
-    def __init__(self, source: Any, shape: Sequence[int], classes: int) -> None:
-        self.source = as_source(source)
+    def __init__(self, source: Source, shape: Sequence[int], classes: int) -> None:
+        self.source = source
         self.kind = ImageKind("tensor", torch.uint8, *shape)
         # The keys of a mapping are classes of the data, and need not be all of them.
         self.num_classes = classes if isinstance(self.source, ClassSources) else num_classes(self.source)
@@ -93,31 +116,29 @@ class Fitting:
         for name in self.options:
             if name not in known:
                 raise ValueError(f"fit_options must be fields of a recipe, but {name!r} is none.")
-        recipe = get_recipe(self.recipe, **{"image_size": image_size, **self.options})
+        recipe, _ = resolve_recipe(self.recipe, self.init, {"image_size": image_size, **self.options})
         GeneratorConfig(image_size=recipe.image_size)
         return recipe
 
-    def __call__(self, images: Tensor, labels: Tensor, out: Path, seed: int, progress: bool) -> Path:
-        """The folder of the generator: fits it, goes on with what was stopped, or takes what is done."""
-        generator = out / "generator"
-        if (generator / "config.json").exists():
-            return generator
-        dataset = TensorDataset(images, labels)
-        if (out / "config.json").exists():
-            resume(out, dataset, progress=progress)
-            return generator
-        options = {"image_size": images.shape[-1], **self.options}
-        fit(dataset, self.recipe, init=self.init, budget=self.budget, out=out, seed=seed, progress=progress, **options)
-        return generator
+    def __call__(self, images: Tensor, labels: Tensor, out: Path, seed: int, progress: bool) -> Given:
+        """The generator: fits it, goes on with what was stopped, or takes what is done."""
+        dataset, generator = TensorDataset(images, labels), out / "generator"
+        if not (generator / "config.json").exists():
+            if (out / "config.json").exists():
+                resume(out, dataset, progress=progress)
+            else:
+                options = {"image_size": images.shape[-1], **self.options, "seed": seed, "progress": progress}
+                fit(dataset, self.recipe, init=self.init, budget=self.budget, out=out, **options)
+        return Given.load(generator)
 
 
-def build_filter(name: str, teacher: nn.Module, data: Images, discriminator: Any, source: Source) -> Filter:
+def build_filter(name: str, teacher: nn.Module, data: Images, given: Given) -> Filter:
     """A filter by its name, made of the training images of a split alone.
 
     Raises:
         ValueError: If it needs a discriminator that there is not.
     """
-    labels = data.labels if num_classes(source) else None
+    labels = data.labels if num_classes(given.source) else None
     if name == "agreement":
         return TeacherAgreement(teacher)
     if name == "confidence":
@@ -126,17 +147,10 @@ def build_filter(name: str, teacher: nn.Module, data: Images, discriminator: Any
         return RealDensity(data.train, labels)
     if name == "copies":
         return NotACopy(data.train)
+    discriminator = given.discriminator()
     if discriminator is None:
         raise ValueError("The recipe must train a discriminator for the filter 'discriminator', but does not.")
-    return DiscriminatorRejection(discriminator, source)
-
-
-def find_discriminator(source: Any) -> Discriminator | None:
-    """The discriminator that a generator of a name or folder was trained against, where it was saved with it."""
-    if not isinstance(source, (str, os.PathLike)):
-        return None
-    folder = download(source)
-    return load_discriminator(folder) if (folder / "config.json").exists() else None
+    return DiscriminatorRejection(discriminator, given.source)
 
 
 def training_shape(source: Any) -> tuple[int, ...] | None:
@@ -148,19 +162,18 @@ def training_shape(source: Any) -> tuple[int, ...] | None:
 
 
 def make_pool(
-    folder: Path, name: str, split: int, source: MatchedSource, keep: Sequence[Filter], size: int, seed: int
+    path: Path, source: MatchedSource, keep: Sequence[Filter], size: int, seed: int
 ) -> tuple[SyntheticPool, float]:
-    """The pool of a split, made or found, and the seconds that it took.
+    """The pool in a folder, made or found, and the seconds that it took.
 
     Raises:
         ValueError: If the filters keep almost nothing.
     """
-    path = pool_folder(folder, name, split)
     clock = path.with_suffix(".seconds")
     if not (path / "pool.json").exists():
         shutil.rmtree(path, ignore_errors=True)  # a part of one, of a study that was stopped
         path.parent.mkdir(exist_ok=True)
         started = time.perf_counter()
-        SyntheticPool.generate(source, size, seed=mix_seed(seed, 13, split), keep=list(keep), out=path, progress=False)
+        SyntheticPool.generate(source, size, seed=seed, keep=list(keep), out=path, progress=False)
         clock.write_text(str(time.perf_counter() - started))
     return SyntheticPool.load(path), float(clock.read_text()) if clock.exists() else 0.0

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from ..mixing import LabelPolicy
-from ._arms import Arm, Images, Job, Outcome, TrainSettings, forget_images, read_images, write_images
+from ._arms import Arm, Job, TrainSettings
 from ._classifier import Build
 from ._data import StudyData
+from ._files import Images, Outcome, forget_images, read_images, write_images
 from ._jobs import Runner
-from ._pools import Pools, pool_name
+from ._pools import Pools
 from ._result import Kind
 from ._scores import tempered_brier
 from ._settings import Settings
+from ._sources import Fitting, Given
 
 
 class Stages:
@@ -27,7 +28,7 @@ class Stages:
         parts (list): Rows to train on and to choose by, of each split.
         settings (Settings): What is asked.
         policies (dict): Label policies by what they are called.
-        source: A source, or a :class:`Fitting`.
+        source (Given or Fitting): Of synthetic images.
         build (callable, optional): Of the classifier.
         run (Runner): Trains.
         progress (bool): Whether to show bars.
@@ -40,7 +41,7 @@ class Stages:
         parts: list[tuple[Tensor, Tensor]],
         settings: Settings,
         policies: dict[str, LabelPolicy],
-        source: Any,
+        source: Given | Fitting,
         build: Build | None,
         run: Runner,
         progress: bool,
@@ -127,7 +128,6 @@ class Stages:
                             policy=policy,
                             labels=called,
                             filters=several,
-                            pool=pool_name(several),
                             against_imbalance=baseline.against_imbalance,
                         )
                     )

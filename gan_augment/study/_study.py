@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from .._version import __version__
 from ..hub import write_aside
-from ..synthesis import as_source, num_classes
+from ..synthesis import num_classes
 from ..training import get_recipe
 from ._check import check_request, exposure_of, identity
 from ._classifier import Build
@@ -24,7 +24,7 @@ from ._guard import OnSeen
 from ._jobs import runner
 from ._result import StudyResult
 from ._settings import FULL, LIGHT, METRICS, Settings, as_filter_sets, as_tuple
-from ._sources import Fitting
+from ._sources import Fitting, Given
 from ._stages import Stages
 
 CONFIG = "config.json"
@@ -115,8 +115,8 @@ def study(
         seed (int): Of everything that is drawn.
         processes (int): That classifiers are trained in. More than one are spawned: the script needs
             ``if __name__ == "__main__"``, and ``classifier`` must be a function that other processes can import.
-        precision (str): Of the classifiers' training: ``"bf16"`` where it is fast, which is twice as fast there, and
-            ``"fp32"`` elsewhere are ``"auto"``.
+        precision (str): Of the classifiers' training: ``"bf16"``, ``"fp32"``, or ``"auto"``, which is the former on
+            machines that compute in it.
         progress (bool): Whether to show bars.
         name (str, optional): What the data are called in the report. Default: what was named, or their type.
         command (str, optional): How it was called, for the report.
@@ -142,11 +142,11 @@ def study(
     """
     if (source is None) == (recipe is None):
         raise ValueError("source or recipe must be given, and not both: images to mix in, or how to fit a generator.")
-    defaults = LIGHT if light else FULL
+    defaults, given = LIGHT if light else FULL, None if source is None else Given.load(source)
     settings = Settings(
         ratios=tuple(dict.fromkeys(as_tuple(defaults["ratios"] if ratios is None else ratios))),
         labels=as_tuple(labels),
-        filters=_default_filters(source, recipe, defaults) if filters == () else as_filter_sets(filters),
+        filters=_default_filters(given, recipe, defaults) if filters == () else as_filter_sets(filters),
         augment=tuple(dict.fromkeys(as_tuple(defaults["augment"] if augment is None else augment))),
         mode=mode,
         metric=metric or METRICS[mode == "balance"],
@@ -162,15 +162,14 @@ def study(
         processes=processes,
         precision=precision,
     )
-    if recipe is not None:
-        budget = defaults["budget"] if budget is None else budget
-        source = Fitting(recipe, init, budget, fit_options or {})
-    elif not (init is None and budget is None and fit_options is None):
+    if given is not None and not (init is None and budget is None and fit_options is None):
         raise ValueError("init, budget and fit_options are of a fitting: give a recipe with them, and no source.")
+    budget = defaults["budget"] if budget is None else budget
+    origin = given or Fitting(recipe, init, budget, fit_options or {})
     data = StudyData.read(dataset, test, groups, image_size, seed, progress)
-    seen, notes = exposure_of(data, source, on_seen)
+    seen, notes = exposure_of(data, origin, on_seen)
     parts = [data.split(index, count, validation, seed) for index in range(settings.splits)]
-    policies = check_request(settings, data, parts, source, classifier)
+    policies = check_request(settings, data, parts, origin, classifier)
     about = {
         "gan_augment": __version__,
         "data": name or _name(dataset),
@@ -178,7 +177,7 @@ def study(
         "source": f"recipe {_name(recipe)}" if recipe is not None else _name(source),
         **({} if recipe is None else {"init": _name(init), "budget": budget, "fit_options": str(fit_options or {})}),
         "images": data.images.digest(),
-        **identity(source, data, classifier, parts),
+        **identity(origin, data, classifier, parts),
         "groups": groups if groups is None or isinstance(groups, str) else len(set(groups)),
         **{key: value if _is_plain(value) else str(value) for key, value in vars(settings).items()},
         "labels": list(policies),
@@ -188,16 +187,16 @@ def study(
     with _folder(out) as folder:
         _begin(folder, about)
         with runner(processes, settings.jobs, progress) as run:
-            stages = Stages(folder, data, parts, settings, policies, source, classifier, run, progress)
+            stages = Stages(folder, data, parts, settings, policies, origin, classifier, run, progress)
             result = Conclusion(stages).result(*stages.run_all(), about, seen, notes)
         if out is not None:
             result.save(folder)
     return result
 
 
-def _default_filters(source: Any, recipe: Any, defaults: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+def _default_filters(given: Given | None, recipe: Any, defaults: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     """Those that can judge the source: without classes, nothing was asked that a teacher could agree with."""
-    classes = get_recipe(recipe).conditional if source is None else num_classes(as_source(source)) > 0
+    classes = get_recipe(recipe).conditional if given is None else num_classes(given.source) > 0
     return defaults["filters"] if classes else ((),)
 
 
@@ -252,10 +251,6 @@ def _is_plain(value: Any) -> bool:
 
 def _name(value: Any) -> Any:
     """What was named, or the type of what was given."""
-    return (
-        os.fspath(value)
-        if isinstance(value, (str, os.PathLike))
-        else value
-        if _is_plain(value)
-        else type(value).__name__
-    )
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
+    return value if _is_plain(value) else type(value).__name__

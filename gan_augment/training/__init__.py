@@ -1,7 +1,7 @@
 """Fitting generators to images."""
 
-from ._data import TrainingImages
-from ._fit import fit, parse_budget, resume
+from ._data import TrainingImages, plain_label
+from ._fit import fit, parse_budget, resolve_recipe, resume
 from ._open import open_images
 from ._processes import autocast_type, is_first
 from ._recipe import Recipe
@@ -22,5 +22,7 @@ __all__ = [
     "is_first",
     "open_images",
     "parse_budget",
+    "plain_label",
+    "resolve_recipe",
     "resume",
 ]

@@ -224,9 +224,14 @@ def _split_item(item: Any) -> tuple[Any, Any]:
     return item, None
 
 
+def plain_label(label: Any) -> Any:
+    """A label out of a tensor or array of one entry, which MedMNIST's are; another as it is."""
+    single = isinstance(label, (Tensor, np.ndarray)) and math.prod(label.shape) == 1
+    return label.item() if single else label
+
+
 def _class_index(label: Any, index: int) -> int:
-    single = isinstance(label, (Tensor, np.ndarray)) and math.prod(label.shape) == 1  # MedMNIST's have a dimension
-    value = label.item() if single else label
+    value = plain_label(label)
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
         raise ValueError(
             f"A label must be a class index (an int from 0), but item {index} has {label!r}; put the images into one "

@@ -75,11 +75,7 @@ def fit(
         >>> result.generator.sample(3).shape
         torch.Size([3, 1, 16, 16])
     """
-    base, chosen = get_recipe(recipe), get_recipe(recipe, **overrides)
-    check_overrides(chosen, {name: value for name, value in overrides.items() if value != getattr(base, name)})
-    start = None if init is None else Start.load(init)
-    if start is not None:
-        chosen = start.adapt_recipe(chosen, overrides)
+    chosen, start = resolve_recipe(recipe, init, overrides)
     plan = Plan(
         recipe=chosen,
         seed=check_seed(seed),
@@ -109,6 +105,20 @@ def fit(
         }
     )
     return plan.train(training, held_out, start)
+
+
+def resolve_recipe(
+    recipe: str | Recipe, init: str | os.PathLike[str] | Generator | None, overrides: dict[str, Any]
+) -> tuple[Recipe, Start | None]:
+    """The recipe of a :func:`fit` with these arguments, and what it goes on from.
+
+    Raises:
+        ValueError: If there is no such recipe, an override cannot act under it, or it does not suit ``init``.
+    """
+    base, chosen = get_recipe(recipe), get_recipe(recipe, **overrides)
+    check_overrides(chosen, {name: value for name, value in overrides.items() if value != getattr(base, name)})
+    start = None if init is None else Start.load(init)
+    return chosen if start is None else start.adapt_recipe(chosen, overrides), start
 
 
 def resume(

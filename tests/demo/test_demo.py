@@ -11,7 +11,7 @@ import torch
 
 from gan_augment import SyntheticMix, SyntheticPool
 from gan_augment.cli import main
-from gan_augment.demo import check_unseen, load_digits, run_demo, split_digits
+from gan_augment.demo import load_digits, refuse_seen, run_demo, split_digits
 from gan_augment.hub import Card
 from gan_augment.metrics import fingerprints
 
@@ -142,8 +142,8 @@ def test_the_demo_judges_no_generator_that_may_have_seen_its_digits(tiny):
     images, _ = load_digits()
     generator = copy.deepcopy(tiny)
     with pytest.raises(ValueError, match="must have a card with the fingerprints"):
-        check_unseen(generator, images[:5])
+        refuse_seen(generator, images[:5])
     generator.card = Card("tested", fingerprints=fingerprints(images[3:9]))
     with pytest.raises(ValueError, match="trained on 2 of 5 of them"):
-        check_unseen(generator, images[:5])
-    check_unseen(generator, images[:3])
+        refuse_seen(generator, images[:5])
+    refuse_seen(generator, images[:3])

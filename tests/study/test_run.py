@@ -76,6 +76,10 @@ def test_bad_input_is_refused_before_any_training(few, test_images, pool, change
         ({"recipe": "tiny-conditional", "fit_options": {"validation": "elsewhere"}}, "must be fields of a recipe"),
         ({"recipe": "tiny-conditional", "fit_options": {"latent_dim": -1}}, "latent_dim"),
         ({"recipe": "tiny"}, "must have a source with classes"),
+        (
+            {"recipe": "conditional", "init": "dcgan-mnist-32", "fit_options": {"image_size": 28}},
+            "image_size must be 32, as in dcgan-mnist-32",
+        ),
         ({}, "source or recipe must be given"),
     ],
 )
