@@ -46,8 +46,8 @@ def cells(count: int | None) -> dict[str, Any]:
 
 
 def balanced(data: Data, augment: tuple[str, ...], **options: Any) -> dict[str, Any]:
-    """(d): rare classes filled up."""
-    common = {**COMMON, **FITTED, "ratios": (0.25, 0.5, 1.0)}
+    """(d): uneven classes."""
+    common = {**COMMON, **FITTED, "ratios": (0.25, 0.5, 0.75)}
     return {**common, **sets(data), "mode": "balance", "augment": augment, **options}
 
 

@@ -29,12 +29,11 @@ class Arm:
         name (str): Unique among the arms of a study.
         kind (str): See :class:`ArmResult`.
         augment (str): A name of :data:`AUGMENTATIONS`.
-        ratio (float): Synthetic or repeated share.
+        ratio (float): Synthetic or repeated share of each batch.
         policy (LabelPolicy, optional): Of synthetic images; None repeats real ones.
         labels (str): What the policy is called.
         filters (tuple of str): Of the pool.
-        against_imbalance (str): In mode ``"balance"``, what is done about the classes' sizes besides: they are
-            ``"oversampled"``, or have ``"class weights"`` in the loss.
+        even (bool): Whether real images come again until all classes have as many.
     """
 
     name: str
@@ -44,7 +43,7 @@ class Arm:
     policy: LabelPolicy | None = None
     labels: str = ""
     filters: tuple[str, ...] = ()
-    against_imbalance: str = ""
+    even: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,6 @@ class TrainSettings:
 
     Args:
         num_classes (int): Of the data.
-        mode (str): ``"replace"`` or ``"balance"``.
         steps (int): Of training.
         batch_size (int): Images a step.
         lr (float): Learning rate.
@@ -87,7 +85,6 @@ class TrainSettings:
     """
 
     num_classes: int
-    mode: str
     steps: int
     batch_size: int
     lr: float
@@ -102,14 +99,11 @@ def run_job(job: Job) -> Outcome:
     seed = mix_seed(settings.seed, 14, job.seed)
     started = time.perf_counter()
     images, targets = data.train, data.labels
-    mix = None
-    if settings.mode == "balance":
-        repeat = job.arm.against_imbalance == "oversampled"
-        images, targets = fill_up(data.train, data.labels, _pool(job), job.arm.ratio, seed, repeat)
-    elif job.arm.kind in ("oversampled", "synthetic"):
-        mix = _mix(job, data)
-    if job.arm.against_imbalance == "class weights":
+    if job.arm.even or job.arm.kind == "filled up":
+        images, targets = fill_up(images, targets, None if job.arm.even else _pool(job), seed)
+    elif job.arm.kind == "class weights":
         targets = weighted_targets(targets, settings.num_classes)
+    mix = _mix(job, data) if job.arm.ratio else None
     model = train(settings, job.arm.augment, images, targets, seed, mix)
     seconds = time.perf_counter() - started
     empty = torch.empty(0, settings.num_classes)
@@ -147,19 +141,17 @@ def train(
     )
 
 
-def _pool(job: Job) -> SyntheticPool | None:
-    """What the arm draws from; real images alone need none."""
-    if job.arm.kind != "synthetic":
-        return None
+def _pool(job: Job) -> SyntheticPool:
+    """What the arm draws from."""
     return SyntheticPool.load(pool_folder(job.folder, job.arm.filters, job.split))
 
 
 def _mix(job: Job, data: Images) -> BatchTransform:
     """Replaces a share of each batch, by synthetic images or by other real ones of the same classes."""
-    number, pool = job.settings.num_classes, _pool(job)
-    if pool is None or job.arm.policy is None:
+    number = job.settings.num_classes
+    if job.arm.policy is None:
         return SyntheticMix(SyntheticPool(data.train, data.labels, num_classes=number), job.arm.ratio)
-    mix = SyntheticMix(pool, job.arm.ratio, labels=job.arm.policy, num_classes=number)
+    mix = SyntheticMix(_pool(job), job.arm.ratio, labels=job.arm.policy, num_classes=number)
     if job.arm.policy.weight is None:
         return mix
 

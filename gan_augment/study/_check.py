@@ -65,7 +65,9 @@ def check_request(
     if not classes and settings.filters_use("agreement"):
         raise ValueError("The filter 'agreement' must have a source with classes, but this one is unconditional.")
     if settings.mode == "balance" and not all(type(policy) is Same for policy in policies.values()):
-        raise ValueError("labels must be 'same' for mode='balance', which fills up each class by images of it.")
+        raise ValueError(
+            "labels must be 'same' for mode='balance', in which every synthetic image is of a known class."
+        )
     if settings.processes > 1:
         _check_picklable("labels", list(policies.values()))
     return policies

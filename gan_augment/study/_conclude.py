@@ -52,7 +52,9 @@ class Conclusion:
             choice=choice.name,
             arms=results,
             comparisons={
-                name: self._difference(choice, arm) for name, arm in self.stages.arms.items() if arm.kind != "synthetic"
+                name: self._difference(choice, arm)
+                for name, arm in self.stages.arms.items()
+                if arm.kind not in ("synthetic", "filled up")
             },
             seeds=settings.seeds,
             steps=settings.steps,

@@ -33,7 +33,7 @@ def _words(arm: ArmResult) -> str:
 
 def _interval(arm: ArmResult, panel: Panel, result: StudyResult) -> str:
     found, chosen = arm.difference, arm.name == result.choice
-    css = "choice" if chosen else "synthetic" if arm.kind == "synthetic" else "other"
+    css = "choice" if chosen else "synthetic" if arm.kind in ("synthetic", "filled up") else "other"
     inside = ""
     if found is None:
         inside = marker(1, panel.x(0.0), 0, 5, "hollow other")

@@ -19,7 +19,7 @@ def families(result: StudyResult) -> dict[str, list[ArmResult]]:
     """The synthetic arms that differ in nothing but the ratio, and the oversampled ones, each sorted by ratio."""
     found: dict[str, list[ArmResult]] = {}
     for arm in sorted(result.arms, key=lambda arm: arm.ratio):
-        if arm.kind in ("synthetic", "oversampled") and arm.name != result.baseline:
+        if arm.kind in ("synthetic", "oversampled") and arm.ratio:
             filters = f", filtered by {', '.join(arm.filters)}" if arm.filters else ""
             labels = f", labels: {policy(arm)}" if arm.labels and arm.kind == "synthetic" else ""
             found.setdefault(f"{arm.kind}{labels}{filters}, on {arm.augment}", []).append(arm)
@@ -30,9 +30,10 @@ def ratio_plot(result: StudyResult) -> str:
     """Difference to the baseline against the ratio: a line of means for each family, and a dot for each seed."""
     groups, baseline = families(result), result.arm(result.baseline)
     control = result.scores(baseline)
+    unmixed = next((arm for arm in result.arms if arm.kind == "oversampled" and not arm.ratio), baseline)
     seeds = {
         arm.name: [(score - other) * 100 for score, other in zip(result.scores(arm), control)]
-        for arms in groups.values()
+        for arms in (*groups.values(), [unmixed])
         for arm in arms
     }
     across = Panel(Axis.around([0.0, *(arm.ratio for arms in groups.values() for arm in arms)]), 1, 98)
@@ -44,8 +45,8 @@ def ratio_plot(result: StudyResult) -> str:
     for i, (name, arms) in enumerate(groups.items()):
         places = [(arm.ratio, value, mean(tuple(seeds[arm.name]))) for arm in arms for value in seeds[arm.name]]
         means = {ratio: middle for ratio, _, middle in places}
-        if baseline.kind == "ordinary" and arms[0].augment == baseline.augment:
-            means = {0.0: 0.0, **means}  # ratio 0 of this family is the baseline itself
+        if arms[0].augment == unmixed.augment:
+            means = {0.0: mean(tuple(seeds[unmixed.name])), **means}  # what this family is at ratio 0
         dots = [(ratio, value) for ratio, value, _ in places]
         shift = min(5, 24 / len(groups)) * (i - (len(groups) - 1) / 2)  # since families may have the same ratios
         drawn = _family(i, list(means.items()), dots, across, up)

@@ -13,6 +13,8 @@ from ..hub._words import one_line
 from ._paired import Interval
 from ._result import ArmResult, StudyResult
 
+EVEN = "sampler = WeightedRandomSampler([1 / labels.count(label) for label in labels], len(labels))"
+
 
 @dataclass(frozen=True)
 class Table:
@@ -97,8 +99,8 @@ def advice(result: StudyResult) -> str:
     choice = result.arm(result.choice)
     if result.ratio > 0:
         balance = result.settings.get("mode") == "balance"
-        share = f" as {result.ratio:.0%} of what brings the smaller classes up to the largest" if balance else ""
-        return f"Mix synthetic images in{share}, {how(choice)}:"
+        evened = " into batches in which all classes come equally often" if balance else ""
+        return f"Mix synthetic images in{evened}, {how(choice)}:"
     why = {
         "hurts": "Even the synthetic arm that was best on the validation images was worse on the test images.",
         "no effect shown": "The interval covers zero: a gain and a loss are both possible.",
@@ -123,8 +125,6 @@ def snippet(result: StudyResult) -> str | None:
     if result.ratio <= 0:
         return None
     labels, names, options = policy(result.arm(result.choice)), ["SyntheticMix"], [f"ratio={result.ratio:g}"]
-    if result.settings.get("mode") == "balance":
-        names, options = ["GANAugmentedDataset"], ['mode="balance"']
     if re.fullmatch(r"(Same|Conditional|Fixed|Uniform)\([\w\s=.,:{}-]+\)|(Conditional|Uniform)\(\)", labels):
         names.append(labels.partition("(")[0])
         options.append(f"labels={labels}")
@@ -133,17 +133,11 @@ def snippet(result: StudyResult) -> str | None:
     elif labels not in ("", "same", "Same()"):
         options.append("labels=labels")  # what cannot be written out stays a name, as the source does
     source = json.dumps(result.source["load"]) if result.source.get("load") else "source"
-    call = (
-        f"mix = SyntheticMix({source}"
-        if names[0] == "SyntheticMix"
-        else f"mixed = GANAugmentedDataset(dataset, {source}"
-    )
-    lines = [f"from gan_augment import {', '.join(sorted(names))}", "", f"{call}, {', '.join(options)})"]
-    if names[0] != "SyntheticMix" and result.ratio < 1:
-        lines.insert(
-            2, f"# Here all that is added is synthetic; in the study {result.ratio:.0%} was, the rest real ones again."
-        )
-    return "\n".join(lines)
+    lines = [f"from gan_augment import {', '.join(sorted(names))}", ""]
+    if result.settings.get("mode") == "balance":
+        lines[:1] = ["from torch.utils.data import WeightedRandomSampler", *lines[:1]]
+        lines += ["# For the loader; labels: the class of each image.", EVEN]
+    return "\n".join([*lines, f"mix = SyntheticMix({source}, {', '.join(options)})"])
 
 
 def origin(result: StudyResult) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ._paired import Interval, Verdict
 
-Kind = Literal["none", "ordinary", "oversampled", "class weights", "synthetic"]
+Kind = Literal["none", "ordinary", "oversampled", "class weights", "filled up", "synthetic"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class ArmResult:
     Attributes:
         name (str): Short and unique, such as ``"synthetic 0.25"``.
         kind (str): ``"none"`` (no augmentation), ``"ordinary"`` (real images, ordinary augmentation),
-            ``"oversampled"`` (more of the real images in the places of the synthetic ones), ``"class weights"``
-            or ``"synthetic"``.
+            ``"oversampled"`` (real images again, in the places of the synthetic ones or up to the largest class),
+            ``"class weights"``, ``"filled up"`` (synthetic images up to the largest class) or ``"synthetic"``.
         augment (str): The ordinary augmentation beneath, a name of :data:`AUGMENTATIONS`.
         ratio (float): Synthetic (or repeated) share.
         labels (str): The label policy of the synthetic images, such as ``"same"``.

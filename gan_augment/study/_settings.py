@@ -108,7 +108,7 @@ class Settings:
     @property
     def jobs(self) -> int:
         """Trainings that the study is made of."""
-        real = len({"none", *self.augment}) + (2 if self.mode == "balance" else 1)
+        real = len({"none", *self.augment}) + (3 if self.mode == "balance" else 1)
         return self.seeds * (real + len(self.ratios) * len(self.labels) * len(self.filters))
 
     def policies(self, classes: int) -> dict[str, LabelPolicy]:

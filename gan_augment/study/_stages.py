@@ -13,7 +13,6 @@ from ._data import StudyData
 from ._files import Images, Outcome, forget_images, read_images, write_images
 from ._jobs import Runner
 from ._pools import Pools
-from ._result import Kind
 from ._scores import tempered_brier
 from ._settings import Settings
 from ._sources import Fitting, Given
@@ -53,7 +52,6 @@ class Stages:
         self.splits = [read_images(folder, index) for index in range(settings.splits)]
         self.train_settings = TrainSettings(
             num_classes=data.num_classes,
-            mode=settings.mode,
             steps=settings.steps,
             batch_size=settings.batch_size,
             lr=settings.lr,
@@ -74,17 +72,20 @@ class Stages:
         baseline = self._best(tried)
         augment = baseline.augment
         if settings.mode == "balance":
-            kinds: tuple[Kind, ...] = ("oversampled", "class weights")
-            controls = [Arm(kind, kind, augment, against_imbalance=kind) for kind in kinds]
+            controls = [
+                Arm("oversampled", "oversampled", augment, even=True),
+                Arm("class weights", "class weights", augment),
+            ]
             self._train(controls)
             baseline = self._best([baseline, *controls])
         self.pools.make(self.splits, augment)
-        synthetic = self._synthetic_arms(baseline)
+        synthetic = self._synthetic_arms(augment)
         self._train(synthetic)
         choice = self._best(synthetic)
-        if settings.mode == "replace":
-            name = f"oversampled {choice.ratio:g}"
-            self._train([Arm(name, "oversampled", augment, choice.ratio)])
+        if settings.mode == "balance":
+            self._train([Arm("filled up", "filled up", augment, filters=choice.filters)])
+        else:
+            self._train([Arm(f"oversampled {choice.ratio:g}", "oversampled", augment, choice.ratio)])
         return baseline, choice
 
     def _train(self, arms: list[Arm]) -> None:
@@ -112,8 +113,8 @@ class Stages:
     def _images(self, seed: int) -> Images:
         return self.splits[seed % self.settings.splits]
 
-    def _synthetic_arms(self, baseline: Arm) -> list[Arm]:
-        """The arms to choose from: at ratio 0 each would be the baseline."""
+    def _synthetic_arms(self, augment: str) -> list[Arm]:
+        """The arms to choose from, of even classes: were only rare ones synthetic, it would tell them."""
         arms = []
         for called, policy in self.policies.items():
             for several in self.pools.filters:
@@ -123,12 +124,12 @@ class Stages:
                         Arm(
                             ", ".join(words),
                             "synthetic",
-                            baseline.augment,
+                            augment,
                             ratio,
                             policy=policy,
                             labels=called,
                             filters=several,
-                            against_imbalance=baseline.against_imbalance,
+                            even=self.settings.mode == "balance",
                         )
                     )
         return arms

@@ -89,9 +89,8 @@ def study(
         count (int, optional): Images to train on, drawn anew for each split; validation images come beside them.
             Default: all.
         validation (float): Share of the images to choose by, drawn anew for each split.
-        mode (str): ``"replace"`` puts the ratio into every batch. ``"balance"`` is for uneven classes: the ratio is of
-            what smaller classes lack of the largest, and what is not synthetic is made up as in the baseline, by
-            oversampling, class weights or not at all, whichever was best.
+        mode (str): ``"replace"`` puts the ratio into every batch. ``"balance"`` does so where all classes come equally
+            often, since they are uneven; the baseline is the best of oversampling, class weights and neither.
         ratios (sequence of float, optional): To try, besides 0. Default: 0.1, 0.25, 0.5; if light 0.25, 0.5.
         labels: Label policy, or several to try; see :class:`SyntheticMix`.
         filters: Names of filters, each alone or several as a tuple, to try besides none: ``"agreement"``,

@@ -1,4 +1,4 @@
-"""Filling classes up: to the largest, by the share that is asked, and by all real images before any comes twice."""
+"""Filling classes up: all to the largest, by synthetic images or by all real ones before any comes twice."""
 
 import torch
 from hypothesis import given, settings
@@ -17,29 +17,21 @@ def real(counts):
     return greys[:, None, None, None].expand(-1, 1, 8, 8).contiguous(), labels
 
 
-@given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.floats(0, 1), st.booleans(), st.integers(0, 2**40))
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.booleans(), st.integers(0, 2**40))
 @settings(max_examples=60, deadline=None)
-def test_classes_get_what_they_lack_in_the_share_asked_for(counts, ratio, repeat, seed):
+def test_classes_get_what_they_lack(counts, synthetic, seed):
     images, labels = real(counts)
-    filled, targets = fill_up(images, labels, POOL, ratio, seed, repeat)
-    synthetic = filled[:, 0, 0, 0] == 255
+    filled, targets = fill_up(images, labels, POOL if synthetic else None, seed)
     assert torch.equal(filled[: len(images)], images)
+    added, of = filled[len(images) :, 0, 0, 0], targets[len(images) :]
+    assert torch.bincount(targets).tolist() == [max(counts)] * len(counts)
+    assert bool((added == 255).all()) if synthetic else 255 not in added
     for label, count in enumerate(counts):
-        missing = max(counts) - count
-        assert int(synthetic[targets == label].sum()) == round(ratio * missing)
-        total = int((targets == label).sum())
-        assert total == (max(counts) if repeat else count + round(ratio * missing))
-        greys = filled[(targets == label) & ~synthetic][:, 0, 0, 0]
-        times = torch.bincount(greys.long())[greys.long().unique()]
-        assert int(times.max()) - int(times.min()) <= 1
-        assert set(greys.tolist()) == set(images[labels == label][:, 0, 0, 0].tolist())
-
-
-def test_without_a_pool_there_is_nothing_synthetic():
-    images, labels = real([10, 3])
-    filled, targets = fill_up(images, labels, None, 0.5, 0, False)
-    assert torch.equal(filled, images)
-    assert torch.equal(targets, labels)
+        again = added[of == label]
+        if not synthetic and len(again):
+            times = torch.bincount(again.long(), minlength=len(images))[labels == label]
+            assert int(times.max()) - int(times.min()) <= 1
+            assert int(times.sum()) == max(counts) - count
 
 
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=4))

@@ -181,7 +181,7 @@ def test_where_mixing_does_not_help_the_advice_is_to_train_without(tmp_path, ver
         ("Uniform(weight=None)", "replace", "SyntheticMix(source, ratio=0.25, labels=Uniform())"),
         ("conditional", "replace", 'SyntheticMix(source, ratio=0.25, labels="conditional")'),
         ("Teacher(model=SmallCNN(...))", "replace", "SyntheticMix(source, ratio=0.25, labels=labels)"),
-        ("Same(weight=None)", "balance", 'GANAugmentedDataset(dataset, source, mode="balance")'),
+        ("Same(weight=None)", "balance", "SyntheticMix(source, ratio=0.25)"),
     ],
 )
 def test_the_code_mixes_as_the_chosen_arm_did(tmp_path, labels, mode, code):
@@ -193,7 +193,9 @@ def test_the_code_mixes_as_the_chosen_arm_did(tmp_path, labels, mode, code):
     pasted = page.inside["code"][0]
     assert code in pasted
     compile(pasted, "pasted", "exec")
-    exec(pasted.splitlines()[0], {})
+    names = {"labels": [0, 0, 1]}
+    exec(pasted.rpartition("\n")[0], names)
+    assert ("sampler" in names) == (mode == "balance")
 
 
 def test_every_arm_is_named_in_the_plot_and_in_the_table(tmp_path):
