@@ -152,12 +152,15 @@ def _mix(job: Job, data: Images) -> BatchTransform:
     if job.arm.policy is None:
         return SyntheticMix(SyntheticPool(data.train, data.labels, num_classes=number), job.arm.ratio)
     mix = SyntheticMix(_pool(job), job.arm.ratio, labels=job.arm.policy, num_classes=number)
-    if job.arm.policy.weight is None:
-        return mix
+    return mix if job.arm.policy.weight is None else weighted(mix, number)
 
-    def weighted(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+
+def weighted(mix: SyntheticMix, num_classes: int) -> BatchTransform:
+    """Weights become a part of the targets, in which cross-entropy is linear."""
+
+    def mixed(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         images, targets, weights = mix(images, targets)
-        soft = targets if targets.ndim == 2 else F.one_hot(targets, number).to(images.dtype)
-        return images, soft * weights[:, None]  # cross-entropy is linear in its targets
+        soft = targets if targets.ndim == 2 else F.one_hot(targets, num_classes).to(images.dtype)
+        return images, soft * weights[:, None]
 
-    return weighted
+    return mixed

@@ -51,7 +51,10 @@ def check_request(
     check_classifier(build, int(data.images.images.shape[1]), number, settings.processes)
     shape = tuple(data.images.images.shape[1:])
     if isinstance(source, Fitting):
-        classes = number if source.check(shape[-1]).conditional else 0
+        recipe = source.check(shape[-1])
+        classes = number if recipe.conditional else 0
+        if settings.filters_use("discriminator") and not recipe.adversarial:
+            raise ValueError("The filter 'discriminator' must have a recipe that trains one, but this one does not.")
         policies = settings.policies(classes)
     else:
         matched = MatchedSource(source.source, shape, number)

@@ -73,6 +73,7 @@ def test_bad_input_is_refused_before_any_training(few, test_images, pool, change
     [
         ({"recipe": "tinny"}, "recipe"),
         ({"recipe": "tiny-conditional", "budget": "soon"}, "budget must be"),
+        ({"recipe": "tiny-conditional", "filters": "discriminator"}, "must have a recipe that trains one"),
         ({"recipe": "tiny-conditional", "fit_options": {"validation": "elsewhere"}}, "must be fields of a recipe"),
         ({"recipe": "tiny-conditional", "fit_options": {"latent_dim": -1}}, "latent_dim"),
         ({"recipe": "tiny"}, "must have a source with classes"),
