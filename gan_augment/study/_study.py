@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,6 @@ from torch.utils.data import Dataset
 
 from .._version import __version__
 from ..hub import write_aside
-from ..synthesis import num_classes
-from ..training import get_recipe
 from ._check import check_request, exposure_of, identity
 from ._classifier import Build
 from ._conclude import Conclusion
@@ -46,7 +44,7 @@ def study(
     mode: str = "replace",
     ratios: Sequence[float] | float | None = None,
     labels: Any = "same",
-    filters: Any = (),
+    filters: Any = None,
     augment: Sequence[str] | str | None = None,
     metric: str | None = None,
     classifier: Build | None = None,
@@ -91,11 +89,11 @@ def study(
         validation (float): Share of the images to choose by, drawn anew for each split.
         mode (str): ``"replace"`` puts the ratio into every batch. ``"balance"`` does so where all classes come equally
             often, since they are uneven; the baseline is the best of oversampling, class weights and neither.
-        ratios (sequence of float, optional): To try, besides 0. Default: 0.1, 0.25, 0.5; if light 0.25, 0.5.
+        ratios (sequence of float, optional): To try, besides 0. Default: 0.1, 0.25, 0.5, 0.75; if light 0.25, 0.5.
         labels: Label policy, or several to try; see :class:`SyntheticMix`.
         filters: Names of filters, each alone or several as a tuple, to try besides none: ``"agreement"``,
             ``"confidence"``, ``"density"``, ``"copies"``, ``"discriminator"``. They are made of the training images
-            of each split alone. Default: none, and ``"agreement"`` where the source has classes. ``None`` is no filter.
+            of each split alone. ``None``, the default, is no filter.
         augment (sequence of str, optional): Ordinary augmentations to try, of :data:`AUGMENTATIONS`.
         metric (str, optional): ``"accuracy"`` or ``"balanced accuracy"``. Default: the latter for ``"balance"``.
         classifier (callable, optional): ``(channels, num_classes) -> module`` that maps float images 0..1 to logits.
@@ -135,7 +133,7 @@ def study(
         >>> images = (torch.rand(200, 1, 16, 16) * 100 + 100 * labels[:, None, None, None]).byte()
         >>> data = torch.utils.data.TensorDataset(images[:100], labels[:100])
         >>> pool = SyntheticPool(images[100:], labels[100:])
-        >>> result = study(data, pool, ratios=0.5, filters=None, augment="none", steps=2, seeds=2, progress=False)
+        >>> result = study(data, pool, ratios=0.5, augment="none", steps=2, seeds=2, progress=False)
         >>> [arm.name for arm in result.arms]
         ['no augmentation', 'synthetic 0.5', 'oversampled 0.5']
     """
@@ -145,7 +143,7 @@ def study(
     settings = Settings(
         ratios=tuple(dict.fromkeys(as_tuple(defaults["ratios"] if ratios is None else ratios))),
         labels=as_tuple(labels),
-        filters=_default_filters(given, recipe, defaults) if filters == () else as_filter_sets(filters),
+        filters=as_filter_sets(filters),
         augment=tuple(dict.fromkeys(as_tuple(defaults["augment"] if augment is None else augment))),
         mode=mode,
         metric=metric or METRICS[mode == "balance"],
@@ -191,12 +189,6 @@ def study(
         if out is not None:
             result.save(folder)
     return result
-
-
-def _default_filters(given: Given | None, recipe: Any, defaults: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """Those that can judge the source: without classes, nothing was asked that a teacher could agree with."""
-    classes = get_recipe(recipe).conditional if given is None else num_classes(given.source) > 0
-    return defaults["filters"] if classes else ((),)
 
 
 @contextmanager
