@@ -44,7 +44,7 @@ def cells(count: int | None) -> dict[str, Any]:
     """(b): blood cells, of which no photo is on two sides."""
     data, photos = blood_cells()
     whole = TensorDataset(data.train, data.labels)
-    options = {"dataset": whole, "groups": photos, "count": count, "fit_options": {"flip": True}}
+    options = {"dataset": whole, "groups": photos, "count": count, "image_size": 32, "fit_options": {"flip": True}}
     return {**COMMON, **FITTED, **options}
 
 
