@@ -9,6 +9,7 @@ baseline, a classifier is trained for each way; a line says how each way differs
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_augment import Same, SyntheticMix, SyntheticPool, Teacher, Uniform
+from gan_augment import Generator, Same, SyntheticMix, SyntheticPool, Teacher, Uniform
 from gan_augment.models import mix_seed
 from gan_augment.study import predict_logits
 from gan_augment.study._arms import TrainSettings, train, weighted
@@ -54,11 +55,19 @@ class Split:
         seed = mix_seed(self.settings.seed, 14, self.index) if seed is None else seed
         return train(self.settings, self.augment, self.images.train, self.images.labels, seed, mix)
 
-    def pool(self, name: str) -> SyntheticPool:
-        """What a filter lets through; all for :data:`PLAIN`."""
-        source = MatchedSource(self.given.source, self.images.train.shape[1:], self.settings.num_classes)
-        keep = [] if name == PLAIN else [build_filter(name, self.teacher, self.images, self.given)]
+    def pool(self, name: str, generator: Any = None) -> SyntheticPool:
+        """What a filter lets through, or all; of the split's generator, or of another one."""
+        source = MatchedSource(generator or self.given.source, self.images.train.shape[1:], self.settings.num_classes)
+        keep = [build_filter(name, self.teacher, self.images, self.given)] if name in FILTERS else []
         return make_pool(self.scratch / name, source, keep, self.size, mix_seed(self.settings.seed, 13, self.index))[0]
+
+    def deformed(self, scale: float) -> SyntheticPool | None:
+        """Samples that are deformed by so many times as much, if the generator deforms them."""
+        generator = copy.deepcopy(self.given.source)
+        if not isinstance(generator, Generator) or generator.variations is None:
+            return None
+        generator.variations.fields *= scale
+        return self.pool(f"deformed {scale:g}", generator)
 
     def correct(self, mix: Mix | None) -> Tensor:
         """Which test images a classifier that was trained so gets right, ``(n,)``."""
@@ -74,13 +83,16 @@ def ways(split: Split, ratio: float) -> Iterator[tuple[str, Mix | None]]:
 
     yield NONE, None
     yield PLAIN, mix(pool)
-    for other in sorted({0.1, 0.25, 0.5, 0.75, 0.9} - {ratio}):
-        yield f"ratio {other:g}", mix(pool, other)
+    for share in sorted({0.1, 0.25, 0.5, 0.75, 0.9} - {ratio}):
+        yield f"ratio {share:g}", mix(pool, share)
     for name in FILTERS:
         try:
             yield name, mix(split.pool(name))
         except ValueError as error:
-            print(f"{name}, split {split.index}: {error}")
+            print(f"split {split.index}: {name} is left out: {error}")
+    for scale in (1.6, 2.5):
+        if (other := split.deformed(scale)) is not None:
+            yield f"deform x {scale:g}", mix(other)
     for weight in (0.25, 0.5):
         yield f"weight {weight:g}", weighted(mix(pool, labels=Same(weight=weight)), number)
     yield "LSRO", mix(pool, labels=Uniform())

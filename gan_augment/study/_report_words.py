@@ -146,7 +146,7 @@ def origin(result: StudyResult) -> str:
 
 
 def compared(result: StudyResult) -> list[str]:
-    """What was compared, in three sentences."""
+    """What was compared, in a few sentences."""
     data, baseline = result.data, result.arm(result.baseline)
     splits = f" over {data['splits']} splits" if (data.get("splits") or 1) > 1 else ""
     which = {"oversampled": "oversampled, ", "class weights": "under class weights, "}.get(baseline.kind, "")
@@ -158,11 +158,18 @@ def compared(result: StudyResult) -> list[str]:
         else f"The baseline, {result.baseline}, is the real images; the synthetic arm is {result.choice}. There was "
         "nothing to choose, and so no validation images."
     )
+    evened = []
+    if any(arm.kind == "filled up" for arm in result.arms):
+        evened.append(
+            "The synthetic arms have all classes equally often, as oversampled has, and the same synthetic share in "
+            "each; in filled up, only what smaller classes lack of the largest is synthetic."
+        )
     return [
         f"{len(result.arms)} ways of training a classifier were compared on {data['name']}: {data['train']:,.0f} "
         f"training images of {len(result.arm(result.choice).recall)} classes, {result.seeds} paired seeds{splits}, "
         f"and {result.steps:,} training steps for every classifier.",
         chosen,
+        *evened,
         f"The scores are those of {data['test']:,.0f} test images, which had no part in either choice; each interval "
         f"is the {level(result)} interval of the paired difference to the baseline, over seeds and test images.",
     ]
