@@ -20,13 +20,14 @@ from torch.utils.data import TensorDataset
 from gan_augment.study import study
 
 from .data import Data, blood_cells, cifar10, fashion_mnist, long_tailed, mnist, pneumonia
+from .options import add_set
 
 ORDINARY = ("affine", "flip-affine", "affine-mix", "trivial-mix")
 DIGITS = ("affine", "affine-mix", "trivial-mix")
 COMMON: dict[str, Any] = {"steps": 400, "augment": ORDINARY, "ratios": (0.25, 0.5)}
 FITTED: dict[str, Any] = {"recipe": "tiny-conditional", "budget": "2m"}
 FILTERED: dict[str, Any] = {"filters": (None, "agreement")}
-# Ten splits, since the effect is small; and others than those on which the strengths of `tiny` were chosen.
+# Ten splits, since the effect is small; other images to train on than those by which `deform` was chosen.
 FRESH: dict[str, Any] = {"seeds": 10, "seed": 1}
 
 
@@ -103,18 +104,12 @@ def table(folder: Path) -> None:
         )
 
 
-def setting(text: str) -> tuple[str, Any]:
-    key, value = text.split("=", 1)
-    parsed = json.loads(value)
-    return key, tuple(parsed) if isinstance(parsed, list) else parsed
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", nargs="?", choices=CASES)
     parser.add_argument("--out", type=Path, help="folder of all reports")
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--set", type=setting, action="append", default=[], help="an argument of study, in JSON")
+    add_set(parser, "an argument of study")
     parser.add_argument("--name", help="of the report's folder (default: the case)")
     parser.add_argument("--table", type=Path, metavar="OUT", help="print the reports of this folder")
     options = parser.parse_args()

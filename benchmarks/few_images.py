@@ -36,6 +36,7 @@ from gan_augment.metrics import ClassifierFeatures, copy_report, relative_divers
 from gan_augment.study import SmallCNN, accuracy, paired_difference, predict, train_classifier
 
 from .data import Data, fashion_mnist, mnist
+from .options import add_set
 
 POOL, STEPS, JUDGE_STEPS = 10_000, 600, 3_000
 
@@ -98,11 +99,6 @@ def measure(generator: Generator, data: Data, rows: Tensor, judge: SmallCNN, opt
     return figures
 
 
-def setting(text: str) -> tuple[str, Any]:
-    key, value = text.split("=", 1)
-    return key, json.loads(value)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=["fashion", "mnist"], default="fashion")
@@ -114,7 +110,7 @@ def main() -> None:
     parser.add_argument("--classifiers", type=int, default=3, help="classifier seeds for each figure")
     parser.add_argument("--ratio", type=float, default=0.5)
     parser.add_argument("--mix", action="store_true", help="also train classifiers on real and synthetic images")
-    parser.add_argument("--set", type=setting, action="append", default=[], help="a field of the recipe, in JSON")
+    add_set(parser, "a field of the recipe")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     data = mnist() if options.data == "mnist" else fashion_mnist()

@@ -40,6 +40,7 @@ from gan_augment.models.images import to_channels, unfit_images
 from gan_augment.study import accuracy, predict, train_classifier
 
 from .data import Data, celeba, fashion_mnist, mnist, white_cells
+from .options import add_set
 
 PEER = "pytorch/examples"
 PEER_SIZE = 64
@@ -112,6 +113,7 @@ def train_recipe(recipe: str, data: Data, case: Case, options: argparse.Namespac
     from gan_augment.training import RECIPES
 
     modern = recipe.removesuffix("-light") in ("tiny", "tiny-conditional", "small", "conditional")
+    overrides = case.overrides if modern else {"image_size": case.overrides["image_size"]}
     result = fit(
         data.dataset(),
         recipe,
@@ -119,7 +121,7 @@ def train_recipe(recipe: str, data: Data, case: Case, options: argparse.Namespac
         out=options.out / recipe,
         seed=options.seed,
         progress=False,
-        **(case.overrides if modern else {"image_size": case.overrides["image_size"]}),
+        **{**overrides, **(dict(options.set) if recipe.startswith("tiny") else {})},
     )
     images, labels = sample_generator(result.generator, data, options)
     return Trained(recipe, images, labels, result.seconds, result.steps, RECIPES[recipe].batch_size)
@@ -295,6 +297,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=2000, help="samples, and held-out images at most")
     parser.add_argument("--examples", type=Path, help="checkout of pytorch/examples; without it, it is left out")
     parser.add_argument("--recipes", help="names, separated by commas, instead of the case's; may be empty")
+    add_set(parser, "a field of the tiny recipes")
     parser.add_argument("--trained", nargs="*", default=[], help="generators to judge as they are: names or folders")
     parser.add_argument("--features", default="efficientnet-lite0", help="of the first table")
     parser.add_argument("--classifier-steps", type=int, default=2000)

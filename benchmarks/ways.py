@@ -3,7 +3,8 @@
     python -m benchmarks.ways OUT/fashion-100-fitted --ratio 0.5
 
 OUT/fashion-100-fitted is what ``benchmarks.evidence`` left there. On each of its splits, under the augmentation of its
-baseline, a classifier is trained for each way; a line says how each way differs from none, and from the plain one.
+baseline, a small classifier is trained for each way; a line says how each way differs from none, and from the plain
+one, on the test images: what is chosen by it must be held against other images.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import argparse
 import copy
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,9 @@ from gan_augment.study._arms import TrainSettings, train, weighted
 from gan_augment.study._files import read_images
 from gan_augment.study._paired import Interval, crossed_difference
 from gan_augment.study._scores import correct
-from gan_augment.study._sources import Given, MatchedSource, build_filter, make_pool
+from gan_augment.study._sources import FILTERS, Given, MatchedSource, build_filter, make_pool
 
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-FILTERS = ("agreement", "confidence", "density", "copies", "discriminator")
 NONE, PLAIN = "none", "plain"
 
 
@@ -61,11 +62,11 @@ class Split:
         keep = [build_filter(name, self.teacher, self.images, self.given)] if name in FILTERS else []
         return make_pool(self.scratch / name, source, keep, self.size, mix_seed(self.settings.seed, 13, self.index))[0]
 
-    def deformed(self, scale: float) -> SyntheticPool | None:
-        """Samples that are deformed by so many times as much, if the generator deforms them."""
+    def deformed(self, scale: float) -> SyntheticPool:
+        """Samples that are deformed by so many times as much."""
         generator = copy.deepcopy(self.given.source)
         if not isinstance(generator, Generator) or generator.variations is None:
-            return None
+            raise ValueError("The generator does not deform its samples.")
         generator.variations.fields *= scale
         return self.pool(f"deformed {scale:g}", generator)
 
@@ -74,31 +75,27 @@ class Split:
         return correct(predict_logits(self.trained(mix), self.images.test).float(), self.images.test_labels)
 
 
-def ways(split: Split, ratio: float) -> Iterator[tuple[str, Mix | None]]:
-    """What to try, one thing at a time."""
-    number, pool, steps = split.settings.num_classes, split.pool(PLAIN), split.settings.steps
+def ways(split: Split, ratio: float) -> dict[str, Callable[[], Mix | None]]:
+    """What to try, one thing at a time, each made when it is called."""
+    number, steps = split.settings.num_classes, split.settings.steps
 
-    def mix(pool: SyntheticPool, ratio: float = ratio, labels: Any = "same") -> SyntheticMix:
-        return SyntheticMix(pool, ratio, labels=labels, num_classes=number)
+    def mix(pool: str = PLAIN, ratio: float = ratio, labels: Any = "same") -> SyntheticMix:
+        return SyntheticMix(split.pool(pool), ratio, labels=labels, num_classes=number)
 
-    yield NONE, None
-    yield PLAIN, mix(pool)
+    found: dict[str, Callable[[], Mix | None]] = {NONE: lambda: None, PLAIN: mix}
     for share in sorted({0.1, 0.25, 0.5, 0.75, 0.9} - {ratio}):
-        yield f"ratio {share:g}", mix(pool, share)
+        found[f"ratio {share:g}"] = partial(mix, ratio=share)
     for name in FILTERS:
-        try:
-            yield name, mix(split.pool(name))
-        except ValueError as error:
-            print(f"split {split.index}: {name} is left out: {error}")
+        found[name] = partial(mix, name)
     for scale in (1.6, 2.5):
-        if (other := split.deformed(scale)) is not None:
-            yield f"deform x {scale:g}", mix(other)
+        found[f"deform x {scale:g}"] = lambda scale=scale: SyntheticMix(split.deformed(scale), ratio)
     for weight in (0.25, 0.5):
-        yield f"weight {weight:g}", weighted(mix(pool, labels=Same(weight=weight)), number)
-    yield "LSRO", mix(pool, labels=Uniform())
-    yield "teacher's probabilities", mix(pool, labels=Teacher(split.teacher, kind="soft"))
-    yield "first half of the steps", during(mix(pool), range(steps // 2))
-    yield "second half of the steps", during(mix(pool), range(steps // 2, steps))
+        found[f"weight {weight:g}"] = lambda weight=weight: weighted(mix(labels=Same(weight=weight)), number)
+    found["LSRO"] = lambda: mix(labels=Uniform())
+    found["teacher's probabilities"] = lambda: mix(labels=Teacher(split.teacher, kind="soft"))
+    found["first half of the steps"] = lambda: during(mix(), range(steps // 2))
+    found["second half of the steps"] = lambda: during(mix(), range(steps // 2, steps))
+    return found
 
 
 def during(mix: SyntheticMix, steps: range) -> Mix:
@@ -114,14 +111,21 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="names of ways, besides none and plain")
     options = parser.parse_args()
     report = json.loads((options.study / "report.json").read_text())
+    if report["settings"]["mode"] != "replace":
+        parser.error(f"the study must be of mode replace, but {options.study} is of {report['settings']['mode']}")
     found: dict[str, list[Tensor]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for index in range(report["data"]["splits"]):
             split = Split(options.study, report, index, Path(scratch))
-            for name, mix in ways(split, options.ratio):
-                if not options.only or name in (NONE, PLAIN, *options.only):
-                    found.setdefault(name, []).append(split.correct(mix))
+            tried = ways(split, options.ratio)
+            if unknown := set(options.only or ()) - set(tried):
+                parser.error(f"--only must be of {list(tried)}, but got {sorted(unknown)}")
+            for name in [NONE, PLAIN, *options.only] if options.only else tried:
+                try:
+                    found.setdefault(name, []).append(split.correct(tried[name]()))
                     print(f"split {index}: {name}: {100 * found[name][-1].mean():.2f}", flush=True)
+                except ValueError as error:
+                    print(f"split {index}: {name} is left out: {error}", flush=True)
     scores = {name: torch.stack(each) for name, each in found.items() if len(each) == report["data"]["splits"]}
     balanced = split.images.test_labels if report["metric"] == "balanced accuracy" else None
     for name, each in scores.items():

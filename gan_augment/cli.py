@@ -308,10 +308,12 @@ def _add_study(commands: Any) -> None:
     parser.add_argument("--validation", type=float, help="share of the images to choose by (default: 0.2)")
     parser.add_argument("--groups", metavar="REGEX", help="its first parenthesis finds an image's group in its path")
     parser.add_argument("--image-size", type=int, help="side to bring the images to (default: theirs)")
-    parser.add_argument("--mode", choices=["replace", "balance"], help="into every batch, or into rare classes")
+    parser.add_argument("--mode", choices=["replace", "balance"], help="balance: for uneven classes (default: replace)")
     parser.add_argument("--ratios", type=_numbers, metavar="R,R,...", help="to try besides 0")
     parser.add_argument("--labels", type=_names, metavar="POLICY,...", help="same, conditional or uniform")
-    parser.add_argument("--filters", type=_filters, metavar="F,F+F,none", help="of the synthetic images, to try")
+    parser.add_argument(
+        "--filters", type=_filters, metavar="F,F+F,none", help="to try on the synthetic images (default: none)"
+    )
     parser.add_argument("--augment", type=_names, metavar="A,A,...", help="ordinary augmentations to try")
     parser.add_argument("--metric", choices=["accuracy", "balanced accuracy"])
     parser.add_argument("--seeds", type=int, help="paired seeds (default: 5)")

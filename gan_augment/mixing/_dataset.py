@@ -46,7 +46,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         mode (str): ``"append"``: behind the real items; ``"replace"``: in place of real items, others in
             each epoch (without :meth:`set_epoch` the same real items are left out for ever);
             ``"balance"``: behind them, as many as bring each class that there is up to the largest one;
-            what it did is in :attr:`class_counts`.
+            what it did is in :attr:`class_counts`. A classifier can learn from it that what looks synthetic is
+            rare: ask ``study(mode="balance")`` first, which tries a way that does not tell.
         balance_to (int, optional): For ``"balance"``: the number to bring each class up to.
         labels: The label policy, as :class:`SyntheticMix`'s.
         num_classes (int, optional): Of the data. Default: the length of its ``classes``, or the largest

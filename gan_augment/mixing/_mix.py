@@ -51,7 +51,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             Not used by ``"balance"``.
         mode (str): ``"replace"``: in place of real images, so that batches keep their size; ``"append"``:
             behind them; ``"balance"``: behind them, as many as bring each class up to the largest one of
-            the batch.
+            the batch, of which the warning at :class:`GANAugmentedDataset` holds too.
         labels: The label policy: ``"same"``, ``"conditional"``, a class index, ``"uniform"``, a
             :class:`Teacher` or another :class:`LabelPolicy`; None says that there are no labels.
         num_classes (int, optional): Needed where targets must become probabilities and labels are

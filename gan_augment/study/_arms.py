@@ -15,7 +15,7 @@ from ..models import mix_seed
 from ..synthesis import SyntheticPool
 from ..training import autocast_type
 from ._augment import AUGMENTATIONS
-from ._balance import fill_up, weighted_targets
+from ._balance import even_rows, fill_up, weighted_targets
 from ._classifier import BatchTransform, Build, predict_logits, train_classifier
 from ._files import Images, Outcome, pool_folder, read_images, slug, write_outcome
 from ._result import Kind
@@ -99,8 +99,11 @@ def run_job(job: Job) -> Outcome:
     seed = mix_seed(settings.seed, 14, job.seed)
     started = time.perf_counter()
     images, targets = data.train, data.labels
-    if job.arm.even or job.arm.kind == "filled up":
-        images, targets = fill_up(images, targets, None if job.arm.even else _pool(job), seed)
+    if job.arm.even:
+        rows = even_rows(data.labels, seed)
+        images, targets = images[rows], targets[rows]
+    elif job.arm.kind == "filled up":
+        images, targets = fill_up(images, targets, _pool(job), seed)
     elif job.arm.kind == "class weights":
         targets = weighted_targets(targets, settings.num_classes)
     mix = _mix(job, data) if job.arm.ratio else None

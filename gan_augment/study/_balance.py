@@ -17,22 +17,32 @@ def weighted_targets(labels: Tensor, num_classes: int) -> Tensor:
     return F.one_hot(labels, num_classes) * weights[labels, None]
 
 
-def fill_up(images: Tensor, labels: Tensor, pool: SyntheticPool | None, seed: int) -> tuple[Tensor, Tensor]:
-    """Brings each class up to the largest: by synthetic images, or without a pool by its own again.
+def even_rows(labels: Tensor, seed: int) -> Tensor:
+    """Rows of all images, and of those of smaller classes again until each class has as many, int64 ``(n,)``."""
+    missing = top_up(labels, present(labels), None)
+    entries = {label: (labels == label).nonzero().flatten() for label in missing.groups}
+    return torch.cat([torch.arange(len(labels)), choose_entries(missing, entries, seed, 0)])
+
+
+def fill_up(images: Tensor, labels: Tensor, pool: SyntheticPool, seed: int) -> tuple[Tensor, Tensor]:
+    """Brings each class up to the largest by synthetic images.
 
     Args:
         images (Tensor): uint8 ``(n, c, h, w)``.
         labels (Tensor): int64 ``(n,)``.
-        pool (SyntheticPool, optional): With the classes of the data, at the size of the images.
+        pool (SyntheticPool): With the classes of the data, at the size of the images.
         seed (int): Of the draw.
 
     Returns:
         tuple: All images, the given ones first, and their labels.
     """
-    entries = {label: (labels == label).nonzero().flatten() for label in sorted(set(labels.tolist()))}
-    missing = top_up(labels, list(entries), None)
-    if pool is None:
-        added = images[choose_entries(missing, entries, seed, 0)]
-    else:
-        added = pool.sample(missing.total, missing.labels(), seed=seed) if missing.total else images[:0]
+    missing = top_up(labels, present(labels), None)
+    if not missing.total:
+        return images, labels
+    added = pool.sample(missing.total, missing.labels(), seed=seed)
     return torch.cat([images, added]), torch.cat([labels, missing.labels()])
+
+
+def present(labels: Tensor) -> list[int]:
+    """The classes that there are, sorted."""
+    return sorted(set(labels.tolist()))

@@ -65,12 +65,19 @@ def check_request(
             check_class_names(policy, matched, data.images.class_names)
         if settings.filters_use("discriminator"):
             _check_discriminator(source, shape)
+        if settings.mode == "balance" and classes and len(matched.class_indices) < number:
+            raise ValueError(
+                f"source must have all {number} classes for mode='balance', but has {len(matched.class_indices)}: were "
+                "only some of them synthetic, a classifier could tell them by that."
+            )
     if not classes and settings.filters_use("agreement"):
         raise ValueError("The filter 'agreement' must have a source with classes, but this one is unconditional.")
     if settings.mode == "balance" and not all(type(policy) is Same for policy in policies.values()):
         raise ValueError(
             "labels must be 'same' for mode='balance', in which every synthetic image is of a known class."
         )
+    if settings.pool_size < classes:
+        raise ValueError(f"pool_size must be at least {classes}, an image of each class, but got {settings.pool_size}.")
     if settings.processes > 1:
         _check_picklable("labels", list(policies.values()))
     return policies

@@ -14,7 +14,7 @@ from ._arms import Arm
 from ._files import pool_folder
 from ._paired import Interval, crossed_difference
 from ._pictures import report_pictures
-from ._result import ArmResult, StudyResult
+from ._result import ArmResult, StudyResult, control_of
 from ._scores import calibration_error, class_recall, correct
 from ._sources import Fitting, Given
 from ._stages import Stages
@@ -39,7 +39,12 @@ class Conclusion:
         if pools.teacher is None:
             raise ValueError("Pools must be made before a study is concluded.")
         results = tuple(self._arm_result(arm, baseline) for arm in self.stages.arms.values())
-        found = self._difference(choice, baseline)
+        comparisons = {
+            name: self._difference(choice, arm)
+            for name, arm in self.stages.arms.items()
+            if arm.kind not in ("synthetic", "filled up")
+        }
+        found = comparisons[control_of(baseline.name, comparisons)]
         pool = pools.load(choice.filters)
         looked_at = pool.rows(torch.arange(min(len(pool), MOST_COPIES)))
         copies = copy_report(looked_at, first.train, first.test)
@@ -51,11 +56,7 @@ class Conclusion:
             baseline=baseline.name,
             choice=choice.name,
             arms=results,
-            comparisons={
-                name: self._difference(choice, arm)
-                for name, arm in self.stages.arms.items()
-                if arm.kind not in ("synthetic", "filled up")
-            },
+            comparisons=comparisons,
             seeds=settings.seeds,
             steps=settings.steps,
             data={

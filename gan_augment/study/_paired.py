@@ -61,7 +61,12 @@ class Interval:
     @property
     def verdict_words(self) -> str:
         """The verdict as it stands in a sentence."""
-        return f"{self.verdict} here" if self.verdict != "no effect shown" else "shows no effect here"
+        return in_words(self.verdict)
+
+
+def in_words(verdict: Verdict) -> str:
+    """A verdict as it stands in a sentence."""
+    return f"{verdict} here" if verdict != "no effect shown" else "shows no effect here"
 
 
 def paired_difference(treated: Sequence[float], control: Sequence[float], level: float = 0.95) -> Interval:

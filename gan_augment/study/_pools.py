@@ -107,4 +107,5 @@ class Pools:
             self.notes.append(f"The filter {' and '.join(filters)} was left out: {error}")
             return
         self.pool_seconds += seconds
-        self.acceptance[name] = self.acceptance.get(name, 0.0) + pool.info.acceptance / self.settings.splits
+        if filters:
+            self.acceptance[name] = self.acceptance.get(name, 0.0) + pool.info.acceptance / self.settings.splits

@@ -13,7 +13,8 @@ from ..hub._words import one_line
 from ._paired import Interval
 from ._result import ArmResult, StudyResult
 
-EVEN = "sampler = WeightedRandomSampler([1 / labels.count(label) for label in labels], len(labels))"
+SAMPLER = """labels = torch.as_tensor(labels)  # the class of each image
+sampler = WeightedRandomSampler(1 / labels.bincount()[labels], len(labels))  # for the loader"""
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ def advice(result: StudyResult) -> str:
     choice = result.arm(result.choice)
     if result.ratio > 0:
         balance = result.settings.get("mode") == "balance"
-        evened = " into batches in which all classes come equally often" if balance else ""
-        return f"Mix synthetic images in{evened}, {how(choice)}:"
+        evened = "into batches in which all classes come equally often" if balance else "in"
+        return f"Mix synthetic images {evened}, {how(choice)}:"
     why = {
         "hurts": "Even the synthetic arm that was best on the validation images was worse on the test images.",
         "no effect shown": "The interval covers zero: a gain and a loss are both possible.",
@@ -135,8 +136,7 @@ def snippet(result: StudyResult) -> str | None:
     source = json.dumps(result.source["load"]) if result.source.get("load") else "source"
     lines = [f"from gan_augment import {', '.join(sorted(names))}", ""]
     if result.settings.get("mode") == "balance":
-        lines[:1] = ["from torch.utils.data import WeightedRandomSampler", *lines[:1]]
-        lines += ["# For the loader; labels: the class of each image.", EVEN]
+        lines = ["import torch", "from torch.utils.data import WeightedRandomSampler", *lines, SAMPLER]
     return "\n".join([*lines, f"mix = SyntheticMix({source}, {', '.join(options)})"])
 
 
@@ -162,7 +162,8 @@ def compared(result: StudyResult) -> list[str]:
     if any(arm.kind == "filled up" for arm in result.arms):
         evened.append(
             "The synthetic arms have all classes equally often, as oversampled has, and the same synthetic share in "
-            "each; in filled up, only what smaller classes lack of the largest is synthetic."
+            "each; in filled up, only what smaller classes lack of the largest is synthetic. Mixing helps where the "
+            "choice is better than the baseline and than oversampled, which is its ratio 0."
         )
     return [
         f"{len(result.arms)} ways of training a classifier were compared on {data['name']}: {data['train']:,.0f} "

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from ._paired import Interval, Verdict
+from ._paired import Interval, Verdict, in_words
 
+EVEN = "oversampled"  # the arm of mode "balance" that the synthetic ones would be at ratio 0
 Kind = Literal["none", "ordinary", "oversampled", "class weights", "filled up", "synthetic"]
 
 
@@ -25,7 +26,7 @@ class ArmResult:
             ``"oversampled"`` (real images again, in the places of the synthetic ones or up to the largest class),
             ``"class weights"``, ``"filled up"`` (synthetic images up to the largest class) or ``"synthetic"``.
         augment (str): The ordinary augmentation beneath, a name of :data:`AUGMENTATIONS`.
-        ratio (float): Synthetic (or repeated) share.
+        ratio (float): Synthetic (or repeated) share of each batch; 0 where it is of the classes as they are filled up.
         labels (str): The label policy of the synthetic images, such as ``"same"``.
         filters (tuple of str): Names of the filters that the synthetic images passed.
         accuracy (tuple of float): One for each seed.
@@ -57,13 +58,20 @@ class ArmResult:
     difference: Interval | None = None
 
 
+def control_of(baseline: str, comparisons: dict[str, Interval]) -> str:
+    """The arm of real images that the verdict is against: what the choice gains least on."""
+    return min((name for name in (baseline, EVEN) if name in comparisons), key=lambda name: comparisons[name].low)
+
+
 @dataclass(frozen=True)
 class StudyResult:
     """What :func:`study` gives back.
 
     Attributes:
-        verdict (str): ``"helps"``, ``"no effect shown"`` or ``"hurts"``: what the test images say of the choice.
-        ratio (float): To use: that of the choice if it helps, else 0.
+        verdict (str): ``"helps"``, ``"no effect shown"`` or ``"hurts"``: what the test images say of the choice against
+            the baseline or, in mode ``"balance"``, against ``oversampled``, whichever it gains less on.
+        ratio (float): To use: that of the choice if it helps, else 0. In mode ``"balance"`` of batches in which all
+            classes come equally often.
         metric (str): ``"accuracy"`` or ``"balanced accuracy"``.
         baseline (str): Name of the arm that all are compared with: of real images alone, the one that was best on the
             validation images.
@@ -116,14 +124,15 @@ class StudyResult:
     @property
     def headline(self) -> str:
         """The verdict in one sentence."""
-        choice, baseline = self.arm(self.choice), self.arm(self.baseline)
-        found = choice.difference
-        if found is None:
-            raise ValueError("The choice must have been compared with the baseline, but was not.")
+        control = control_of(self.baseline, self.comparisons)
+        found = self.comparisons[control]
+        evened = (
+            " of batches in which all classes come equally often" if self.ratio and EVEN in self.comparisons else ""
+        )
         return (
-            f"Mixing {found.verdict_words}: {choice.name} changed the {self.metric} by {found.mean * 100:+.2f} points "
-            f"({found.level * 100:g} % interval "
-            f"{found.low * 100:+.2f} to {found.high * 100:+.2f}) against {baseline.name}. Use ratio {self.ratio:g}."
+            f"Mixing {in_words(self.verdict)}: {self.choice} changed the {self.metric} by {found.mean * 100:+.2f} "
+            f"points ({found.level * 100:g} % interval {found.low * 100:+.2f} to {found.high * 100:+.2f}) against "
+            f"{control}. Use ratio {self.ratio:g}{evened}."
         )
 
     def to_dict(self) -> dict[str, Any]:

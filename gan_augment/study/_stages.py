@@ -13,6 +13,7 @@ from ._data import StudyData
 from ._files import Images, Outcome, forget_images, read_images, write_images
 from ._jobs import Runner
 from ._pools import Pools
+from ._result import EVEN
 from ._scores import tempered_brier
 from ._settings import Settings
 from ._sources import Fitting, Given
@@ -73,7 +74,7 @@ class Stages:
         augment = baseline.augment
         if settings.mode == "balance":
             controls = [
-                Arm("oversampled", "oversampled", augment, even=True),
+                Arm(EVEN, "oversampled", augment, even=True),
                 Arm("class weights", "class weights", augment),
             ]
             self._train(controls)

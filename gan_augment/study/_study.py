@@ -67,11 +67,11 @@ def study(
     """Says whether mixing synthetic images in helps a classifier of these data, and at which ratio.
 
     Classifiers are trained for equal steps, over paired seeds, on real images without augmentation, under several
-    kinds of ordinary augmentation, and, under the best of these, with synthetic images at several ratios, with real
-    ones again in their places, and with filtered ones. The augmentation, the ratio, the labels and the filter are
-    chosen on validation images; the test images only say whether the one synthetic arm that was chosen differs from
-    the baseline. The verdict is ``"helps"`` or ``"hurts"`` where the whole 95 % interval of that difference is on one
-    side of zero, and else ``"no effect shown"``; only the first recommends a ratio above 0.
+    kinds of ordinary augmentation, and, under the best of these, with synthetic images at several ratios, and with
+    real ones again in their places. The augmentation, the ratio, the labels and the filter are chosen on validation
+    images; the test images only say whether the one synthetic arm that was chosen differs from the baseline. The
+    verdict is ``"helps"`` or ``"hurts"`` where the whole 95 % interval of that difference is on one side of zero, and
+    else ``"no effect shown"``; only the first recommends a ratio above 0.
 
     Args:
         dataset (Dataset or str): Labelled images, as :func:`gan_augment.fit` takes them: without transforms.
@@ -88,12 +88,13 @@ def study(
             Default: all.
         validation (float): Share of the images to choose by, drawn anew for each split.
         mode (str): ``"replace"`` puts the ratio into every batch. ``"balance"`` does so where all classes come equally
-            often, since they are uneven; the baseline is the best of oversampling, class weights and neither.
+            often, since they are uneven; the baseline is the best of oversampling, class weights and neither, and the
+            verdict *helps* needs a gain over oversampling besides.
         ratios (sequence of float, optional): To try, besides 0. Default: 0.1, 0.25, 0.5, 0.75; if light 0.25, 0.5.
         labels: Label policy, or several to try; see :class:`SyntheticMix`.
-        filters: Names of filters, each alone or several as a tuple, to try besides none: ``"agreement"``,
-            ``"confidence"``, ``"density"``, ``"copies"``, ``"discriminator"``. They are made of the training images
-            of each split alone. ``None``, the default, is no filter.
+        filters: Names of filters, each alone or several as a tuple, to try: ``"agreement"``, ``"confidence"``,
+            ``"density"``, ``"copies"``, ``"discriminator"``, and None for none, as by default. They are made of the
+            training images of each split alone.
         augment (sequence of str, optional): Ordinary augmentations to try, of :data:`AUGMENTATIONS`.
         metric (str, optional): ``"accuracy"`` or ``"balanced accuracy"``. Default: the latter for ``"balance"``.
         classifier (callable, optional): ``(channels, num_classes) -> module`` that maps float images 0..1 to logits.

@@ -22,8 +22,9 @@ from gan_augment.study._paired import Interval
 from gan_augment.study._report import write_report
 from gan_augment.study._report_axis import Axis
 from gan_augment.study._report_markdown import escaped as escaped_markdown
+from gan_augment.study._report_ratio import ratio_plot
 from gan_augment.study._report_style import DARK, LIGHT
-from gan_augment.study._result import ArmResult, StudyResult
+from gan_augment.study._result import ArmResult, StudyResult, control_of
 
 HOSTILE = "<script>alert('x')</script> \"&| `*_[a](http://evil.example)\n# \x00\x1b\udc80"
 
@@ -193,9 +194,52 @@ def test_the_code_mixes_as_the_chosen_arm_did(tmp_path, labels, mode, code):
     pasted = page.inside["code"][0]
     assert code in pasted
     compile(pasted, "pasted", "exec")
-    names = {"labels": [0, 0, 1]}
+    names = {"labels": [0, 0, 0, 1]}
     exec(pasted.rpartition("\n")[0], names)
-    assert ("sampler" in names) == (mode == "balance")
+    if mode == "balance":
+        weights = names["sampler"].weights
+        assert float(weights[:3].sum()) == pytest.approx(float(weights[3]))
+
+
+def balance_result(**changes):
+    plain = study_result()
+    added = (
+        arm("oversampled", "oversampled", gain=-0.02),
+        arm("class weights", "class weights", gain=-0.03),
+        arm("filled up", "filled up", gain=-0.2),
+    )
+    kept = [each for each in plain.arms if each.name != "oversampled 0.25"]
+    compared = {**plain.comparisons, "affine": Interval(0.012, 0.008, 0.016, 3, 0.95)}
+    compared["oversampled"] = Interval(0.001, -0.003, 0.005, 3, 0.95)
+    fields = {"arms": (*kept, *added), "comparisons": compared, "settings": {"mode": "balance"}, **changes}
+    return dataclasses.replace(plain, **fields)
+
+
+def test_of_uneven_classes_the_verdict_is_against_oversampling_too(tmp_path):
+    name = control_of("affine", balance_result().comparisons)
+    assert name == "oversampled"
+    result = balance_result(verdict="no effect shown", ratio=0.0)
+    assert "+0.10 points (95 % interval -0.30 to +0.50) against oversampled. Use ratio 0." in result.headline
+    page = read(tmp_path, result)
+    assert "all classes equally often" in page.text
+    assert any(item.startswith("filled up") for item in page.inside["li"])
+    assert "in which all classes come equally often" in balance_result().headline
+
+
+def test_a_line_of_uneven_classes_starts_at_oversampling(tmp_path):
+    def start(gain):
+        arms = tuple(
+            arm("oversampled", "oversampled", gain=gain) if each.name == "oversampled" else each
+            for each in balance_result().arms
+        )
+        picture = ratio_plot(balance_result(arms=arms))
+        first, zero = (
+            float(re.search(rf'<line class="{css}" x1="[^"]+" (?:x2="[^"]+" )?y1="([^"]+)"', picture).group(1))
+            for css in ("line c0 dash0", "zero")
+        )
+        return zero - first
+
+    assert start(-0.02) < start(0.0) == 0 < start(0.02)
 
 
 def test_every_arm_is_named_in_the_plot_and_in_the_table(tmp_path):
@@ -235,7 +279,7 @@ def test_nothing_from_outside_becomes_markup(tmp_path):
         arms=arms,
         baseline=result.baseline + HOSTILE,
         choice=result.choice + HOSTILE,
-        comparisons={HOSTILE: arms[1].difference},
+        comparisons={f"affine{HOSTILE}": arms[1].difference},
         data={**result.data, "name": HOSTILE, "class_names": [HOSTILE] * 3},
         source={**result.source, "name": HOSTILE, "seen": HOSTILE, "copies": HOSTILE, "acceptance": {HOSTILE: 0.5}},
         notes=(HOSTILE,),

@@ -12,7 +12,7 @@ from gan_augment.study import study
 
 from .conftest import CLASSES, SIDE, gratings
 
-SMALL = {"augment": "none", "filters": None, "ratios": 0.5, "steps": 3, "seeds": 2, "splits": 2, "progress": False}
+SMALL = {"augment": "none", "ratios": 0.5, "steps": 3, "seeds": 2, "splits": 2, "progress": False}
 
 
 SHARED = nn.Linear(1, 1)
@@ -125,9 +125,6 @@ def test_an_unconditional_source_needs_a_policy(few, test_images):
         study(few, generator, test=test_images, **SMALL)
     result = study(few, generator, test=test_images, labels=("uniform", Uniform(weight=0.5)), **SMALL)
     assert len([arm for arm in result.arms if arm.kind == "synthetic"]) == 2
-    without_filters = {key: value for key, value in SMALL.items() if key != "filters"}
-    result = study(few, generator, test=test_images, labels="uniform", **without_filters)
-    assert [arm.filters for arm in result.arms if arm.kind == "synthetic"] == [()]
 
 
 def test_a_study_goes_on_where_it_stopped(few, test_images, pool, tmp_path):

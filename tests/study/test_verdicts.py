@@ -23,7 +23,6 @@ QUICK = {
     "batch_size": 32,
     "seeds": 5,
     "splits": 5,
-    "filters": None,
     "classifier": tiny,
     "progress": False,
 }
