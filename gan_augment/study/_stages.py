@@ -115,7 +115,7 @@ class Stages:
         return self.splits[seed % self.settings.splits]
 
     def _synthetic_arms(self, augment: str) -> list[Arm]:
-        """The arms to choose from, of even classes: were only rare ones synthetic, it would tell them."""
+        """The arms to choose from; uneven classes are made even, since what rare ones alone had would tell them."""
         arms = []
         for called, policy in self.policies.items():
             for several in self.pools.filters:
