@@ -22,8 +22,8 @@ from gan_augment.study import study
 from .data import Data, blood_cells, cifar10, fashion_mnist, long_tailed, mnist, pneumonia
 from .options import add_set
 
-ORDINARY = ("affine", "flip-affine", "affine-mix", "trivial-mix")
-DIGITS = ("affine", "affine-mix", "trivial-mix")
+ORDINARY = ("none", "affine", "flip-affine", "affine-mix", "trivial-mix")
+DIGITS = ("none", "affine", "affine-mix", "trivial-mix")
 COMMON: dict[str, Any] = {"steps": 400, "augment": ORDINARY, "ratios": (0.25, 0.5)}
 FITTED: dict[str, Any] = {"recipe": "tiny-conditional", "budget": "2m"}
 FILTERED: dict[str, Any] = {"filters": (None, "agreement")}

@@ -20,14 +20,14 @@ LONGEST_NAME = 40
 PRECISIONS = ("auto", "bf16", "fp32")
 FULL: Mapping[str, Any] = {
     "ratios": (0.1, 0.25, 0.5, 0.75),
-    "augment": ("affine", "flip-affine", "affine-mix", "trivial-mix"),
+    "augment": ("none", "affine", "flip-affine", "affine-mix", "trivial-mix"),
     "steps": 1000,
     "pool_size": 10_000,
     "budget": "10m",
 }
 LIGHT: Mapping[str, Any] = {
     "ratios": (0.25, 0.5),
-    "augment": ("affine", "affine-mix", "trivial-mix"),
+    "augment": ("none", "affine", "affine-mix", "trivial-mix"),
     "steps": 400,
     "pool_size": 4_000,
     "budget": "60s",
