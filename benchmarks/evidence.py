@@ -77,15 +77,6 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "fashion-365-tuned": lambda: fitted(
         fashion_mnist, 365, init="dcgan-mnist-32", fit_options={"image_size": 32, "fit": "pad"}
     ),
-    "fashion-365-adversarial": lambda: fitted(
-        fashion_mnist,
-        365,
-        ("affine", "affine-mix"),
-        recipe="conditional",
-        budget="90s",
-        ratios=(0.5,),
-        filters=(None, "agreement", "confidence", "density", "copies", "discriminator"),
-    ),
     "pneumonia": lambda: balanced(pneumonia(), DIGITS),
     "fashion-tailed": lambda: balanced(long_tailed(fashion_mnist(), 500, 5), ORDINARY),
 }

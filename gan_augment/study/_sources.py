@@ -28,9 +28,11 @@ from ..synthesis import (
     SyntheticPool,
     TeacherAgreement,
     TeacherConfidence,
+    apply_filters,
     as_source,
     class_indices,
     draw,
+    draw_candidates,
     geometry,
     match_shape,
     num_classes,
@@ -39,6 +41,7 @@ from ..training import Recipe, fit, parse_budget, resolve_recipe, resume
 from ._files import Images
 from ._guard import fingerprints_of
 
+TRIED, LEAST_KEPT = 2000, 0.02  # a filter that keeps less would take long, and leave copies of a few samples
 FILTERS = ("agreement", "confidence", "density", "copies", "discriminator")
 
 
@@ -174,6 +177,21 @@ def make_pool(
         shutil.rmtree(path, ignore_errors=True)  # a part of one, of a study that was stopped
         path.parent.mkdir(exist_ok=True)
         started = time.perf_counter()
+        _check_kept(source, tuple(keep), seed)
         SyntheticPool.generate(source, size, seed=seed, keep=list(keep), out=path, progress=False)
         clock.write_text(str(time.perf_counter() - started))
     return SyntheticPool.load(path), float(clock.read_text()) if clock.exists() else 0.0
+
+
+def _check_kept(source: MatchedSource, keep: tuple[Filter, ...], seed: int) -> None:
+    """Finds out beforehand whether filters keep enough of every class."""
+    if not keep:
+        return
+    images, labels = draw_candidates(source, TRIED, seed=seed)
+    classes = torch.zeros(TRIED, dtype=torch.int64) if labels is None else labels
+    counts = torch.bincount(classes)
+    kept = torch.bincount(classes[apply_filters(keep, images, labels)], minlength=len(counts))
+    shares = torch.where(counts > 0, kept / counts, 1.0)
+    if float(shares.min()) < LEAST_KEPT:
+        where = "" if labels is None else f" of class {int(shares.argmin())}"
+        raise ValueError(f"It must keep {LEAST_KEPT:.0%} of the samples, but kept {shares.min():.1%}{where}.")

@@ -2,7 +2,14 @@
 
 from ._convert import ImageKind, check_unit_range, match_batch, match_image, match_shape
 from ._export import export_images
-from ._filters import Filter, TeacherAgreement, TeacherConfidence, check_threshold, teacher_probabilities
+from ._filters import (
+    Filter,
+    TeacherAgreement,
+    TeacherConfidence,
+    apply_filters,
+    check_threshold,
+    teacher_probabilities,
+)
 from ._filters_real import NotACopy, RealDensity
 from ._filters_rejection import DiscriminatorRejection
 from ._fingerprints import fingerprints_of
@@ -36,6 +43,7 @@ __all__ = [
     "TeacherConfidence",
     "UpscaledSource",
     "Upscaler",
+    "apply_filters",
     "as_source",
     "check_threshold",
     "check_unit_range",

@@ -116,7 +116,7 @@ def test_a_filter_that_lets_nothing_through_is_left_out(few, test_images):
     quick = {**SMALL, "filters": (None, "density"), "pool_size": 2000, "classifier": linear}
     result = study(few, black, test=test_images, **quick)
     assert [arm.name for arm in result.arms if arm.kind == "synthetic"] == ["synthetic 0.5"]
-    assert any("The filter density was left out" in note for note in result.notes)
+    assert any("The filter density was left out: It must keep 2% of the samples" in note for note in result.notes)
 
 
 def test_an_unconditional_source_needs_a_policy(few, test_images):
