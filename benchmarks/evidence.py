@@ -42,11 +42,11 @@ def fitted(load: Callable[[], Data], count: int, augment: tuple[str, ...] = ORDI
     return {**sets(load()), **COMMON, **FITTED, "count": count, "augment": augment, **options}
 
 
-def cells(count: int | None) -> dict[str, Any]:
+def cells() -> dict[str, Any]:
     """(b): blood cells, of which no photo is on two sides."""
     data, photos = blood_cells()
     whole = TensorDataset(data.train, data.labels)
-    options = {"dataset": whole, "groups": photos, "count": count, "image_size": 32, "fit_options": {"flip": True}}
+    options = {"dataset": whole, "groups": photos, "image_size": 32, "fit_options": {"flip": True}}
     return {**COMMON, **FITTED, **options}
 
 
@@ -70,9 +70,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "fashion-100-fitted": lambda: fitted(fashion_mnist, 100, **FRESH),
     "fashion-365-fitted": lambda: fitted(fashion_mnist, 365),
     "mnist-100-fitted": lambda: fitted(mnist, 100, DIGITS, **FRESH),
-    "mnist-365-fitted": lambda: fitted(mnist, 365, DIGITS),
-    "cells-100-fitted": lambda: cells(100),
-    "cells-fitted": lambda: cells(None),
+    "cells-fitted": cells,
     "cifar-1000-fitted": lambda: fitted(cifar10, 1000, fit_options={"flip": True}),
     "fashion-365-tuned": lambda: fitted(
         fashion_mnist, 365, init="dcgan-mnist-32", fit_options={"image_size": 32, "fit": "pad"}

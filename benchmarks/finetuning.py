@@ -19,7 +19,7 @@ from gan_augment.metrics import load_features
 from gan_augment.training import get_recipe
 
 from .data import anime_faces
-from .options import add_set
+from .options import add_set_of_tiny, fields_of
 from .recipes import Trained, record, sample_generator, summarize
 
 
@@ -28,7 +28,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--init", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=15.0, help="of training, for each run")
     parser.add_argument("--recipes", default="tiny,small", help="names, separated by commas")
-    add_set(parser, "a field of the tiny recipes")
+    add_set_of_tiny(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder for runs, grids and figures; new")
     parser.add_argument("--n", type=int, default=1000, help="samples, and held-out images")
@@ -57,7 +57,7 @@ def main() -> None:
         result = fit(
             data.dataset(), recipe, init=init, budget=options.minutes * 60, out=options.out / name.replace(" ", "-"),
             seed=options.seed, progress=False, image_size=64, flip=True,
-            **(dict(options.set) if recipe.startswith("tiny") else {}),
+            **fields_of(recipe, options),
         )  # fmt: skip
         images = sample_generator(result.generator, data, options)[0]
         steps, note = result.steps, f"kept step {result.kept_step}"

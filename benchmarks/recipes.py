@@ -40,7 +40,7 @@ from gan_augment.models.images import to_channels, unfit_images
 from gan_augment.study import accuracy, predict, train_classifier
 
 from .data import Data, celeba, fashion_mnist, mnist, white_cells
-from .options import add_set
+from .options import add_set_of_tiny, fields_of
 
 PEER = "pytorch/examples"
 PEER_SIZE = 64
@@ -121,7 +121,7 @@ def train_recipe(recipe: str, data: Data, case: Case, options: argparse.Namespac
         out=options.out / recipe,
         seed=options.seed,
         progress=False,
-        **{**overrides, **(dict(options.set) if recipe.startswith("tiny") else {})},
+        **{**overrides, **fields_of(recipe, options)},
     )
     images, labels = sample_generator(result.generator, data, options)
     return Trained(recipe, images, labels, result.seconds, result.steps, RECIPES[recipe].batch_size)
@@ -297,7 +297,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=2000, help="samples, and held-out images at most")
     parser.add_argument("--examples", type=Path, help="checkout of pytorch/examples; without it, it is left out")
     parser.add_argument("--recipes", help="names, separated by commas, instead of the case's; may be empty")
-    add_set(parser, "a field of the tiny recipes")
+    add_set_of_tiny(parser)
     parser.add_argument("--trained", nargs="*", default=[], help="generators to judge as they are: names or folders")
     parser.add_argument("--features", default="efficientnet-lite0", help="of the first table")
     parser.add_argument("--classifier-steps", type=int, default=2000)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import json
 import tempfile
 from collections.abc import Callable
@@ -25,12 +26,12 @@ from gan_augment import Generator, Same, SyntheticMix, SyntheticPool, Teacher, U
 from gan_augment.models import mix_seed
 from gan_augment.study import predict_logits
 from gan_augment.study._arms import TrainSettings, train, weighted
+from gan_augment.study._classifier import BatchTransform
 from gan_augment.study._files import read_images
 from gan_augment.study._paired import Interval, crossed_difference
 from gan_augment.study._scores import correct
 from gan_augment.study._sources import FILTERS, Given, MatchedSource, build_filter, make_pool
 
-Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 NONE, PLAIN = "none", "plain"
 
 
@@ -51,7 +52,7 @@ class Split:
         self.size = asked["pool_size"]
         self.teacher = self.trained(None, seed=mix_seed(asked["seed"], 15, index))
 
-    def trained(self, mix: Mix | None, seed: int | None = None) -> nn.Module:
+    def trained(self, mix: BatchTransform | None, seed: int | None = None) -> nn.Module:
         """A classifier, as the study trains them."""
         seed = mix_seed(self.settings.seed, 14, self.index) if seed is None else seed
         return train(self.settings, self.augment, self.images.train, self.images.labels, seed, mix)
@@ -70,19 +71,19 @@ class Split:
         generator.variations.fields *= scale
         return self.pool(f"deformed {scale:g}", generator)
 
-    def correct(self, mix: Mix | None) -> Tensor:
+    def correct(self, mix: BatchTransform | None) -> Tensor:
         """Which test images a classifier that was trained so gets right, ``(n,)``."""
         return correct(predict_logits(self.trained(mix), self.images.test).float(), self.images.test_labels)
 
 
-def ways(split: Split, ratio: float) -> dict[str, Callable[[], Mix | None]]:
+def ways(split: Split, ratio: float) -> dict[str, Callable[[], BatchTransform | None]]:
     """What to try, one thing at a time, each made when it is called."""
     number, steps = split.settings.num_classes, split.settings.steps
 
     def mix(pool: str = PLAIN, ratio: float = ratio, labels: Any = "same") -> SyntheticMix:
         return SyntheticMix(split.pool(pool), ratio, labels=labels, num_classes=number)
 
-    found: dict[str, Callable[[], Mix | None]] = {NONE: lambda: None, PLAIN: mix}
+    found: dict[str, Callable[[], BatchTransform | None]] = {NONE: lambda: None, PLAIN: mix}
     for share in sorted({0.1, 0.25, 0.5, 0.75, 0.9} - {ratio}):
         found[f"ratio {share:g}"] = partial(mix, ratio=share)
     for name in FILTERS:
@@ -98,10 +99,10 @@ def ways(split: Split, ratio: float) -> dict[str, Callable[[], Mix | None]]:
     return found
 
 
-def during(mix: SyntheticMix, steps: range) -> Mix:
+def during(mix: SyntheticMix, steps: range) -> BatchTransform:
     """Mixes in some of the steps."""
-    count = iter(range(10**9))
-    return lambda images, labels: mix(images, labels) if next(count) in steps else (images, labels)
+    step = itertools.count()
+    return lambda images, labels: mix(images, labels) if next(step) in steps else (images, labels)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from ._labels import (
     check_classes,
 )
 from ._mix import SyntheticMix
-from ._plan import Slots, choose_entries, top_up
+from ._plan import choose_entries, top_up
 from ._ratio import apportion
 from ._sampler import FixedRatioBatchSampler
 
@@ -24,7 +24,6 @@ __all__ = [
     "GANAugmentedDataset",
     "LabelPolicy",
     "Same",
-    "Slots",
     "SyntheticMix",
     "Teacher",
     "Uniform",

@@ -14,7 +14,7 @@ from ._arms import Arm
 from ._files import pool_folder
 from ._paired import Interval, crossed_difference
 from ._pictures import report_pictures
-from ._result import ArmResult, StudyResult, control_of
+from ._result import WITH_SYNTHETIC, ArmResult, StudyResult, control_of
 from ._scores import calibration_error, class_recall, correct
 from ._sources import Fitting, Given
 from ._stages import Stages
@@ -42,7 +42,7 @@ class Conclusion:
         comparisons = {
             name: self._difference(choice, arm)
             for name, arm in self.stages.arms.items()
-            if arm.kind not in ("synthetic", "filled up")
+            if arm.kind not in WITH_SYNTHETIC
         }
         found = comparisons[control_of(baseline.name, comparisons)]
         pool = pools.load(choice.filters)

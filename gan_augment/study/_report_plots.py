@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ._report_axis import Axis
 from ._report_svg import Panel, escaped, marker, placed
 from ._report_words import ClassChange, interval_words, mark, number, points
-from ._result import ArmResult, StudyResult
+from ._result import WITH_SYNTHETIC, ArmResult, StudyResult
 
 SHOWN_CLASSES = 20  # beyond it, only those that changed most
 MOST_CHANGED = 10
@@ -33,7 +33,7 @@ def _words(arm: ArmResult) -> str:
 
 def _interval(arm: ArmResult, panel: Panel, result: StudyResult) -> str:
     found, chosen = arm.difference, arm.name == result.choice
-    css = "choice" if chosen else "synthetic" if arm.kind in ("synthetic", "filled up") else "other"
+    css = "choice" if chosen else "synthetic" if arm.kind in WITH_SYNTHETIC else "other"
     inside = ""
     if found is None:
         inside = marker(1, panel.x(0.0), 0, 5, "hollow other")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ._report_axis import Axis
 from ._report_svg import Panel, escaped, marker
 from ._report_words import mean, policy
-from ._result import ArmResult, StudyResult
+from ._result import EVEN, ArmResult, StudyResult
 
 HEIGHT = 260
 COLOURS = 6  # that differ to every eye; further families have dashed lines
@@ -30,7 +30,7 @@ def ratio_plot(result: StudyResult) -> str:
     """Difference to the baseline against the ratio: a line of means for each family, and a dot for each seed."""
     groups, baseline = families(result), result.arm(result.baseline)
     control = result.scores(baseline)
-    unmixed = next((arm for arm in result.arms if arm.kind == "oversampled" and not arm.ratio), baseline)
+    unmixed = next((arm for arm in result.arms if arm.name == EVEN), baseline)
     seeds = {
         arm.name: [(score - other) * 100 for score, other in zip(result.scores(arm), control)]
         for arms in (*groups.values(), [unmixed])

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..hub._words import one_line
 from ._paired import Interval
-from ._result import ArmResult, StudyResult
+from ._result import EVENED, ArmResult, StudyResult
 
 SAMPLER = """labels = torch.as_tensor(labels)  # the class of each image
 sampler = WeightedRandomSampler(1 / labels.bincount()[labels], len(labels))  # for the loader"""
@@ -99,8 +99,7 @@ def advice(result: StudyResult) -> str:
     """What to do."""
     choice = result.arm(result.choice)
     if result.ratio > 0:
-        balance = result.settings.get("mode") == "balance"
-        evened = "into batches in which all classes come equally often" if balance else "in"
+        evened = f"into {EVENED}" if result.balances else "in"
         return f"Mix synthetic images {evened}, {how(choice)}:"
     why = {
         "hurts": "Even the synthetic arm that was best on the validation images was worse on the test images.",
@@ -135,7 +134,7 @@ def snippet(result: StudyResult) -> str | None:
         options.append("labels=labels")  # what cannot be written out stays a name, as the source does
     source = json.dumps(result.source["load"]) if result.source.get("load") else "source"
     lines = [f"from gan_augment import {', '.join(sorted(names))}", ""]
-    if result.settings.get("mode") == "balance":
+    if result.balances:
         lines = ["import torch", "from torch.utils.data import WeightedRandomSampler", *lines, SAMPLER]
     return "\n".join([*lines, f"mix = SyntheticMix({source}, {', '.join(options)})"])
 
@@ -159,7 +158,7 @@ def compared(result: StudyResult) -> list[str]:
         "nothing to choose, and so no validation images."
     )
     evened = []
-    if any(arm.kind == "filled up" for arm in result.arms):
+    if result.balances:
         evened.append(
             "The synthetic arms have all classes equally often, as oversampled has, and the same synthetic share in "
             "each; in filled up, only what smaller classes lack of the largest is synthetic. Mixing helps where the "

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ._paired import Interval, Verdict, in_words
 
+WITH_SYNTHETIC = ("synthetic", "filled up")  # kinds of arms; all others are of real images alone
+EVENED = "batches in which all classes come equally often"
 EVEN = "oversampled"  # the arm of mode "balance" that the synthetic ones would be at ratio 0
 Kind = Literal["none", "ordinary", "oversampled", "class weights", "filled up", "synthetic"]
 
@@ -122,13 +124,16 @@ class StudyResult:
         return arm.balanced_accuracy if self.metric == "balanced accuracy" else arm.accuracy
 
     @property
+    def balances(self) -> bool:
+        """Whether the study was in mode ``"balance"``."""
+        return self.settings.get("mode") == "balance"
+
+    @property
     def headline(self) -> str:
         """The verdict in one sentence."""
         control = control_of(self.baseline, self.comparisons)
         found = self.comparisons[control]
-        evened = (
-            " of batches in which all classes come equally often" if self.ratio and EVEN in self.comparisons else ""
-        )
+        evened = f" of {EVENED}" if self.ratio and self.balances else ""
         return (
             f"Mixing {in_words(self.verdict)}: {self.choice} changed the {self.metric} by {found.mean * 100:+.2f} "
             f"points ({found.level * 100:g} % interval {found.low * 100:+.2f} to {found.high * 100:+.2f}) against "

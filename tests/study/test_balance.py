@@ -47,11 +47,12 @@ def test_what_classes_lack_is_filled_up_by_synthetic_images_of_them(counts, seed
 def test_arms_train_on_the_classes_as_they_say(monkeypatch):
     images, labels = gratings(120, 3)
     kept = (labels > 0) | (torch.cumsum(labels == 0, 0) <= 9)
-    seen = {}
+    seen, foreign, known = {}, [], set(map(bytes, images.numpy()))
 
     def note(settings, augment, images, targets, seed, mix=None):
         counts = targets.sum(0) if targets.ndim == 2 else torch.bincount(targets, minlength=CLASSES)
         seen.setdefault((len(images), mix is None), []).append(counts.tolist())
+        foreign.append(not known.issuperset(map(bytes, images.numpy())))
         return train(settings, augment, images, targets, seed, mix)
 
     train = _arms.train
@@ -64,6 +65,7 @@ def test_arms_train_on_the_classes_as_they_say(monkeypatch):
     assert len(seen[few, True]) == 2 * 2  # no augmentation, and class weights
     assert len(seen[even, True]) == 2 * 2  # oversampled, and filled up
     assert len(seen[even, False]) == 2  # synthetic, in the places of evened real images
+    assert sum(foreign) == 2  # filled up
     assert all(max(counts) - min(counts) < 1e-3 for counts in [*seen[even, True], *seen[even, False]])
     assert {arm.kind for arm in result.arms} == {"none", "oversampled", "class weights", "synthetic", "filled up"}
 
