@@ -81,7 +81,7 @@ def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
     path = _find(name_or_path)
     if path.is_dir():
         return _load_ours(path)
-    groups = [tensors for _, tensors in itertools.islice(networks(read_checkpoint(path)), MAX_ATTEMPTS)]
+    groups = [tensors for _, tensors in itertools.islice(networks(read_checkpoint(path).tensors), MAX_ATTEMPTS)]
     for tensors in groups:
         try:
             network = SRGAN.from_foreign(tensors)

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import tempfile
+import time
+import tracemalloc
 from pathlib import Path
 
 import torch
 
 from gan_augment import Generator, GeneratorConfig, import_checkpoint
 from gan_augment.hub import load_generator, resolve_name
+from gan_augment.hub.importing import read_checkpoint
 
 REFUSALS = (ValueError, FileNotFoundError)
 
@@ -77,6 +80,21 @@ def card(data):
     _with_file("README.md", data, vouched=False)
 
 
+def reader(data):
+    """The tensors of a checkpoint from elsewhere: read soon, and in little more memory than the file has."""
+    path = _folder().parent / "x.pth"
+    path.write_bytes(data)
+    start = time.process_time()
+    tracemalloc.start()
+    try:
+        _refused_or_taken(read_checkpoint, path)
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert time.process_time() - start < 1 + len(data) / 10**5
+    assert peak < 2 * len(data) + 2**23
+
+
 def checkpoint(data):
     """A checkpoint of others."""
     with tempfile.TemporaryDirectory() as place:
@@ -84,4 +102,4 @@ def checkpoint(data):
         _refused_or_taken(import_checkpoint, Path(place) / "G.pth")
 
 
-TARGETS = {function.__name__: function for function in (name, config, network, weights, card, checkpoint)}
+TARGETS = {function.__name__: function for function in (name, config, network, weights, card, reader, checkpoint)}

@@ -313,7 +313,7 @@ def test_a_pickle_that_would_execute_does_not(way, tmp_path):
 def test_a_zip_bomb_is_not_opened(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/data.pkl", bytes(2**26))
-    with pytest.raises(ValueError, match="must not unpack to 67,108,864 bytes"):
+    with pytest.raises(ValueError, match="unpack to at most 2 times"):
         import_checkpoint(tmp_path / "bomb.pth")
 
 
@@ -329,12 +329,12 @@ def archive_of(names):
     ("content", "words"),
     [
         (b"", "is empty"),
-        (b"random bytes, not a checkpoint", "but is something else"),
+        (b"random bytes, not a checkpoint", "something else"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5 file, as Keras writes"),
-        (b"PK\x03\x04 and no more", "a damaged zip archive"),
+        (b"PK\x03\x04 and no more", "a zip archive that ends with its directory"),
         (archive_of(["word/document.xml"]), "another zip archive"),
         (archive_of(["a/data.pkl", "a/code/x.py"]), "TorchScript"),
-        (b"\x80\x02garbage", "damaged pickle"),
+        (b"\x80\x02garbage", "pickle is damaged"),
         ((2**40).to_bytes(8, "little") + b"{}", "header of at most"),
         ((2).to_bytes(8, "little") + b"{}", "holds no DCGAN generator|must hold"),
         ((4).to_bytes(8, "little") + b"{nan", "must be a safetensors file"),

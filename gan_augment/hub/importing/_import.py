@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import re
 import warnings
@@ -92,7 +91,8 @@ def import_checkpoint(
     hints = Hints(
         image_size, latent, num_classes, strides, paddings, output_paddings, function, negative_slope, last, eps
     )
-    where, found = _choose(read_checkpoint(path), path, key, hints)
+    checkpoint = read_checkpoint(path)
+    where, found = _choose(checkpoint.tensors, path, key, hints)
     convs = sum(layer["kind"] in ("conv", "conv_transpose") for layer, _ in found.layers)
     for name in ("strides", "paddings", "output_paddings"):
         hint = getattr(hints, name)
@@ -105,7 +105,7 @@ def import_checkpoint(
     given = hints.strides is not None and hints.paddings is not None and hints.function is not None
     if doubts and not given:
         warnings.warn(f"{path}: {'; '.join(doubts)}; look at samples, and give hints.", UserWarning, stacklevel=2)
-    generator.card = _card(path, where, found)
+    generator.card = _card(path, where, found, checkpoint.sha256)
     if class_names is not None:
         generator.config = dataclasses.replace(generator.config, class_names=class_names)
     return generator
@@ -256,8 +256,7 @@ def _doubts(found: Found) -> list[str]:
     return doubts
 
 
-def _card(path: Path, where: str, found: Found) -> Card:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+def _card(path: Path, where: str, found: Found, sha256: str) -> Card:
     convs = [layer for layer, _ in found.layers if layer["kind"].startswith("conv")]
     assumed: dict[str, Any] = {
         "latent": found.latent,
@@ -276,7 +275,7 @@ def _card(path: Path, where: str, found: Found) -> Card:
         data={"description": "not known: the file does not say on what it was trained, nor on which terms"},
         training={
             "imported_from": path.name,
-            "sha256": digest,
+            "sha256": sha256,
             "part": brief(where, 300) or "all of it",
             "assumed": assumed,
         },
