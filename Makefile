@@ -2,16 +2,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+WORKERS ?= 2
+
+.PHONY: demo test test-slow lint bench clean
 
 demo: .venv/made
 	$(BIN)/gan-augment demo --out gan-augment-demo
 
 test: .venv/made
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage run -m pytest -m "not slow" -n $(WORKERS) --dist worksteal
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report
+
+test-slow: .venv/made
+	$(BIN)/python -m pytest -m slow -n $(WORKERS) --dist worksteal
 
 lint: .venv/made
 	$(BIN)/ruff check .
