@@ -85,9 +85,9 @@ class TrainingImages:
             if conditional:
                 labels.append(_class_index(label, index))
         num_classes = max(labels) + 1 if conditional else 0
-        missing = sorted(set(range(num_classes)) - set(labels))
-        if missing:
-            raise ValueError(f"Labels must be 0, 1, 2, ... without gaps, but no image is of class {missing[:10]}.")
+        missing = next((label for label, found in enumerate(sorted(set(labels))) if label != found), None)
+        if missing is not None:
+            raise ValueError(f"Labels must be 0, 1, 2, ... without gaps, but no image is of class {missing}.")
         names = find_class_names(dataset)
         return cls(
             images=images,

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import PIL.Image
 import torch
 import torchvision
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.datasets.folder import IMG_EXTENSIONS, ImageFolder
 
-MAX_BYTES = 8 * 2**30
-MAX_MEMBERS = 1_000_000
-MAX_FILE_BYTES = 2**27
-MAX_PIXELS = 2**26
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others run decoders that are rarely looked at
+from ._image_files import ImageFiles, is_archive
+from ._listing import MAX_BYTES, reading
 
-_SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
+_KINDS = "a folder, a .zip, .tar or .npz file, or torchvision:<Name>"
 _IMAGE_NAMES = ("images", "train_images", "x_train", "x", "arr_0")
 _LABEL_NAMES = ("labels", "train_labels", "y_train", "y")
+
+_OTHER_SPLITS = ("test_", "val_", "valid_", "dev_", "x_test", "x_val", "y_test", "y_val")
 
 # torchvision's classification sets, by how they name their parts: train=, split= (and its default), or not at all.
 _BY_TRAIN = ("MNIST", "FashionMNIST", "KMNIST", "QMNIST", "CIFAR10", "CIFAR100", "USPS")
@@ -47,18 +43,25 @@ def open_images(
     ``data``                   data set
     ========================== =====================================================================
     a data set, a tensor       itself
-    a folder of folders        torchvision's ``ImageFolder``: each folder is a class
-    a folder of images         its images by name, without labels; folders in it are not looked into
-    ``"file.zip"``             the same two layouts, read in place; a single outer folder does not count
+    a folder of folders        each folder is a class, numbered as by torchvision's ``ImageFolder``
+    a folder of images         its images by name, without labels
+    ``"file.zip"``, a tar      the same two layouts, by the same rules, read in place
+    ``"photos:test"``          the images of a folder or an archive in folders named ``test``
     ``"file.npz"``             arrays ``images``, ``train_images``, ``x_train``, ``x`` or ``arr_0``, and
                                ``labels``, ``train_labels``, ``y_train`` or ``y``
     ``"file.npz:test"``        arrays ``test_images`` or ``x_test``, and ``test_labels`` or ``y_test``
     ``"torchvision:MNIST"``    torchvision's, the training part; ``"torchvision:MNIST:test"`` the other
     ========================== =====================================================================
 
+    In folders and archives, a single outer folder is no class, and a folder for each class must hold images. Splits
+    (``train``, ``test``) are refused: name one. StyleGAN's ``dataset.json`` gives labels, and must list every image.
+    Hidden files and everything that is no image is left out, and counted in one warning. Links are followed in
+    folders, and left out of archives.
+
     Arrays are ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` of 1 or 3 channels, uint8 or float 0..1;
-    labels are integers ``(n,)`` or ``(n, 1)``. Image files stay grey or become RGB, without alpha; more than
-    8 bits a channel are refused. The data sets can be pickled, and have ``classes`` where those have names.
+    labels are integers ``(n,)`` or ``(n, 1)``, and ``class_names`` may name them. Image files are turned upright by
+    their EXIF data, and stay grey or become RGB, without alpha; of animations the first frame counts. Grey images of
+    more than 8 bits are refused. The data sets can be pickled, and have ``classes`` if those have names.
 
     Args:
         data (Dataset, Tensor, str or Path): As above.
@@ -67,8 +70,11 @@ def open_images(
         max_bytes (int): Most bytes that an archive may decompress to.
 
     Raises:
-        ValueError: If there is nothing of the kind, it is damaged, or above a limit.
+        ValueError: If there is nothing of the kind, it is damaged, above a limit, or its classes are not clear.
         TypeError: If it is neither a name nor a map-style data set.
+
+    Warns:
+        UserWarning: If files, folders or arrays were left out.
 
     Example:
         >>> len(open_images(torch.zeros(8, 1, 16, 16)))
@@ -82,90 +88,17 @@ def open_images(
     if name.startswith("torchvision:"):
         return _open_torchvision(name, Path(root), download)
     path, split = Path(name), None
-    if not path.exists() and ".npz:" in name:
-        path, split = Path(name.rpartition(":")[0]), name.rpartition(":")[2]
+    if not path.exists() and ":" in name:
+        whole, _, last = name.rpartition(":")
+        if Path(whole).exists():
+            path, split = Path(whole), last
     if not path.exists():
-        raise ValueError(f"data must be a folder, .zip, .npz or torchvision:<Name>, but there is no {str(path)!r}.")
-    if path.is_dir():
-        return _open_folder(path)
+        raise ValueError(f"data must be {_KINDS}, but there is no {str(path)!r}.")
+    if path.is_dir() or is_archive(path):
+        return ImageFiles(path, split, max_bytes)
     if path.suffix.lower() == ".npz":
         return _open_npz(path, split, max_bytes)
-    if path.suffix.lower() == ".zip":
-        return ZipImages(path, max_bytes)
-    raise ValueError(f"data must be a folder, .zip, .npz or torchvision:<Name>, but got {str(path)!r} instead.")
-
-
-class ImageFiles(Dataset[PIL.Image.Image]):
-    """The images of one folder, by name, without labels.
-
-    Args:
-        folder (Path): That they are in; folders in it are not looked into.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.paths = sorted(path for path in folder.iterdir() if path.is_file() and _is_image(path.name))
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> PIL.Image.Image:
-        return _load_image(self.paths[index])
-
-
-class ZipImages(Dataset[Any]):
-    """The images in a zip file, read in place.
-
-    Attributes:
-        names (list of str): Of the images, in order.
-        labels (list of int, optional): Index of each one's folder, if they are in folders.
-        classes (list of str, optional): The folders' names, sorted.
-
-    Args:
-        path (Path): Of the file.
-        max_bytes (int): Most bytes that all images may decompress to.
-    """
-
-    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
-        self.path = path
-        self._archive: tuple[int, zipfile.ZipFile] | None = None
-        with _reading(path, "a .zip of images"):
-            members = [member for member in self._open().infolist() if _is_image(member.filename)]
-        total = sum(member.file_size for member in members)
-        if len(members) > MAX_MEMBERS or total > max_bytes:
-            raise ValueError(
-                f"{str(path)!r} must hold at most {MAX_MEMBERS:,} images of {max_bytes:,} bytes together, "
-                f"but holds {len(members):,} of {total:,}."
-            )
-        self.names = sorted(member.filename for member in members)
-        folders = [PurePosixPath(name).parent.parts for name in self.names]
-        outer = _common_length(folders)
-        inner = [parts[outer] if len(parts) > outer else None for parts in folders]
-        _check_layout(path, inner)
-        self.classes = sorted({name for name in inner if name is not None}) or None
-        index = {name: label for label, name in enumerate(self.classes or ())}
-        self.labels = None if self.classes is None else [index[str(name)] for name in inner]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> Any:
-        name = self.names[index]
-        where = f"{self.path}/{name}"
-        with _reading(where, "an image"):
-            member = self._open().getinfo(name)
-            if member.file_size > MAX_FILE_BYTES:
-                raise ValueError(f"it is larger than {MAX_FILE_BYTES:,} bytes")
-            with self._open().open(member) as file:
-                image = _decode(file)
-        return image if self.labels is None else (image, self.labels[index])
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_archive": None}
-
-    def _open(self) -> zipfile.ZipFile:
-        if self._archive is None or self._archive[0] != os.getpid():  # a forked worker would share the position
-            self._archive = os.getpid(), zipfile.ZipFile(self.path)
-        return self._archive[1]
+    raise ValueError(f"data must be {_KINDS}, but got {str(path)!r} instead.")
 
 
 class ArrayImages(Dataset[Any]):
@@ -174,11 +107,13 @@ class ArrayImages(Dataset[Any]):
     Args:
         images (Tensor): ``(n, c, h, w)``.
         labels (Tensor, optional): int64 ``(n,)``.
+        classes (list of str, optional): Names of the classes.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor | None = None) -> None:
+    def __init__(self, images: Tensor, labels: Tensor | None = None, classes: list[str] | None = None) -> None:
         self.images = images
         self.labels = labels
+        self.classes = classes
 
     def __len__(self) -> int:
         return len(self.images)
@@ -187,48 +122,8 @@ class ArrayImages(Dataset[Any]):
         return self.images[index] if self.labels is None else (self.images[index], int(self.labels[index]))
 
 
-class ClassFolders(ImageFolder):  # type: ignore[misc]
-    """torchvision's ``ImageFolder`` of the folders that hold images and are not hidden."""
-
-    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        """The classes, sorted, and their indices."""
-        classes = _class_folders(Path(directory))
-        return classes, {name: index for index, name in enumerate(classes)}
-
-
-def _class_folders(path: Path) -> list[str]:
-    folders = sorted(folder.name for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    return [name for name in folders if any(_is_image(file) for _, _, files in os.walk(path / name) for file in files)]
-
-
-def _open_folder(path: Path) -> Dataset[Any]:
-    images = ImageFiles(path)
-    _check_layout(path, [*_class_folders(path), *(None for _ in images.paths)])
-    if images.paths:
-        return images
-    with _reading(path, "one folder of images for each class"):
-        return ClassFolders(str(path), loader=_load_image, is_valid_file=_is_image)
-
-
-def _common_length(folders: list[tuple[str, ...]]) -> int:
-    """How many outer folders all paths have in common."""
-    shortest, longest = min(folders, default=()), max(folders, default=())
-    return next((place for place, (a, b) in enumerate(zip(shortest, longest)) if a != b), len(shortest))
-
-
-def _check_layout(path: Path, folders: list[str | None]) -> None:
-    """Refuses what is neither flat nor one folder per class; None stands for an image outside of folders."""
-    classes = {name for name in folders if name is not None}
-    if not folders:
-        raise ValueError(f"{str(path)!r} must hold images {IMG_EXTENSIONS}, but holds none.")
-    if classes and None in folders:
-        raise ValueError(f"{str(path)!r} must hold images or one folder for each class, but holds both.")
-    if len(classes) > 1 and {name.lower() for name in classes} <= _SPLIT_NAMES:
-        raise ValueError(f"{str(path)!r} must hold one folder for each class, but holds {sorted(classes)}; name one.")
-
-
 def _open_npz(path: Path, split: str | None, max_bytes: int) -> ArrayImages:
-    with _reading(path, "an .npz of images"), zipfile.ZipFile(path) as archive:
+    with reading(path, "an .npz of images"), zipfile.ZipFile(path) as archive:
         found = {name.removesuffix(".npy"): name for name in archive.namelist()}
         wanted: tuple[str, ...] = _IMAGE_NAMES if split is None else (f"{split}_images", f"x_{split}")
         image_name = next((name for name in wanted if name in found), None)
@@ -238,22 +133,36 @@ def _open_npz(path: Path, split: str | None, max_bytes: int) -> ArrayImages:
         label_name = next((name for name in wanted if name in found), None)
         images = _as_images(_read_array(archive, found[image_name], max_bytes), image_name)
         if label_name is None:
+            others = sorted(set(found) - {image_name})
+            if split is None and others and not any(name.startswith(_OTHER_SPLITS) for name in others):
+                warnings.warn(
+                    f"Skipped arrays of {str(path)!r}: {others[:10]}. Labels must be named {_LABEL_NAMES}.",
+                    UserWarning,
+                    stacklevel=3,
+                )
             return ArrayImages(images)
         labels = _read_array(archive, found[label_name], max_bytes)
         if labels.dtype.kind not in "iu" or labels.size != len(images) or labels.shape[1:] not in ((), (1,)):
             raise ValueError(f"{label_name} must be {len(images)} integers, but is {labels.dtype} {labels.shape}")
-        return ArrayImages(images, torch.from_numpy(labels.reshape(-1).astype(np.int64)))
+        names = None
+        if "class_names" in found:
+            array = _read_array(archive, found["class_names"], max_bytes, "U")
+            if array.ndim != 1 or len(set(array.tolist())) != len(array) or len(array) <= labels.max():
+                raise ValueError(f"class_names must name each class once, but is {array.tolist()[:20]}")
+            names = array.tolist()
+        return ArrayImages(images, torch.from_numpy(labels.reshape(-1).astype(np.int64)), names)
 
 
-def _read_array(archive: zipfile.ZipFile, name: str, max_bytes: int) -> np.ndarray[Any, Any]:
-    """One array of an .npz, after its header was found to be of plain numbers and within the limit."""
+def _read_array(archive: zipfile.ZipFile, name: str, max_bytes: int, kinds: str = "uif") -> np.ndarray[Any, Any]:
+    """One array of an .npz, after its header was found to be of plain values and within the limit."""
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(file)
     size = math.prod(shape) * dtype.itemsize
-    if dtype.kind not in "uif" or min(shape, default=0) < 0 or size > min(max_bytes, archive.getinfo(name).file_size):
-        raise ValueError(f"{name} must be numbers of at most {max_bytes:,} bytes, but is {dtype} {shape}")
+    if dtype.kind not in kinds or min(shape, default=0) < 0 or size > min(max_bytes, archive.getinfo(name).file_size):
+        what = "text" if kinds == "U" else "numbers"
+        raise ValueError(f"{name} must be {what} of at most {max_bytes:,} bytes, but is {dtype} {shape}")
     with archive.open(name) as file:
         array: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -302,33 +211,3 @@ def _open_torchvision(name: str, root: Path, download: bool) -> Dataset[Any]:
         raise ValueError(
             f"torchvision's {kind} is not in {str(root)!r} and cannot be downloaded (is there a network?): {error}"
         ) from error
-
-
-def _is_image(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = path.name.startswith(".") or "__MACOSX" in path.parts
-    return path.suffix.lower() in IMG_EXTENSIONS and not hidden
-
-
-def _load_image(path: str | Path) -> PIL.Image.Image:
-    with _reading(path, "an image"), open(path, "rb") as file:
-        return _decode(file)
-
-
-def _decode(file: IO[bytes]) -> PIL.Image.Image:
-    """A grey or RGB image out of a file."""
-    with PIL.Image.open(file, formats=FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-        if image.mode.startswith(("I", "F")):
-            raise ValueError(f"it has more than 8 bits a channel (mode {image.mode!r})")
-        return image.convert("L" if image.mode in ("1", "L", "LA", "La") else "RGB")
-
-
-@contextmanager
-def _reading(path: str | Path, expected: str) -> Iterator[None]:
-    """Names the file in whatever goes wrong: damaged files fail in a dozen ways, most of them undocumented."""
-    try:
-        yield
-    except Exception as error:
-        raise ValueError(f"{str(path)!r} must be {expected}, but: {str(error).rstrip('.') or repr(error)}.") from error

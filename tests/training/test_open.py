@@ -60,7 +60,7 @@ def test_what_is_neither_a_name_nor_a_data_set_is_refused(data):
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "zip with an outer folder"])
-def test_flat_images_come_by_name_and_stay_grey(tmp_path, kind):
+def test_flat_images_come_by_name_and_stay_grey(tmp_path, kind, recwarn):
     noise = {".hidden.png": b"", "read.me": b"", "__MACOSX/._a.png": b""}
     if kind == "folder":
         dataset = open_images(write_folder(tmp_path, {**FLAT, **dict(list(noise.items())[:2])}))
@@ -68,6 +68,7 @@ def test_flat_images_come_by_name_and_stay_grey(tmp_path, kind):
         outer = "" if kind == "zip" else "all/mine/"
         files = {**{outer + name: content for name, content in FLAT.items()}, **noise}
         dataset = open_images(write_zip(tmp_path / "a.zip", files))
+    assert len(recwarn) == 1
     order = np.argsort(list("fbdace"))
     assert [image.mode for image in items(dataset)] == ["L"] * 6
     assert np.array_equal([np.array(image) for image in items(dataset)], PIXELS[order])
@@ -141,6 +142,27 @@ def test_every_layout_of_arrays_gives_the_same_images(tmp_path, layout, floats, 
     images = TrainingImages.from_dataset(dataset, 9, "pad", conditional=shape is not None, progress=False)
     assert np.array_equal(images.images[:, 0, :, :8], PIXELS)
     assert shape is None or images.labels.tolist() == LABELS.tolist()
+
+
+def test_class_names_of_an_array_file_are_kept_and_must_name_every_class(tmp_path):
+    np.savez(tmp_path / "a.npz", x=PIXELS, y=LABELS, class_names=["ant", "bee", "cat"])
+    assert open_images(tmp_path / "a.npz").classes == ["ant", "bee", "cat"]
+    for names in (["ant", "bee"], ["ant", "bee", "bee"], [["ant", "bee", "cat"]]):
+        np.savez(tmp_path / "a.npz", x=PIXELS, y=LABELS, class_names=names)
+        with pytest.raises(ValueError, match="class_names must name each class once"):
+            open_images(tmp_path / "a.npz")
+
+
+def test_arrays_that_may_be_labels_by_another_name_are_told(tmp_path):
+    np.savez(tmp_path / "a.npz", x=PIXELS, targets=LABELS)
+    with pytest.warns(UserWarning, match=r"Skipped arrays .*targets"):
+        open_images(tmp_path / "a.npz")
+
+
+def test_a_label_of_a_billion_costs_no_memory(tmp_path):
+    np.savez(tmp_path / "a.npz", x=PIXELS, y=LABELS * 10**9)
+    with pytest.raises(ValueError, match="no image is of class 1"):
+        TrainingImages.from_dataset(open_images(tmp_path / "a.npz"), 16, "pad", progress=False)
 
 
 @pytest.mark.parametrize("names", [("test_images", "test_labels"), ("x_test", "y_test")])
@@ -273,13 +295,3 @@ def test_without_a_network_there_is_a_sentence(monkeypatch, tmp_path):
         open_images("torchvision:FashionMNIST", root=tmp_path)
     with pytest.raises(ValueError, match=r"must be in .* or be downloaded"):
         open_images("torchvision:FashionMNIST:test", root=tmp_path, download=False)
-
-
-def test_folders_without_images_are_no_classes(tmp_path):
-    for name in ("a", "b", ".hidden"):
-        (tmp_path / name).mkdir()
-        PIL.Image.new("L", (8, 8)).save(tmp_path / name / "0.png")
-    (tmp_path / "notes").mkdir()
-    dataset = open_images(tmp_path)
-    assert dataset.classes == ["a", "b"]
-    assert [label for _, label in dataset] == [0, 1]

@@ -1,0 +1,100 @@
+"""A data set of image files, in a folder or an archive."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from pathlib import Path
+from typing import IO, Any
+
+import PIL.Image
+import PIL.ImageOps
+from torch.utils.data import Dataset
+
+from ._layout import describe_skipped, find_layout, image_formats
+from ._listing import MAX_BYTES, MAX_FILE_BYTES, TAR, ZIP, Container, Folder, Tar, Zip, reading
+
+MAX_PIXELS = 2**26
+_ORIENTATION = 0x0112  # the tag in EXIF data
+
+
+class ImageFiles(Dataset[Any]):
+    """The images in a folder or an archive, with their classes where they are in one folder per class.
+
+    Attributes:
+        names (list of str): Path of each image below the folder, or in the archive.
+        labels (list of int, optional): Class of each image; None without classes.
+        classes (list of str, optional): Names of the classes; None without names.
+
+    Args:
+        path (Path): A folder, or a zip or tar archive.
+        split (str, optional): Name of the folders to take, such as ``"test"``.
+        max_bytes (int): Most bytes that an archive may decompress to.
+
+    Raises:
+        ValueError: If there are no images, if their classes are not clear, or if the archive is above a limit.
+
+    Warns:
+        UserWarning: If files or folders were left out.
+    """
+
+    def __init__(self, path: Path, split: str | None = None, max_bytes: int = MAX_BYTES) -> None:
+        self._container = _open_container(path, max_bytes)
+        skipped: dict[tuple[str, ...], str] = {}
+        layout = find_layout(self._container, split, skipped)
+        self._images = layout.images
+        self.names = ["/".join(image.parts) for image in layout.images]
+        self.labels = layout.labels
+        self.classes = layout.classes
+        if skipped:
+            warnings.warn(describe_skipped(path, skipped), UserWarning, stacklevel=3)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Any:
+        entry = self._images[index]
+        with reading(self._container.path / self.names[index], "an image"):
+            if entry.size > MAX_FILE_BYTES:
+                raise ValueError(f"it is larger than {MAX_FILE_BYTES:,} bytes")
+            with self._container.open(entry) as file:
+                image = _decode(file)
+        return image if self.labels is None else (image, self.labels[index])
+
+    @property
+    def targets(self) -> list[int] | None:
+        """The labels, by the name that torchvision gives them."""
+        return self.labels
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file's name is that of an archive that can be read."""
+    return path.name.lower().endswith((*ZIP, *TAR))
+
+
+def _open_container(path: Path, max_bytes: int) -> Container:
+    if path.is_dir():
+        return Folder(path)
+    return Zip(path, max_bytes) if path.name.lower().endswith(ZIP) else Tar(path, max_bytes)
+
+
+def _decode(file: IO[bytes]) -> PIL.Image.Image:
+    """A grey or RGB image out of a file, upright; of an animation the first frame."""
+    with PIL.Image.open(file, formats=image_formats()) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(f"it has more than 8 bits a channel (mode {image.mode!r})")
+        image.load()  # what is damaged fails here, and not while looking for EXIF data
+        upright = PIL.ImageOps.exif_transpose(image) if _is_turned(image) else image
+        if upright.mode == "P" and "transparency" in upright.info:
+            upright = upright.convert("RGBA")  # else Pillow warns
+        return upright.convert("L" if upright.mode in ("1", "L", "LA", "La") else "RGB")
+
+
+def _is_turned(image: PIL.Image.Image) -> bool:
+    """Whether EXIF data say that the image is not upright; damaged ones say nothing."""
+    try:
+        return bool(image.getexif().get(_ORIENTATION, 1) != 1)
+    except (SyntaxError, ValueError, TypeError, LookupError, OverflowError, struct.error):
+        return False

@@ -1,0 +1,232 @@
+"""Which files are images, and of which class: the same rules for folders and archives."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+import PIL.Image
+
+from ._listing import MAX_FILE_BYTES, Container, Entry, reading, split_path
+
+# Formats that are read; others run decoders that are rarely looked at.
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+LABEL_FILE = "dataset.json"  # of StyleGAN's archives
+
+_SPLITS = {"train", "training", "trainval", "val", "valid", "validation", "dev", "eval", "test", "testing"}
+_FILLERS = {"set", "images", "imgs", "data", "split"}  # of a split's name, as in "test_set"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The images of a folder or an archive, in order, and their classes.
+
+    Attributes:
+        images (list of Entry): Sorted by class, folder and name.
+        labels (list of int, optional): Class of each image; None without classes.
+        classes (list of str, optional): Names of the classes, sorted; None without, or if only a label file has them.
+    """
+
+    images: list[Entry]
+    labels: list[int] | None = None
+    classes: list[str] | None = None
+
+
+def find_layout(container: Container, split: str | None, skipped: dict[tuple[str, ...], str]) -> Layout:
+    """Decides which entries are images, and which class each image has.
+
+    Args:
+        container (Container): The folder or archive.
+        split (str, optional): Name of the split to take, such as ``"test"``.
+        skipped (dict): Receives the path of everything that is left out, and why.
+
+    Raises:
+        ValueError: If the images are neither flat, nor in one folder per class, nor listed in a label file.
+    """
+    with reading(container.path, "a folder or an archive of images"):
+        entries = container.find_entries(skipped)
+    if split is not None:
+        entries = _take_split(container.path, split, entries)
+    folders = {entry.parts for entry in entries if entry.is_folder}
+    folders |= {entry.parts[:depth] for entry in entries for depth in range(1, len(entry.parts))}
+    files = {entry.parts: entry for entry in entries if not entry.is_folder}
+    depth = _outer_depth(files, folders)
+    images = _find_images(files, skipped)
+    label_file = next((entry for path, entry in files.items() if path[depth:] == (LABEL_FILE,)), None)
+    if label_file is not None:
+        with reading(container.path / "/".join(label_file.parts), "a file of labels"):
+            layout = _labelled_by_file(container, label_file, sorted(images, key=lambda image: image.parts), depth)
+        if layout is not None:
+            skipped.pop(label_file.parts, None)
+            return layout
+    _check_layout(container.path, depth, images, folders)
+    if all(len(image.parts) == depth + 1 for image in images):
+        return Layout(sorted(images, key=lambda image: image.parts))
+    classes = sorted({image.parts[depth] for image in images})
+    number = {name: label for label, name in enumerate(classes)}
+    images.sort(key=lambda image: (number[image.parts[depth]], "/".join(image.parts[:-1]), image.parts[-1]))
+    return Layout(images, [number[image.parts[depth]] for image in images], classes)
+
+
+@lru_cache(maxsize=1)
+def image_formats() -> tuple[str, ...]:
+    """Those of the formats that this Pillow can read."""
+    PIL.Image.init()
+    return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
+
+
+@lru_cache(maxsize=1)
+def image_suffixes() -> tuple[str, ...]:
+    """Suffixes of the image files that this Pillow can read, in small letters."""
+    known = {*image_formats(), "MPO"}  # which is opened as JPEG
+    return tuple(sorted(suffix for suffix, name in PIL.Image.registered_extensions().items() if name in known))
+
+
+def describe_skipped(path: Path, skipped: Mapping[tuple[str, ...], str]) -> str:
+    """One sentence on everything that was left out."""
+    kinds: dict[str, list[str]] = {}
+    for parts, why in skipped.items():
+        kinds.setdefault(why, []).append("/".join(parts))
+    told = [
+        f"{len(names):,} {why} ({', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''})"
+        for why, names in sorted(kinds.items())
+    ]
+    return f"Skipped {len(skipped):,} entries of {str(path)!r}: {'; '.join(told)}."
+
+
+def _take_split(path: Path, split: str, entries: list[Entry]) -> list[Entry]:
+    """The entries in folders of a split's name, at whatever depth, as if those folders were not there."""
+    taken = []
+    for entry in entries:
+        above = entry.parts if entry.is_folder else entry.parts[:-1]
+        place = next((place for place, part in enumerate(above) if part.casefold() == split.casefold()), None)
+        if place is not None and len(entry.parts) > 1:
+            taken.append(replace(entry, parts=entry.parts[:place] + entry.parts[place + 1 :]))
+    if not taken:
+        raise ValueError(f"{str(path)!r} must hold a folder {split!r} to take it as a split, but holds none.")
+    return taken
+
+
+def _outer_depth(files: Iterable[tuple[str, ...]], folders: Iterable[tuple[str, ...]]) -> int:
+    """How many outer folders lie around everything: those are no classes."""
+    here = {len(path) - 1 for path in files if path[-1] == LABEL_FILE or _has_image_suffix(path[-1])}
+    depth = 0
+    while depth not in here and len({folder[depth] for folder in folders if len(folder) > depth}) == 1:
+        depth += 1
+    return depth
+
+
+def _find_images(files: Mapping[tuple[str, ...], Entry], skipped: dict[tuple[str, ...], str]) -> list[Entry]:
+    images = []
+    for path, entry in files.items():
+        if not _has_image_suffix(path[-1]):
+            skipped[path] = "no image that can be read"
+        elif _is_copy(path, files):
+            skipped[path] = "copied by Jupyter"
+        else:
+            images.append(entry)
+    return images
+
+
+def _has_image_suffix(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in image_suffixes()
+
+
+def _is_copy(path: tuple[str, ...], files: Mapping[tuple[str, ...], Entry]) -> bool:
+    """Whether it is the copy that Jupyter makes of an open file, which is beside it or one folder up."""
+    original = re.sub(r"-checkpoint(?=\.\w+$)", "", path[-1])
+    return original != path[-1] and ((*path[:-1], original) in files or (*path[:-2], original) in files)
+
+
+def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iterable[tuple[str, ...]]) -> None:
+    """Refuses what is neither flat nor one folder per class."""
+    held = {image.parts[depth] for image in images if len(image.parts) > depth + 1}
+    if not images:
+        raise ValueError(f"{str(path)!r} must hold images {image_suffixes()}, but holds none.")
+    if not held:
+        return
+    if any(len(image.parts) == depth + 1 for image in images):
+        raise ValueError(f"{str(path)!r} must hold images or one folder for each class, but holds both.")
+    inner: dict[tuple[str, ...], set[str]] = defaultdict(set)  # folders in each folder
+    for folder in folders:
+        inner[folder[:-1]].add(folder[-1])
+    for parent, names in inner.items():
+        splits = _find_splits({name: inner.get((*parent, name), set()) for name in names})
+        if len(parent) >= depth and splits:
+            where = f" in {parent[-1]!r}" if len(parent) > depth else ""
+            raise ValueError(
+                f"{str(path)!r} must hold one folder for each class, but holds the splits {splits}{where}; name one, "
+                f"such as '{path}:{splits[-1]}'. If they are classes, pass torchvision's ImageFolder."
+            )
+    top = {folder[depth] for folder in folders if len(folder) > depth}
+    if top - held:
+        raise ValueError(
+            f"{str(path)!r} must hold images in the folder of each class, but {min(top - held)!r} holds none "
+            "that can be read; remove that folder, or convert its images to PNG or JPEG."
+        )
+    forms = Counter(unicodedata.normalize("NFC", name) for name in held)
+    same = [name for name, count in forms.items() if count > 1]
+    if same:
+        raise ValueError(
+            f"{str(path)!r} must hold one folder for each class, but two are named {min(same)!r}, in different Unicode "
+            "forms; put their images into one."
+        )
+
+
+def _find_splits(folders: Mapping[str, Set[str]]) -> list[str]:
+    """Which of some folders beside each other, given with the folders in them, are splits and not classes."""
+    words = {name: re.findall("[a-z]+", name.casefold()) for name in folders}
+    splits = {name: _SPLITS & set(found) for name, found in words.items()}
+    alike: dict[tuple[str, ...], list[str]] = {}  # those that differ in the split's name alone: seg_train and seg_test
+    for name, found in words.items():
+        if len(splits[name]) == 1:
+            rest = tuple(word for word in found if word not in _SPLITS | _FILLERS)
+            alike.setdefault(rest, []).append(name)
+    for names in alike.values():
+        if len(set.union(*(splits[name] for name in names))) > 1:
+            return sorted(names)
+    for name in alike.get((), ()):  # one alone: a split if it holds the classes that are in, or beside, the others
+        others = {other: inside for other, inside in folders.items() if other != name}
+        if folders[name] and any(not inside or inside & folders[name] for inside in others.values()):
+            return [name]
+    return []
+
+
+def _labelled_by_file(container: Container, entry: Entry, images: list[Entry], depth: int) -> Layout | None:
+    """The images with the labels that StyleGAN's label file gives them; None if it is another file of that name."""
+    with container.open(entry) as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"it is larger than {MAX_FILE_BYTES:,} bytes")
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("it is not JSON") from error
+    if not isinstance(content, dict) or "labels" not in content:
+        return None
+    if content["labels"] is None:
+        return Layout(images)
+    labels: dict[tuple[str, ...], int] = {}
+    for pair in content["labels"] if isinstance(content["labels"], list) else [content["labels"]]:
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str) or type(pair[1]) is not int:
+            raise ValueError(f"it must give a name and a class index for each image, but gives {repr(pair)[:200]}")
+        path = split_path(pair[0])
+        if path in labels:
+            raise ValueError(f"it gives a label twice for {pair[0]!r}")
+        labels[path] = pair[1]
+    there = {image.parts[depth:] for image in images}
+    if there != set(labels):
+        missing, extra = there - set(labels), set(labels) - there
+        raise ValueError(
+            f"it gives no label for {len(missing):,} of {len(there):,} images, and labels for {len(extra):,} that are "
+            f"not there, such as {'/'.join(min(missing or extra))!r}"
+        )
+    if not labels or not 0 <= min(labels.values()) <= max(labels.values()) < len(labels):
+        raise ValueError("its class indices must begin at 0 and have no gaps")
+    return Layout(images, [labels[image.parts[depth:]] for image in images])

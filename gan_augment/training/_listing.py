@@ -1,0 +1,274 @@
+"""What lies in a folder or an archive: each entry's path in parts, and how to open it."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import os
+import stat
+import tarfile
+import tempfile
+import zipfile
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+MAX_BYTES = 8 * 2**30
+MAX_MEMBERS = 1_000_000
+MAX_FILE_BYTES = 2**27
+MAX_DEPTH = 64  # of folders in each other
+ZIP, TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+
+_CLUTTER = {
+    *("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"),
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+}
+_DECOMPRESS: dict[str, Callable[[Path], Any]] = {
+    **dict.fromkeys(("gz", "tgz"), gzip.open),
+    **dict.fromkeys(("bz2", "tbz2"), bz2.open),
+    **dict.fromkeys(("xz", "txz"), lzma.open),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or a folder in a folder or an archive.
+
+    Attributes:
+        parts (tuple of str): Its path below the root, split at slashes.
+        key (str or int): What the container finds it by.
+        is_folder (bool): Whether it is a folder.
+        size (int): Bytes, decompressed; 0 for folders, and for files outside archives.
+    """
+
+    parts: tuple[str, ...]
+    key: str | int
+    is_folder: bool = False
+    size: int = 0
+
+
+class Container(ABC):
+    """A folder or an archive that entries are listed from and read from; it can be pickled, and used after a fork."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @abstractmethod
+    def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
+        """All entries but clutter, in no order; adds what it leaves out, and why, to ``skipped``."""
+
+    @abstractmethod
+    def open(self, entry: Entry) -> IO[bytes]:
+        """A file to read an entry's bytes from."""
+
+
+class Folder(Container):
+    """A folder of the user's own, in which links are followed."""
+
+    def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
+        """All entries but clutter; a link to a folder that it lies in is left out, a broken one refused."""
+        entries: list[Entry] = []
+        self._walk(self.path, (), (_identity(self.path),), entries, skipped)
+        return entries
+
+    def _walk(
+        self,
+        folder: Path,
+        parts: tuple[str, ...],
+        above: tuple[tuple[int, int], ...],
+        entries: list[Entry],
+        skipped: dict[tuple[str, ...], str],
+    ) -> None:
+        if len(parts) > MAX_DEPTH:
+            raise ValueError(f"{'/'.join(parts)!r} is more than {MAX_DEPTH} folders deep")
+        for name in os.listdir(folder):
+            path, inner = folder / name, (*parts, name)
+            if is_clutter(name):
+                skipped[inner] = "hidden or made by a system"
+                continue
+            try:
+                mode = path.stat().st_mode
+            except FileNotFoundError:
+                raise ValueError(f"{'/'.join(inner)!r} is a link to nothing; remove or mend it") from None
+            if stat.S_ISREG(mode):
+                entries.append(Entry(inner, str(path)))
+            elif not stat.S_ISDIR(mode):
+                skipped[inner] = "not a file"
+            elif _identity(path) in above:
+                skipped[inner] = "a link to a folder that it lies in"
+            else:
+                entries.append(Entry(inner, str(path), is_folder=True))
+                self._walk(path, inner, (*above, _identity(path)), entries, skipped)
+
+    def open(self, entry: Entry) -> IO[bytes]:
+        """A file to read an entry's bytes from."""
+        return open(entry.key, "rb")
+
+
+class _Archive(Container):
+    """An archive, opened once in each process: a forked one would share the position in the file."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        super().__init__(path)
+        self.max_bytes = max_bytes
+        self._opened: tuple[int, Any, IO[bytes]] | None = None
+
+    def __del__(self) -> None:
+        if self._opened is not None:
+            self._opened[2].close()
+
+    def _archive(self) -> Any:
+        """The open archive."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            file = self._open_file()
+            try:
+                self._opened = os.getpid(), self._parse(file), file
+            except BaseException:
+                file.close()
+                raise
+        return self._opened[1]
+
+    @abstractmethod
+    def _open_file(self) -> IO[bytes]:
+        """The archive's file, decompressed."""
+
+    @abstractmethod
+    def _parse(self, file: IO[bytes]) -> Any:
+        """The archive in a file."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}
+
+    def _checked(self, entries: Iterable[Entry], skipped: dict[tuple[str, ...], str]) -> list[Entry]:
+        """The entries less clutter, after their number, size and names were found to be sound."""
+        kept: list[Entry] = []
+        total = 0
+        for count, entry in enumerate(entries, 1):
+            total += entry.size
+            if count > MAX_MEMBERS or total > self.max_bytes:
+                raise ValueError(
+                    f"it must hold at most {MAX_MEMBERS:,} files of {self.max_bytes:,} bytes together, but holds more"
+                )
+            if ".." in entry.parts or len(entry.parts) > MAX_DEPTH:
+                raise ValueError(f"it holds {'/'.join(entry.parts)[:200]!r}, which lies outside of it or too deep")
+            clutter = next((place for place, part in enumerate(entry.parts, 1) if is_clutter(part)), None)
+            if clutter is not None:
+                skipped[entry.parts[:clutter]] = "hidden or made by a system"
+                if clutter > 1:
+                    kept.append(Entry(entry.parts[: clutter - 1], 0, is_folder=True))
+            elif entry.parts:
+                kept.append(entry)
+        twice = [parts for parts, times in Counter(e.parts for e in kept if not e.is_folder).items() if times > 1]
+        if twice:
+            raise ValueError(f"it holds {'/'.join(min(twice))!r} twice")
+        return kept
+
+
+class Zip(_Archive):
+    """A zip file, read in place."""
+
+    def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
+        """All entries but clutter and links, which are not followed in an archive."""
+
+        def read() -> Iterator[Entry]:
+            for number, member in enumerate(self._archive().infolist()):
+                parts = split_path(member.filename)
+                if stat.S_ISLNK(member.external_attr >> 16):
+                    skipped[parts] = "a link in an archive"
+                    yield Entry(parts[:-1], number, is_folder=True)
+                    continue
+                if member.flag_bits & 1:
+                    raise ValueError(f"{member.filename!r} is encrypted; unpack the archive with its password")
+                is_folder = member.filename.endswith(("/", "\\"))
+                yield Entry(parts, number, is_folder, member.file_size)
+
+        return self._checked(read(), skipped)
+
+    def open(self, entry: Entry) -> IO[bytes]:
+        """A file to read an entry's bytes from."""
+        archive = self._archive()
+        file: IO[bytes] = archive.open(archive.infolist()[int(entry.key)])
+        return file
+
+    def _open_file(self) -> IO[bytes]:
+        return open(self.path, "rb")
+
+    def _parse(self, file: IO[bytes]) -> zipfile.ZipFile:
+        return zipfile.ZipFile(file)
+
+
+class Tar(_Archive):
+    """A tar archive, read in place; a compressed one is decompressed once to a temporary file."""
+
+    def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
+        """All entries but clutter and links, which are not followed in an archive."""
+
+        def read() -> Iterator[Entry]:
+            for number, member in enumerate(self._archive()):
+                parts = split_path(member.name)
+                if member.isreg() and not member.issparse():
+                    yield Entry(parts, number, size=member.size)
+                elif member.isdir():
+                    yield Entry(parts, number, is_folder=True)
+                else:
+                    skipped[parts] = "a link in an archive" if member.issym() or member.islnk() else "not a file"
+                    yield Entry(parts[:-1], number, is_folder=True)
+
+        return self._checked(read(), skipped)
+
+    def open(self, entry: Entry) -> IO[bytes]:
+        """A file to read an entry's bytes from."""
+        archive = self._archive()
+        file: IO[bytes] | None = archive.extractfile(archive.getmembers()[int(entry.key)])
+        if file is None:
+            raise ValueError("it is not a file")
+        return file
+
+    def _parse(self, file: IO[bytes]) -> tarfile.TarFile:
+        return tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - it stays open
+
+    def _open_file(self) -> IO[bytes]:
+        decompress = _DECOMPRESS.get(self.path.name.lower().rpartition(".")[2])
+        if decompress is None:
+            return open(self.path, "rb")
+        limit = self.max_bytes + 2048 * MAX_MEMBERS  # of each file a header and what fills its last block
+        with contextlib.ExitStack() as stack:
+            plain = stack.enter_context(tempfile.TemporaryFile())
+            file = stack.enter_context(decompress(self.path))
+            while data := file.read(2**20):
+                if plain.tell() + len(data) > limit:
+                    raise ValueError(f"it must hold at most {self.max_bytes:,} bytes, but holds more")
+                plain.write(data)
+            plain.seek(0)
+            file.close()
+            stack.pop_all()  # it went well: the temporary file stays open
+        return plain
+
+
+def split_path(name: str) -> tuple[str, ...]:
+    """The parts of a path in an archive, which programs of Windows may have written with backslashes."""
+    return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def is_clutter(part: str) -> bool:
+    """Whether a part of a path is hidden, or something that a system or a program left there for itself."""
+    return part.startswith(".") or part.casefold() in _CLUTTER
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
+@contextlib.contextmanager
+def reading(path: str | Path, expected: str) -> Iterator[None]:
+    """Names the file in whatever goes wrong: damaged files fail in a dozen ways, most of them undocumented."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{str(path)!r} must be {expected}, but: {str(error).rstrip('.') or repr(error)}.") from error
