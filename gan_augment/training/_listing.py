@@ -230,7 +230,7 @@ class Tar(_Archive):
         return file
 
     def _parse(self, file: IO[bytes]) -> tarfile.TarFile:
-        return tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - it stays open
+        return tarfile.open(fileobj=file, mode="r:")
 
     def _open_file(self) -> IO[bytes]:
         decompress = _DECOMPRESS.get(self.path.name.lower().rpartition(".")[2])
