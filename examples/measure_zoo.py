@@ -28,6 +28,7 @@ from torch import Tensor
 from benchmarks.data import Data
 from gan_augment import Generator, from_pretrained
 from gan_augment.demo import load_digits
+from gan_augment.hub import REAL
 from gan_augment.metrics import copy_report, measure, seen
 from gan_augment.models.images import unfit_images
 from gan_augment.study import accuracy, predict, train_classifier
@@ -73,10 +74,10 @@ def realism(samples: Samples, data: Data) -> list[dict[str, Any]]:
     found = measure(samples(COUNT, asked), real, "efficientnet-lite0", split="held-out")
     floor = measure(others, real, "efficientnet-lite0", split="held-out")
     for name in ("kid", "fid", "precision", "recall"):
-        for measured, on in ((found[name], "samples"), (floor[name], "other real images, the floor")):
+        for measured, of in ((found[name], "samples"), (floor[name], REAL)):
             digits = 4 if name == "kid" else 1 if name == "fid" else 2
             text = str(measured).partition("]")[0] + "]"
-            rows.append({"metric": text, "value": round(measured.value, digits), "on": on})
+            rows.append({"metric": text, "of": of, "value": round(measured.value, digits)})
     return rows
 
 
@@ -84,11 +85,14 @@ def copies(samples: Samples, data: Data) -> list[dict[str, Any]]:
     """How many samples are almost a training image."""
     flips = bool(ENTRIES[samples.generator.card.name].overrides.get("flip")) if samples.generator.card else False
     rows = []
-    for images, on in ((samples(COPIES, seed=1), f"{COPIES:,} samples"), (data.held_out, "held-out images")):
+    for images, of, on in (
+        (samples(COPIES, seed=1), "samples", f"{COPIES:,} samples"),
+        (data.held_out, REAL, "held-out images"),
+    ):
         report = copy_report(images, data.train, data.held_out, flips=flips, shift=1)
-        rows.append({"metric": "near copies", "value": round(report.near_copies, 4), "on": on})
+        rows.append({"metric": "near copies", "of": of, "value": round(report.near_copies, 4), "on": on})
         closest = report.closest / report.distance_real
-        rows.append({"metric": "closest to a training image", "value": round(closest, 3), "on": on})
+        rows.append({"metric": "closest to a training image", "of": of, "value": round(closest, 3), "on": on})
     return rows
 
 
@@ -113,6 +117,7 @@ def classes(samples: Samples, data: Data) -> list[dict[str, Any]]:
         {"metric": "agreement, lowest class", "value": round(lowest, 4), "on": by},
         {
             "metric": "that classifier's accuracy",
+            "of": REAL,
             "value": round(accuracy(judge, held_out[cut:], labels[cut:]), 4),
             "on": f"{len(held_out) - cut:,} other real images",
         },
@@ -145,7 +150,7 @@ def main() -> None:
         rows += classes(samples, data)
     for row in rows:
         row["command"] = f"python -m examples.measure_zoo {arguments.name}"
-        print(f"{row['metric']:58}{row['value']!s:>10}  {row['on']}")
+        print(f"{row['metric']:58}{row['value']!s:>10}  {row.get('of', 'samples')}  {row.get('on', '')}".rstrip())
     if arguments.json:
         arguments.json.write_text(json.dumps({"generator": arguments.name, "measured": rows}, indent=2) + "\n")
 

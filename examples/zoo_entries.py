@@ -44,7 +44,8 @@ def digits() -> Data:
 
 
 CELEBA = {
-    "description": "the first 9,000 of CelebA's training images, aligned, centre of 89 px at 64 px, mirrored or not",
+    "description": "the first 9,000 of CelebA's training images, 450 of them to choose the weights by, aligned, centre "
+    "of 89 px at 64 px, mirrored or not",
     "left out": "the next 1,000 images, by which it is measured; people may be on both sides",
     "limits": "celebrities of about 2010, most of them young, smiling and light-skinned; faces of no real person are "
     "meant, and near copies are looked for below",
@@ -96,7 +97,8 @@ ENTRIES = {
         "small",
         {"image_size": 128, "flip": True, "held_out": 0.05},
         {
-            "description": "faces of 18 years and more, of 4,500 of UTKFace, aligned, at 128 px, mirrored or not",
+            "description": "2,434 faces of 18 years and more, of 4,500 of UTKFace, 122 of them to choose the weights "
+            "by, aligned, at 128 px, mirrored or not",
             "left out": "every tenth image, by which it is measured",
             "limits": "ages are estimates; pictures from the web of about 2017",
         },

@@ -1,6 +1,6 @@
 """Generators as files and names."""
 
-from ._card import Card
+from ._card import REAL, Card
 from ._download import download
 from ._files import config_sha256, load_discriminator, load_generator, save_pretrained, write_aside
 from ._grid import sample_grid
@@ -12,6 +12,7 @@ from ._upscalers import list_upscalers, load_upscaler, save_upscaler
 from .importing import import_checkpoint
 
 __all__ = [
+    "REAL",
     "REGISTRY",
     "Card",
     "HubName",

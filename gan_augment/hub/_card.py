@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from ._names import hub_name
 from ._words import one_line
 
 MAX_METADATA = 2**15
+REAL = "real images"  # what a figure of the floor is of
 MAX_DEPTH = 20  # of mappings and lists in each other
 _FIELDS = ("name", "data", "training", "measured")
 
@@ -32,8 +34,10 @@ class Card:
         datasets (tuple of str): Hub ids of the training data.
         data (dict): The training data in words: ``description``, ``terms``, ``left_out``, ...
         training (dict): Counts, steps, seed, losses and recipe.
-        measured (list of dict): Figures: ``metric``, ``value``, ``on`` (which images, how many),
-            ``features`` and ``command``.
+        measured (list of dict): Figures: ``metric``, ``value``, ``on`` (which images, how many), ``features`` and
+            ``command``. With ``of="real images"`` a figure is what real images score in the samples' place: the Hub
+            is not told it as one of the generator. With ``benchmark`` (a Hub id) and ``task`` the Hub puts it on that
+            benchmark's leaderboard.
         fingerprints (Tensor, optional): Content hashes of the training images, int64, sorted; see
             :func:`gan_augment.metrics.fingerprint`.
 
@@ -93,23 +97,11 @@ class Card:
         Raises:
             ValueError: If there are none, or they are not those of a card.
         """
-        import yaml
-
-        front = re.match(r"\s*^---\r?$(.*?)^---\r?$", text, re.DOTALL | re.MULTILINE)
-        if front is None:
-            raise ValueError("A card must begin with metadata between two lines of '---'.")
-        if len(front[1]) > MAX_METADATA:
-            raise ValueError(
-                f"A card's metadata must be at most {MAX_METADATA:,} characters, but are {len(front[1]):,}; "
-                "shorten its data, training or measured."
-            )
+        metadata = _read_front(text)
         try:
-            metadata = yaml.load(front[1], Loader=_plain_loader())
             json.dumps(metadata)  # refuses dates and whatever else a card cannot say
-        except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            raise ValueError(f"A card's metadata must be YAML, but: {one_line(error)}") from error
-        except RecursionError as error:
-            raise ValueError("A card's metadata must be YAML, but is nested too deeply.") from error
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"A card's metadata must be what JSON can say, but: {one_line(error)}.") from error
         own = metadata.get("gan_augment") if isinstance(metadata, dict) else None
         if not isinstance(own, dict) or set(own) != set(_FIELDS):
             raise ValueError(f"A card's metadata must have a 'gan_augment' with {_FIELDS}.")
@@ -120,6 +112,35 @@ class Card:
             fingerprints=fingerprints,
             **own,
         )
+
+    @classmethod
+    def from_edited_readme(cls, text: str, name: str, fingerprints: Tensor | None = None) -> tuple[Card, str | None]:
+        """What can be read of a README that people may have edited.
+
+        Args:
+            text (str): The README.
+            name (str): Name to give a card that has none.
+            fingerprints (Tensor, optional): Content hashes of the training images.
+
+        Returns:
+            tuple: The card, and what is wrong with the README: None if it is as :meth:`to_readme` wrote it.
+        """
+        try:
+            return cls.from_readme(text, fingerprints), None
+        except ValueError as error:
+            problem = str(error)
+        try:
+            metadata = json.loads(json.dumps(_read_front(text), default=str))
+        except (ValueError, TypeError, RecursionError):
+            metadata = None
+        metadata = metadata if isinstance(metadata, dict) else {}
+        own = metadata.get("gan_augment")
+        kept: dict[str, Any] = {}
+        for key, value in {**metadata, **(own if isinstance(own, dict) else {})}.items():
+            if key in ("license", "datasets", *_FIELDS):
+                with contextlib.suppress(ValueError):
+                    kept[key] = getattr(cls(**{"name": name, key: value}), key)
+        return cls(**{"name": name, **kept}, fingerprints=fingerprints), problem
 
     def _body(self, config: GeneratorConfig, grid: str | None) -> str:
         classes = f"class-conditional, {config.num_classes} classes" if config.num_classes else "unconditional"
@@ -143,9 +164,38 @@ class Card:
                 -2,
                 f"## Fingerprints\n\n`fingerprints.safetensors` holds content hashes of "
                 f"{len(self.fingerprints):,} training images (SHA-256 over size and pixels, first 8 "
-                "bytes), so that nobody judges by images which the generator has seen.\n",
+                "bytes), so that nobody judges by images which the generator has seen"
+                + (", or the one that it began from.\n" if "init" in self.training else ".\n"),
             )
         return "\n".join(section for section in sections if section)
+
+
+def eval_results(card: Card) -> list[dict[str, Any]]:
+    """The figures on benchmarks, as the Hub's ``.eval_results/*.yaml`` has them.
+
+    The Hub takes them of registered benchmarks only: https://huggingface.co/docs/hub/eval-results.
+    """
+    return [
+        {
+            "dataset": {"id": figure["benchmark"], "task_id": figure["task"]},
+            "value": figure["value"],
+            "notes": one_line(", ".join(str(figure[key]) for key in ("metric", "on") if key in figure)),
+        }
+        for figure in _of_generator(card)
+        if isinstance(figure.get("benchmark"), str) and isinstance(figure.get("task"), str)
+    ]
+
+
+def _of_generator(card: Card) -> list[dict[str, Any]]:
+    """The figures of the generator: those of real images in the samples' place, the floor, are not."""
+    return [
+        figure
+        for figure in card.measured
+        if figure.get("of", "samples") != REAL
+        and not re.search(r"\bfloor\b", str(figure.get("on", "")))  # which older cards say so
+        and isinstance(figure.get("value"), (int, float))
+        and not isinstance(figure["value"], bool)
+    ]
 
 
 def _hub_metadata(card: Card) -> dict[str, Any]:
@@ -158,13 +208,12 @@ def _hub_metadata(card: Card) -> dict[str, Any]:
         EvalResult(
             task_type=task,
             dataset_type=card.datasets[0] if card.datasets else "images",
-            dataset_name=str(figure.get("on", "images")),
+            dataset_name=card.datasets[0] if card.datasets else "images",
             metric_type=_slug(str(figure.get("metric", "figure")).partition("[")[0], "figure"),
             metric_name=str(figure.get("metric", "figure")),
             metric_value=figure["value"],
         )
-        for figure in card.measured
-        if isinstance(figure.get("value"), (int, float))
+        for figure in _of_generator(card)
     ]
     other = card.license == "other"  # the Hub wants a name for it; a link may lead to a file LICENSE or a URL only
     known = ModelCardData(
@@ -207,6 +256,26 @@ def _slug(text: str, otherwise: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:64].strip("-") or otherwise
 
 
+def _read_front(text: str) -> Any:
+    """The metadata in front of a README."""
+    import yaml
+
+    front = re.match(r"\s*^---\r?$(.*?)^---\r?$", text.removeprefix("\ufeff"), re.DOTALL | re.MULTILINE)
+    if front is None:
+        raise ValueError("A card must begin with metadata between two lines of '---'.")
+    if len(front[1]) > MAX_METADATA:
+        raise ValueError(
+            f"A card's metadata must be at most {MAX_METADATA:,} characters, but are {len(front[1]):,}; "
+            "shorten its data, training or measured."
+        )
+    try:
+        return yaml.load(front[1], Loader=_plain_loader())
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"A card's metadata must be YAML, but: {one_line(error)}") from error
+    except RecursionError as error:
+        raise ValueError("A card's metadata must be YAML, but is nested too deeply.") from error
+
+
 def _plain_loader() -> Any:
     """A safe YAML loader that refuses aliases, with which a few lines grow without bound."""
     import yaml
@@ -230,7 +299,9 @@ def _section(title: str, values: dict[str, Any]) -> str:
 def _measured(figures: list[dict[str, Any]]) -> str:
     if not figures:
         return ""
-    columns = [name for name in ("metric", "value", "on", "features") if any(name in figure for figure in figures)]
+    columns = [
+        name for name in ("metric", "of", "value", "on", "features") if any(name in figure for figure in figures)
+    ]
     rows = [columns, ["---"] * len(columns), *([figure.get(name, "") for name in columns] for figure in figures)]
     table = "\n".join("".join(f"| {_cell(value)} " for value in row) + "|" for row in rows)
     commands = sorted({_line(figure["command"]) for figure in figures if "command" in figure})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -126,7 +127,9 @@ def fetch(
 
     folder = get(CONFIG, target).parent
     pinned = replace(target, revision=folder.name)  # the commit, so that no file comes of another
-    for name in (CARD, *listed_files(folder)):
+    with contextlib.suppress(FileNotFoundError, ValueError):  # missing, or too long: the weights load without it
+        get(CARD, pinned)
+    for name in listed_files(folder):
         if everything or name not in (DISCRIMINATOR, GRID):
             get(name, pinned)
     return folder

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,8 +129,11 @@ def load_generator(folder: Path) -> Generator:
     """Reads what :func:`save_pretrained` wrote; in eval mode, on the CPU, in float32.
 
     Raises:
-        FileNotFoundError: If the folder or a file is missing.
+        FileNotFoundError: If the folder or a file but the card is missing.
         ValueError: If a file is not what its configuration says, naming the file and the culprit.
+
+    Warns:
+        UserWarning: If the card is missing, or not as it was written.
     """
     config_file = _parse_config(read_file(folder, CONFIG), folder)
     given = config_file["generator"]
@@ -149,11 +153,28 @@ def load_generator(folder: Path) -> Generator:
         known = read_tensors(folder, FINGERPRINTS, config_file["files"], None).get("fingerprints")
         if known is None:
             raise ValueError(f"{folder / FINGERPRINTS} must hold a tensor 'fingerprints', but does not.")
-    try:
-        generator.card = Card.from_readme(read_file(folder, CARD).decode("utf-8"), known)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{folder / CARD} is not usable: {error}") from error
+    generator.card = _read_card(folder, known)
     return generator.to(memory_format=torch.channels_last).eval()
+
+
+def _read_card(folder: Path, fingerprints: Tensor | None) -> Card:
+    """The card, as far as it can be read: people edit it, and the weights do not depend on it."""
+    path, text = folder / CARD, ""
+    if not path.is_file():
+        problem: str | None = "it is missing"
+    elif path.stat().st_size > MAX_BYTES[CARD]:
+        problem = f"it is larger than {MAX_BYTES[CARD]:,} bytes"
+    else:
+        text, problem = read_file(folder, CARD).decode("utf-8", errors="replace"), None
+    card, wrong = Card.from_edited_readme(text, folder.name.encode(errors="replace").decode(), fingerprints)
+    if problem or wrong:
+        warnings.warn(
+            f"{path} is not a whole card: {one_line(problem or wrong)} What can be read of it is kept; it may lack "
+            "the terms of the training data.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return card
 
 
 def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:

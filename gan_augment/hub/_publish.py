@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..models import Generator
-from ._card import Card
+from ._card import Card, eval_results
 from ._download import explained
 from ._files import CARD, OPTIONAL, save_pretrained
 from ._names import HubName, hub_name
 from ._words import short
+
+EVAL_RESULTS = ".eval_results/gan-augment.yaml"
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -79,6 +81,7 @@ def push_to_hub(
     hub = HfApi(token=token, library_name="gan-augment")
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as elsewhere:
         save_pretrained(published, folder, discriminator=discriminator, half_precision=half_precision)
+        _write_eval_results(published.card, Path(folder))
         try:
             hub.create_repo(repo_id, private=private, exist_ok=True)
             if revision is not None and not revision.startswith("refs/"):
@@ -89,11 +92,20 @@ def push_to_hub(
                 folder_path=folder,
                 revision=revision,
                 commit_message=commit_message,
-                delete_patterns=sorted(OPTIONAL),  # but for those that are uploaded
+                delete_patterns=[*sorted(OPTIONAL), EVAL_RESULTS],  # but for those that are uploaded
             )
         except Exception as error:  # as in downloading, of any version's transport
             raise explained(error, target, "write") from error
     return str(commit.commit_url)
+
+
+def _write_eval_results(card: Card, folder: Path) -> None:
+    import yaml
+
+    results = eval_results(card)
+    if results:
+        (folder / EVAL_RESULTS).parent.mkdir()
+        (folder / EVAL_RESULTS).write_text(yaml.safe_dump(results, sort_keys=False), encoding="utf-8")
 
 
 def _checked_target(repo_id: str, revision: str | None) -> HubName:

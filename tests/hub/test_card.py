@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 import yaml
@@ -136,6 +137,29 @@ def test_another_licence_has_a_name(identifier, data, name):
 
 def test_the_name_of_a_licence_is_short():
     assert len(front(Card("x", "other", data={"terms": "word " * 50}))["license_name"]) <= 64
+
+
+KID = {"metric": "kid[efficientnet-lite0, n=1000/1000, test]", "value": 0.01, "on": "samples"}
+
+
+@pytest.mark.parametrize(
+    "floor",
+    [{"of": "real images"}, {"of": "real images", "on": "1,000 images"}, {"on": "other real images, the floor"}],
+)
+def test_what_real_images_score_is_not_published_as_a_figure_of_the_generator(floor):
+    card = Card("x", measured=[KID, {**KID, "value": 0.0, **floor}])
+    assert Card.from_readme(card.to_readme(CONFIG)).measured == card.measured
+    read = huggingface_hub.ModelCard(card.to_readme(CONFIG)).data.eval_results
+    assert [(result.metric_type, result.metric_value) for result in read] == [("kid", 0.01)]
+
+
+def test_figures_are_told_to_the_hub_with_the_name_of_the_data():
+    card = Card("x", datasets=("org/faces",), measured=[KID, {**KID, "metric": "fid", "on": "others"}, {"value": True}])
+    read = huggingface_hub.ModelCard(card.to_readme(CONFIG)).data.eval_results
+    assert [(result.dataset_name, result.metric_name) for result in read] == [
+        ("org/faces", KID["metric"]),
+        ("org/faces", "fid"),
+    ]
 
 
 def cells(line):

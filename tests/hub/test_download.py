@@ -10,11 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 import huggingface_hub
 import pytest
 import torch
+import yaml
 
 from gan_augment import (
     Card,
     Discriminator,
     DiscriminatorConfig,
+    Generator,
     from_pretrained,
     list_pretrained,
     push_to_hub,
@@ -305,7 +307,32 @@ def test_a_push_needs_a_network(tiny, monkeypatch, offline):
         push_to_hub(tiny, "someone/tiny", license="mit")
 
 
-@pytest.mark.parametrize("name", ["config.json", "README.md", "generator.safetensors", "discriminator.safetensors"])
+@pytest.mark.parametrize("fault", ["huge", 404])
+def test_a_card_that_is_missing_or_huge_does_not_keep_the_weights_away(hub, client, repo, tiny, fault):
+    hub.faults["README.md"] = fault
+    assert (client(sample, repo) == tiny.sample(4, seed=0)).all()
+    assert not [path for command, path in hub.requests if command == "GET" and path.endswith("README.md")][1:]
+
+
+def test_figures_on_a_benchmark_go_where_the_hub_looks_for_them(hub, client, repo, tiny, tmp_path):
+    generator = Generator(tiny.config)
+    figure = {"metric": "kid", "value": 0.5, "on": "samples", "benchmark": "org/faces", "task": "kid"}
+    generator.card = Card("x", measured=[figure, {**figure, "of": "real images", "value": 0.0}, {"metric": "m"}])
+    generator.save_pretrained(tmp_path / "new")
+    client(publish, tmp_path / "new", repo, license="mit", token=TOKEN)
+    files = hub.repositories[repo].files("main")
+    written = yaml.safe_load(files[".eval_results/gan-augment.yaml"])
+    assert written == [{"dataset": {"id": "org/faces", "task_id": "kid"}, "value": 0.5, "notes": "kid, samples"}]
+    if hasattr(huggingface_hub, "parse_eval_result_entries"):  # as newer clients read, and write, them
+        entries = huggingface_hub.parse_eval_result_entries(written)
+        assert huggingface_hub.eval_result_entries_to_yaml(entries) == written
+    generator.card = Card("x")
+    generator.save_pretrained(tmp_path / "without")
+    client(publish, tmp_path / "without", repo, license="mit", token=TOKEN)
+    assert ".eval_results/gan-augment.yaml" not in hub.repositories[repo].files("main")
+
+
+@pytest.mark.parametrize("name", ["config.json", "generator.safetensors", "discriminator.safetensors"])
 def test_a_huge_file_is_refused_before_it_is_fetched(hub, client, repo, tiny, tmp_path, name):
     judge = Discriminator(DiscriminatorConfig(image_size=16, channels=1, width=4))
     save_pretrained(tiny, tmp_path / "judged", discriminator=judge)

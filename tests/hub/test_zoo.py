@@ -1,9 +1,12 @@
 """The zoo: what ships with the package."""
 
 import copy
+import re
 import shutil
 import warnings
+from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -11,9 +14,11 @@ from PIL import Image
 
 from gan_augment import Card, SyntheticPool, from_pretrained, list_pretrained
 from gan_augment.demo import load_digits
-from gan_augment.hub import REGISTRY, _registry, sample_grid
+from gan_augment.hub import REAL, REGISTRY, _registry, sample_grid
 from gan_augment.hub._grid import CARD_WIDTH
 from gan_augment.metrics import seen
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize("name", list_pretrained())
@@ -29,6 +34,40 @@ def test_an_entry_says_what_its_files_say(name):
     assert generator.card.measured
     assert len(generator.card.fingerprints) >= generator.card.training["images"]
     assert sum(file.stat().st_size for file in entry.folder.iterdir()) < 16_000_000
+
+
+@pytest.mark.parametrize("name", list_pretrained())
+def test_registry_card_and_documentation_give_the_same_numbers(name):
+    entry, card = REGISTRY[name], from_pretrained(name).card
+    count = f"{card.training['images']:,}"
+    assert re.search(rf"\bfrom {count} of ", entry.description)
+    assert not entry.num_classes or f"{entry.num_classes} classes" in entry.description
+    shown = (DOCS / "hub.md").read_text(encoding="utf-8")
+    cells = [cell.strip() for cell in re.search(rf"^\| `{name}` \|(.*)\|$", shown, re.MULTILINE)[1].split("|")]
+    assert cells[0].startswith(("the same", f"{count} "))
+    assert not entry.num_classes or f"{entry.num_classes} classes" in cells[0]
+    figures = {(f["metric"].partition("[")[0], f.get("of", "samples")): f["value"] for f in card.measured}
+    for cell, metric in ((cells[2], "kid"), (cells[3], "recall"), (cells[4], "closest to a training image")):
+        said = [float(number) for number in cell.split(",")]
+        digits = [len(number.partition(".")[2]) for number in cell.split(",")]
+        measured = [figures.get((metric, of), value) for of, value in zip(("samples", REAL), said)]
+        assert said == [round(value, places) for value, places in zip(measured, digits)]
+    body = (entry.folder / "README.md").read_text(encoding="utf-8")
+    assert f"- images: {card.training['images']}\n" in body
+    assert f"content hashes of {len(card.fingerprints):,} training images" in body
+    assert card.data["terms"] == entry.data_terms
+    assert card.data["commercial_use"] == entry.commercial_use
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{name}` \|.*\| (yes|no) \|$", readme, re.MULTILINE)
+    assert (row[1] == "yes") == entry.commercial_use
+
+
+@pytest.mark.parametrize("name", list_pretrained())
+def test_each_figure_is_published_once(name):
+    results = huggingface_hub.ModelCard.load(REGISTRY[name].folder / "README.md").data.eval_results
+    names = [result.metric_name for result in results]
+    assert len(names) == len(set(names))
+    assert not [metric for metric in names if "classifier's accuracy" in metric]
 
 
 def test_a_zoo_folder_with_other_weights_is_refused(tmp_path, monkeypatch):
