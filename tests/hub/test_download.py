@@ -307,9 +307,13 @@ def test_a_push_needs_a_network(tiny, monkeypatch, offline):
         push_to_hub(tiny, "someone/tiny", license="mit")
 
 
-@pytest.mark.parametrize("fault", ["huge", 404])
-def test_a_card_that_is_missing_or_huge_does_not_keep_the_weights_away(hub, client, repo, tiny, fault):
-    hub.faults["README.md"] = fault
+@pytest.mark.parametrize("fault", ["huge", "missing"])
+def test_a_card_that_is_missing_or_huge_does_not_keep_the_weights_away(hub, client, repo, tiny, saved, fault):
+    if fault == "huge":
+        hub.faults["README.md"] = "huge"
+    else:
+        files = {path.name: path.read_bytes() for path in saved.iterdir() if path.name != "README.md"}
+        hub.repositories[repo].commit(files)
     assert (client(sample, repo) == tiny.sample(4, seed=0)).all()
     assert not [path for command, path in hub.requests if command == "GET" and path.endswith("README.md")][1:]
 
