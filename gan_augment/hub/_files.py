@@ -25,6 +25,8 @@ from ..models import (
     GeneratorConfig,
     LayeredConfig,
     LayeredGenerator,
+    check_forward,
+    check_images,
 )
 from ._card import Card
 from ._grid import card_grid
@@ -125,8 +127,12 @@ def save_pretrained(
         (folder / name).unlink(missing_ok=True)
 
 
-def load_generator(folder: Path) -> Generator:
+def load_generator(folder: Path, *, pinned: bool = False) -> Generator:
     """Reads what :func:`save_pretrained` wrote; in eval mode, on the CPU, in float32.
+
+    Args:
+        folder (Path): Of the files.
+        pinned (bool): Whether its hashes are those of the registry; then no image is tried.
 
     Raises:
         FileNotFoundError: If the folder or a file but the card is missing.
@@ -143,9 +149,10 @@ def load_generator(folder: Path) -> Generator:
         generator = LayeredGenerator(config) if isinstance(config, LayeredConfig) else Generator(config)
     tensors = read_tensors(folder, WEIGHTS, config_file["files"], generator.state_dict())
     generator.load_state_dict(tensors, assign=True)
-    if config.anchors:
+    generator.to(memory_format=torch.channels_last).eval()
+    if not pinned:
         try:
-            generator.anchor_walk()
+            check_images(generator)
         except ValueError as error:
             raise ValueError(f"{folder / WEIGHTS} is not usable: {error}") from error
     known = None
@@ -154,7 +161,7 @@ def load_generator(folder: Path) -> Generator:
         if known is None:
             raise ValueError(f"{folder / FINGERPRINTS} must hold a tensor 'fingerprints', but does not.")
     generator.card = _read_card(folder, known)
-    return generator.to(memory_format=torch.channels_last).eval()
+    return generator
 
 
 def _read_card(folder: Path, fingerprints: Tensor | None) -> Card:
@@ -208,6 +215,11 @@ def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:
         discriminator = Discriminator(config)
     tensors = read_tensors(folder, DISCRIMINATOR, config_file["files"], discriminator.state_dict())
     discriminator.load_state_dict(tensors, assign=True)
+    image = torch.ones(1, config.channels, config.image_size, config.image_size)
+    try:
+        check_forward(discriminator, image, torch.zeros(1, dtype=torch.int64) if config.num_classes else None)
+    except ValueError as error:
+        raise ValueError(f"{folder / DISCRIMINATOR} is not usable: {error}") from error
     return discriminator.to(memory_format=torch.channels_last)
 
 

@@ -67,7 +67,7 @@ def from_pretrained(
             raise ValueError(f"{error} To download it again, delete {str(folder.parents[1])!r}.") from error
     elif isinstance(target, ZooEntry):
         check_pinned(target.folder, target.sha256)
-        generator = load_generator(target.folder)
+        generator = load_generator(target.folder, pinned=True)
     else:
         generator = load_generator(target)
     _warn_of_terms(generator)

@@ -16,6 +16,7 @@ from ._config import (
     check_types,
 )
 from ._discriminator import Discriminator
+from ._finite import check_forward, check_images
 from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
 from ._sampling import check_count, check_labels, check_seed, draw_latents, draw_seed, eval_mode, mix_seed
@@ -47,6 +48,8 @@ __all__ = [
     "Variations",
     "build_layer",
     "check_count",
+    "check_forward",
+    "check_images",
     "check_labels",
     "check_seed",
     "check_types",

@@ -8,6 +8,8 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from ._cost import discriminator_cost, generator_cost
+
 Latent = Literal["normal", "uniform"]
 Upsampling = Literal["transposed", "resize"]
 Normalization = Literal["batch", "instance", "none"]
@@ -18,6 +20,7 @@ IMAGE_SIZES = (16, 28, 32, 64, 128, 256)
 MAX_CLASSES = 10_000
 MAX_VARIATIONS = 1024
 MAX_ANCHORS = 20_000  # for more, finding the nearest costs more than the network
+_CHEAPER = "reduce image_size, width, max_width, kernel_size or attention_resolution"
 
 _T = TypeVar("_T", bound="_NetworkConfig")
 
@@ -171,7 +174,7 @@ class GeneratorConfig(_NetworkConfig):
             tones change, see :class:`Variations`; only with anchors.
 
     Raises:
-        ValueError: If a value is of the wrong type or out of range.
+        ValueError: If a value is of the wrong type or out of range, or the network takes too much time or memory.
 
     Example:
         >>> GeneratorConfig(image_size=32, channels=1, num_classes=10).to_dict()["num_classes"]
@@ -247,6 +250,7 @@ class GeneratorConfig(_NetworkConfig):
                     f"source_size must be at most image_size={self.image_size} for fit='pad', "
                     f"but got {self.source_size} instead."
                 )
+        generator_cost(self).check("A generator", _CHEAPER)
 
     @property
     def variations(self) -> int:
@@ -279,7 +283,7 @@ class DiscriminatorConfig(_NetworkConfig):
         initialization (str): ``"dcgan"``, ``"glorot"`` or ``"torch"``, as in :class:`GeneratorConfig`.
 
     Raises:
-        ValueError: If a value is of the wrong type or out of range.
+        ValueError: If a value is of the wrong type or out of range, or the network takes too much time or memory.
 
     Example:
         >>> DiscriminatorConfig(image_size=28, channels=1, normalization="none", spectral_norm=True).width
@@ -311,6 +315,7 @@ class DiscriminatorConfig(_NetworkConfig):
         if self.minibatch_stddev == 1:
             raise ValueError("minibatch_stddev must be 0 (none) or at least 2, but got 1 instead.")
         _check_range("minibatch_stddev", self.minibatch_stddev, 0, 1024)
+        discriminator_cost(self).check("A discriminator", _CHEAPER)
 
 
 NetworkConfig: TypeAlias = GeneratorConfig | DiscriminatorConfig

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,12 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ._config import GeneratorConfig, check_types
+from ._cost import Cost, layer_cost
 from ._generator import Generator
 
 MAX_LAYERS = 200
-MAX_WEIGHTS = 2**28
 MAX_SIDE = 1024
-MAX_VALUES = 2**24  # of one image's feature maps; 32 images are sampled at once
+MAX_OPERATIONS = 2**34  # for one image; layers of any shape may run at a third of the speed of ours
 
 # Kind of a layer: its fields, with the least and the largest of each number, or the words that it may be.
 _SIZE, _KERNEL, _STRIDE, _SMALL = (1, 65536), (1, 32), (1, 8), (0, 31)
@@ -110,8 +109,7 @@ def layers_shape(layers: Any, latent_dim: int, num_classes: int) -> tuple[int, .
     if not isinstance(layers, (tuple, list)) or not 1 <= len(layers) <= MAX_LAYERS:
         raise ValueError(f"layers must be 1 to {MAX_LAYERS} layers, but got {str(layers)[:100]}.")
     shape: tuple[int, ...] = (latent_dim,)
-    weights = 0
-    classes = 0
+    cost, classes = Cost(), 0
     for index, layer in enumerate(layers):
         _check_layer(index, layer)
         kind = layer["kind"]
@@ -120,13 +118,11 @@ def layers_shape(layers: Any, latent_dim: int, num_classes: int) -> tuple[int, .
                 raise ValueError(f"Layer {index} must not be {kind!r}: only the first can join the class.")
             classes = layer["num_classes"]
         _check_fit(index, layer, shape)
-        shape = _next_shape(index, layer, shape)
-        weights += _weights(layer)
-        if weights > MAX_WEIGHTS or max(shape[1:], default=1) > MAX_SIDE or math.prod(shape) > MAX_VALUES:
-            raise ValueError(
-                f"Layer {index} must keep the generator within {MAX_WEIGHTS:,} weights, {MAX_SIDE} px and "
-                f"{MAX_VALUES:,} values in feature maps, but does not."
-            )
+        before, shape = shape, _next_shape(index, layer, shape)
+        if max(shape[1:], default=1) > MAX_SIDE:
+            raise ValueError(f"Layer {index} must give at most {MAX_SIDE} px, but gives {max(shape[1:])}.")
+        layer_cost(cost, layer, before, shape)
+        cost.check(f"The layers up to {index}", "use fewer or narrower ones, or a smaller image_size", MAX_OPERATIONS)
     if classes != num_classes:
         raise ValueError(f"num_classes must be {classes}, as in the layers, but got {num_classes} instead.")
     return shape
@@ -217,15 +213,6 @@ def conv_side(layer: dict[str, Any], side: int) -> int:
     if layer["kind"] == "conv":
         return int((side + 2 * padding - kernel) // stride + 1)
     return int((side - 1) * stride - 2 * padding + kernel + layer["output_padding"])
-
-
-def _weights(layer: dict[str, Any]) -> int:
-    kind = layer["kind"]
-    if kind == "linear":
-        return int(layer["in_features"] * layer["out_features"])
-    if kind in ("conv", "conv_transpose"):
-        return int(layer["in_channels"] * layer["out_channels"] * layer["kernel_size"] ** 2)
-    return int(layer["num_classes"] * layer["dim"]) if kind == "embedding" else 0
 
 
 class _AnyBatchNorm(_BatchNorm):

@@ -12,6 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ._config import check_types
+from ._cost import srgan_cost
+
+TILE = 160  # side of what an upscaler enlarges at once: 128 pixels, and 16 more around them
+MAX_OPERATIONS = 2**38  # for a tile
+MAX_VALUES = 2**28  # that a layer reads and writes for a tile
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class SRGANConfig:
                 raise ValueError(f"{name} must be between {low} and {high}, but got {getattr(self, name)} instead.")
         if self.scale not in (2, 4, 8):
             raise ValueError(f"scale must be 2, 4 or 8, but got {self.scale} instead.")
+        cost = srgan_cost(self, TILE)
+        cost.check("An SRGAN", "reduce scale, width or blocks", MAX_OPERATIONS, MAX_VALUES)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as a dict that JSON can hold."""

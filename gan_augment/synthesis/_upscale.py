@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from ..hub import Card, load_upscaler
-from ..models import check_count, eval_mode
+from ..models import check_count, check_forward, eval_mode
 from ..models.images import quantize
 from ._source import Geometry, as_source, class_indices, draw, geometry, num_classes
+
+MAX_PIXELS = 2**22  # that leave the network at once; SRGAN has 2 GB of feature maps for them
 
 
 class Upscaler:
@@ -24,11 +26,12 @@ class Upscaler:
             in 0..1. Of anything else - grey images - each channel is taken as one of them.
         tile (int): Side of the parts that go through the network at once, without their overlap, in pixels.
         overlap (int): How many pixels around a part the network sees besides.
-        batch_size (int): Parts per forward pass.
+        batch_size (int): Parts per forward pass; fewer if they would be larger than 4 million pixels.
         name (str, optional): What it is called in the marks of images. Default: the network's class.
 
     Raises:
-        ValueError: If a number is out of range, or the network does not enlarge by a whole factor.
+        ValueError: If a number is out of range, or the network does not enlarge by a whole factor, or gives values
+            that are not finite.
 
     Example:
         >>> from gan_augment.models import SRGAN, SRGANConfig
@@ -111,8 +114,10 @@ class Upscaler:
         bottom, right = min(top + self.tile, height), min(left + self.tile, width)
         above, before = max(top - self.overlap, 0), max(left - self.overlap, 0)
         below, after = min(bottom + self.overlap, height), min(right + self.overlap, width)
-        for start in range(0, len(images), self.batch_size):
-            part = images[start : start + self.batch_size, :, above:below, before:after]
+        pixels = (below - above) * (after - before) * scale**2
+        step = max(1, min(self.batch_size, MAX_PIXELS // pixels))
+        for start in range(0, len(images), step):
+            part = images[start : start + step, :, above:below, before:after]
             large = self._run(part).clamp(0, 1)
             large = large[:, :, (top - above) * scale :, (left - before) * scale :]
             target = out[start : start + len(part), :, top * scale : bottom * scale, left * scale : right * scale]
@@ -120,14 +125,15 @@ class Upscaler:
 
     def _run(self, images: Tensor) -> Tensor:
         """The network's output, on the device and of the type of the images, whatever its own are."""
-        parameter = next((each for each in self.network.parameters() if each.is_floating_point()), images)
-        large: Tensor = self.network(images.to(parameter.device, parameter.dtype))
+        large: Tensor = self.network(self._for_network(images))
         return large.to(images.device, images.dtype)
 
-    @torch.no_grad()
+    def _for_network(self, images: Tensor) -> Tensor:
+        parameter = next((each for each in self.network.parameters() if each.is_floating_point()), images)
+        return images.to(parameter.device, parameter.dtype)
+
     def _measure_scale(self) -> int:
-        with eval_mode(self.network):
-            large = self._run(torch.zeros(1, 3, 16, 16))
+        large = check_forward(self.network, self._for_network(torch.full((1, 3, 16, 16), 0.5)))
         scale = large.shape[-1] // 16
         if large.shape != (1, 3, 16 * scale, 16 * scale) or scale < 2:
             raise ValueError(

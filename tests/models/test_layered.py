@@ -90,7 +90,7 @@ def test_the_classes_differ(config):
                 *layers[6:7] * 7,
                 {**layers[7], "out_channels": 17, "kernel_size": 1, "padding": 0},
             ],
-            "within .* 16,777,216 values in feature maps",
+            "at most 16,777,216 values in a layer",
         ),
         (lambda layers: [], "1 to 200 layers"),
         (lambda layers: layers * 100, "1 to 200 layers"),
