@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from .._core._progress import progress_bar
 from ..hub import write_aside
 from ..metrics import fingerprint
 from ..mixing import SyntheticMix
@@ -108,7 +109,7 @@ def run_demo(
     started = time.perf_counter()
     plain: list[float] = []
     mixed: list[float] = []
-    with tqdm(total=2 * seeds * steps, desc="Training", unit="step", disable=not progress) as bar:
+    with progress_bar(show=progress, total=2 * seeds * steps, desc="Training", unit="step") as bar:
         for seed in range(seeds):
             train, test = split_digits(images, labels, count, seed)
             for results, arm in ((plain, None), (mixed, mix)):

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 from torchvision.datasets.vision import StandardTransform
-from tqdm.auto import tqdm
 
+from .._core._progress import progress_bar
 from ..models import find_class_names
 from ..synthesis import ImageKind, check_unit_range
 from ._forward import ForwardsNames
@@ -24,7 +24,6 @@ from ._targets import TargetKind, check_probabilities
 
 TRANSFORM_NAMES = ("transforms", "transform", "target_transform")
 LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 say labels
-QUIET_COUNT = 1000  # reading fewer items takes no progress bar
 PROBES = 8  # images looked at to learn what the images are
 
 
@@ -82,9 +81,8 @@ def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
     labels, count = find_labels(dataset), len(dataset)  # type: ignore[arg-type]
     if labels is not None and _agree(dataset, labels):
         return labels
-    quiet = not progress or count < QUIET_COUNT
     with preserved_randomness():  # random transforms must not move the caller's randomness
-        rows = [target_of(dataset[i]) for i in tqdm(range(count), desc="Reading labels", disable=quiet)]
+        rows = [target_of(dataset[i]) for i in progress_bar(range(count), show=progress, desc="Reading labels")]
     for row in rows:
         TargetKind.of(row)
     return torch.tensor([TargetKind.class_of(row) for row in rows])

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from .._core._progress import progress_bar
 from ..metrics import (
     Estimate,
     FeatureNetwork,
@@ -289,7 +289,7 @@ def _compare(
 ) -> tuple[dict[str, Measurement], dict[str, Measurement]]:
     """What features say of the samples, and of training images in their place."""
     vectors = []
-    with tqdm(total=2 if trained is None else 3, desc="Computing features", disable=not progress, leave=False) as bar:
+    with progress_bar(show=progress, total=2 if trained is None else 3, desc="Computing features", leave=False) as bar:
         for images in (real, samples, *(() if trained is None else (trained,))):
             vectors.append(network(images))
             bar.update()

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 
 import torch
-from tqdm.auto import tqdm
 
+from .._core._progress import progress_bar
 from ._arms import Job, run_job
 from ._files import Outcome, read_outcome
 
@@ -27,7 +27,7 @@ class Runner:
 
     def __init__(self, processes: int, total: int, progress: bool) -> None:
         self.processes = processes
-        self.bar = tqdm(total=total, desc="Training classifiers", unit="run", disable=not progress)
+        self.bar = progress_bar(show=progress, total=total, desc="Training classifiers", unit="run")
         self._pool: ProcessPoolExecutor | None = None
 
     def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:

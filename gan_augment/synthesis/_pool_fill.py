@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from .._core._progress import progress_bar
 from ..models import check_count, check_seed, mix_seed
 from ..models.images import unfit_images
 from ._filters import Filter, apply_filters
@@ -92,7 +92,7 @@ class PoolFiller:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         pending = torch.arange(self.size)
         tries = torch.zeros(self.size, dtype=torch.int64)
-        with tqdm(total=self.size, desc="Generating", unit="img", disable=not self.progress) as bar:
+        with progress_bar(show=self.progress, total=self.size, desc="Generating", unit="img") as bar:
             while len(pending):
                 refused = []
                 for rows in torch.split(pending, self.batch_size):

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
-from tqdm.auto import tqdm
 
+from .._core._progress import progress_bar
 from ..metrics import fingerprint
 from ..models import Fit, check_seed, find_class_names
 from ..models.images import as_uint8, fit_image, to_channels
@@ -75,7 +75,7 @@ class TrainingImages:
         images = torch.empty((count, channels or 1, image_size, image_size), dtype=torch.uint8)
         hashes = torch.empty(count, dtype=torch.int64)
         labels, sizes = [], set()
-        for index in tqdm(range(count), desc="Reading images", disable=not progress, leave=False):
+        for index in progress_bar(range(count), show=progress, desc="Reading images", leave=False):
             original, fitted, label = _read_item(dataset, index, image_size, fit)
             if channels is None and len(fitted) > images.shape[1]:
                 images = to_channels(images, 3)

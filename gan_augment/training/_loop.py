@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from .._core._progress import progress_bar
 from ._monitor import Monitor
 from ._processes import accelerator, agree
 from ._run import RunFolder
@@ -47,13 +48,13 @@ class Loop:
     ) -> None:
         self.trainer, self.monitor, self.folder, self.tracker = trainer, monitor, folder, tracker
         self.budget, self.checkpoint_every = budget, checkpoint_every
-        self.bar: tqdm[Any] = tqdm(
+        self.bar: tqdm[Any] = progress_bar(
+            show=progress,
             total=1.0,
             desc="Fitting",
             bar_format=BAR,
             mininterval=1.0,
             miniters=0,  # else, after a restart's first leap, the bar waits for as large a one
-            disable=not progress,
         )
         self.main = trainer.accelerator.is_main_process
         self.before = trainer.seconds
