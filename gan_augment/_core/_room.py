@@ -7,15 +7,17 @@ import shutil
 from pathlib import Path
 
 MAX_ITEMS = 10**8  # images of a pool, an export or a draw, however small they are
+ROW_BYTES = 64  # of an image's label, place and order, beside its pixels
+UNQUESTIONED = 2**26  # bytes for which the system is not asked
 UNKNOWN_MEMORY = 2**36  # bytes, where the system does not say
 
 
-def check_room(name: str, count: int, each: int, *, folder: Path | None = None, remedy: str = "Ask for fewer.") -> None:
-    """Refuses a count whose items take more than the memory, or a folder's disk, has left.
+def check_room(what: str, count: int, each: int, *, folder: Path | None = None, remedy: str = "Ask for fewer.") -> None:
+    """Refuses what takes more than the memory, or a folder's disk, has left.
 
     Args:
-        name (str): The argument that the count comes from.
-        count (int): Number of items.
+        what (str): The argument and its value, as the subject of a sentence.
+        count (int): Number of images.
         each (int): Bytes of one.
         folder (Path, optional): Where they will be written; need not exist. Default: they are kept in memory.
         remedy (str): What to do, as a sentence.
@@ -24,16 +26,19 @@ def check_room(name: str, count: int, each: int, *, folder: Path | None = None, 
         ValueError: If there is no room, or there are more than ``MAX_ITEMS``.
 
     Example:
-        >>> check_room("n", 1000, 784)
+        >>> check_room("n=1000", 1000, 784)
     """
-    free = free_memory() if folder is None else free_disk(folder)
-    place = "of memory" if folder is None else f"on the disk of {str(folder)!r}"
-    if count * each > free:
-        raise ValueError(
-            f"{name}={count} takes {count * each:,} bytes, but only {free:,} bytes {place} are free. {remedy}"
-        )
+    needed = count * each
+    if needed <= UNQUESTIONED and count <= MAX_ITEMS:
+        return
     if count > MAX_ITEMS:
-        raise ValueError(f"{name} must be at most {MAX_ITEMS:,}, but got {count} ({count * each:,} bytes). {remedy}")
+        most = f"there may be at most {MAX_ITEMS:,} images"
+    elif needed > (free := free_memory() if folder is None else free_disk(folder)):
+        place = "of memory" if folder is None else f"on the disk of {str(folder)!r}"
+        most = f"only {free:,} bytes {place} are free"
+    else:
+        return
+    raise ValueError(f"{what} takes {needed:,} bytes for {count:,} images, but {most}. {remedy}")
 
 
 def free_memory() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from .._core._room import ROW_BYTES, check_room
 from ..models import check_count
 from ..synthesis import (
     ClassSources,
@@ -200,6 +202,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
     def _draw(self, n: int, targets: Tensor | None, kind: ImageKind) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """Positions of the real images to replace, and synthetic images with their targets; None for none."""
         share = synthetic_share(self.ratio, self.mode)
+        pixels = kind.channels * kind.height * kind.width
+        check_room(f"ratio={self.ratio}", math.ceil(share * n), pixels + ROW_BYTES, remedy="Lower the ratio.")
         if targets is None or self._options is None:
             count = stochastic_round(share * n)
             if count == 0:

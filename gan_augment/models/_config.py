@@ -8,7 +8,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from ._cost import discriminator_cost, generator_cost
+from ._cost import Cost, discriminator_cost, generator_cost
 
 Latent = Literal["normal", "uniform"]
 Upsampling = Literal["transposed", "resize"]
@@ -250,7 +250,12 @@ class GeneratorConfig(_NetworkConfig):
                     f"source_size must be at most image_size={self.image_size} for fit='pad', "
                     f"but got {self.source_size} instead."
                 )
-        generator_cost(self).check("A generator", _CHEAPER)
+        self.cost.check("A generator", _CHEAPER)
+
+    @property
+    def cost(self) -> Cost:
+        """What an image costs."""
+        return generator_cost(self)
 
     @property
     def variations(self) -> int:

@@ -91,6 +91,11 @@ class LayeredConfig(GeneratorConfig):
         if last["kind"] != "activation" or last["function"] not in ("tanh", "sigmoid"):
             raise ValueError(f"The last layer must be tanh or sigmoid, but is {last!r}.")
 
+    @property
+    def cost(self) -> Cost:
+        """What an image costs."""
+        return _follow(self.layers, self.latent_dim, self.num_classes)[1]
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as a dict that JSON can hold: the fields that mean anything here."""
         values = super().to_dict()
@@ -106,6 +111,11 @@ def layers_shape(layers: Any, latent_dim: int, num_classes: int) -> tuple[int, .
     Raises:
         ValueError: If a layer is none, its numbers are out of range, or it does not fit the one before.
     """
+    return _follow(layers, latent_dim, num_classes)[0]
+
+
+def _follow(layers: Any, latent_dim: int, num_classes: int) -> tuple[tuple[int, ...], Cost]:
+    """The shape that layers end in, and what they cost."""
     if not isinstance(layers, (tuple, list)) or not 1 <= len(layers) <= MAX_LAYERS:
         raise ValueError(f"layers must be 1 to {MAX_LAYERS} layers, but got {str(layers)[:100]}.")
     shape: tuple[int, ...] = (latent_dim,)
@@ -125,7 +135,7 @@ def layers_shape(layers: Any, latent_dim: int, num_classes: int) -> tuple[int, .
         cost.check(f"The layers up to {index}", "use fewer or narrower ones, or a smaller image_size", MAX_OPERATIONS)
     if classes != num_classes:
         raise ValueError(f"num_classes must be {classes}, as in the layers, but got {num_classes} instead.")
-    return shape
+    return shape, cost
 
 
 def _check_layer(index: int, layer: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._core._room import ROW_BYTES, check_room
 from ._anchors import ANCHOR_DRAWS
 
 if TYPE_CHECKING:
@@ -150,6 +151,17 @@ def _forward_blocks(generator: Generator, latents: Tensor, labels: Tensor | None
     return out
 
 
+def _check_memory(generator: Generator, n: int, batch_size: int) -> None:
+    """Refuses more images, or more at once, than there is memory for."""
+    config = generator.config
+    columns = config.latent_dim + config.variations + ANCHOR_DRAWS
+    check_room(f"n={n}", n, 2 * config.channels * config.image_size**2 + 32 * columns + ROW_BYTES)
+    if (at_once := min(batch_size, n)) > BLOCK:
+        check_room(
+            f"batch_size={batch_size}", at_once, 4 * config.cost.values, remedy="Pass a smaller batch_size, or none."
+        )
+
+
 def sample_uint8(
     generator: Generator,
     n: int,
@@ -167,6 +179,7 @@ def sample_uint8(
         raise ValueError("truncation must be None for a generator with anchors, which samples between them.")
     if truncation is not None and generator.config.latent == "uniform" and truncation > 1:
         raise ValueError(f"truncation must be at most 1 for uniform latents, but got {truncation} instead.")
+    _check_memory(generator, n, batch_size)
     tensor = check_labels(labels, n, generator.num_classes)
     latents = draw_latents(generator, n, check_seed(seed), tensor, truncation)
     with eval_mode(generator), torch.autocast(next(generator.parameters()).device.type, enabled=False):

@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from .._core._room import check_room
 from .._version import __version__
 from ..hub import write_aside
 from ..models import check_count, check_labels, check_seed, mix_seed
@@ -20,6 +21,7 @@ from ._source import Source, as_source, class_indices, draw, num_classes, spread
 from ._upscale import UpscaledSource
 
 CHUNK = 256  # images that are in memory at once
+LEAST_FILE = 4096  # bytes that a file takes on most disks, however small it is
 
 
 def export_images(
@@ -58,7 +60,7 @@ def export_images(
         ['0/000000.png', '1/000001.png']
     """
     source, folder = as_source(source), Path(folder)
-    check_count("n", n, 1)
+    check_room(f"n={n}", check_count("n", n, 1), LEAST_FILE, folder=folder)
     classes = num_classes(source)
     asked = spread_classes(source, n) if classes and labels is None else labels
     asked = check_labels(asked, n, classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._core._room import ROW_BYTES, check_room
 from ..models import Generator, check_count, check_labels, check_seed
 from ._filters import Filter, as_filters
 from ._fingerprints import check_fingerprints, fingerprints_of
@@ -122,8 +124,8 @@ class SyntheticPool:
             progress (bool): Whether to show a bar.
 
         Raises:
-            ValueError: If an argument is out of range, ``out`` holds something, or the filters keep almost
-                nothing.
+            ValueError: If an argument is out of range, ``out`` holds something, there is no room for the pool, or
+                the filters keep almost nothing.
 
         Example:
             >>> pool = SyntheticPool.generate("dcgan-mnist-32", 20, progress=False)
@@ -131,7 +133,7 @@ class SyntheticPool:
             (20, 10)
         """
         name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
-        check_count("size", size, 1)
+        check_room(f"size={size}", check_count("size", size, 1), ROW_BYTES)
         check_count("batch_size", batch_size, 1)
         source = as_source(source)
         if device is not None and isinstance(source, Generator):
@@ -142,6 +144,12 @@ class SyntheticPool:
         filters = as_filters(keep)
         seed = check_seed(seed)
         chunks = PoolFiller(source, size, asked, seed, filters, batch_size, progress)
+
+        each = math.prod(chunks.shape)
+        at_once = min(size, batch_size) if out is not None else size
+        check_room(f"size={size}" if out is None else f"batch_size={batch_size}", at_once, each + ROW_BYTES)
+        if out is not None:
+            check_room(f"size={size}", size, each, folder=Path(out))
 
         def info() -> PoolInfo:
             return PoolInfo(source=name, seed=seed, acceptance=chunks.acceptance)
@@ -203,7 +211,8 @@ class SyntheticPool:
         Raises:
             ValueError: If the pool holds no image of a class asked for.
         """
-        check_count("n", n, 0)
+        channels, height, width = self.image_shape
+        check_room(f"n={n}", check_count("n", n, 0), channels * height * width + ROW_BYTES)
         if labels is None and self.num_classes:
             labels = spread_classes(self, n)
         wanted = check_labels(labels, n, self.num_classes)

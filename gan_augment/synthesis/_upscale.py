@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._core._room import check_room
 from ..hub import Card, load_upscaler
 from ..models import check_count, check_forward, eval_mode
 from ..models.images import quantize
@@ -86,13 +87,16 @@ class Upscaler:
 
         Raises:
             TypeError: If they are of another type.
-            ValueError: If they are of another shape.
+            ValueError: If they are of another shape, or there is no memory for the result.
         """
         if images.dtype != torch.uint8 and not images.is_floating_point():
             raise TypeError(f"images must be uint8 (0..255) or floating point (0..1), but got {images.dtype} instead.")
         if images.ndim != 4 or images.shape[1] not in (1, 3):
             raise ValueError(f"images must be (n, 1 or 3, height, width), but got {tuple(images.shape)} instead.")
-        grey = images.shape[1] == 1
+        n, channels, height, width = images.shape
+        each = (3 * 4 + channels * 5) * height * width * self.scale**2
+        check_room(f"Enlarging {self.scale} times", n, each, remedy="Enlarge fewer images at once, or less.")
+        grey = channels == 1
         values = images.float() / 255 if images.dtype == torch.uint8 else images.float()
         values = self._enlarge(values.expand(-1, 3, -1, -1) if grey else values)
         values = values.mean(1, keepdim=True) if grey else values
