@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from ..hub import write_aside
+from .._core import write_whole
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -62,5 +62,4 @@ def write_page(path: Path, sentences: list[str], rows: list[tuple[str, ...]], sn
         sentences="".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences[1:]),
         snippet=html.escape(snippet),
     )
-    with write_aside(path) as aside:
-        aside.write_text(page, encoding="utf-8")
+    write_whole(path, page.encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from ..hub import write_aside
+from .._core import write_whole
 from ..study import Interval
 from ..synthesis import Source
 
@@ -22,8 +23,9 @@ REAL, SYNTHETIC = "#7a8794", "#e66100"
 def _save(path: Path, grid: Tensor) -> None:
     picture = Image.fromarray(grid.permute(1, 2, 0).numpy())
     picture = picture.resize((picture.width * ZOOM, picture.height * ZOOM), Image.Resampling.NEAREST)
-    with write_aside(path) as aside:
-        picture.save(aside, format="png")
+    file = BytesIO()
+    picture.save(file, format="png")
+    write_whole(path, file.getvalue())
 
 
 def save_sample_grid(path: Path, source: Source, columns: int = 12) -> None:
@@ -63,5 +65,6 @@ def save_error_plot(path: Path, plain: Sequence[float], mixed: Sequence[float], 
         axes.set_ylim(bottom=0)
         axes.set_ylabel("test error, %")
         axes.set_title(f"{len(plain)} paired seeds, 95 % intervals", fontsize=11, loc="left")
-        with write_aside(path) as aside:
-            figure.savefig(aside, format="png", dpi=144)
+        file = BytesIO()
+        figure.savefig(file, format="png", dpi=144)
+    write_whole(path, file.getvalue())

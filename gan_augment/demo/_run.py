@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .._core._progress import progress_bar
-from ..hub import write_aside
+from .._core import write_whole
 from ..metrics import fingerprint
 from ..mixing import SyntheticMix
 from ..models import Generator, check_count
@@ -179,9 +179,8 @@ def _write(out: Path, result: DemoResult, mix: SyntheticMix, images: Tensor, lab
         batch, targets, synthetic = mix(images[rows], labels[rows])
     save_batch_picture(out / "batch.png", batch, targets, synthetic)
     save_error_plot(out / "errors.png", result.plain, result.mixed, result.ratio, result.count)
-    with write_aside(out / "results.json") as aside:
-        values = {**result.__dict__, "gain": result.gain.__dict__, "verdict": result.gain.verdict}
-        aside.write_text(json.dumps(values, indent=2) + "\n")
+    values = {**result.__dict__, "gain": result.gain.__dict__, "verdict": result.gain.verdict}
+    write_whole(out / "results.json", (json.dumps(values, indent=2) + "\n").encode())
     write_page(out / "index.html", result.sentences, table(result), SNIPPET.format(ratio=result.ratio))
 
 

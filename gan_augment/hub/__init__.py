@@ -2,7 +2,7 @@
 
 from ._card import REAL, Card
 from ._download import download
-from ._files import config_sha256, load_discriminator, load_generator, save_pretrained, write_aside
+from ._files import config_sha256, load_discriminator, load_generator, save_pretrained
 from ._grid import sample_grid
 from ._names import HubName, resolve_name
 from ._pretrained import from_pretrained
@@ -31,5 +31,4 @@ __all__ = [
     "sample_grid",
     "save_pretrained",
     "save_upscaler",
-    "write_aside",
 ]

@@ -7,16 +7,14 @@ import copy
 import hashlib
 import json
 import os
-import secrets
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from .._core import make_folder, remove_asides, write_aside
 from .._version import __version__
 from ..models import (
     Discriminator,
@@ -57,18 +55,6 @@ MAX_BYTES = {
     DISCRIMINATOR: MAX_WEIGHTS,
     GRID: 2**25,
 }
-
-
-@contextmanager
-def write_aside(path: Path) -> Iterator[Path]:
-    """A path to write to, renamed to ``path`` if the block ends well and removed if it does not."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        yield aside
-        os.replace(aside, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            aside.unlink()
 
 
 def save_pretrained(
@@ -119,10 +105,11 @@ def save_pretrained(
     contents[CARD] = card.to_readme(generator.config, GRID).encode()
     contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    remove_asides(folder)
     with contextlib.ExitStack() as stack:  # all are written before any is renamed, and config.json comes last
         for name, data in reversed(contents.items()):
-            stack.enter_context(write_aside(folder / name)).write_bytes(data)
+            stack.enter_context(write_aside(folder / name, len(data))).write_bytes(data)
     for name in OPTIONAL - set(contents):
         (folder / name).unlink(missing_ok=True)
 

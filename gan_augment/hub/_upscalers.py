@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._core import make_folder, remove_asides, write_aside
 from .._version import __version__
 from ..models import SRGAN, SRGANConfig
-from ._files import CONFIG, FORMAT, check_pinned, digest, network_tensors, read_file, read_tensors, write_aside
+from ._files import CONFIG, FORMAT, check_pinned, digest, network_tensors, read_file, read_tensors
 from ._registry import ZOO_FOLDER
 from ._words import first_line
 from .importing import networks, read_checkpoint
@@ -55,8 +56,9 @@ def save_upscaler(network: SRGAN, folder: str | os.PathLike[str], *, half_precis
         "files": {WEIGHTS: digest(weights)},
     }
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with write_aside(folder / CONFIG) as config_aside, write_aside(folder / WEIGHTS) as weights_aside:
+    make_folder(folder)
+    remove_asides(folder)
+    with write_aside(folder / CONFIG) as config_aside, write_aside(folder / WEIGHTS, len(weights)) as weights_aside:
         weights_aside.write_bytes(weights)
         config_aside.write_text(json.dumps(config, indent=2) + "\n")
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from ..hub import write_aside
+from .._core import write_whole
 
 DATA = "data.safetensors"
 
@@ -52,8 +52,7 @@ def write_images(
         rows |= {f"train-{index}": train, f"validation-{index}": validation}
     tensors = {"images": images[used], "labels": labels[used]}
     tensors |= {name: torch.searchsorted(used, places) for name, places in rows.items()}
-    with write_aside(folder / DATA) as aside:
-        save_file(tensors, aside)
+    write_whole(folder / DATA, save(tensors))
 
 
 @lru_cache(maxsize=1)
@@ -95,8 +94,7 @@ def pool_folder(folder: Path, filters: tuple[str, ...], split: int) -> Path:
 def write_outcome(path: Path, outcome: Outcome) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {"validation": outcome.validation, "test": outcome.test, "seconds": torch.tensor([outcome.seconds])}
-    with write_aside(path) as aside:
-        save_file(tensors, aside)
+    write_whole(path, save(tensors))
 
 
 def read_outcome(path: Path) -> Outcome | None:

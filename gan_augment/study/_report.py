@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..hub import write_aside
+from .._core import make_folder, write_whole
 from ._report_markdown import markdown
 from ._report_page import page
 from ._report_words import as_json
@@ -29,8 +29,7 @@ def write_report(result: StudyResult, folder: Path) -> None:
         "report.md": markdown(result),
         "report.html": page(result),
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, text in files.items():
-        with write_aside(folder / name) as aside:
-            # Paths may hold bytes that are no text: as \udcXX they are legible, and what JSON calls them.
-            aside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        # Paths may hold bytes that are no text: as \udcXX they are legible, and what JSON calls them.
+        write_whole(folder / name, text.encode("utf-8", "backslashreplace"))

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from .._core import write_whole
 from .._version import __version__
-from ..hub import write_aside
 from ._check import check_request, exposure_of, identity
 from ._classifier import Build
 from ._conclude import Conclusion
@@ -217,8 +217,7 @@ def _begin(folder: Path, about: dict[str, Any]) -> None:
             )
     elif any(folder.iterdir()):
         raise ValueError(f"out must be new or empty, or hold a study, but {folder} holds something else.")
-    with write_aside(path) as aside:
-        aside.write_text(text + "\n")
+    write_whole(path, (text + "\n").encode())
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from .._core._room import check_room
+from .._core import write_whole
 from .._version import __version__
-from ..hub import write_aside
 from ..models import check_count, check_labels, check_seed, mix_seed
 from ._source import Source, as_source, class_indices, draw, num_classes, spread_classes
 from ._upscale import UpscaledSource
@@ -80,8 +81,9 @@ def export_images(
         place = folder if asked is None else folder / inside[int(asked[index])]
         place.mkdir(parents=True, exist_ok=True)
         files.append(place / f"{index:06}.png")
-        with write_aside(files[-1]) as aside:
-            _as_picture(image).save(aside, format="png", pnginfo=marks)
+        file = BytesIO()
+        _as_picture(image).save(file, format="png", pnginfo=marks)
+        write_whole(files[-1], file.getvalue())
     return files
 
 

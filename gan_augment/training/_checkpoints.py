@@ -8,22 +8,19 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from ..hub import write_aside
+from .._core import make_folder, remove_asides, write_whole
 from ..models import check_count
 
 FORMAT = "gan_augment.checkpoint.1"
 MAX_BYTES = 2**33
 MAX_STRUCTURE_BYTES = 2**25  # what surely fits into the 100 MB that safetensors reads as a header
 NAME = re.compile(r"step-(\d+)\.safetensors")
-ASIDE = re.compile(r"\..+\.[0-9a-f]{12}")  # what write_aside leaves behind where its process is killed
 MAX_DIMENSIONS = 64  # what torch takes everywhere
 DTYPES: dict[str, torch.dtype] = {  # which every safetensors has
     name: getattr(torch, name)
@@ -71,12 +68,9 @@ class Checkpoints:
         data = pack(state)
         if len(data) > MAX_BYTES:
             raise ValueError(f"A checkpoint must be at most {MAX_BYTES:,} bytes, but {path} would be {len(data):,}.")
-        with full_disk_explained(path, len(data)):
-            if not self.folder.is_dir():
-                self.folder.mkdir(parents=True)
-                _sync_folder(self.folder.parent)
-            remove_asides(self.folder)  # before writing, which may need their room
-            write_durably(path, data)
+        make_folder(self.folder)
+        remove_asides(self.folder, locked=True)  # before writing, which may need their room
+        write_whole(path, data)
         steps = self.steps()
         kept = [number for number in steps if number <= step][-self.keep :]
         for number in steps.keys() - kept:
@@ -254,48 +248,3 @@ def _read(path: Path) -> bytes:
         if error.errno != errno.EIO:
             raise
         raise ValueError("the disk cannot read it") from error
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Writes a file so that it is either there and whole or not, though the power fails."""
-    with write_aside(path) as aside, open(aside, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder cannot be opened
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network drives have no such call
-            raise
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def full_disk_explained(path: Path, size: int) -> Iterator[None]:
-    """Says what to do where the block finds no room for a file of ``size`` bytes."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        raise OSError(
-            error.errno,
-            f"{path} needs {size:,} bytes, but there is no room ({os.strerror(error.errno)}); free some space or raise "
-            "the quota, and resume the run: what was written before is whole.",
-        ) from error
-
-
-def remove_asides(folder: Path) -> None:
-    """Removes what writers that were killed left half-written in a folder."""
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if ASIDE.fullmatch(path.name) and path.is_file():
-                path.unlink(missing_ok=True)

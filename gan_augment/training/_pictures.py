@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..hub import write_aside
+from .._core import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,8 +78,7 @@ def animate(grids: Sequence[Path], out: Path, seconds: float = 8) -> None:
             break
         fitting = 0.95 * side * math.sqrt(MAX_ANIMATION_BYTES / file.tell())  # bytes grow with the area
         side = max(MIN_FRAME_SIDE, int(fitting))
-    with write_aside(out) as aside:
-        aside.write_bytes(file.getvalue())
+    write_whole(out, file.getvalue())
 
 
 def _step(path: Path) -> int:
@@ -133,8 +132,9 @@ def plot_metrics(metrics: Sequence[dict[str, Any]], out: Path) -> None:
         _draw_phases(list(rows), metrics)
         rows[-1].set_xlabel("step")
         rows[-1].xaxis.set_major_formatter("{x:,.0f}")
-        with write_aside(out) as aside:
-            figure.savefig(aside, format="png", dpi=120)
+        file = BytesIO()
+        figure.savefig(file, format="png", dpi=120)
+    write_whole(out, file.getvalue())
 
 
 def _curve(metrics: Sequence[dict[str, Any]], key: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,9 +11,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..hub import sample_grid, write_aside
+from .._core import explain_full_disk, holds_something, make_folder, remove_asides, write_whole
+from ..hub import sample_grid
 from ..models import Generator
-from ._checkpoints import ASIDE, Checkpoints, full_disk_explained, remove_asides, write_durably
+from ._checkpoints import Checkpoints
 from ._pictures import animate, plot_metrics
 
 FORMAT = 2  # of the folder; in 1 the checkpoint was a file of torch.save
@@ -59,9 +60,7 @@ class RunFolder:
         Raises:
             ValueError: If it does.
         """
-        if self.path.is_dir() and all(ASIDE.fullmatch(file.name) for file in self.path.iterdir()):
-            return
-        if self.path.exists():
+        if holds_something(self.path):
             raise ValueError(
                 f"out must be a new or empty folder, but {str(self.path)!r} already holds something; "
                 "if that is a run, go on with gan_augment.resume()."
@@ -71,10 +70,9 @@ class RunFolder:
         """Starts a new run here; the configuration gets the ``format`` of the folder."""
         data = (json.dumps({**config, "format": FORMAT}, indent=2) + "\n").encode()
         path = self.path / "config.json"
-        with full_disk_explained(path, len(data)):
-            self.path.mkdir(parents=True, exist_ok=True)
-            remove_asides(self.path)
-            write_durably(path, data)
+        make_folder(self.path)
+        remove_asides(self.path, locked=True)
+        write_whole(path, data)
 
     def read_config(self, *required: str) -> dict[str, Any]:
         """The configuration of the run.
@@ -118,7 +116,7 @@ class RunFolder:
         if not _is_line(line):
             raise ValueError(f"metrics must have a 'step' of at least 0, but got {dict(metrics)} instead.")
         path, data = self.path / "metrics.jsonl", (json.dumps(line) + "\n").encode()
-        with full_disk_explained(path, len(data)), open(path, "ab") as file:
+        with explain_full_disk(path, len(data)), open(path, "ab") as file:
             file.write(data)
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -149,7 +147,7 @@ class RunFolder:
         path = self.path / "metrics.jsonl"
         if path.exists():
             lines = [json.dumps(line) + "\n" for line in self.metrics() if line["step"] <= step]
-            write_durably(path, "".join(lines).encode())
+            write_whole(path, "".join(lines).encode())
 
     def rewind(self, step: int) -> None:
         """Takes the folder back to a step, from which a run goes on: later metrics and grids are dropped.
@@ -162,16 +160,14 @@ class RunFolder:
             if number > step:
                 grid.unlink()
         for folder in (self.path, self.path / "samples", self.generator):
-            remove_asides(folder)
+            remove_asides(folder, locked=True)
 
     def save_grid(self, generator: Generator, step: int) -> None:
         """Writes the sample grid of a step."""
         path, picture = self.path / "samples" / f"step-{step:07d}.png", BytesIO()
         sample_grid(generator).save(picture, format="png")
-        with full_disk_explained(path, picture.tell()):
-            path.parent.mkdir(exist_ok=True)
-            with write_aside(path) as aside:
-                aside.write_bytes(picture.getvalue())
+        make_folder(path.parent)
+        write_whole(path, picture.getvalue())
 
     def grids(self) -> list[Path]:
         """The sample grids, earliest first."""

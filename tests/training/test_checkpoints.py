@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from gan_augment._core import aside_path
 from gan_augment.training import _checkpoints
 from gan_augment.training._checkpoints import DTYPES, FORMAT, Checkpoints, pack, unpack
 
@@ -240,7 +241,7 @@ def test_the_newest_are_kept(tmp_path):
 
 
 def test_what_killed_writers_left_is_removed_and_other_files_stay(tmp_path):
-    stale = tmp_path / ".step-0000001.safetensors.0123456789ab"
+    stale = aside_path(tmp_path / "step-0000001.safetensors")
     stale.write_bytes(b"half")
     (tmp_path / "notes.txt").write_text("mine")
     assert Checkpoints(tmp_path).load_newest() is None

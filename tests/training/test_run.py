@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 
+from gan_augment._core import aside_path
 from gan_augment.training._run import RunFolder
 
 
@@ -32,7 +33,7 @@ def test_only_a_new_or_empty_folder_is_new(run, tmp_path):
 
 
 def test_a_run_that_was_killed_while_it_was_created_can_be_started_again(tmp_path):
-    (tmp_path / ".config.json.0123456789ab").write_text("{")
+    aside_path(tmp_path / "config.json").write_text("{")
     folder = RunFolder(tmp_path)
     folder.check_new()
     folder.create({})
@@ -115,7 +116,7 @@ def test_rewinding_drops_what_comes_later_and_what_is_half_written(run, tiny):
     for step in (10, 20, 12_345_678):
         run.log({"step": step})
         run.save_grid(tiny, step)
-    for stale in (run.path / ".losses.png.0123456789ab", run.path / "samples" / ".step-0000030.png.0123456789ab"):
+    for stale in map(aside_path, (run.path / "losses.png", run.path / "samples" / "step-0000030.png")):
         stale.write_bytes(b"half")
     (run.path / "samples" / "mine.png").write_bytes(b"")
     run.rewind(20)
