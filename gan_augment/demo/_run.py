@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .._core._progress import progress_bar
-from .._core import write_whole
+from .._core import progress_bar, write_whole
 from ..metrics import fingerprint
 from ..mixing import SyntheticMix
 from ..models import Generator, check_count

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from .._core._room import ROW_BYTES, check_room
+from .._core import ROW_BYTES, check_space
 from ..models import check_count, mix_seed
 from ..synthesis import SourceLike, as_source, match_image
 from ..synthesis import num_classes as classes_of
@@ -114,7 +114,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         options = None if policy is None else policy.classes(source)
         self._slots = self._make_slots(None if options is None else sorted(options), num_synthetic, balance_to)
         fewer = "Lower ratio, num_synthetic or balance_to."
-        check_room("The synthetic part", self._slots.total, ROW_BYTES, remedy=fewer)
+        check_space("The synthetic part", self._slots.total, ROW_BYTES, remedy=fewer)
         self._slot_labels = self._slots.labels()
         self._pooled: PooledImages | None = None
         if self._slots.total:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 from torchvision.datasets.vision import StandardTransform
 
-from .._core._progress import progress_bar
+from .._core import progress_bar
 from ..models import find_class_names
 from ..synthesis import ImageKind, check_unit_range
 from ._forward import ForwardsNames

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from .._core._room import ROW_BYTES, check_room
+from .._core import ROW_BYTES, check_space
 from ..models import check_count
 from ..synthesis import (
     ClassSources,
@@ -203,7 +203,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         """Positions of the real images to replace, and synthetic images with their targets; None for none."""
         share = synthetic_share(self.ratio, self.mode)
         pixels = kind.channels * kind.height * kind.width
-        check_room(f"ratio={self.ratio}", math.ceil(share * n), pixels + ROW_BYTES, remedy="Lower the ratio.")
+        check_space(f"ratio={self.ratio}", math.ceil(share * n), pixels + ROW_BYTES, remedy="Lower the ratio.")
         if targets is None or self._options is None:
             count = stochastic_round(share * n)
             if count == 0:

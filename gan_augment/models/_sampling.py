@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._core._room import ROW_BYTES, check_room
+from .._core import ROW_BYTES, check_space
 from ._anchors import ANCHOR_DRAWS
 
 if TYPE_CHECKING:
@@ -155,9 +155,9 @@ def _check_memory(generator: Generator, n: int, batch_size: int) -> None:
     """Refuses more images, or more at once, than there is memory for."""
     config = generator.config
     columns = config.latent_dim + config.variations + ANCHOR_DRAWS
-    check_room(f"n={n}", n, 2 * config.channels * config.image_size**2 + 32 * columns + ROW_BYTES)
+    check_space(f"n={n}", n, 2 * config.channels * config.image_size**2 + 32 * columns + ROW_BYTES)
     if (at_once := min(batch_size, n)) > BLOCK:
-        check_room(
+        check_space(
             f"batch_size={batch_size}", at_once, 4 * config.cost.values, remedy="Pass a smaller batch_size, or none."
         )
 

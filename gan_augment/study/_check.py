@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._core._room import ROW_BYTES, check_room
+from .._core import ROW_BYTES, check_space
 from ..metrics import fingerprints, seen
 from ..mixing import LabelPolicy, Same, check_class_names, check_classes
 from ..synthesis import SyntheticPool, as_source
@@ -78,7 +78,7 @@ def check_request(
         raise ValueError(
             "labels must be 'same' for mode='balance', in which every synthetic image is of a known class."
         )
-    check_room(f"pool_size={settings.pool_size}", settings.pool_size, math.prod(shape) + ROW_BYTES)
+    check_space(f"pool_size={settings.pool_size}", settings.pool_size, math.prod(shape) + ROW_BYTES)
     if settings.pool_size < classes:
         raise ValueError(f"pool_size must be at least {classes}, an image of each class, but got {settings.pool_size}.")
     if settings.processes > 1:

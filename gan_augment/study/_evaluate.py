@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._core._progress import progress_bar
-from .._core._room import ROW_BYTES, check_room
+from .._core import ROW_BYTES, check_space, progress_bar
 from ..metrics import (
     Estimate,
     FeatureNetwork,
@@ -97,7 +96,7 @@ def evaluate(
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, but got {n} instead.")
-    check_room(f"n={n}", TIMES * n, ROW_BYTES)
+    check_space(f"n={n}", TIMES * n, ROW_BYTES)
     seed = check_seed(seed)
     source, network, opened = as_source(source), load_features(features), open_images(dataset)
     first, labelled = _look_at(opened)

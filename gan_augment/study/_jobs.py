@@ -11,7 +11,7 @@ from multiprocessing import get_context
 
 import torch
 
-from .._core._progress import progress_bar
+from .._core import progress_bar
 from ._arms import Job, run_job
 from ._files import Outcome, read_outcome
 

@@ -14,8 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from .._core._room import check_room
-from .._core import write_whole
+from .._core import check_space, write_whole
 from .._version import __version__
 from ..models import check_count, check_labels, check_seed, mix_seed
 from ._source import Source, as_source, class_indices, draw, num_classes, spread_classes
@@ -61,7 +60,7 @@ def export_images(
         ['0/000000.png', '1/000001.png']
     """
     source, folder = as_source(source), Path(folder)
-    check_room(f"n={n}", check_count("n", n, 1), LEAST_FILE, folder=folder)
+    check_space(f"n={n}", check_count("n", n, 1), LEAST_FILE, folder=folder)
     classes = num_classes(source)
     asked = spread_classes(source, n) if classes and labels is None else labels
     asked = check_labels(asked, n, classes)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._core._room import ROW_BYTES, check_room
+from .._core import ROW_BYTES, check_space
 from ..models import Generator, check_count, check_labels, check_seed
 from ._filters import Filter, as_filters
 from ._fingerprints import check_fingerprints, fingerprints_of
@@ -133,7 +133,7 @@ class SyntheticPool:
             (20, 10)
         """
         name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
-        check_room(f"size={size}", check_count("size", size, 1), ROW_BYTES)
+        check_space(f"size={size}", check_count("size", size, 1), ROW_BYTES)
         check_count("batch_size", batch_size, 1)
         source = as_source(source)
         if device is not None and isinstance(source, Generator):
@@ -147,9 +147,9 @@ class SyntheticPool:
 
         each = math.prod(chunks.shape)
         at_once = min(size, batch_size) if out is not None else size
-        check_room(f"size={size}" if out is None else f"batch_size={batch_size}", at_once, each + ROW_BYTES)
+        check_space(f"size={size}" if out is None else f"batch_size={batch_size}", at_once, each + ROW_BYTES)
         if out is not None:
-            check_room(f"size={size}", size, each, folder=Path(out))
+            check_space(f"size={size}", size, each, folder=Path(out))
 
         def info() -> PoolInfo:
             return PoolInfo(source=name, seed=seed, acceptance=chunks.acceptance)
@@ -212,7 +212,7 @@ class SyntheticPool:
             ValueError: If the pool holds no image of a class asked for.
         """
         channels, height, width = self.image_shape
-        check_room(f"n={n}", check_count("n", n, 0), channels * height * width + ROW_BYTES)
+        check_space(f"n={n}", check_count("n", n, 0), channels * height * width + ROW_BYTES)
         if labels is None and self.num_classes:
             labels = spread_classes(self, n)
         wanted = check_labels(labels, n, self.num_classes)

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core._progress import progress_bar
-from .._core._room import ROW_BYTES, check_room
+from .._core import ROW_BYTES, check_space, progress_bar
 from ..models import check_count, check_seed, mix_seed
 from ..models.images import unfit_images
 from ._filters import Filter, apply_filters
@@ -46,7 +45,7 @@ def draw_candidates(source: Any, n: int, *, seed: int | None = 0) -> tuple[Tenso
         >>> images.shape, labels[:3].tolist()
         (torch.Size([20, 1, 28, 28]), [0, 1, 2])
     """
-    check_room(f"n={n}", check_count("n", n, 1), ROW_BYTES)
+    check_space(f"n={n}", check_count("n", n, 1), ROW_BYTES)
     source = as_source(source)
     labels = spread_classes(source, n) if num_classes(source) else None
     return as_trained(draw(source, n, labels, seed=check_seed(seed)).cpu(), geometry(source)), labels

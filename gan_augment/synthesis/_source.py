@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import torch
 from torch import Tensor
 
-from .._core._room import ROW_BYTES, check_room
+from .._core import ROW_BYTES, check_space
 from ..hub import from_pretrained, resolve_name
 from ..models import Fit, Generator, check_labels
 from ..models import images as image_tools
@@ -98,7 +98,7 @@ class ClassSources:
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
         """Draws images of the classes asked for; see :class:`Source`."""
-        check_room(f"n={n}", n, ROW_BYTES)
+        check_space(f"n={n}", n, ROW_BYTES)
         if labels is None:
             labels = spread_classes(self, n)
         labels = check_labels(labels, n, self.num_classes)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._core._room import check_room
+from .._core import check_space
 from ..hub import Card, load_upscaler
 from ..models import check_count, check_forward, eval_mode
 from ..models.images import quantize
@@ -95,7 +95,7 @@ class Upscaler:
             raise ValueError(f"images must be (n, 1 or 3, height, width), but got {tuple(images.shape)} instead.")
         n, channels, height, width = images.shape
         each = (3 * 4 + channels * 5) * height * width * self.scale**2
-        check_room(f"Enlarging {self.scale} times", n, each, remedy="Enlarge fewer images at once, or less.")
+        check_space(f"Enlarging {self.scale} times", n, each, remedy="Enlarge fewer images at once, or less.")
         grey = channels == 1
         values = images.float() / 255 if images.dtype == torch.uint8 else images.float()
         values = self._enlarge(values.expand(-1, 3, -1, -1) if grey else values)

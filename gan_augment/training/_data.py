@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from .._core._progress import progress_bar
+from .._core import progress_bar
 from ..metrics import fingerprint
 from ..models import Fit, check_seed, find_class_names
 from ..models.images import as_uint8, fit_image, to_channels

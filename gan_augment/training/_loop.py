@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from .._core._progress import progress_bar
+from .._core import progress_bar
 from ._monitor import Monitor
 from ._processes import accelerator, agree
 from ._run import RunFolder

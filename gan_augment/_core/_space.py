@@ -1,4 +1,4 @@
-"""Whether there is room for what is asked for, before any of it is made."""
+"""Whether there is space for what is asked for, before any of it is made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ UNQUESTIONED = 2**26  # bytes for which the system is not asked
 UNKNOWN_MEMORY = 2**36  # bytes, where the system does not say
 
 
-def check_room(what: str, count: int, each: int, *, folder: Path | None = None, remedy: str = "Ask for fewer.") -> None:
+def check_space(
+    what: str, count: int, each: int, *, folder: Path | None = None, remedy: str = "Ask for fewer."
+) -> None:
     """Refuses what takes more than the memory, or a folder's disk, has left.
 
     Args:
@@ -26,7 +28,7 @@ def check_room(what: str, count: int, each: int, *, folder: Path | None = None, 
         ValueError: If there is no room, or there are more than ``MAX_ITEMS``.
 
     Example:
-        >>> check_room("n=1000", 1000, 784)
+        >>> check_space("n=1000", 1000, 784)
     """
     needed = count * each
     if needed <= UNQUESTIONED and count <= MAX_ITEMS:
