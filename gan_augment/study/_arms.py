@@ -146,7 +146,7 @@ def train(
 
 def _pool(job: Job) -> SyntheticPool:
     """What the arm draws from."""
-    return SyntheticPool.load(pool_folder(job.folder, job.arm.filters, job.split))
+    return SyntheticPool.load(pool_folder(job.folder, job.arm.filters, job.split), verify=True)
 
 
 def _mix(job: Job, data: Images) -> BatchTransform:

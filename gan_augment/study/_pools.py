@@ -69,7 +69,7 @@ class Pools:
 
     def load(self, filters: tuple[str, ...], split: int = 0) -> SyntheticPool:
         """A pool that was made."""
-        return SyntheticPool.load(pool_folder(self.folder, filters, split))
+        return SyntheticPool.load(pool_folder(self.folder, filters, split), verify=True)
 
     def _is_made(self, filters: tuple[str, ...], split: int) -> bool:
         return (pool_folder(self.folder, filters, split) / "pool.json").exists()

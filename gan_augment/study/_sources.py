@@ -180,7 +180,7 @@ def make_pool(
         _check_kept(source, tuple(keep), seed)
         SyntheticPool.generate(source, size, seed=seed, keep=list(keep), out=path, progress=False)
         clock.write_text(str(time.perf_counter() - started))
-    return SyntheticPool.load(path), float(clock.read_text()) if clock.exists() else 0.0
+    return SyntheticPool.load(path, verify=True), float(clock.read_text()) if clock.exists() else 0.0
 
 
 def _check_kept(source: MatchedSource, keep: tuple[Filter, ...], seed: int) -> None:

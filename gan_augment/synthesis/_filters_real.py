@@ -34,7 +34,7 @@ class RealDensity:
         ValueError: If the images or labels are no such ones, or there are no more than ``k`` of a class.
 
     Example:
-        >>> real = torch.randint(100, 156, (40, 1, 16, 16), dtype=torch.uint8)
+        >>> real = torch.randint(100, 156, (40, 1, 16, 16), generator=torch.Generator().manual_seed(1)).byte()
         >>> candidates = torch.cat([real[:1], torch.zeros_like(real[:1])])
         >>> RealDensity(real)(candidates, None)
         tensor([ True, False])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import math
+import multiprocessing
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +18,8 @@ from .._core import ROW_BYTES, check_space
 from ..models import Generator, check_count, check_labels, check_seed
 from ._filters import Filter, as_filters
 from ._fingerprints import check_fingerprints, fingerprints_of
-from ._pool_files import PoolInfo, open_pool, write_pool
+from ._pool_arrays import MappedImages
+from ._pool_files import Identity, PoolInfo, open_pool, write_pool
 from ._pool_fill import PoolFiller
 from ._source import Geometry, as_source, geometry, num_classes, spread_classes
 
@@ -27,8 +28,8 @@ class SyntheticPool:
     """Synthetic images and their classes, generated ahead.
 
     A pool is a source: :class:`SyntheticMix` and :class:`GANAugmentedDataset` draw from it faster than
-    from a generator. One that was loaded is memory-mapped, so it may be larger than memory, and is pickled
-    as its folder's name, so that worker processes share it.
+    from a generator. One that was loaded is memory-mapped, so it may be larger than memory. It is pickled as its
+    folder's name and hashes, so that worker processes share it, and refuse another pool that took its place.
 
     Args:
         images (Tensor): uint8 ``(n, 1 or 3, height, width)``.
@@ -41,7 +42,8 @@ class SyntheticPool:
 
     Raises:
         TypeError: If images or fingerprints are no tensor.
-        ValueError: If images, labels or fingerprints are not of these shapes, types and values, or there are none.
+        ValueError: If images, labels, class names or fingerprints are not of these shapes, types, counts and values,
+            or there are none.
 
     Example:
         >>> pool = SyntheticPool(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1]))
@@ -49,9 +51,11 @@ class SyntheticPool:
         (4, 1, 2)
     """
 
+    _error: Exception  # what is wrong with a pool that a child process could not open
+
     def __init__(
         self,
-        images: Tensor | np.memmap[Any, Any],
+        images: Tensor | MappedImages,
         labels: Tensor | None = None,
         *,
         num_classes: int | None = None,
@@ -60,10 +64,10 @@ class SyntheticPool:
         info: PoolInfo | None = None,
         fingerprints: Tensor | None = None,
     ) -> None:
-        if not isinstance(images, (Tensor, np.memmap)):
+        if not isinstance(images, (Tensor, MappedImages)):
             raise TypeError(f"A pool's images must be a tensor, but got {type(images)} instead.")
         labels = None if labels is None else torch.as_tensor(labels)
-        dtype = torch.uint8 if isinstance(images, np.memmap) and images.dtype == np.uint8 else images.dtype
+        dtype = images.dtype if isinstance(images, Tensor) else torch.uint8
         if dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
             raise ValueError(
                 "A pool's images must be uint8 (n, 1 or 3, height, width) with n above 0, "
@@ -76,11 +80,12 @@ class SyntheticPool:
             raise ValueError(f"A pool must have labels where it has classes, but got num_classes={num_classes}.")
         self.labels = check_labels(labels, len(images), num_classes)
         self.geometry = geometry or Geometry()
-        self.class_names = None if class_names is None else tuple(class_names)
+        self.class_names = check_names(class_names, num_classes)
         self.info = info or PoolInfo(source="images", seed=None, acceptance=1.0)
         self.fingerprints = None if fingerprints is None else check_fingerprints(fingerprints)
         self._images = images
         self._folder: Path | None = None
+        self._identity: Identity | None = None
         self._group()
 
     def _group(self) -> None:
@@ -141,6 +146,7 @@ class SyntheticPool:
         classes = num_classes(source)
         asked = spread_classes(source, size) if classes and labels is None else labels
         asked = check_labels(asked, size, classes)
+        names = check_names(getattr(source, "class_names", None), classes)
         filters = as_filters(keep)
         seed = check_seed(seed)
         chunks = PoolFiller(source, size, asked, seed, filters, batch_size, progress)
@@ -154,7 +160,7 @@ class SyntheticPool:
         def info() -> PoolInfo:
             return PoolInfo(source=name, seed=seed, acceptance=chunks.acceptance)
 
-        shape, names, prints = (size, *chunks.shape), getattr(source, "class_names", None), fingerprints_of(source)
+        shape, prints = (size, *chunks.shape), fingerprints_of(source)
         if out is not None:
             write_pool(Path(out), chunks, shape, asked, classes, geometry(source), names, prints, info)
             return cls.load(out)
@@ -182,10 +188,12 @@ class SyntheticPool:
         return image if self.labels is None else (image, int(self.labels[index]))
 
     def rows(self, indices: Tensor) -> Tensor:
-        """The images at these places, uint8 ``(n, c, h, w)``, a copy."""
-        if isinstance(self._images, Tensor):
-            return self._images[indices]
-        return torch.from_numpy(np.asarray(self._images[indices.numpy()]))
+        """The images at these places, uint8 ``(n, c, h, w)``, a copy.
+
+        Raises:
+            ValueError: If the pool lies in a folder, and its images were changed since they were opened.
+        """
+        return self._images[indices] if isinstance(self._images, Tensor) else self._images.rows(indices)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -226,10 +234,11 @@ class SyntheticPool:
         return self.rows(self._rows[self._starts[group] + places])
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes the pool to a folder that must be new or empty.
+        """Writes the pool to a folder that must be new or empty; whatever fails, nothing half-written is left.
 
         Raises:
-            ValueError: If it is neither.
+            OSError: If the disk is full, or the folder cannot be written to.
+            ValueError: If it is neither new nor empty.
         """
         chunks = ((rows, self.rows(rows)) for rows in torch.split(torch.arange(len(self)), 1024))
         shape = (len(self), *self.image_shape)
@@ -246,8 +255,13 @@ class SyntheticPool:
         )
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> SyntheticPool:
+    def load(cls, folder: str | os.PathLike[str], *, verify: bool = False) -> SyntheticPool:
         """Opens a pool that :meth:`save` wrote, memory-mapped.
+
+        Args:
+            folder (str or Path): Of the pool.
+            verify (bool): Whether to read all images and compare their SHA-256. Without it damaged pixels are not
+                found, but files of another length or type are.
 
         Raises:
             FileNotFoundError: If the folder holds no pool.
@@ -260,24 +274,49 @@ class SyntheticPool:
             ...     len(SyntheticPool.load(folder))
             4
         """
-        path = Path(folder)
-        images, labels, classes, shape, names, prints, info = open_pool(path)
+        pool = cls._open(Path(folder))
+        if verify and isinstance(pool._images, MappedImages):
+            pool._images.verify()
+        return pool
+
+    @classmethod
+    def _open(cls, folder: Path, known: Identity | None = None) -> SyntheticPool:
+        files = open_pool(folder, known)
         pool = cls(
-            images,
-            labels,
-            num_classes=classes,
-            geometry=shape,
-            class_names=names,
-            info=info,
-            fingerprints=prints,
+            files.images,
+            files.labels,
+            num_classes=files.num_classes,
+            geometry=files.geometry,
+            class_names=files.class_names,
+            info=files.info,
+            fingerprints=files.fingerprints,
         )
-        pool._folder = path.resolve()
+        pool._folder, pool._identity = folder.resolve(), files.identity
         return pool
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        if self._folder is not None:
-            return SyntheticPool.load, (self._folder,)  # another process maps the same file
+        if self._folder is not None:  # another process maps the same file, and no other that took its place
+            return SyntheticPool._reopen, (self._folder, self._identity)
         return super().__reduce__()
+
+    @classmethod
+    def _reopen(cls, folder: Path, known: Identity) -> SyntheticPool:
+        """Opens a pool that was pickled; in a process that others started, what is wrong is said at its first use.
+
+        A process that fails while it receives its work ends without a word to those who wait for it.
+        """
+        try:
+            return cls._open(folder, known)
+        except (ValueError, OSError) as error:
+            if not is_child_process():
+                raise
+            pool = cls.__new__(cls)
+            pool._error = error
+            return pool
+
+    def __getattr__(self, name: str) -> Any:
+        error = self.__dict__.get("_error")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") if error is None else error
 
     def __repr__(self) -> str:
         place = "memory" if self._folder is None else str(self._folder)
@@ -291,3 +330,25 @@ class SyntheticPool:
         from ._upscale import UpscaledSource  # which is made of sources
 
         return UpscaledSource(self, upscaler)
+
+
+def is_child_process() -> bool:
+    """Whether this process was started by multiprocessing, also while it still receives its work."""
+    starting = getattr(multiprocessing.current_process(), "_inheriting", False)
+    return starting or multiprocessing.parent_process() is not None
+
+
+def check_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...] | None:
+    """Names of the classes, as many as there are.
+
+    Raises:
+        TypeError: If one is no text.
+        ValueError: If they are more or fewer.
+    """
+    if names is None:
+        return None
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"class_names must be a sequence of str, but got {str(names)[:100]!r}.")
+    if len(names) != num_classes:
+        raise ValueError(f"class_names must be {num_classes}, as many as num_classes, but got {len(names)}.")
+    return tuple(names)

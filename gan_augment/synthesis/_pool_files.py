@@ -1,29 +1,30 @@
-"""A pool as files: images.npy, labels.npy, fingerprints.npy and pool.json; no pickles, and exact sizes."""
+"""A pool as files: images.npy, labels.npy, fingerprints.npy and pool.json; no pickles, and exact sizes and hashes."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-import os
-import secrets
-import shutil
+import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from .._core import holds_something, write_folder_aside
 from .._version import __version__
 from ..models import MAX_CLASSES, check_types
+from ._pool_arrays import MappedImages, Stamp, array_bytes, hash_of, open_inside, read_array, write_images
 from ._source import Geometry
 
 FORMAT = 1
 MAX_INFO_BYTES = 2**20
 MAX_FINGERPRINTS = 2**24
+IMAGES, LABELS, FINGERPRINTS, INFO = "images.npy", "labels.npy", "fingerprints.npy", "pool.json"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,31 @@ class PoolInfo:
     acceptance: float
 
 
+class Identity(NamedTuple):
+    """What tells a pool in a folder from another that takes its place.
+
+    Attributes:
+        sha256 (str): Of pool.json, which holds the hashes of all other files.
+        stamp (tuple of int): Of images.npy when it was opened: if it is the same, the file need not be read.
+    """
+
+    sha256: str
+    stamp: Stamp
+
+
+class PoolFiles(NamedTuple):
+    """What the files of a pool hold."""
+
+    images: MappedImages
+    labels: Tensor | None
+    num_classes: int
+    geometry: Geometry
+    class_names: list[str] | None
+    fingerprints: Tensor | None
+    info: PoolInfo
+    identity: Identity
+
+
 def write_pool(
     folder: Path,
     chunks: Iterable[tuple[Tensor, Tensor]],
@@ -55,25 +81,19 @@ def write_pool(
     """Writes a pool aside, chunk by chunk, and moves it to ``folder`` when it is whole.
 
     Raises:
+        OSError: If the disk is full; nothing is left then.
         ValueError: If the folder holds something already.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if holds_something(folder):
         raise ValueError(f"A pool must be written to a new or empty folder, but {str(folder)!r} holds something.")
     if fingerprints is not None and len(fingerprints) > MAX_FINGERPRINTS:
         raise ValueError(f"A pool's fingerprints must be at most {MAX_FINGERPRINTS:,}, but are {len(fingerprints):,}.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
-    aside.mkdir()
-    try:
-        images = np.lib.format.open_memmap(aside / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        for rows, batch in chunks:
-            images[rows.numpy()] = batch.numpy()
-        images.flush()
-        del images
-        if labels is not None:
-            np.save(aside / "labels.npy", labels.numpy(), allow_pickle=False)
-        if fingerprints is not None:
-            np.save(aside / "fingerprints.npy", fingerprints.numpy(), allow_pickle=False)
+    arrays = {LABELS: labels, FINGERPRINTS: fingerprints}
+    small = {name: array_bytes(array) for name, array in arrays.items() if array is not None}
+    with write_folder_aside(folder, math.prod(shape) + sum(map(len, small.values()))) as aside:
+        for name, data in small.items():
+            (aside / name).write_bytes(data)
+        write_images(aside / IMAGES, chunks, shape)
         description = {
             "format": FORMAT,
             "gan_augment": __version__,
@@ -84,52 +104,64 @@ def write_pool(
             "class_names": None if class_names is None else list(class_names),
             "fingerprints": None if fingerprints is None else len(fingerprints),
             **dataclasses.asdict(info()),
+            "sha256": {name: _hash(aside / name) for name in sorted([IMAGES, *small])},
         }
-        (aside / "pool.json").write_text(json.dumps(description, indent=2) + "\n")
-        os.replace(aside, folder)  # an empty folder may be replaced
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        (aside / INFO).write_text(json.dumps(description, indent=2) + "\n")
 
 
-def open_pool(
-    folder: Path,
-) -> tuple[np.memmap[Any, Any], Tensor | None, int, Geometry, list[str] | None, Tensor | None, PoolInfo]:
-    """Opens a pool: images (memory-mapped), labels, number of classes, geometry, class names, fingerprints and info.
+def open_pool(folder: Path, known: Identity | None = None) -> PoolFiles:
+    """Opens a pool, its images memory-mapped.
+
+    Args:
+        folder (Path): That :func:`write_pool` wrote.
+        known (Identity, optional): Which pool it must be. Default: whichever is there.
 
     Raises:
-        FileNotFoundError: If one is missing.
-        ValueError: If one is not what pool.json says.
+        FileNotFoundError: If a file is missing.
+        ValueError: If one is not what pool.json says, or the pool is another than the known one.
     """
-    path = folder / "pool.json"
+    path = folder / INFO
     if not path.is_file():
         raise FileNotFoundError(f"A pool is a folder with a pool.json, but {str(folder)!r} has none.")
-    with open(path, "rb") as file:
-        data = file.read(MAX_INFO_BYTES + 1)
+    data = _read_info(path)
+    identity = hashlib.sha256(data).hexdigest()
+    if known is not None and identity != known.sha256:
+        raise ValueError(f"The pool in {str(folder)!r} was replaced by another after it was loaded; load it again.")
     try:
-        shape, num_classes, geometry, names, count, info = _parse(data)
+        shape, num_classes, geometry, names, count, info, hashes = _parse(data)
     except (ValueError, KeyError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"{path} must describe a pool, but: {str(error)[:500]}") from error
-    images = _open_array(folder / "images.npy", np.dtype(np.uint8), shape)
+        raise ValueError(f"{path} must describe a pool, but: {repr(error)[:500]}") from error
+    images = MappedImages(folder / IMAGES, shape, hashes.get(IMAGES), None if known is None else known.stamp)
     labels = None
     if num_classes:
-        array = _open_array(folder / "labels.npy", np.dtype(np.int64), shape[:1])
-        labels = torch.from_numpy(np.array(array))
+        labels = read_array(folder / LABELS, np.dtype(np.int64), shape[:1], hashes.get(LABELS))
         if not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
-            raise ValueError(f"{folder / 'labels.npy'} must hold classes below {num_classes}, but holds others.")
-    fingerprints = None if count is None else _open_fingerprints(folder / "fingerprints.npy", count)
-    return images, labels, num_classes, geometry, names, fingerprints, info
+            raise ValueError(f"{folder / LABELS} must hold classes below {num_classes}, but holds others.")
+    fingerprints = None
+    if count is not None:
+        path = folder / FINGERPRINTS
+        fingerprints = read_array(path, np.dtype(np.int64), (count,), hashes.get(FINGERPRINTS))
+        if not bool((fingerprints[1:] > fingerprints[:-1]).all()):
+            raise ValueError(f"{path} must hold fingerprints in rising order, but does not.")
+    if _read_info(folder / INFO) != data:  # some files may be of the old pool, and some of the new one
+        raise ValueError(f"The pool in {str(folder)!r} was replaced by another while it was opened; load it again.")
+    return PoolFiles(images, labels, num_classes, geometry, names, fingerprints, info, Identity(identity, images.stamp))
 
 
-def _open_fingerprints(path: Path, count: int) -> Tensor:
-    array = _open_array(path, np.dtype(np.int64), (count,))
-    fingerprints = torch.from_numpy(np.array(array))
-    if not bool((fingerprints[1:] > fingerprints[:-1]).all()):
-        raise ValueError(f"{path} must hold fingerprints in rising order, but does not.")
-    return fingerprints
+def _read_info(path: Path) -> bytes:
+    with open_inside(path) as file:
+        return file.read(MAX_INFO_BYTES + 1)
 
 
-def _parse(data: bytes) -> tuple[tuple[int, ...], int, Geometry, list[str] | None, int | None, PoolInfo]:
-    """What pool.json says: shape, number of classes, geometry, class names, how many fingerprints, and info."""
+def _hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hash_of(file)
+
+
+def _parse(
+    data: bytes,
+) -> tuple[tuple[int, ...], int, Geometry, list[str] | None, int | None, PoolInfo, dict[str, str]]:
+    """What pool.json says: shape, number of classes, geometry, class names, how many fingerprints, info and hashes."""
     if len(data) > MAX_INFO_BYTES:
         raise ValueError(f"it is larger than {MAX_INFO_BYTES:,} bytes")
     values = json.loads(data)
@@ -151,30 +183,21 @@ def _parse(data: bytes) -> tuple[tuple[int, ...], int, Geometry, list[str] | Non
     names = values["class_names"]
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise ValueError("its class_names are no list of text")
+    if names is not None and len(names) != values["num_classes"]:
+        raise ValueError(f"its class_names are {len(names)}, not {values['num_classes']}, as many as num_classes")
     count = values.get("fingerprints")  # absent in a folder of an older version
     if count is not None:
         _check_ints("fingerprints", [count], 0, MAX_FINGERPRINTS)
     info = PoolInfo(*(values[field.name] for field in dataclasses.fields(PoolInfo)))
     check_types(info)
-    return (size, channels, height, width), values["num_classes"], Geometry(fit, source_size), names, count, info
+    hashes = values.get("sha256", {})  # absent in a folder of an older version
+    if not all(isinstance(each, str) and re.fullmatch("[0-9a-f]{64}", each) for each in hashes.values()):
+        raise ValueError("its sha256 are no hashes")
+    shape = (size, channels, height, width)
+    return shape, values["num_classes"], Geometry(fit, source_size), names, count, info, hashes
 
 
 def _check_ints(name: str, values: list[Any], low: int, high: int) -> None:
     for value in values:
         if type(value) is not int or not low <= value <= high:
             raise ValueError(f"its {name} has {value!r:.100}, which must be a whole number from {low} to {high}")
-
-
-def _open_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    """Maps a .npy file of exactly this type and shape; reads no pickles."""
-    if not path.is_file():
-        raise FileNotFoundError(f"A pool's folder must hold {path.name}, but {str(path.parent)!r} does not.")
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, OSError, EOFError, SyntaxError, TypeError, TokenError, ArithmeticError) as error:
-        raise ValueError(f"{path} must be a whole .npy file, but: {error}") from error
-    if array.offset + array.nbytes != path.stat().st_size:
-        raise ValueError(f"{path} must be a whole .npy file, but is of another size than its header says.")
-    if array.dtype != dtype or array.shape != shape:
-        raise ValueError(f"{path} must hold {dtype} {shape}, but holds {array.dtype} {array.shape}.")
-    return array
