@@ -9,6 +9,7 @@ from ._pretrained import from_pretrained
 from ._publish import push_to_hub
 from ._registry import REGISTRY, ZooEntry, list_pretrained
 from ._upscalers import list_upscalers, load_upscaler, save_upscaler
+from ._words import one_line
 from .importing import import_checkpoint
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "load_discriminator",
     "load_generator",
     "load_upscaler",
+    "one_line",
     "push_to_hub",
     "resolve_name",
     "sample_grid",

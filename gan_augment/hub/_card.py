@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..models import GeneratorConfig
 from ._names import hub_name
-from ._words import one_line
+from ._words import one_line, plain
 
 MAX_METADATA = 2**15
 REAL = "real images"  # what a figure of the floor is of
@@ -310,7 +310,7 @@ def _measured(figures: list[dict[str, Any]]) -> str:
 
 def _line(value: Any) -> str:
     """A value in a line of its own, which no line break ends."""
-    return " ".join((value if isinstance(value, str) else json.dumps(value)).split())
+    return plain(value if isinstance(value, str) else json.dumps(value))
 
 
 def _cell(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -16,10 +17,13 @@ from torch import Tensor
 
 from .._core import check_space, write_whole
 from .._version import __version__
+from ..hub import one_line
 from ..models import check_count, check_labels, check_seed, mix_seed
 from ._source import Source, as_source, class_indices, draw, num_classes, spread_classes
 from ._upscale import UpscaledSource
 
+LONGEST_NAME = 100  # bytes of a folder's name, so that a path on Windows stays below its 260 characters
+DEVICES = re.compile("CON|PRN|AUX|NUL|(COM|LPT)[0-9\u00b9\u00b2\u00b3]", re.IGNORECASE)
 CHUNK = 256  # images that are in memory at once
 LEAST_FILE = 4096  # bytes that a file takes on most disks, however small it is
 
@@ -35,9 +39,10 @@ def export_images(
     """Writes samples as PNG files that say in their text fields that they are synthetic, and of what source.
 
     Where there are classes, each has a folder, named as the class is, or by its number: ``00``, ``01``, ... of 11 and
-    more. Signs that a folder's name cannot have become ``-``, and classes whose folders would then be one, also on a
-    disk that takes small letters for capitals, have their number appended. ImageFolder numbers classes by the
-    alphabet of the folders that are there, which is the order of numbers, but need not be that of names.
+    more. Characters that a folder's name cannot have become ``-``, names of Windows devices (``CON``, ``NUL.txt``) get
+    a ``-`` in front, and names of more than 100 bytes are cut. Classes whose folders would then be one, also on a disk
+    that ignores capitals, have their number appended. ImageFolder numbers classes by the alphabet of the folders that
+    are there, which is the order of numbers, but need not be that of names.
 
     Args:
         source: A zoo name, folder, generator, pool, mapping, or any :class:`Source`.
@@ -95,7 +100,7 @@ def _images(source: Source, n: int, labels: Tensor | None, seed: int) -> Iterato
 def _origin(source: Source, seed: int) -> str:
     if isinstance(source, UpscaledSource):
         return f"{_origin(source.source, seed)}, enlarged {source.upscaler.scale} x by {source.upscaler.name}"
-    return f"{getattr(getattr(source, 'card', None), 'name', type(source).__name__)}, seed {seed}"
+    return f"{one_line(getattr(getattr(source, 'card', None), 'name', type(source).__name__))}, seed {seed}"
 
 
 def _as_picture(image: Tensor) -> Image.Image:
@@ -113,10 +118,19 @@ def _folder_names(source: Source) -> list[str]:
         count = Counter(keys)
         if len(count) == len(keys):
             return folders
-        folders = [f"{name}-{label}" if count[keys[label]] > 1 else name for label, name in enumerate(folders)]
+        folders = [
+            _shortened(name, f"-{label}") if count[keys[label]] > 1 else name for label, name in enumerate(folders)
+        ]
 
 
 def _folder_name(name: str) -> str:
-    """A class's name without what a folder's name cannot have."""
+    """A class's name without what a folder's name cannot have, on Windows either."""
     kept = "".join(letter if letter.isalnum() or letter in " -_.()" else "-" for letter in name).strip(" .")
-    return kept or "-"
+    device = DEVICES.fullmatch(kept.partition(".")[0].rstrip())
+    return _shortened(f"-{kept}" if device else kept or "-")
+
+
+def _shortened(name: str, end: str = "") -> str:
+    """A name with an end, cut to what a disk takes."""
+    name = name.encode()[: LONGEST_NAME - len(end)].decode(errors="ignore").rstrip(" .")
+    return name + end

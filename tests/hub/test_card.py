@@ -8,8 +8,10 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from gan_augment import Card, GeneratorConfig
+from gan_augment import Card, Generator, GeneratorConfig, from_pretrained
+from gan_augment.synthesis import export_images
 
 CONFIG = GeneratorConfig(image_size=16, channels=1, num_classes=3, width=4)
 WORDS = st.text(max_size=30) | st.sampled_from(
@@ -313,3 +315,20 @@ def test_a_bomb_of_aliases_gives_a_short_error():
 def test_a_card_of_the_wrong_types_is_refused(values):
     with pytest.raises(ValueError, match=f"A card's {list(values)[-1]} must be"):
         Card(**values)
+
+
+def test_what_is_printed_of_a_card_has_no_control_characters(tmp_path):
+    hostile = "fine\x1b[2J\x1b]0;title\x07\u202eeno\u2066\u200b\r\n\u2028two" + "x" * 10_000
+    generator = Generator(GeneratorConfig(image_size=16, width=4))
+    generator.card = Card(f"name {hostile}", data={"commercial_use": False, "terms": f"terms {hostile}"})
+    generator.save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="forbid commercial use") as caught:
+        from_pretrained(tmp_path)
+    text, readme = str(caught[0].message), (tmp_path / "README.md").read_text()
+    (file,) = export_images(generator, tmp_path / "out", 1)
+    with Image.open(file) as picture:
+        source = picture.text["Source"]
+    assert "fine[2J]0;titleeno two" in text
+    assert len(text) < 1000
+    for said in (text, source, readme.partition("\n---\n")[2].replace("\n", "")):
+        assert all(letter.isprintable() for letter in said)

@@ -131,3 +131,37 @@ def test_the_command_samples_and_enlarges(tmp_path, capsys):
         assert picture.size == (64, 64)
     assert main(["sample", "dcgan-mnist-32", "--n", "0", "--out", str(tmp_path / "none")]) == 2
     assert "n must be at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("CON", "-CON"),
+        ("nul.txt", "-nul.txt"),
+        ("Com1.tar.gz", "-Com1.tar.gz"),
+        ("LPT\u00b2", "-LPT\u00b2"),
+        ("aux .x", "-aux .x"),
+        ("console", "console"),
+        ("COM10", "COM10"),
+        ("dots...", "dots"),
+        ("space ", "space"),
+        ('<>:"|?*', "-------"),
+        ("bell\x07\u202ex", "bell--x"),
+        ("", "-"),
+        ("x" * 300, "x" * 100),
+        ("\u00e4" * 300, "\u00e4" * 50),
+    ],
+)
+def test_names_that_windows_cannot_have_are_changed(name, expected, tmp_path):
+    (file,) = export_images(Grey(1, [name]), tmp_path / "out", 1)
+    assert file.parent.name == expected
+    assert file.is_file()
+
+
+def test_changed_names_keep_apart():
+    long = "x" * 300
+    names = ["CON", "-CON", "con", long + "a", long + "b", long, "nul", "-nul-6", "a.", "a"]
+    folders = _folder_names(Grey(len(names), names))
+    assert len({folder.casefold() for folder in folders}) == len(names)
+    assert all(len(folder.encode()) <= 100 for folder in folders)
+    assert not [folder for folder in folders if folder.partition(".")[0].casefold() in ("con", "nul")]
