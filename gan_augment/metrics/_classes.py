@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..models.images import check_tensor
 from ._distances import Estimate
 
 
@@ -72,6 +73,7 @@ def class_agreement(predicted: Tensor, asked: Tensor) -> ClassAgreement:
 
 
 def _check_classes(name: str, classes: Tensor) -> None:
+    check_tensor(classes, name)
     if classes.dtype != torch.int64 or classes.ndim != 1 or len(classes) == 0 or int(classes.min()) < 0:
         raise ValueError(
             f"{name} must be one or more classes, int64 (n,) from 0, but got {classes.dtype} of shape "

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..models.images import check_tensor
+
 ROWS = 1024  # of a distance or kernel matrix that are held at a time
 
 
@@ -188,6 +190,7 @@ def check_features(**sets: tuple[Tensor, int]) -> tuple[Tensor, ...]:
         ValueError: If one has fewer, or they are no finite features of one length.
     """
     for name, (features, minimum) in sets.items():
+        check_tensor(features, name)
         if features.ndim != 2 or not features.is_floating_point():
             raise ValueError(
                 f"{name} must be float features (n, d), but got {features.dtype} of shape {tuple(features.shape)}."

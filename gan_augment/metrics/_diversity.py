@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..models.images import check_tensor
 from ._features import check_images
 
 Features = Callable[[Tensor], Tensor]
@@ -73,6 +74,7 @@ def _classes(images: Tensor, labels: Tensor | None, name: str, least: int = 2) -
     """The indices of each class that has enough images; one class if there are no labels."""
     if labels is None:
         return {0: torch.arange(len(images), device=images.device)}
+    check_tensor(labels, name)
     if labels.shape != (len(images),) or labels.is_floating_point():
         raise ValueError(
             f"{name} must be one integer for each of {len(images)} images, but got {labels.dtype} of shape "

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..models import eval_mode
+from ..models.images import check_tensor
 
 BATCH = 32
 
@@ -34,6 +35,7 @@ def check_images(images: Tensor, name: str = "images") -> None:
     Raises:
         ValueError: With what it is instead.
     """
+    check_tensor(images, name)
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
         raise ValueError(
             f"{name} must be uint8 (n, 1 or 3, height, width) with n > 0, but got {images.dtype} of shape "

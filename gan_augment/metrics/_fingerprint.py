@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from ..models.images import check_tensor
+
 
 def fingerprint(image: Tensor) -> int:
     """The content hash of one image: the first 8 bytes of a SHA-256 over its size and pixels.
@@ -17,11 +19,20 @@ def fingerprint(image: Tensor) -> int:
     Args:
         image (Tensor): uint8 ``(channels, height, width)``, before any resizing or padding.
 
+    Raises:
+        TypeError: If it is no tensor.
+        ValueError: If it is of another type or shape, or empty.
+
     Example:
         >>> grey = torch.zeros(1, 2, 2, dtype=torch.uint8)
         >>> fingerprint(grey) == fingerprint(grey.repeat(3, 1, 1))
         True
     """
+    check_tensor(image, "image")
+    if image.dtype != torch.uint8 or image.ndim != 3 or 0 in image.shape:
+        raise ValueError(
+            f"image must be uint8 (channels, height, width), but got {image.dtype} of shape {tuple(image.shape)}."
+        )
     if image.shape[0] == 3 and bool((image[0] == image[1]).all() and (image[1] == image[2]).all()):
         image = image[:1]
     digest = hashlib.sha256(repr(tuple(image.shape)).encode())

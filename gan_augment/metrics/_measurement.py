@@ -106,6 +106,7 @@ def measure(
     sides = {"synthetic": synthetic, "real": real, **({} if train is None else {"train": train})}
     for name, images in sides.items():
         check_images(images, name)
+    for name, images in sides.items():
         if images.shape[1:] != real.shape[1:]:
             raise ValueError(
                 f"{name} and real must be of one size and have the same channels, but got {tuple(images.shape[1:])} "

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .._core import ROW_BYTES, check_space
 from ._anchors import ANCHOR_DRAWS
+from .images import check_dense
 
 if TYPE_CHECKING:
     from ._generator import Generator
@@ -97,6 +98,7 @@ def check_labels(labels: Tensor | Sequence[int] | int | None, n: int, num_classe
     if labels is None:
         return torch.arange(n) % num_classes
     tensor = torch.as_tensor(labels, dtype=torch.int64 if n == 0 else None)
+    check_dense(tensor, "labels")
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise ValueError(f"labels must be integers, but got {tensor.dtype} instead.")
     tensor = tensor.detach().to("cpu", torch.int64)

@@ -41,6 +41,30 @@ def as_uint8(image: Any) -> Tensor:
     return quantize(image)
 
 
+def check_dense(tensor: Tensor, name: str) -> None:
+    """Refuses tensors without values in memory: sparse, quantized, nested, and those of the meta device.
+
+    Raises:
+        ValueError: If it is one of these.
+    """
+    if tensor.is_meta or tensor.is_quantized or tensor.is_nested or tensor.layout != torch.strided:
+        kind = "meta" if tensor.is_meta else "nested" if tensor.is_nested else str(tensor.layout)[6:]
+        kind = "quantized" if tensor.is_quantized else kind
+        raise ValueError(f"{name} must be plain tensors with values, but got a {kind} tensor; convert it first.")
+
+
+def check_tensor(value: Any, name: str) -> None:
+    """Refuses what is no tensor, and tensors without values in memory; see :func:`check_dense`.
+
+    Raises:
+        TypeError: If it is no tensor.
+        ValueError: If it has no values.
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a tensor, but got {type(value)} instead.")
+    check_dense(value, name)
+
+
 def quantize(images: Tensor) -> Tensor:
     """Float images 0..1 as uint8 0..255; uint8 passes. Refuses other types and values."""
     if images.dtype == torch.uint8:

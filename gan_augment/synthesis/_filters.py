@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models import eval_mode
+from ..models.images import check_tensor
 
 Filter: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 ENOUGH = 10  # candidates of a class, from which a quantile of it is taken
@@ -195,6 +196,7 @@ def check_group_sizes(labels: Tensor | None, n: int, least: int, name: str = "im
         if n < least:
             raise ValueError(f"{name} must be at least {least}, but got {n} instead.")
         return
+    check_tensor(labels, "labels")
     if labels.shape != (n,) or labels.dtype not in (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8):
         raise ValueError(f"labels must be {n} integers, but got {labels.dtype} of shape {tuple(labels.shape)} instead.")
     counts = Counter(labels.tolist()).most_common()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..metrics import FeatureNetwork, copy_report, load_features, nearest_training_image
 from ..models import check_count
+from ..models.images import check_dense, check_tensor
 from ._filters import check_group_sizes
 
 ROWS, COLUMNS = 1024, 4096  # of a matrix of distances that are held at a time
@@ -52,7 +53,10 @@ class RealDensity:
         self.k = check_count("k", k, 1)
         if not 0 <= quantile <= 1:
             raise ValueError(f"quantile must be between 0 and 1, but got {quantile} instead.")
-        labels = None if labels is None else torch.as_tensor(labels).cpu()
+        if labels is not None:
+            labels = torch.as_tensor(labels)
+            check_dense(labels, "labels")
+            labels = labels.cpu()
         check_group_sizes(labels, len(real), k + 1, "real")
         self.quantile, self.has_labels = quantile, labels is not None
         self.features = load_features(features)
@@ -162,8 +166,7 @@ def check_real(real: Tensor, least: int = 1) -> None:
         TypeError: If it is no tensor.
         ValueError: With what it is instead.
     """
-    if not isinstance(real, Tensor):
-        raise TypeError(f"real must be a tensor of images, but got {type(real)} instead.")
+    check_tensor(real, "real")
     if real.dtype != torch.uint8 or real.ndim != 4 or real.shape[1] not in (1, 3) or 0 in real.shape[1:]:
         raise ValueError(
             f"real must be uint8 (n, 1 or 3, height, width), but got {real.dtype} of shape {tuple(real.shape)} instead."

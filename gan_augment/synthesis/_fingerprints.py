@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..models.images import check_tensor
 from ._source import ClassSources
 from ._upscale import UpscaledSource
 
@@ -18,8 +19,7 @@ def check_fingerprints(fingerprints: Tensor) -> Tensor:
         TypeError: If they are no tensor.
         ValueError: If they are not int64 ``(m,)``.
     """
-    if not isinstance(fingerprints, Tensor):
-        raise TypeError(f"fingerprints must be a tensor, but got {type(fingerprints)} instead.")
+    check_tensor(fingerprints, "fingerprints")
     if fingerprints.dtype != torch.int64 or fingerprints.ndim != 1:
         raise ValueError(
             f"fingerprints must be int64 (m,), but got {fingerprints.dtype} of shape {tuple(fingerprints.shape)} "

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .._core import ROW_BYTES, check_space
 from ..models import Generator, check_count, check_labels, check_seed
+from ..models.images import check_dense, check_tensor
 from ._filters import Filter, as_filters
 from ._fingerprints import check_fingerprints, fingerprints_of
 from ._pool_arrays import MappedImages
@@ -64,9 +65,11 @@ class SyntheticPool:
         info: PoolInfo | None = None,
         fingerprints: Tensor | None = None,
     ) -> None:
-        if not isinstance(images, (Tensor, MappedImages)):
-            raise TypeError(f"A pool's images must be a tensor, but got {type(images)} instead.")
-        labels = None if labels is None else torch.as_tensor(labels)
+        if not isinstance(images, MappedImages):
+            check_tensor(images, "A pool's images")
+        if labels is not None:
+            labels = torch.as_tensor(labels)
+            check_dense(labels, "A pool's labels")
         dtype = images.dtype if isinstance(images, Tensor) else torch.uint8
         if dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
             raise ValueError(
@@ -74,7 +77,7 @@ class SyntheticPool:
                 f"but got {dtype} {tuple(images.shape)} instead."
             )
         if num_classes is None:
-            num_classes = 0 if labels is None else int(labels.max()) + 1
+            num_classes = 0 if labels is None else int(labels.long().max()) + 1 if labels.numel() else 1
         self.num_classes = num_classes
         if (labels is None) != (num_classes == 0):
             raise ValueError(f"A pool must have labels where it has classes, but got num_classes={num_classes}.")

@@ -189,7 +189,8 @@ def draw(source: Source, n: int, labels: Tensor | None, *, seed: int | None) -> 
     images = source.sample(n, seed=seed) if labels is None else source.sample(n, labels, seed=seed)
     if not isinstance(images, Tensor):
         raise TypeError(f"A source's sample must return a tensor, but got {type(images)} instead.")
-    if images.ndim != 4 or len(images) != n or images.shape[1] not in (1, 3):
+    image_tools.check_dense(images, "A source's images")
+    if images.ndim != 4 or len(images) != n or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
         raise ValueError(
             f"A source's sample({n}) must return ({n}, 1 or 3, height, width), but got {tuple(images.shape)} instead."
         )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .._core import check_space
 from ..hub import Card, load_upscaler
 from ..models import check_count, check_forward, eval_mode
-from ..models.images import quantize
+from ..models.images import check_tensor, quantize
 from ._source import Geometry, as_source, class_indices, draw, geometry, num_classes
 
 MAX_PIXELS = 2**22  # that leave the network at once; SRGAN has 2 GB of feature maps for them
@@ -89,9 +89,10 @@ class Upscaler:
             TypeError: If they are of another type.
             ValueError: If they are of another shape, or there is no memory for the result.
         """
+        check_tensor(images, "images")
         if images.dtype != torch.uint8 and not images.is_floating_point():
             raise TypeError(f"images must be uint8 (0..255) or floating point (0..1), but got {images.dtype} instead.")
-        if images.ndim != 4 or images.shape[1] not in (1, 3):
+        if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
             raise ValueError(f"images must be (n, 1 or 3, height, width), but got {tuple(images.shape)} instead.")
         n, channels, height, width = images.shape
         each = (3 * 4 + channels * 5) * height * width * self.scale**2
