@@ -154,6 +154,12 @@ def test_damaged_files_are_made_again_or_named(few, test_images, pool, tmp_path)
     (tmp_path / "study" / "pools" / "unfiltered-0" / "pool.json").unlink()
     again = study(few, pool, **arguments)
     assert [arm.accuracy for arm in again.arms] == [arm.accuracy for arm in whole.arms]
+    images = tmp_path / "study" / "pools" / "unfiltered-0" / "images.npy"
+    kept = images.read_bytes()
+    images.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    with pytest.raises(ValueError, match=r"images.npy must have the SHA-256 of pool.json, but has another"):
+        study(few, pool, **arguments)
+    images.write_bytes(kept)
     for text in ("{", "[]"):
         (tmp_path / "study" / "config.json").write_text(text)
         with pytest.raises(ValueError, match="must be what a study wrote"):

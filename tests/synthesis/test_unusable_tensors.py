@@ -37,7 +37,9 @@ def spoilt(tensor):
         if tensor.is_floating_point():
             kinds["nan"] = torch.full_like(tensor, float("nan"))
     if tensor.dim() == 2:
-        kinds["sparse rows"] = tensor.to_sparse_csr()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kinds["sparse rows"] = tensor.to_sparse_csr()
     return kinds
 
 
