@@ -13,7 +13,7 @@ from ._labels import (
     check_classes,
 )
 from ._mix import SyntheticMix
-from ._plan import choose_entries, top_up
+from ._plan import even_rows, present, top_up
 from ._ratio import apportion
 from ._sampler import FixedRatioBatchSampler
 
@@ -31,6 +31,7 @@ __all__ = [
     "as_policy",
     "check_class_names",
     "check_classes",
-    "choose_entries",
+    "even_rows",
+    "present",
     "top_up",
 ]

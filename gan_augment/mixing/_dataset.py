@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from .._core import ROW_BYTES, check_space
 from ..models import check_count, mix_seed
 from ..synthesis import SourceLike, as_source, match_image
 from ..synthesis import num_classes as classes_of
@@ -19,20 +18,24 @@ from ._forward import ForwardsNames
 from ._inspect import find_names, make_pipeline, read_labels
 from ._items import ItemKind, image_of, target_of, traits
 from ._labels import Labels, as_policy, check_class_names, check_classes
-from ._plan import Slots, choose_entries, choose_positions, preserved_randomness, seed_everything, share_out, top_up
+from ._layout import make_layout
+from ._passes import Passes
+from ._plan import choose_entries, preserved_randomness, seed_everything
 from ._pooled import PooledImages
-from ._ratio import check_mode, check_ratio, synthetic_share
+from ._ratio import check_mode, check_ratio, warn_of_fill
 from ._targets import TargetKind
 
 
 class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     """A map-style data set with synthetic images mixed in at a set ratio.
 
-    Its length is stable, its items are those of the data set it wraps, and which of them are synthetic,
-    with which image and target, is a pure function of the seed, the epoch and the index: the same for any
-    number of workers, start method, rank, order or restart. From the first :meth:`set_epoch` on, so are
-    the random transforms of all its items; before it, they draw from the global generators as usual, so
-    that forgetting it freezes no augmentation.
+    By default, synthetic images take the places of real ones, so length and order stay, and samplers,
+    subsets and weights that were made for the data set stay right. Which items are synthetic, with which
+    image and target, is a pure function of the seed, the epoch and the index: the same for any number of
+    workers, start method, rank, order or restart. From the first :meth:`set_epoch` on, so are the random
+    transforms of all items. Before it, they draw from the global generators as usual, and a new draw
+    begins after each ``len(self)`` items that all workers and ranks fetched together, so that every real
+    image comes. Call :meth:`set_epoch` for results that can be repeated.
 
     A source that is no pool is sampled once, here, into a pool of as many images as are needed. For other
     images in each epoch, pass a larger :class:`SyntheticPool`.
@@ -42,14 +45,16 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         source: A zoo name, folder, generator, pool, mapping from class to any of these, or any
             :class:`Source`.
         ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``, in all
-            and in every class that the source can make. Not used by ``"balance"``.
+            and in every class that the source can make. Not used by ``"fill"``.
         num_synthetic (int, optional): The number of synthetic images, in place of a ratio.
-        mode (str): ``"append"``: behind the real items; ``"replace"``: in place of real items, others in
-            each epoch (without :meth:`set_epoch` the same real items are left out for ever);
-            ``"balance"``: behind them, as many as bring each class that there is up to the largest one;
-            what it did is in :attr:`class_counts`. A classifier can learn from it that what looks synthetic is
-            rare: ask ``study(mode="balance")`` first, which tries a way that does not tell.
-        balance_to (int, optional): For ``"balance"``: the number to bring each class up to.
+        mode (str): ``"replace"``: in place of real items, others in each epoch. ``"append"``: in addition
+            to the real items, evenly between them, classes in turn. The data set becomes longer, so make
+            samplers, subsets and weights after wrapping. ``"balance"``: every class equally often, by real
+            items that come again, and the same synthetic share in each, in place of real items; the source
+            must make every class. ``"fill"``: in addition, as many as bring each class up to the largest
+            one. A classifier can learn from it that what looks synthetic is rare, so it gives a warning.
+        balance_to (int, optional): For ``"balance"`` and ``"fill"``: the number of items of each class.
+            Default: that of the largest class.
         labels: The label policy, as :class:`SyntheticMix`'s.
         num_classes (int, optional): Of the data. Default: the length of its ``classes``, or the largest
             label + 1.
@@ -75,8 +80,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         >>> from torch.utils.data import TensorDataset
         >>> real = TensorDataset(torch.rand(30, 1, 28, 28), torch.arange(30) % 10)
         >>> train = GANAugmentedDataset(real, "dcgan-mnist-32", ratio=0.25, progress=False)
-        >>> len(train), train.is_synthetic(29), train.is_synthetic(30)
-        (40, False, True)
+        >>> len(train), int(train.synthetic_mask().sum())
+        (30, 8)
     """
 
     def __init__(
@@ -86,7 +91,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         ratio: float = 0.1,
         *,
         num_synthetic: int | None = None,
-        mode: str = "append",
+        mode: str = "replace",
         balance_to: int | None = None,
         labels: Labels = "same",
         num_classes: int | None = None,
@@ -112,17 +117,20 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         check_class_names(policy, source, find_names(dataset))
         self._pipeline = make_pipeline(dataset, transform)
         options = None if policy is None else policy.classes(source)
-        self._slots = self._make_slots(None if options is None else sorted(options), num_synthetic, balance_to)
-        fewer = "Lower ratio, num_synthetic or balance_to."
-        check_space("The synthetic part", self._slots.total, ROW_BYTES, remedy=fewer)
+        reachable = None if options is None else sorted(options)
+        warn_of_fill(mode)
+        self._layout = make_layout(
+            mode, self.ratio, self._n_real, self._labels, reachable, num_synthetic, balance_to, self.seed
+        )
+        self._rows = self._layout.rows.tolist()  # a list is quicker to look one item up in
+        self._slots = self._layout.slots
         self._slot_labels = self._slots.labels()
         self._pooled: PooledImages | None = None
         if self._slots.total:
             shape = self._pipeline.kind if self._pipeline.resize else None
             self._pooled = PooledImages.of(source, self._slots, policy, self.num_classes, shape, self.seed, progress)
             self._warn_of_repeats()
-        # Shared memory, so that set_epoch reaches workers that live on; -1 until it is called.
-        self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        self._passes = Passes(len(self), self._n_real)
         self._planned: tuple[int, list[int], Tensor] | None = None
         self._check_like_real()
 
@@ -139,23 +147,6 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         if found > self.num_classes:
             raise ValueError(f"labels must be between 0 and {self.num_classes - 1}, but got {found - 1} instead.")
         return labels
-
-    def _make_slots(self, reachable: list[int] | None, number: int | None, to: int | None) -> Slots:
-        if self.mode == "balance":
-            if self._labels is None or reachable is None:
-                raise ValueError("mode='balance' must know the class of an image: labels='same' or 'conditional'.")
-            return top_up(self._labels, reachable, to)
-        eligible = self._n_real
-        if self._labels is not None and reachable is not None:
-            eligible = int(torch.isin(self._labels, torch.tensor(reachable)).sum())
-        if number is None:
-            number = round(synthetic_share(self.ratio, self.mode) * eligible)
-        if self.mode == "replace" and number > eligible:
-            raise ValueError(
-                f"num_synthetic must be at most {eligible}, as many as there are real items that the source can "
-                f"replace, but got {number} instead."
-            )
-        return share_out(number, self._labels, reachable)
 
     def _warn_of_repeats(self) -> None:
         entries = {} if self._pooled is None else self._pooled.entries
@@ -185,7 +176,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     # Items -----------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return self._n_real + (0 if self.mode == "replace" else self._slots.total)
+        return len(self._rows)
 
     def __getitem__(self, index: int) -> Any:
         return self.__getitems__([index])[0]
@@ -196,9 +187,12 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         From the first :meth:`set_epoch` on, an index that comes twice in an epoch is the same item twice.
         """
         places = [self._check_index(index) for index in indices]
-        epoch = int(self._epoch)
-        if epoch < 0:
-            return self._fetch(places, 0)
+        epoch = self._passes.coming
+        self._passes.note(places)
+        if places:
+            self._warn_if_stale(places)
+        if not self._passes.is_set:
+            return self._fetch(places, epoch)
         items, seed = [], mix_seed(self.seed, 2, epoch)
         with preserved_randomness():
             for place in places:  # each is seeded by itself, so that no item depends on its batch
@@ -207,10 +201,11 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         return items
 
     def _fetch(self, places: list[int], epoch: int) -> list[Any]:
-        slots = [self._slot(place, epoch) for place in places]
-        real = [place for place, slot in zip(places, slots) if slot < 0]
+        slot_of = self._plan(epoch)[0]
+        slots = [slot_of[place] for place in places]
+        rows = [self._rows[place] for place, slot in zip(places, slots) if slot < 0]
         batched = getattr(self.dataset, "__getitems__", None)
-        fetched = iter(batched(real) if batched and real else [self.dataset[place] for place in real])
+        fetched = iter(batched(rows) if batched and rows else [self.dataset[row] for row in rows])
         return [
             self._items.finish(next(fetched), False)
             if slot < 0
@@ -230,23 +225,13 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         image = pipeline.apply(image, int(label.argmax() if label.ndim else label), self.dataset)
         return self._items.make(image, label)
 
-    def _slot(self, place: int, epoch: int) -> int:
-        """The number of the synthetic image at a place; negative for a real one."""
-        if self.mode != "replace":
-            return place - self._n_real
-        return self._plan(epoch)[0][place]
-
     def _plan(self, epoch: int) -> tuple[list[int], Tensor]:
-        """An epoch's slot of each real place (-1: none) and pool entry of each slot."""
+        """An epoch's slot of each place (-1: a real item) and pool entry of each slot."""
         if self._planned is None or self._planned[0] != epoch:
-            slot_of = torch.full((self._n_real,), -1, dtype=torch.int64)
             entries = torch.empty(0, dtype=torch.int64)
             if self._pooled is not None:
                 entries = choose_entries(self._slots, self._pooled.entries, self.seed, epoch)
-            if self.mode == "replace":
-                places = choose_positions(self._slots, self._labels, self._n_real, self.seed, epoch)
-                slot_of[places] = torch.arange(self._slots.total)
-            self._planned = (epoch, slot_of.tolist(), entries)  # a list is quicker to look one item up in
+            self._planned = (epoch, self._layout.slot_of(self.seed, epoch).tolist(), entries)
         return self._planned[1], self._planned[2]
 
     def _check_index(self, index: int) -> int:
@@ -256,34 +241,54 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             raise IndexError(f"index must be below {count}, but got {index} instead.")
         return int(place)
 
+    def _warn_if_stale(self, places: list[int] | None = None) -> None:
+        """Warns once of a sampler that knows the wrapped data set alone; ``places`` are those fetched last."""
+        in_worker = get_worker_info() is not None
+        if in_worker and self._passes.is_set:
+            return  # the process that trains will warn, at the next set_epoch
+        if self._passes.finds_stale_sampler(None if in_worker else places[-1] if places else -1):
+            warnings.warn(
+                f"No index above {self._n_real - 1} was fetched in a whole epoch, though there are {len(self)} items: "
+                f"the sampler seems to be made before wrapping. Make it for the {type(self).__name__}, or use "
+                "mode='replace'.",
+                UserWarning,
+                stacklevel=4,
+            )
+
     # What is known of the items --------------------------------------------------------------------
 
     @property
     def epoch(self) -> int:
-        """The epoch that was set last; 0 before any was."""
-        return max(int(self._epoch), 0)
+        """The epoch that was set last; before any was, the number of the pass that was read last, from 0."""
+        return self._passes.epoch
+
+    @property
+    def epoch_is_set(self) -> bool:
+        """Whether :meth:`set_epoch` was ever called, so that a draw lasts until it is called again."""
+        return self._passes.is_set
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to an epoch, in this process and in all its worker processes.
 
-        Call it before each epoch, as ``DistributedSampler.set_epoch``. Other synthetic images, and in
-        ``"replace"`` other places for them, are drawn, and random transforms become functions of it.
+        Call it before each epoch, as ``DistributedSampler.set_epoch``. Other synthetic images and other
+        places for them are drawn, and random transforms become functions of it. Without it, a new draw
+        begins after each ``len(self)`` items. ``transformers.Trainer`` calls it; Lightning does not.
 
         Args:
             epoch (int): From 0.
         """
-        self._epoch.fill_(check_count("epoch", epoch, 0))
+        epoch = check_count("epoch", epoch, 0)
+        self._warn_if_stale()
+        self._passes.set(epoch)
         if hasattr(self.dataset, "set_epoch"):
             self.dataset.set_epoch(epoch)
 
     def is_synthetic(self, index: int) -> bool:
-        """Whether the item is synthetic in this epoch."""
-        return self._slot(self._check_index(index), self.epoch) >= 0
+        """Whether the item is synthetic in this :attr:`epoch`."""
+        return self._plan(self.epoch)[0][self._check_index(index)] >= 0
 
     def synthetic_mask(self, epoch: int | None = None) -> Tensor:
         """Which items are synthetic, bool ``(len,)``, in an epoch. Default: in this one."""
-        if self.mode != "replace":
-            return torch.arange(len(self)) >= self._n_real
         return torch.tensor(self._plan(self.epoch if epoch is None else epoch)[0]) >= 0
 
     @property
@@ -299,16 +304,14 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     @property
     def targets(self) -> list[int]:
         """The class of every item in this epoch; absent where targets are probabilities."""
-        if self._labels is None or self._items.soft:
+        if self._layout.labels is None or self._items.soft:
             raise AttributeError("Items have no class: there are no labels, or they are probabilities.")
         slots, entries = self._plan(self.epoch)
         slot_of = torch.tensor(slots)
         labels = self._slot_labels
         if self._pooled is not None and self._pooled.targets is not None:
             labels = self._pooled.targets[entries]
-        if self.mode != "replace":
-            return torch.cat([self._labels, labels]).tolist()
-        out = self._labels.clone()
+        out = self._layout.labels.clone()
         out[slot_of >= 0] = labels[slot_of[slot_of >= 0]]
         return out.tolist()
 
@@ -316,10 +319,6 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     def labels(self) -> list[int]:
         """:attr:`targets`, for those who look for this name."""
         return self.targets
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._epoch.share_memory_()  # a plain pickle gives it memory of its own
 
     def __repr__(self) -> str:
         return (
@@ -341,11 +340,12 @@ def _check_dataset(dataset: Any) -> int:
 
 
 def _check_counts(num_synthetic: int | None, balance_to: int | None, mode: str) -> None:
+    by_class = mode in ("balance", "fill")
     if num_synthetic is not None:
         check_count("num_synthetic", num_synthetic, 0)
-        if mode == "balance":
-            raise ValueError("num_synthetic must not be given for mode='balance'; see balance_to.")
+        if by_class:
+            raise ValueError(f"num_synthetic must not be given for mode={mode!r}; see balance_to.")
     if balance_to is not None:
         check_count("balance_to", balance_to, 1)
-        if mode != "balance":
-            raise ValueError(f"balance_to is for mode='balance', but got mode={mode!r}.")
+        if not by_class:
+            raise ValueError(f"balance_to is for mode='balance' and 'fill', but got mode={mode!r}.")

@@ -10,11 +10,12 @@ from typing import Any
 import PIL.Image
 import torch
 from torch import Tensor
+from torch.utils.data import get_worker_info
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from .._core import ROW_BYTES, check_space
-from ..models import check_count
+from ..models import check_count, draw_seed
 from ..synthesis import (
     ClassSources,
     ImageKind,
@@ -32,7 +33,9 @@ from ..synthesis import (
 )
 from ._inputs import Inputs, LabelsGetter
 from ._labels import Labels, Same, as_policy, check_classes, check_label_range, one_hot
-from ._ratio import check_mode, check_ratio, stochastic_round, synthetic_share
+from ._plan import check_reachable, even_rows
+from ._ranks import draws_of_rank, find_rank
+from ._ratio import check_mode, check_ratio, stochastic_round, synthetic_share, takes_places, warn_of_fill
 from ._request import draw_of_any, draw_of_classes
 from ._targets import TargetKind, check_probabilities
 
@@ -42,18 +45,25 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     Used like :class:`torchvision.transforms.v2.MixUp`, before or after it: on batches ``(images, labels)``
     after the loader or in its ``collate_fn``; and on one sample through a data set's ``transforms=``. The
-    input is never changed. All draws come from torch's global generator. ``model.parameters()`` and
-    ``model.train()`` of a module that holds it never see the generator.
+    input is never changed. All draws come from torch's global generator; ranks of a distributed training
+    draw differently, also if they share a seed.
+
+    Unlike torchvision's transforms, it mixes in training mode only: after ``mix.eval()`` images and labels
+    pass through as they are. Make it a part of your model (``self.mix = mix``), and ``model.train()`` and
+    ``model.eval()`` switch it. ``model.parameters()``, ``model.state_dict()`` and ``model.train()`` never
+    see its generator. A ``collate_fn`` is in training mode whatever the model is: use it in the training
+    loader alone, or wrap the training data in :class:`GANAugmentedDataset`.
 
     Args:
         source: A zoo name, folder, generator, pool, mapping from class to any of these, or any
             :class:`Source`. A :class:`SyntheticPool` is the fastest.
         ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``. In a batch
             it is met on average: a fraction of an image is one image in that fraction of the batches.
-            Not used by ``"balance"``.
+            Not used by ``"fill"``.
         mode (str): ``"replace"``: in place of real images, so that batches keep their size; ``"append"``:
-            behind them; ``"balance"``: behind them, as many as bring each class up to the largest one of
-            the batch, of which the warning at :class:`GANAugmentedDataset` holds too.
+            behind them; ``"balance"``: in place of real images, which first come again until all classes
+            of the batch come equally often; ``"fill"``: behind them, as many as bring each class up to the
+            largest one of the batch, of which the warning at :class:`GANAugmentedDataset` holds too.
         labels: The label policy: ``"same"``, ``"conditional"``, a class index, ``"uniform"``, a
             :class:`Teacher` or another :class:`LabelPolicy`; None says that there are no labels.
         num_classes (int, optional): Needed where targets must become probabilities and labels are
@@ -63,7 +73,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             say. It gets each synthetic image as a tensor of their type, size and channels (float 0..1, or
             uint8 where they are), and must return what they are: ``transform=v2.Normalize(...)``.
         return_synthetic (bool): Whether a bool for each image, True for synthetic ones, comes behind the
-            rest (under ``"is_synthetic"`` in a mapping).
+            rest (under ``"is_synthetic"`` in a mapping); False for all in eval mode.
 
     Raises:
         TypeError: If an argument is of the wrong type.
@@ -98,6 +108,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         super().__init__()
         self.mode = check_mode(mode)
         self.ratio = check_ratio(ratio, mode)
+        warn_of_fill(mode)
         self.return_synthetic = return_synthetic
         if labels is not None and labels_getter is None:
             raise ValueError("labels_getter=None says that there are no labels; then pass labels=None too.")
@@ -113,8 +124,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         self._geometry = geometry(source)
         self.policy = as_policy(labels, classes_of(source))
         self._options = None if self.policy is None else self.policy.classes(source)
-        if mode == "balance" and self._options is None:
-            raise ValueError("mode='balance' must know the class of an image: labels='same' or 'conditional'.")
+        if mode in ("balance", "fill") and self._options is None:
+            raise ValueError(f"mode={mode!r} must know the class of an image: labels='same' or 'conditional'.")
         if num_classes is not None:
             num_classes = check_count("num_classes", num_classes, 1)
         if num_classes is None and isinstance(self.policy, Same) and not isinstance(source, ClassSources):
@@ -123,27 +134,43 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         if num_classes is not None:
             check_classes(self.policy, source, num_classes)
         self._range_checked = False
+        self._rank_of_parent = 0
 
     @property
     def source(self) -> Source:
         """Where the synthetic images come from."""
         return self._held[0]
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # one graph break, instead of one for each draw
     def forward(self, *inputs: Any) -> Any:
-        """Mixes; see the class."""
+        """Mixes in training mode, and passes images and labels on in eval mode; see the class."""
         if not inputs:
             raise TypeError("SyntheticMix must be called with images, and with their labels if there are any.")
-        found = Inputs.find(inputs if len(inputs) > 1 else inputs[0], self.labels_getter)
+        whole = inputs if len(inputs) > 1 else inputs[0]
+        if not (self.training or self._extra(False)):
+            return whole
+        found = Inputs.find(whole, self.labels_getter)
         image = found.image
         if isinstance(image, Tensor) and image.ndim not in (3, 4):
             raise ValueError(f"Images must have 3 dims (one image) or 4 (a batch), but got {image.ndim} instead.")
+        single = isinstance(image, PIL.Image.Image) or image.ndim == 3
+        if not self.training:
+            none = False if single else torch.zeros(len(image), dtype=torch.bool, device=image.device)
+            return found.rebuild(image, found.labels, self._extra(none))
         kind = ImageKind.of(image)
         self._check_range(image)
-        single = isinstance(image, PIL.Image.Image) or image.ndim == 3
         return self._mix_sample(found, kind) if single else self._mix_batch(found, kind)
 
     def extra_repr(self) -> str:
         return f"source={type(self.source).__name__}, ratio={self.ratio}, mode={self.mode!r}, labels={self.policy}"
+
+    @property
+    def _rank(self) -> int:
+        """The rank of the training that this process belongs to."""
+        return find_rank(0 if get_worker_info() is None else self._rank_of_parent)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_rank_of_parent": self._rank}  # a spawned worker cannot know it otherwise
 
     def _check_range(self, image: Any) -> None:
         if self.transform_synthetic is not None or not isinstance(image, Tensor) or not image.is_floating_point():
@@ -157,26 +184,31 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     def _mix_batch(self, found: Inputs, kind: ImageKind) -> Any:
         n, grow = len(found.image), self.mode != "replace"
-        targets = None if self.policy is None else self._batch_targets(found.labels, n)
+        images, targets = found.image, None if self.policy is None else self._batch_targets(found.labels, n)
         if grow and found.has_other_rows(n):
             raise ValueError(
                 f"mode={self.mode!r} makes batches longer, and the input has another entry of {n} rows that it "
                 "cannot extend; use mode='replace'."
             )
-        drawn = self._draw(n, targets, kind)
-        is_synthetic = torch.zeros(n, dtype=torch.bool)
-        images = found.image
+        with draws_of_rank(self._rank if self.ratio or grow else 0):
+            if self.mode == "balance" and targets is not None:
+                check_reachable(_classes(targets), self._options or ())
+                rows = even_rows(_classes(targets), draw_seed())
+                images, targets = _take(images, rows), _take(targets, rows)
+            drawn = self._draw(len(images), targets, kind)
+        is_synthetic = torch.zeros(len(images), dtype=torch.bool)
         if drawn is not None:
             positions, synthetic, new_targets = drawn
-            if grow:
+            add = not takes_places(self.mode)
+            if add:
                 positions = torch.arange(n, n + len(synthetic))
                 is_synthetic = torch.zeros(n + len(synthetic), dtype=torch.bool)
             is_synthetic[positions] = True
-            images = _put(images, positions, self._match(synthetic, kind).to(images.device), grow)
+            images = _put(images, positions, self._match(synthetic, kind).to(images.device), add)
             if targets is not None and new_targets is not None:
                 if targets.ndim == 2 and new_targets.ndim == 1:
                     new_targets = one_hot(new_targets, targets.shape[1])
-                targets = _put(targets, positions, new_targets.to(targets), grow)
+                targets = _put(targets, positions, new_targets.to(targets), add)
         return found.rebuild(images, targets, self._extra(is_synthetic.to(images.device)))
 
     def _batch_targets(self, labels: Any, n: int) -> Tensor:
@@ -201,7 +233,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     def _draw(self, n: int, targets: Tensor | None, kind: ImageKind) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """Positions of the real images to replace, and synthetic images with their targets; None for none."""
-        share = synthetic_share(self.ratio, self.mode)
+        share = 0.0 if self.mode == "fill" else synthetic_share(self.ratio, self.mode)
         pixels = kind.channels * kind.height * kind.width
         check_space(f"ratio={self.ratio}", math.ceil(share * n), pixels + ROW_BYTES, remedy="Lower the ratio.")
         if targets is None or self._options is None:
@@ -215,9 +247,9 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
             synthetic, labels = draw_of_any(self.source, self.policy, count, known, seen)
             return _choose(torch.arange(n), count), synthetic, labels
-        classes = (targets if targets.ndim == 1 else targets.argmax(dim=1)).cpu()
+        classes = _classes(targets)
         positions = torch.empty(0, dtype=torch.int64)
-        if self.mode == "balance":
+        if self.mode == "fill":
             wanted = self._missing(classes)
         else:
             reachable = torch.isin(classes, torch.tensor(list(self._options))).nonzero().flatten()
@@ -276,7 +308,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             if self.policy.soft:
                 target = target.as_soft(targets.shape[1])
                 label = target.make(targets[0])
-        drawn = self._draw(1, targets, kind)
+        with draws_of_rank(self._rank if self.ratio else 0):
+            drawn = self._draw(1, targets, kind)
         if drawn is not None:
             _, synthetic, new_targets = drawn
             plain = self.transform_synthetic is None
@@ -286,12 +319,23 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         return found.rebuild(image, label, self._extra(image is not found.image))
 
 
+def _classes(targets: Tensor) -> Tensor:
+    """The class of each target, on the CPU; the likeliest one of probabilities."""
+    return (targets if targets.ndim == 1 else targets.argmax(dim=1)).cpu()
+
+
 def _choose(candidates: Tensor, count: int) -> Tensor:
     """``count`` of the candidates at random, each once before any comes twice."""
     chosen = candidates[:0]
     while len(candidates) and len(chosen) < count:
         chosen = torch.cat([chosen, candidates[torch.randperm(len(candidates))]])
     return chosen[:count]
+
+
+def _take(whole: Tensor, rows: Tensor) -> Tensor:
+    """Rows of a tensor, of the same tensor class."""
+    out = whole.as_subclass(Tensor)[rows.to(whole.device)]
+    return tv_tensors.wrap(out, like=whole) if isinstance(whole, tv_tensors.TVTensor) else out
 
 
 def _put(whole: Tensor, positions: Tensor, parts: Tensor, grow: bool) -> Tensor:

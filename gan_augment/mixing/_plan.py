@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ ALL = -1  # the group of images that are of no class in particular
 
 @dataclass(frozen=True)
 class Slots:
-    """How many synthetic images each class gets; ``ALL`` stands for all classes together.
+    """How many images each class gets; ``ALL`` stands for all classes together.
 
     Attributes:
         groups (tuple of int): Classes, or ``(ALL,)``.
-        counts (tuple of int): Synthetic images of each.
+        counts (tuple of int): Images of each.
     """
 
     groups: tuple[int, ...]
@@ -31,12 +31,17 @@ class Slots:
 
     @property
     def total(self) -> int:
-        """Number of synthetic images."""
+        """Number of images."""
         return sum(self.counts)
 
     def labels(self) -> Tensor:
-        """The group of each synthetic image, int64 ``(total,)``, grouped."""
+        """The group of each image, int64 ``(total,)``, grouped."""
         return torch.repeat_interleave(torch.tensor(self.groups), torch.tensor(self.counts))
+
+    def in_turn(self) -> Tensor:
+        """The places of :meth:`labels` in an order that spreads each group evenly, int64 ``(total,)``."""
+        shares = [(torch.arange(count, dtype=torch.float64) + 0.5) / count for count in self.counts if count]
+        return torch.argsort(torch.cat(shares), stable=True) if shares else torch.empty(0, dtype=torch.int64)
 
 
 def share_out(total: int, labels: Tensor | None, reachable: list[int] | None) -> Slots:
@@ -56,12 +61,58 @@ def share_out(total: int, labels: Tensor | None, reachable: list[int] | None) ->
 
 
 def top_up(labels: Tensor, reachable: list[int], to: int | None) -> Slots:
-    """As many of each class that there is as it lacks of the largest one, or of a given count."""
+    """For each class that the data has, the number of images it lacks to reach the largest class, or ``to``."""
     counts = torch.bincount(labels, minlength=max(reachable) + 1)
     reachable = [label for label in reachable if counts[label] > 0]
     goal = int(counts.max()) if to is None else to
-    missing = (goal - counts[torch.tensor(reachable)]).clamp(min=0)
+    missing = (goal - counts[torch.tensor(reachable, dtype=torch.int64)]).clamp(min=0)
     return Slots(tuple(reachable), tuple(missing.tolist()))
+
+
+def present(labels: Tensor) -> list[int]:
+    """The classes that occur, sorted."""
+    return sorted(set(labels.tolist()))
+
+
+def check_reachable(labels: Tensor, reachable: Iterable[int]) -> None:
+    """Refuses to balance classes of which a source can make only some.
+
+    Raises:
+        ValueError: If it cannot make a class that occurs.
+    """
+    lacking = sorted(set(labels.tolist()) - set(reachable))
+    if lacking:
+        raise ValueError(
+            f"The source must make every class of the data for mode='balance', but cannot make {lacking}: a class "
+            "without synthetic images would tell a classifier which images are real. Use mode='replace'."
+        )
+
+
+def repeats(labels: Tensor, seed: int, to: int | None = None) -> tuple[Slots, Tensor]:
+    """The images that come again so that every class comes equally often.
+
+    Args:
+        labels (Tensor): Classes of the images, int64 ``(n,)``.
+        seed (int): Of the draw, in which each image of a class comes again before any comes twice more.
+        to (int, optional): Images of each class. Default: those of the largest one.
+
+    Returns:
+        tuple: How many images of each class come again, and their rows, grouped by class.
+    """
+    missing = top_up(labels, present(labels), to)
+    entries = {label: (labels == label).nonzero().flatten() for label in missing.groups}
+    return missing, choose_entries(missing, entries, seed, 0)
+
+
+def even_rows(labels: Tensor, seed: int) -> Tensor:
+    """Rows of all images, and of those of smaller classes again until each class has as many, int64 ``(m,)``."""
+    return torch.cat([torch.arange(len(labels)), repeats(labels, seed)[1]])
+
+
+def spread(n: int, added: int) -> Tensor:
+    """The places, out of ``n + added``, of images that are added evenly between ``n`` others, bool."""
+    steps = torch.arange(n + added + 1) * added // (n + added)
+    return steps[1:] > steps[:-1]
 
 
 def choose_positions(slots: Slots, labels: Tensor | None, n: int, seed: int, epoch: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch.utils.data import Sampler
 
 from ..models import check_count, mix_seed
 from ._dataset import GANAugmentedDataset
-from ._ratio import check_ratio
+from ._ratio import check_ratio, takes_places
 
 
 class FixedRatioBatchSampler(Sampler[list[int]]):
@@ -22,6 +22,10 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
     Every real item comes once in an epoch, but for the few that fill up the last batches, or are left out
     by ``drop_last``; synthetic items come in turn, as often as the ratio needs. The batches are a function
     of the seed and the epoch; ranks take turns at them.
+
+    In a data set whose synthetic items are others in each epoch (``mode="replace"`` or ``"balance"``), the
+    epoch of both must be the same: call ``set_epoch`` of both before each epoch. If you call neither, the
+    sampler does it, and each time that you iterate is a new epoch.
 
     Args:
         dataset: A :class:`GANAugmentedDataset`, or a bool for each item of any data set, True for
@@ -74,6 +78,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         if rank >= num_replicas:
             raise ValueError(f"rank must be below num_replicas={num_replicas}, but got {rank} instead.")
         self._epoch = self._start = self._position = 0
+        self._leads = False  # whether it sets the epochs of the data set, since nobody else does
         mask = self._mask()
         self._n_real = int((~mask).sum())
         if self._n_real == 0 or (self.synthetic_per_batch and self._n_real == len(mask)):
@@ -100,12 +105,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         return math.floor(batches) if self.drop_last else math.ceil(batches)
 
     def __iter__(self) -> Iterator[list[int]]:
-        replaced = isinstance(self.dataset, GANAugmentedDataset) and self.dataset.mode == "replace"
-        if replaced and self.dataset.epoch != self._epoch:  # type: ignore[union-attr]
-            raise ValueError(
-                f"The data set must be in the sampler's epoch, {self._epoch}, for mode='replace', as other items are "
-                "synthetic in each; call set_epoch of both."
-            )
+        self._agree_on_epoch()
         start, self._start = self._start, 0  # of a state that was loaded, and only once
         self._position = start
         real, synthetic = self._orders()
@@ -124,6 +124,23 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
             self._position = number // self.num_replicas + 1
             yield (batch[order] if self.shuffle else batch).tolist()
 
+    def _agree_on_epoch(self) -> None:
+        """Holds a data set whose synthetic items change to this epoch."""
+        data = self.dataset
+        if not isinstance(data, GANAugmentedDataset) or not takes_places(data.mode):
+            return
+        if self._leads:
+            self._epoch += 1
+        elif not data.epoch_is_set and self._epoch == 0:
+            self._leads = True
+        if self._leads:
+            data.set_epoch(self._epoch)
+        elif not data.epoch_is_set or data.epoch != self._epoch:
+            raise ValueError(
+                f"The data set must be in the sampler's epoch, {self._epoch}, for mode={data.mode!r}, as other items "
+                "are synthetic in each; call set_epoch of both."
+            )
+
     def _orders(self) -> tuple[Tensor, Tensor]:
         mask = self._mask()
         orders = []
@@ -140,6 +157,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to the beginning of an epoch, or stays where a loaded state of it is; tell the data set too."""
+        self._leads = False
         if check_count("epoch", epoch, 0) != self._epoch:
             self._epoch, self._start, self._position = epoch, 0, 0
 

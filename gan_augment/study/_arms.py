@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..mixing import LabelPolicy, SyntheticMix
+from ..mixing import LabelPolicy, SyntheticMix, even_rows
 from ..models import mix_seed
 from ..synthesis import SyntheticPool
 from ..training import autocast_type
 from ._augment import AUGMENTATIONS
-from ._balance import even_rows, fill_up, weighted_targets
+from ._balance import fill_up, weighted_targets
 from ._classifier import BatchTransform, Build, predict_logits, train_classifier
 from ._files import Images, Outcome, pool_folder, read_images, slug, write_outcome
 from ._result import Kind

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..mixing import choose_entries, top_up
+from ..mixing import present, top_up
 from ..synthesis import SyntheticPool
 
 
@@ -15,13 +15,6 @@ def weighted_targets(labels: Tensor, num_classes: int) -> Tensor:
     counts = torch.bincount(labels, minlength=num_classes)
     weights = len(labels) / (num_classes * counts.clamp(min=1).float())
     return F.one_hot(labels, num_classes) * weights[labels, None]
-
-
-def even_rows(labels: Tensor, seed: int) -> Tensor:
-    """Rows of all images, and of those of smaller classes again until each class has as many, int64 ``(n,)``."""
-    missing = top_up(labels, present(labels), None)
-    entries = {label: (labels == label).nonzero().flatten() for label in missing.groups}
-    return torch.cat([torch.arange(len(labels)), choose_entries(missing, entries, seed, 0)])
 
 
 def fill_up(images: Tensor, labels: Tensor, pool: SyntheticPool, seed: int) -> tuple[Tensor, Tensor]:
@@ -41,8 +34,3 @@ def fill_up(images: Tensor, labels: Tensor, pool: SyntheticPool, seed: int) -> t
         return images, labels
     added = pool.sample(missing.total, missing.labels(), seed=seed)
     return torch.cat([images, added]), torch.cat([labels, missing.labels()])
-
-
-def present(labels: Tensor) -> list[int]:
-    """The classes that there are, sorted."""
-    return sorted(set(labels.tolist()))

@@ -13,9 +13,6 @@ from ..hub._words import one_line
 from ._paired import Interval
 from ._result import EVENED, ArmResult, StudyResult
 
-SAMPLER = """labels = torch.as_tensor(labels)  # the class of each image
-sampler = WeightedRandomSampler(1 / labels.bincount()[labels], len(labels))  # for the loader"""
-
 
 @dataclass(frozen=True)
 class Table:
@@ -124,7 +121,8 @@ def snippet(result: StudyResult) -> str | None:
     """Code to paste, or None where the advice is to train without."""
     if result.ratio <= 0:
         return None
-    labels, names, options = policy(result.arm(result.choice)), ["SyntheticMix"], [f"ratio={result.ratio:g}"]
+    labels, options = policy(result.arm(result.choice)), [f"ratio={result.ratio:g}"]
+    names = ["GANAugmentedDataset" if result.balances else "SyntheticMix"]
     if re.fullmatch(r"(Same|Conditional|Fixed|Uniform)\([\w\s=.,:{}-]+\)|(Conditional|Uniform)\(\)", labels):
         names.append(labels.partition("(")[0])
         options.append(f"labels={labels}")
@@ -133,10 +131,10 @@ def snippet(result: StudyResult) -> str | None:
     elif labels not in ("", "same", "Same()"):
         options.append("labels=labels")  # what cannot be written out stays a name, as the source does
     source = json.dumps(result.source["load"]) if result.source.get("load") else "source"
-    lines = [f"from gan_augment import {', '.join(sorted(names))}", ""]
+    call = f"mix = SyntheticMix({source}, {', '.join(options)})"
     if result.balances:
-        lines = ["import torch", "from torch.utils.data import WeightedRandomSampler", *lines, SAMPLER]
-    return "\n".join([*lines, f"mix = SyntheticMix({source}, {', '.join(options)})"])
+        call = f'train = GANAugmentedDataset(train, {source}, mode="balance", {", ".join(options)})'
+    return f"from gan_augment import {', '.join(sorted(names))}\n\n{call}"
 
 
 def origin(result: StudyResult) -> str:

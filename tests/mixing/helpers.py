@@ -147,6 +147,11 @@ def clearly_one(images):
     return torch.tensor([[0.0, 9.0, 0.0]]).repeat(len(images), 1)
 
 
+def made(dataset):
+    """The synthetic items of an augmented data set."""
+    return [dataset[index] for index in dataset.synthetic_mask().nonzero().flatten().tolist()]
+
+
 def flatten(items):
     """Items of ``(image, target)`` as something to compare: value, target."""
     return [(round(float(image.float().mean()), 9), int(target)) for image, target in items]

@@ -34,6 +34,7 @@ from .helpers import (
     clearly_one,
     draw_of_all,
     flatten,
+    made,
     pool,
     real,
     seed_all,
@@ -47,26 +48,37 @@ TO_FLOAT = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.T
 
 
 def augmented(dataset, source=None, ratio=0.5, **options):
-    return GANAugmentedDataset(dataset, pool() if source is None else source, ratio, progress=False, **options)
+    options = {"mode": "append", "progress": False, **options}
+    return GANAugmentedDataset(dataset, pool() if source is None else source, ratio, **options)
 
 
 # What the items are --------------------------------------------------------------------------------
 
 
-def test_real_items_come_first_and_as_they_are():
+def test_real_items_stay_in_order_and_as_they_are_with_synthetic_ones_between():
     items = list(zip(batch(LABELS)[0], LABELS))
     dataset = augmented(items)
     assert len(dataset) == 48
-    assert all(dataset[index] is items[index] for index in range(24))
-    assert all(bool(synthetic(dataset[index][0])) for index in range(24, 48))
+    assert all(dataset[2 * index] is items[index] for index in range(24))
+    assert all(bool(synthetic(dataset[index][0])) for index in range(1, 48, 2))
 
 
-@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_by_default_the_length_stays_and_synthetic_items_take_the_places_of_real_ones_of_their_class():
+    items = list(zip(batch(LABELS)[0], LABELS))
+    dataset = GANAugmentedDataset(items, pool(), 0.5, progress=False)
+    assert (len(dataset), dataset.mode) == (24, "replace")
+    flags = dataset.synthetic_mask().tolist()
+    assert sum(flags) == 12
+    for index, flag in enumerate(flags):
+        image, label = dataset[index]
+        assert (bool(synthetic(image)), int(shown(image)), label) == (flag, LABELS[index], LABELS[index])
+
+
+@pytest.mark.parametrize("mode", ["append", "replace", "balance", "fill"])
 def test_is_synthetic_and_the_mask_tell_the_truth_in_each_epoch(mode):
-    dataset = augmented(real(LABELS), mode=mode, return_synthetic=True)
-    for epoch in (None, 0, 1):
-        if epoch is not None:
-            dataset.set_epoch(epoch)
+    dataset = augmented(real([*LABELS, 0, 0, 1]), mode=mode, return_synthetic=True)
+    for epoch in (0, 1):
+        dataset.set_epoch(epoch)
         truth = [bool(synthetic(dataset[index][0])) for index in range(len(dataset))]
         assert [dataset.is_synthetic(index) for index in range(len(dataset))] == truth
         assert dataset.synthetic_mask().tolist() == truth
@@ -74,7 +86,7 @@ def test_is_synthetic_and_the_mask_tell_the_truth_in_each_epoch(mode):
         assert type(dataset[0][-1]) is bool
 
 
-@pytest.mark.parametrize("mode", ["append", "replace", "balance"])
+@pytest.mark.parametrize("mode", ["append", "replace", "balance", "fill"])
 def test_targets_and_class_counts_are_those_of_the_items(mode):
     dataset = augmented(real([0, 0, 0, 0, 1, 1, 2]), mode=mode)
     for epoch in range(3):
@@ -108,13 +120,13 @@ def test_append_draws_other_images_of_a_larger_pool_in_each_epoch():
     drawn = set()
     for epoch in range(8):
         dataset.set_epoch(epoch)
-        drawn.add(tuple(int(values(dataset[index][0])) for index in range(3, 6)))
+        drawn.add(tuple(int(values(image)) for image, _ in made(dataset)))
     assert len(drawn) > 1
 
 
 def test_each_image_of_a_pool_comes_before_any_comes_twice():
     dataset = augmented(real([0] * 6), num_synthetic=6, num_classes=3)
-    counts = torch.bincount(torch.stack([values(dataset[index][0]) for index in range(6, 12)]))
+    counts = torch.bincount(torch.stack([values(image) for image, _ in made(dataset)]))
     assert sorted(counts[counts > 0].tolist()) == [1, 1, 2, 2]
 
 
@@ -173,15 +185,15 @@ def test_padded_images_come_back_by_cropping():
     config = GeneratorConfig(image_size=32, channels=1, num_classes=3, width=4, fit="pad", source_size=(28, 28))
     generator = Generator(config)
     dataset = augmented(real([0], size=28), generator, num_classes=3)
-    made = (dataset[1][0] * 255).round().to(torch.uint8)
-    assert made.shape == (1, 28, 28)
+    image = (dataset[1][0] * 255).round().to(torch.uint8)
+    assert image.shape == (1, 28, 28)
     whole = SyntheticPool.generate(generator, 1, labels=[0], seed=0, progress=False).rows(torch.tensor([0]))[0]
-    assert torch.equal(made, whole[:, 2:-2, 2:-2])
+    assert torch.equal(image, whole[:, 2:-2, 2:-2])
 
 
 def test_an_image_folder_with_pil_images(folder):
     plain = ImageFolder(folder)
-    dataset = augmented(plain, mode="balance")
+    dataset = augmented(plain, mode="fill")
     assert dataset.class_counts == {0: (6, 0), 1: (4, 2), 2: (2, 4)}
     assert {(image.mode, image.size) for image, _ in dataset} == {("RGB", (16, 16))}
     assert all(int(shown(image)) == label for image, label in dataset)
@@ -197,7 +209,7 @@ def test_the_transform_of_an_image_folder_is_applied_to_synthetic_images_once(fo
 
 def test_random_transforms_are_applied_to_synthetic_images_too():
     dataset = augmented(Digits(LABELS, Jitter()))
-    assert not torch.equal(dataset[30][0], dataset[30][0])
+    assert not torch.equal(dataset[31][0], dataset[31][0])
 
 
 def test_images_of_many_sizes_meet_the_transform_at_their_own(tmp_path):
@@ -214,8 +226,8 @@ def test_images_of_many_sizes_meet_the_transform_at_their_own(tmp_path):
 def test_a_target_transform_counts(folder):
     plain = ImageFolder(folder, transform=TO_FLOAT, target_transform=Flip())
     dataset = augmented(plain)
-    assert [int(shown(image)) == label for image, label in dataset][12:] == [True] * 12
-    assert dataset.targets[:12] == [plain[index][1] for index in range(12)]
+    assert all(int(shown(image)) == label for image, label in made(dataset))
+    assert dataset.targets[::2] == [plain[index][1] for index in range(12)]
 
 
 class Flip:
@@ -226,8 +238,8 @@ class Flip:
 def test_transform_none_leaves_the_synthetic_images_at_the_kind_of_the_items():
     to_float = v2.ToDtype(torch.float32, scale=True)
     dataset = augmented(Digits(LABELS, v2.Compose([v2.ToImage(), to_float, v2.ToPureTensor()])), transform=None)
-    assert dataset[30][0].dtype == torch.float32
-    assert int(shown(dataset[30][0])) == dataset[30][1]
+    assert dataset[31][0].dtype == torch.float32
+    assert int(shown(dataset[31][0])) == dataset[31][1]
 
 
 def test_a_transform_of_its_own_gets_the_images_before_the_transforms_of_the_data_set():
@@ -238,7 +250,7 @@ def test_a_transform_of_its_own_gets_the_images_before_the_transforms_of_the_dat
         return TO_FLOAT(image)
 
     dataset = augmented(Digits(LABELS, TO_FLOAT), transform=own)
-    assert int(shown(dataset[30][0])) == dataset[30][1]
+    assert int(shown(dataset[31][0])) == dataset[31][1]
     assert set(seen) == {(torch.Tensor, torch.uint8)}
 
 
@@ -255,9 +267,8 @@ def test_probabilities_stay_and_synthetic_ones_are_of_one_class():
     images, labels = batch(LABELS)
     rows = 0.8 * torch.nn.functional.one_hot(labels, 3) + 0.2 / 3
     dataset = augmented(TensorDataset(images, rows))
-    assert all(torch.equal(dataset[index][1], rows[index]) for index in range(24))
-    made = [dataset[index] for index in range(24, 48)]
-    assert all(target.amax() == 1 and int(target.argmax()) == int(shown(image)) for image, target in made)
+    assert all(torch.equal(dataset[2 * index][1], rows[index]) for index in range(24))
+    assert all(target.amax() == 1 and int(target.argmax()) == int(shown(image)) for image, target in made(dataset))
 
 
 @pytest.mark.parametrize("wrap", [list, TensorDataset])
@@ -345,7 +356,7 @@ def test_an_index_may_be_a_number_of_numpy_or_torch(index):
 
 
 def test_len_is_stable():
-    for mode in ("append", "replace", "balance"):
+    for mode in ("append", "replace", "balance", "fill"):
         dataset = augmented(real([0, 0, 0, 1, 2]), mode=mode)
         lengths = {len(dataset)}
         for epoch in range(3):
@@ -369,21 +380,21 @@ def test_the_items_and_the_pool_are_not_changed_by_who_writes_to_an_item():
     source = pool()
     dataset = augmented(real(LABELS, dtype=torch.uint8), source)
     before = source.rows(torch.arange(12)).clone()
-    for index in range(24, 48):
-        dataset[index][0].zero_()
+    for image, _ in made(dataset):
+        image.zero_()
     assert torch.equal(source.rows(torch.arange(12)), before)
-    assert bool(synthetic(dataset[30][0]))
+    assert bool(synthetic(dataset[31][0]))
 
 
 def test_a_subset_of_it():
     dataset = augmented(real(LABELS))
     images, labels = next(iter(DataLoader(Subset(dataset, range(20, 30)), batch_size=10)))
-    assert synthetic(images).tolist() == [False] * 4 + [True] * 6
+    assert synthetic(images).tolist() == [False, True] * 5
     assert torch.equal(shown(images), labels)
 
 
 def test_it_wraps_a_subset_with_the_labels_and_transform_inside():
-    dataset = augmented(Subset(Digits(LABELS, TO_FLOAT), [0, 3, 6, 1, 2]), mode="balance")
+    dataset = augmented(Subset(Digits(LABELS, TO_FLOAT), [0, 3, 6, 1, 2]), mode="fill")
     assert dataset.class_counts == {0: (3, 0), 1: (1, 2), 2: (1, 2)}
     assert all(int(shown(image)) == label for image, label in dataset)
 
@@ -396,7 +407,7 @@ def test_a_subset_that_lacks_a_class_still_knows_the_classes_of_its_data_set(wra
 
 
 def test_a_data_set_without_class_names_that_lacks_a_class_takes_num_classes():
-    dataset = augmented(real([0, 0, 1]), mode="balance", num_classes=3)
+    dataset = augmented(real([0, 0, 1]), mode="fill", num_classes=3)
     assert dataset.class_counts == {0: (2, 0), 1: (1, 1), 2: (0, 0)}
     with pytest.raises(ValueError, match="num_classes"):
         augmented(real([0, 0, 1]), mode="balance")
@@ -405,7 +416,7 @@ def test_a_data_set_without_class_names_that_lacks_a_class_takes_num_classes():
 def test_it_goes_into_a_concat_dataset_and_wraps_one():
     both = ConcatDataset([augmented(real(LABELS)), real(LABELS)])
     images, labels = next(iter(DataLoader(both, batch_size=72)))
-    assert synthetic(images).tolist() == [False] * 24 + [True] * 24 + [False] * 24
+    assert synthetic(images).tolist() == [False, True] * 24 + [False] * 24
     assert torch.equal(shown(images), labels)
     around = augmented(ConcatDataset([Digits(LABELS, TO_FLOAT), Digits([0, 1, 2], TO_FLOAT)]))
     assert len(around) == 54
@@ -420,7 +431,7 @@ def test_parts_with_different_transforms_must_be_told_which():
 
 
 def test_it_wraps_another_of_its_kind():
-    inner = augmented(Digits([0, 0, 0, 1, 1, 2], TO_FLOAT), mode="balance")
+    inner = augmented(Digits([0, 0, 0, 1, 1, 2], TO_FLOAT), mode="fill")
     outer = augmented(inner, ratio=0.25)
     assert len(outer) == 12
     assert all(int(shown(image)) == label for image, label in outer)
@@ -460,15 +471,14 @@ def test_it_pickles_with_every_policy(policy, mode):
 def test_a_mapping_gives_each_class_its_own_source():
     dark, light = pool(1, labelled=False), pool(classes=[9], labelled=False)
     dataset = augmented(real([0, 1] * 4), {0: dark, 1: light})
-    made = [dataset[index] for index in range(8, 16)]
-    assert {((int(values(image)) - 100) // 10, int(label)) for image, label in made} == {(0, 0), (9, 1)}
+    assert {((int(values(image)) - 100) // 10, int(label)) for image, label in made(dataset)} == {(0, 0), (9, 1)}
 
 
 def test_a_folder_of_a_generator_is_a_source(tmp_path, generator):
     generator.save_pretrained(tmp_path / "saved")
     for source in (tmp_path / "saved", str(tmp_path / "saved")):
         read, live = augmented(real(LABELS), source), augmented(real(LABELS), generator)
-        assert torch.allclose(read[30][0], live[30][0], atol=0.02)
+        assert torch.allclose(read[31][0], live[31][0], atol=0.02)
 
 
 def test_a_source_is_asked_only_for_the_classes_that_are_needed():
@@ -564,7 +574,7 @@ def test_normalised_images_are_refused_without_transform():
         augmented(TensorDataset(images * 2 - 1, labels))
     own = v2.Compose([v2.Normalize([0.5], [0.5])])
     dataset = augmented(TensorDataset(images * 2 - 1, labels), transform=own)
-    assert int(shown((dataset[30][0] + 1) / 2)) == dataset[30][1]
+    assert int(shown((dataset[31][0] + 1) / 2)) == dataset[31][1]
 
 
 def test_synthetic_images_of_another_kind_after_transform_are_refused_with_both():
@@ -589,9 +599,10 @@ def test_what_is_no_epoch_is_refused(epoch):
         augmented(real(LABELS)).set_epoch(epoch)
 
 
-def test_balance_must_know_classes():
-    with pytest.raises(ValueError, match="mode='balance' must know the class"):
-        augmented(real(LABELS), mode="balance", labels="uniform")
+@pytest.mark.parametrize("mode", ["balance", "fill"])
+def test_balance_must_know_classes(mode):
+    with pytest.raises(ValueError, match=f"mode='{mode}' must know the class"):
+        augmented(real(LABELS), mode=mode, labels="uniform")
 
 
 def test_classes_that_the_data_has_none_of_are_refused():

@@ -113,9 +113,8 @@ def test_random_transforms_are_not_frozen_before_set_epoch():
 
 
 def test_before_set_epoch_random_transforms_follow_the_global_seeds():
-    dataset = augmented()
-
     def draw(seed):
+        dataset = augmented()
         seed_all(seed)
         return flatten([dataset[index] for index in range(48)])
 

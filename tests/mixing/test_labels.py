@@ -8,13 +8,13 @@ from torch import nn
 
 from gan_augment import Conditional, Fixed, GANAugmentedDataset, Same, SyntheticMix, SyntheticPool, Teacher, Uniform
 
-from .helpers import batch, bright_or_not, clearly_one, never_sure, pool, real, shown, synthetic, values
+from .helpers import batch, bright_or_not, clearly_one, made, never_sure, pool, real, shown, synthetic, values
 
 LABELS = [0, 1, 2] * 8
 
 
 def augmented(dataset, source, *args, **options):
-    return GANAugmentedDataset(dataset, source, *args, progress=False, **options)
+    return GANAugmentedDataset(dataset, source, *args, **{"mode": "append", "progress": False, **options})
 
 
 def of_both(labels, policy, ratio=0.5, **options):
@@ -22,7 +22,7 @@ def of_both(labels, policy, ratio=0.5, **options):
     images, targets = batch(labels)
     mix = SyntheticMix(options.get("source") or pool(), ratio, labels=policy, num_classes=options.get("num_classes"))
     dataset = augmented(real(labels), mix.source, ratio, labels=policy, num_classes=options.get("num_classes"))
-    items = [dataset[index] for index in range(len(labels), len(dataset))]
+    items = made(dataset)
     out, new = mix(images, targets)[:2]
     chosen = synthetic(out)
     yield out[chosen], new[chosen]
@@ -133,7 +133,7 @@ def test_none_leaves_images_alone():
     images, _ = batch(LABELS)
     assert int(synthetic(SyntheticMix(pool(), 0.5, labels=None)(images)).sum()) == 12
     dataset = augmented(list(images), pool(), 0.5, labels=None)
-    assert synthetic(torch.stack([dataset[index] for index in range(48)])).tolist() == [False] * 24 + [True] * 24
+    assert synthetic(torch.stack([dataset[index] for index in range(48)])).tolist() == [False, True] * 24
 
 
 def test_an_unconditional_source_with_a_policy_works(unconditional):

@@ -35,9 +35,19 @@ def test_appended_images_come_behind_with_targets_that_they_show():
     assert torch.equal(shown(out), targets)
 
 
-def test_balance_brings_each_class_of_the_batch_to_the_largest():
+def test_balance_repeats_real_images_until_classes_are_even_and_replaces_the_same_share():
     images, labels = batch([0, 0, 0, 0, 1])
-    out, targets = SyntheticMix(pool(), mode="balance")(images, labels)
+    out, targets = SyntheticMix(pool(), 0.5, mode="balance")(images, labels)
+    assert torch.bincount(targets).tolist() == [4, 4]
+    assert int(synthetic(out).sum()) == 4
+    assert torch.equal(shown(out), targets)
+
+
+def test_fill_brings_each_class_of_the_batch_to_the_largest_and_warns():
+    images, labels = batch([0, 0, 0, 0, 1])
+    with pytest.warns(UserWarning, match="what looks synthetic is rare.*mode='balance'"):
+        mix = SyntheticMix(pool(), mode="fill")
+    out, targets = mix(images, labels)
     assert torch.bincount(targets).tolist() == [4, 4, 4]
     assert torch.equal(shown(out), targets)
     assert torch.equal(out[:5], images)
@@ -78,7 +88,7 @@ def test_an_image_of_tv_tensors_stays_one(mode):
     assert bool(synthetic(out).any())
 
 
-@pytest.mark.parametrize("mode", ["replace", "append", "balance"])
+@pytest.mark.parametrize("mode", ["replace", "append", "balance", "fill"])
 def test_channels_last_is_kept(mode):
     images, labels = batch([0, 1, 1, 2], channels=3)
     images = images.to(memory_format=torch.channels_last)
@@ -87,7 +97,7 @@ def test_channels_last_is_kept(mode):
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("mode", ["replace", "append", "balance"])
+@pytest.mark.parametrize("mode", ["replace", "append", "balance", "fill"])
 @given(labels=st.lists(st.integers(0, 2), min_size=1, max_size=12), ratio=st.floats(0, 0.9))
 @settings(max_examples=30, deadline=None)
 def test_the_input_is_never_changed(mode, labels, ratio):
@@ -160,7 +170,7 @@ def test_draws_follow_the_global_seed():
 
 def test_return_synthetic_says_which_images_are():
     images, labels = batch([0, 1, 2] * 4)
-    for mode in ("replace", "append", "balance"):
+    for mode in ("replace", "append", "balance", "fill"):
         out, _, flags = SyntheticMix(pool(), ratio=0.5, mode=mode, return_synthetic=True)(images, labels)
         assert flags.dtype == torch.bool
         assert torch.equal(flags, synthetic(out))
@@ -190,7 +200,7 @@ def test_a_list_from_a_loader_is_taken_as_it_is():
 
 
 @pytest.mark.parametrize("rows", [torch.arange(3), ["a", "b", "c"], ("a", "b", "c")])
-@pytest.mark.parametrize("mode", ["append", "balance"])
+@pytest.mark.parametrize("mode", ["append", "balance", "fill"])
 def test_rows_that_cannot_be_extended_are_refused(mode, rows):
     images, labels = batch([0, 1, 1])
     with pytest.raises(ValueError, match=f"mode='{mode}'"):
@@ -296,7 +306,7 @@ def test_a_ratio_of_the_wrong_type_is_refused(ratio):
 
 
 def test_an_unknown_mode_is_refused():
-    with pytest.raises(ValueError, match="mode must be 'append', 'replace' or 'balance'"):
+    with pytest.raises(ValueError, match="mode must be 'append', 'replace', 'balance' or 'fill'"):
         SyntheticMix(pool(), mode="prepend")
 
 

@@ -17,7 +17,8 @@ quick = settings(max_examples=40, deadline=None)
 
 
 def augmented(classes, source=POOL, ratio=0.1, **options):
-    return GANAugmentedDataset(real(classes), source, ratio, progress=False, **{"num_classes": 4, **options})
+    options = {"num_classes": 4, "mode": "append", "progress": False, **options}
+    return GANAugmentedDataset(real(classes), source, ratio, **options)
 
 
 def read(dataset):
@@ -31,7 +32,8 @@ def read(dataset):
 @quick
 def test_append_adds_to_each_class_its_share(labels, ratio):
     flags, targets = read(augmented(labels, ratio=ratio))
-    assert flags.tolist() == [False] * len(labels) + [True] * round(ratio / (1 - ratio) * len(labels))
+    assert (int((~flags).sum()), int(flags.sum())) == (len(labels), round(ratio / (1 - ratio) * len(labels)))
+    assert targets[~flags].tolist() == labels
     counts = torch.bincount(torch.tensor(labels), minlength=4)
     added = torch.bincount(targets[flags], minlength=4)
     assert bool(((added - counts * (int(flags.sum()) / len(labels))).abs() < 1).all())
@@ -52,8 +54,8 @@ def test_replace_keeps_length_and_targets_and_gives_each_class_its_share(labels,
 
 @given(labels=label_lists)
 @quick
-def test_balance_brings_each_class_to_the_largest(labels):
-    dataset = augmented(labels, mode="balance")
+def test_fill_brings_each_class_to_the_largest(labels):
+    dataset = augmented(labels, mode="fill")
     flags, targets = read(dataset)
     counts = torch.bincount(torch.tensor(labels), minlength=4)
     wanted = torch.where(counts > 0, counts.max(), 0)
@@ -64,8 +66,8 @@ def test_balance_brings_each_class_to_the_largest(labels):
 
 @given(labels=label_lists, to=st.integers(1, 40))
 @quick
-def test_balance_to_brings_smaller_classes_up_and_takes_nothing_away(labels, to):
-    _, targets = read(augmented(labels, mode="balance", balance_to=to))
+def test_fill_to_brings_smaller_classes_up_and_takes_nothing_away(labels, to):
+    _, targets = read(augmented(labels, mode="fill", balance_to=to))
     counts = torch.bincount(torch.tensor(labels), minlength=4)
     assert torch.bincount(targets, minlength=4).tolist() == torch.where(counts > 0, counts.clamp(min=to), 0).tolist()
 
@@ -156,8 +158,8 @@ def test_batches_meet_the_ratio_in_each_class_on_average():
 @quick
 def test_a_balanced_batch_has_every_class_as_often(labels):
     _, targets = SyntheticMix(POOL, mode="balance")(*batch(labels))
-    largest = int(torch.bincount(torch.tensor(labels)).max())
-    assert torch.bincount(targets, minlength=4).tolist() == [largest] * 4
+    counts = torch.bincount(torch.tensor(labels), minlength=4)
+    assert torch.bincount(targets, minlength=4).tolist() == torch.where(counts > 0, counts.max(), 0).tolist()
 
 
 # Refusals ------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from torch.utils.data import TensorDataset
 
 from gan_augment import SyntheticPool
+from gan_augment.mixing import even_rows
 from gan_augment.study import _arms, study
-from gan_augment.study._balance import even_rows, fill_up, weighted_targets
+from gan_augment.study._balance import fill_up, weighted_targets
 
 from .conftest import CLASSES, gratings
 

@@ -17,7 +17,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import TensorDataset
 
+from gan_augment import SyntheticPool
 from gan_augment.study._paired import Interval
 from gan_augment.study._report import write_report
 from gan_augment.study._report_axis import Axis
@@ -182,7 +184,7 @@ def test_where_mixing_does_not_help_the_advice_is_to_train_without(tmp_path, ver
         ("Uniform(weight=None)", "replace", "SyntheticMix(source, ratio=0.25, labels=Uniform())"),
         ("conditional", "replace", 'SyntheticMix(source, ratio=0.25, labels="conditional")'),
         ("Teacher(model=SmallCNN(...))", "replace", "SyntheticMix(source, ratio=0.25, labels=labels)"),
-        ("Same(weight=None)", "balance", "SyntheticMix(source, ratio=0.25)"),
+        ("Same(weight=None)", "balance", 'GANAugmentedDataset(train, source, mode="balance", ratio=0.25)'),
     ],
 )
 def test_the_code_mixes_as_the_chosen_arm_did(tmp_path, labels, mode, code):
@@ -194,11 +196,11 @@ def test_the_code_mixes_as_the_chosen_arm_did(tmp_path, labels, mode, code):
     pasted = page.inside["code"][0]
     assert code in pasted
     compile(pasted, "pasted", "exec")
-    names = {"labels": [0, 0, 0, 1]}
-    exec(pasted.rpartition("\n")[0], names)
     if mode == "balance":
-        weights = names["sampler"].weights
-        assert float(weights[:3].sum()) == pytest.approx(float(weights[3]))
+        images, labels = torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 0, 1])
+        names = {"train": TensorDataset(images, labels), "source": SyntheticPool(images[:2], torch.arange(2))}
+        exec(pasted, names)
+        assert names["train"].class_counts == {0: (3, 1), 1: (3, 1)}
 
 
 def balance_result(**changes):

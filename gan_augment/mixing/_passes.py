@@ -1,0 +1,101 @@
+"""How far the reading of a data set has come, as all its processes see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+from ._ranks import find_world_size
+
+# Each worker counts in a cell of its own, so that no count gets lost without a lock.
+_CELLS = 128
+_EPOCH, _ABOVE, _FETCHED = 0, 1, 2
+_MANY = 3  # passes after which even a sampler that draws with replacement has drawn most of what it knows
+
+
+class Passes:
+    """The epoch that was set, and the items that were fetched, in memory that worker processes share.
+
+    Args:
+        length (int): Items of one pass over the data.
+        known (int): Items that a sampler knows of if it was made for the real items alone.
+    """
+
+    def __init__(self, length: int, known: int) -> None:
+        self.length = length
+        state = torch.zeros(_FETCHED + _CELLS, dtype=torch.int64)
+        state[_EPOCH] = -1
+        state[_ABOVE] = known == length  # whether an item above was fetched, or none is to be waited for
+        self._share(state, torch.zeros(known, dtype=torch.bool))
+
+    def _share(self, state: Tensor, seen: Tensor) -> None:
+        self._tensors = (state, seen)
+        for tensor in self._tensors:
+            tensor.share_memory_()  # type: ignore[no-untyped-call]
+        self._state, self._seen = state.numpy(), seen.numpy()  # of the same memory, and quicker to look at
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"length": self.length, "tensors": self._tensors}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.length = state["length"]
+        self._share(*state["tensors"])  # a plain pickle gave them memory of their own
+
+    @property
+    def is_set(self) -> bool:
+        """Whether an epoch was ever set."""
+        return bool(self._state[_EPOCH] >= 0)
+
+    @property
+    def fetched(self) -> int:
+        """Items that all processes fetched."""
+        return int(self._state[_FETCHED:].sum())
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that was set last; before any was, the pass that the last fetched item belongs to."""
+        return int(self._state[_EPOCH]) if self.is_set else self._pass_of(max(self.fetched - 1, 0))
+
+    @property
+    def coming(self) -> int:
+        """The epoch of the next item that is fetched."""
+        return int(self._state[_EPOCH]) if self.is_set else self._pass_of(self.fetched)
+
+    def _pass_of(self, item: int) -> int:
+        # Ranks share no memory, but share the items of a pass.
+        return item * find_world_size() // self.length
+
+    def set(self, epoch: int) -> None:
+        """Sets the epoch for all processes."""
+        self._state[_EPOCH] = epoch
+
+    def note(self, places: list[int]) -> None:
+        """Counts items that are about to be fetched."""
+        worker = get_worker_info()
+        cell = 0 if worker is None else 1 + worker.id % (_CELLS - 1)
+        self._state[_FETCHED + cell] += len(places)
+        if self._state[_ABOVE]:
+            return
+        if max(places, default=0) >= len(self._seen):
+            self._state[_ABOVE] = 1
+        else:
+            self._seen[places] = True
+
+    def finds_stale_sampler(self, last: int | None) -> bool:
+        """Whether the sampler seems to know the real items alone: all of them came, and never one above; once.
+
+        Args:
+            last (int, optional): The place that was fetched last; -1 at the end of an epoch; None if other processes
+                fetch too. It tells the end of a shuffled pass from the middle of a pass in order.
+        """
+        known = len(self._seen)
+        if self._state[_ABOVE] or self.fetched < known:
+            return False
+        ended = last not in (None, known - 1) or self.fetched >= self.length
+        found = (ended and self._seen.all()) or (self.fetched >= _MANY * known and self._seen[-1])
+        if found:
+            self._state[_ABOVE] = 1  # one warning is enough, whichever process gives it
+        return bool(found)
