@@ -1,0 +1,195 @@
+"""SyntheticMix in eval mode, in several processes and under torch.compile."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from gan_augment import Same, SyntheticMix, SyntheticPool
+
+from .helpers import Collate, Exploding, batch, pool, real, synthetic, values
+
+LABELS = [0, 1, 2] * 8
+
+
+def test_it_is_the_identity_in_eval_mode():
+    mix, given = SyntheticMix(pool(), 1.0).eval(), batch(LABELS)
+    state = torch.get_rng_state()
+    images, labels = mix(*given)
+    assert images is given[0]
+    assert labels is given[1]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert bool(synthetic(mix.train()(*given)[0]).all())
+
+
+@pytest.mark.parametrize("options", [{"labels": "uniform", "num_classes": 3}, {"mode": "append"}, {"mode": "balance"}])
+def test_no_mode_or_policy_changes_anything_in_eval_mode(options):
+    given = {"image": batch(LABELS)[0], "label": batch(LABELS)[1]}
+    assert SyntheticMix(pool(), 0.5, **options).eval()(given) is given
+
+
+def test_in_eval_mode_the_source_is_not_asked_and_normalised_images_pass():
+    images, labels = batch(LABELS)
+    assert SyntheticMix(Exploding(), 1.0).eval()(images * 4 - 2, labels)[1] is labels
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_what_comes_behind_the_targets_comes_in_eval_mode_too(single):
+    images, labels = batch(LABELS)
+    given = (images[0], int(labels[0])) if single else (images, labels)
+    mix = SyntheticMix(pool(), 1.0, labels=Same(weight=0.5), return_synthetic=True).eval()
+    image, label, weight, flag = mix(*given)
+    assert image is given[0]
+    assert label is given[1]
+    assert bool((torch.as_tensor(weight) == 1).all())
+    assert not bool(torch.as_tensor(flag).any())
+    assert torch.as_tensor(flag).shape == torch.as_tensor(weight).shape == (() if single else (24,))
+
+
+class Model(nn.Module):
+    def __init__(self, mix):
+        super().__init__()
+        self.mix, self.head = mix, nn.Linear(256, 3)
+
+    def forward(self, images, labels):
+        images, labels = self.mix(images, labels)
+        return images, nn.functional.cross_entropy(self.head(images.flatten(1)), labels)
+
+
+def test_as_a_part_of_a_model_it_mixes_in_training_alone(generator):
+    model = Model(SyntheticMix(generator, 0.5))
+    assert set(model.state_dict()) == {"head.weight", "head.bias"}
+    images, labels = batch(LABELS)
+    assert model.eval()(images, labels)[0] is images
+    mixed = model.train()(images, labels)[0]
+    assert int((mixed != images).flatten(1).any(1).sum()) == 12
+
+
+def test_the_mode_is_kept_by_copies_and_workers():
+    mix = SyntheticMix(pool(), 1.0).eval()
+    assert not copy.deepcopy(mix).training
+    assert not pickle.loads(pickle.dumps(mix)).training
+    loader = DataLoader(real(LABELS), batch_size=12, num_workers=1, collate_fn=Collate(mix))
+    assert not any(bool(synthetic(images).any()) for images, _ in loader)
+
+
+# Ranks ----------------------------------------------------------------------------------------------
+
+
+def drawn(mix, seed=3):
+    torch.manual_seed(seed)
+    images = torch.cat([mix(*batch(LABELS))[0] for _ in range(4)])
+    return synthetic(images), values(images)
+
+
+@pytest.mark.parametrize("mode", ["replace", "append", "balance"])
+def test_ranks_that_share_a_seed_draw_other_places_and_images(mode, monkeypatch):
+    mix = SyntheticMix(pool(), 0.5, mode=mode)
+    monkeypatch.delenv("RANK", raising=False)
+    alone = drawn(mix)
+    found = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        found.append(drawn(mix))
+        assert all(torch.equal(a, b) for a, b in zip(found[-1], drawn(mix)))
+    assert all(torch.equal(a, b) for a, b in zip(found[0], alone)), "rank 0 draws as one process does"
+    for one, two in ((0, 1), (0, 2), (1, 2)):
+        assert not torch.equal(found[one][1], found[two][1])
+        assert mode == "append" or not torch.equal(found[one][0], found[two][0])
+
+
+def test_latents_differ_between_ranks_where_all_images_are_synthetic(generator, monkeypatch):
+    mix, images = SyntheticMix(generator, 1.0), []
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        torch.manual_seed(0)
+        images.append(mix(*batch(LABELS))[0])
+    assert int((images[0] == images[1]).flatten(1).all(1).sum()) == 0
+
+
+def test_samples_one_by_one_differ_between_ranks(monkeypatch):
+    mix, flags = SyntheticMix(pool(), 0.5), []
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        torch.manual_seed(0)
+        flags.append([bool(synthetic(mix(image, int(label))[0])) for image, label in zip(*batch(LABELS))])
+    assert flags[0] != flags[1]
+
+
+def test_ratio_0_leaves_the_random_state_alone_on_every_rank(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    state = torch.get_rng_state()
+    SyntheticMix(pool(), 0.0)(*batch(LABELS))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_variable_that_is_no_rank_is_not_one(monkeypatch):
+    alone = drawn(SyntheticMix(pool(), 0.5))
+    monkeypatch.setenv("RANK", "first")
+    assert all(torch.equal(a, b) for a, b in zip(drawn(SyntheticMix(pool(), 0.5)), alone))
+
+
+def _images_of_rank(rank, folder, num_workers):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    context = "spawn" if num_workers else None
+    loader = DataLoader(
+        real(LABELS), 12, num_workers=num_workers, collate_fn=Collate(SyntheticMix(pool(), 1.0)),
+        multiprocessing_context=context,
+    )  # fmt: skip
+    torch.save(torch.cat([values(images) for images, _ in loader]), f"{folder}/{rank}")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("num_workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_ranks_of_a_process_group_draw_differently_and_so_do_their_workers(tmp_path, num_workers):
+    context = torch.multiprocessing.get_context("fork")
+    ranks = [context.Process(target=_images_of_rank, args=(rank, tmp_path, num_workers)) for rank in range(2)]
+    for each in ranks:
+        each.start()
+    for each in ranks:
+        each.join()
+    first, second = (torch.load(tmp_path / str(rank), weights_only=True) for rank in range(2))
+    assert int((first == second).sum()) < 16  # of 24; four images of each class make a quarter of them equal
+
+
+# torch.compile --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_a_compiled_step_breaks_its_graph_once(live, mode, generator):
+    source = generator if live else SyntheticPool.generate(generator, 30, seed=0, progress=False)
+    mix, head = SyntheticMix(source, 0.5, mode=mode), nn.Linear(256, 3)
+
+    def step(images, labels):
+        images, labels = mix(images * 1.0, labels)
+        return nn.functional.cross_entropy(head(images.flatten(1)), labels)
+
+    given = batch(LABELS)
+    torch._dynamo.reset()
+    found = torch._dynamo.explain(step)(*given)
+    assert (found.graph_count, found.graph_break_count) == (2, 1)
+    torch._dynamo.reset()
+    compiled = torch.compile(step, backend="eager")
+    torch.manual_seed(0)
+    loss = compiled(*given)
+    loss.backward()
+    torch.manual_seed(0)
+    assert torch.allclose(loss, step(*given))
+
+
+def test_a_compiled_model_that_holds_a_mix_trains_and_evaluates(generator):
+    model = Model(SyntheticMix(generator, 0.5))
+    torch._dynamo.reset()
+    compiled = torch.compile(model, backend="eager")
+    images, labels = batch(LABELS)
+    mixed, loss = compiled(images, labels)
+    loss.backward()
+    assert int((mixed != images).flatten(1).any(1).sum()) == 12
+    assert bool(model.head.weight.grad.any())
+    compiled.eval()
+    assert torch.equal(compiled(images, labels)[0], images)
