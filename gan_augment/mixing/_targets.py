@@ -19,7 +19,7 @@ def check_probabilities(rows: Tensor) -> None:
         ValueError: If a row has a negative entry, or does not sum to 1.
     """
     sums = rows.detach().double().sum(dim=1)
-    if len(rows) and (float(rows.detach().min()) < 0 or not bool((sums - 1).abs().max() < 0.02)):
+    if len(rows) and not (float(rows.detach().min()) >= 0 and bool((sums - 1).abs().max() < 0.02)):
         raise ValueError(
             "Labels of floats must be probabilities of the classes, at least 0 and of sum 1, but are not; several "
             "labels at once and values to regress cannot be mixed, except with labels=None."

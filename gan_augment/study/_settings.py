@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,8 @@ class Settings:
         if self.count is not None:
             check_count("count", self.count, 2)
         check_count("seeds", self.seeds, 2)
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"lr must be above 0 and finite, but got {self.lr} instead.")
         check_seed(self.seed)
         if not 2 <= self.splits <= self.seeds:
             raise ValueError(

@@ -129,7 +129,7 @@ def check_unit_range(images: Tensor) -> None:
     if not images.is_floating_point() or images.numel() == 0:
         return
     low, high = (float(bound) for bound in images.detach().aminmax())
-    if low < -0.1 or high > 1.1:
+    if not (low >= -0.1 and high <= 1.1):  # NaN fails this too
         raise ValueError(
             f"Real float images must be between 0 and 1 to be mixed with synthetic ones, but got {low:.3g} to "
             f"{high:.3g}; mix before they are normalised, or pass the same normalisation as transform=."
