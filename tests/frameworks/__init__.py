@@ -1,0 +1,1 @@
+"""Training frameworks, with and without mixing, on tiny networks."""
