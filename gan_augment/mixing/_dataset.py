@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from ..data import TargetKind
 from ..models import check_count, mix_seed
 from ..synthesis import SourceLike, as_source, match_image
 from ..synthesis import num_classes as classes_of
@@ -23,7 +24,6 @@ from ._passes import Passes
 from ._plan import choose_entries, preserved_randomness, seed_everything
 from ._pooled import PooledImages
 from ._ratio import check_mode, check_ratio, warn_of_fill
-from ._targets import TargetKind
 
 
 class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
@@ -41,7 +41,9 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     images in each epoch, pass a larger :class:`SyntheticPool`.
 
     Args:
-        dataset (Dataset): Map-style; items are ``(image, label)``, or images alone where ``labels=None``.
+        dataset (Dataset): Map-style; items are ``(image, label)``, with further entries or not, or mappings that
+            hold both; or images alone where ``labels=None``. Further entries of a synthetic item say nothing:
+            empty text, -1, NaN.
         source: A zoo name, folder, generator, pool, mapping from class to any of these, or any
             :class:`Source`.
         ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``, in all
@@ -332,6 +334,8 @@ def _check_dataset(dataset: Any) -> int:
         raise TypeError(
             "dataset must be map-style, but got an IterableDataset; mix into its batches with SyntheticMix instead."
         )
+    if isinstance(dataset, Mapping):  # of the splits of a Hugging Face data set, say
+        raise TypeError(f"dataset must be one data set, but got a mapping of {list(dataset)[:10]}; pass one of them.")
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
         raise TypeError(f"dataset must be map-style, but got {type(dataset)} instead.")
     if len(dataset) == 0:

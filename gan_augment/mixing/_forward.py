@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch.utils.data import Subset
+
+from ..data import find_class_names
 
 
 class ForwardsNames:
@@ -18,13 +21,13 @@ class ForwardsNames:
 
     @property
     def classes(self) -> Any:
-        """Names of the classes."""
-        return _within(self.dataset).classes
+        """Names of the classes, wherever the wrapped data set keeps them."""
+        return _forwarded(self.dataset, "classes", list)
 
     @property
     def class_to_idx(self) -> Any:
         """Name of a class -> its index."""
-        return _within(self.dataset).class_to_idx
+        return _forwarded(self.dataset, "class_to_idx", lambda names: {name: at for at, name in enumerate(names)})
 
     @property
     def transform(self) -> Any:
@@ -44,6 +47,12 @@ class ForwardsNames:
     def transforms(self) -> Any:
         """The wrapped data set's transform of both."""
         return self.dataset.transforms
+
+
+def _forwarded(dataset: Any, attribute: str, make: Callable[[Sequence[str]], Any]) -> Any:
+    within = _within(dataset)
+    names = None if hasattr(within, attribute) else find_class_names(within)
+    return getattr(within, attribute) if names is None else make(names)
 
 
 def _within(dataset: Any) -> Any:

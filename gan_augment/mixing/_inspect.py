@@ -4,72 +4,29 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, Dataset, Subset
 from torchvision.datasets.vision import StandardTransform
 
 from .._core import progress_bar
-from ..models import find_class_names
-from ..synthesis import ImageKind, check_unit_range
+from ..data import PROBES, Places, TargetKind, find_class_names, find_labels, labels_hold, put, spread
+from ..synthesis import ImageKind, call_transform, check_unit_range
 from ._forward import ForwardsNames
 from ._items import image_of, target_of
 from ._plan import preserved_randomness
-from ._targets import TargetKind, check_probabilities
 
 TRANSFORM_NAMES = ("transforms", "transform", "target_transform")
-LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 say labels
-PROBES = 8  # images looked at to learn what the images are
-
-
-def find_labels(dataset: Any) -> Tensor | None:
-    """Class indices of all items without reading any, int64 ``(n,)``; None if they are not kept.
-
-    Looks for ``targets`` and ``labels``, through ``Subset``, ``ConcatDataset`` and ``TensorDataset``.
-    """
-    if _changes_targets(dataset):
-        return None  # what is kept is not what the items say
-    if isinstance(dataset, Subset):
-        inner = find_labels(dataset.dataset)
-        return None if inner is None else inner[torch.as_tensor(dataset.indices, dtype=torch.int64)]
-    if isinstance(dataset, ConcatDataset):
-        parts = [find_labels(part) for part in dataset.datasets]
-        return None if any(part is None for part in parts) else torch.cat([p for p in parts if p is not None])
-    values = dataset.tensors[1] if isinstance(dataset, TensorDataset) and len(dataset.tensors) > 1 else None
-    for name in LABEL_NAMES:
-        values = getattr(dataset, name, None) if values is None else values
-    if values is None or len(values) != len(dataset):
-        return None
-    try:
-        labels = torch.as_tensor(np.asarray(values))
-    except (TypeError, ValueError):
-        return None
-    if labels.ndim == 2 and labels.is_floating_point():
-        check_probabilities(labels)
-        return labels.argmax(dim=1)
-    return labels.long() if labels.ndim == 1 and not labels.is_floating_point() else None
 
 
 def find_names(dataset: Any) -> tuple[str, ...] | None:
-    """Names of the classes of the items, also inside ``Subset`` and ``ConcatDataset``; None if not known."""
-    if isinstance(dataset, (Subset, ForwardsNames)):
-        return find_names(dataset.dataset)
-    if isinstance(dataset, ConcatDataset):
-        parts = {find_names(part) for part in dataset.datasets}
-        return parts.pop() if len(parts) == 1 else None
-    return None if _changes_targets(dataset) else find_class_names(dataset)
-
-
-def _changes_targets(dataset: Any) -> bool:
-    """Whether the labels of the items may differ from those that the data set keeps and names."""
-    joint = getattr(dataset, "transforms", None)
-    separate = joint is None or isinstance(joint, StandardTransform)
-    return getattr(dataset, "target_transform", None) is not None or not separate
+    """Names of the classes of the items; None if not known."""
+    with preserved_randomness():  # random transforms must not move the caller's randomness
+        return find_class_names(dataset)
 
 
 def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
@@ -77,21 +34,14 @@ def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
 
     Raises:
         TypeError: If an item has no label.
+        ValueError: If a label is no target of a classification.
     """
     labels, count = find_labels(dataset), len(dataset)  # type: ignore[arg-type]
-    if labels is not None and _agree(dataset, labels):
-        return labels
-    with preserved_randomness():  # random transforms must not move the caller's randomness
-        rows = [target_of(dataset[i]) for i in progress_bar(range(count), show=progress, desc="Reading labels")]
-    for row in rows:
-        TargetKind.of(row)
-    return torch.tensor([TargetKind.class_of(row) for row in rows])
-
-
-def _agree(dataset: Any, labels: Tensor) -> bool:
-    """Whether the labels that a data set keeps are those of its items, at a few of them."""
     with preserved_randomness():
-        return all(TargetKind.class_of(target_of(dataset[i])) == labels[i] for i in _spread(len(labels), PROBES))
+        if labels is not None and labels_hold(dataset, labels):
+            return labels
+        rows = [target_of(dataset[i]) for i in progress_bar(range(count), show=progress, desc="Reading labels")]
+    return torch.tensor([TargetKind.class_of(row) for row in rows])
 
 
 @dataclass(frozen=True)
@@ -102,18 +52,22 @@ class Pipeline:
         kind (ImageKind): What it must be before ``apply``.
         resize (bool): Whether to bring it to that kind's size; not where the real ones' sizes differ.
         transform (callable or "inherit" or None): The transforms that follow.
+        keywords (tuple of str): By which the data set calls its transform; empty if by position.
+        row (object, optional): An item before the transforms, if these take whole items.
     """
 
     kind: ImageKind
     resize: bool
     transform: Callable[[Any], Any] | str | None
+    keywords: tuple[str, ...] = ()
+    row: Any = None
 
     def apply(self, image: Any, label: int, dataset: Any) -> Any:
         """The transforms on an image; those of the data set as they are now, if they are inherited."""
         if callable(self.transform):
-            return self.transform(image)
+            return call_transform(self.transform, image)
         applied = None if self.transform is None else _applied(dataset)
-        return image if applied is None else applied(image, label)
+        return image if applied is None else applied(image, label, self)
 
 
 def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) -> Pipeline:
@@ -130,24 +84,30 @@ def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) ->
     """
     if not (transform is None or transform == "inherit" or callable(transform)):
         raise TypeError(f"transform must be callable, 'inherit' or None, but got {transform!r} instead.")
-    raw = dataset if transform is None else _raw(dataset)
+    bare_transform = _Bare()
+    raw = dataset if transform is None else _raw(dataset, bare_transform)
     if transform == "inherit":
         _applied(dataset)  # refuses parts with several
     with preserved_randomness():  # random transforms must not move the caller's randomness
-        images = [_image_before(raw, index, transform) for index in _spread(len(raw), PROBES)]
+        items = [_item_before(raw, index, transform) for index in spread(len(raw), PROBES)]
+    images = [image_of(item) for item in items]
     kinds = [ImageKind.of(image) for image in images]
     for image in images:
-        if isinstance(image, Tensor) and not callable(transform):
+        if not callable(transform):
             check_unit_range(image)
     sizes = {(kind.height, kind.width) for kind in kinds}
     channels = max(kind.channels for kind in kinds)  # a few grey images among RGB ones
-    bare = transform is None or (transform == "inherit" and _applied(dataset) is None)
-    return Pipeline(dataclasses.replace(kinds[0], channels=channels), len(sizes) == 1 or bare, transform)
+    applied = _applied(dataset) if transform == "inherit" else None
+    resize = len(sizes) == 1 or transform is None or (transform == "inherit" and applied is None)
+    row = items[0] if isinstance(applied, _OfRows) else None
+    return Pipeline(dataclasses.replace(kinds[0], channels=channels), resize, transform, bare_transform.keywords, row)
 
 
-def _image_before(raw: Any, index: int, transform: Any) -> Any:
+def _item_before(raw: Any, index: int, transform: Any) -> Any:
     try:
-        return image_of(raw[index])
+        item = raw[index]
+        image_of(item)
+        return item
     except Exception as error:  # whatever a data set without its transform runs into
         if transform is None:
             raise
@@ -158,26 +118,24 @@ def _image_before(raw: Any, index: int, transform: Any) -> Any:
         ) from error
 
 
-def _spread(count: int, most: int) -> list[int]:
-    return sorted({index * count // most for index in range(most)}) if count > most else list(range(count))
-
-
-def _raw(dataset: Any) -> Any:
+def _raw(dataset: Any, bare_transform: _Bare) -> Any:
     """The data set as it is before its transforms; a copy, as the original keeps them."""
     if isinstance(dataset, Subset):
-        return Subset(_raw(dataset.dataset), dataset.indices)
+        return Subset(_raw(dataset.dataset, bare_transform), dataset.indices)
     if isinstance(dataset, ConcatDataset):
-        return ConcatDataset([_raw(part) for part in dataset.datasets])
+        return ConcatDataset([_raw(part, bare_transform) for part in dataset.datasets])
     if isinstance(dataset, ForwardsNames):
-        return _raw(dataset.dataset)
+        return _raw(dataset.dataset, bare_transform)
+    if _row_transform(dataset) is not None:
+        return dataset.with_format(None)
     bare = copy.copy(dataset)
     for name in TRANSFORM_NAMES:
         if getattr(bare, name, None) is not None:  # not None, as some data sets call it without a look
-            setattr(bare, name, _identity_pair if name == "transforms" else _identity)
+            setattr(bare, name, bare_transform)
     return bare
 
 
-def _applied(dataset: Any) -> Callable[[Any, int], Any] | None:
+def _applied(dataset: Any) -> _Applied | None:
     """What the transforms of a data set do to an image."""
     if isinstance(dataset, (Subset, ForwardsNames)):
         return _applied(dataset.dataset)
@@ -189,35 +147,71 @@ def _applied(dataset: Any) -> Callable[[Any, int], Any] | None:
                 "the one for synthetic images as transform=."
             )
         return parts[0]
+    rows = _row_transform(dataset)
+    if rows is not None:
+        return _OfRows(rows)
     single, joint = getattr(dataset, "transform", None), getattr(dataset, "transforms", None)
     if single is not None:
         return _ImageOnly(single)
     return None if joint is None or isinstance(joint, StandardTransform) else _Joint(joint)
 
 
-def _identity(value: Any) -> Any:
-    return value
+def _row_transform(dataset: Any) -> Callable[[Any], Any] | None:
+    """The transform of a Hugging Face data set, which takes and gives rows as a mapping of lists."""
+    form = getattr(dataset, "format", None)
+    if not isinstance(form, Mapping) or form.get("type") != "custom":
+        return None
+    transform: Callable[[Any], Any] = form["format_kwargs"]["transform"]
+    return transform
 
 
-def _identity_pair(image: Any, target: Any) -> tuple[Any, Any]:
-    return image, target
+class _Bare:
+    """A transform that changes nothing, and remembers the keywords that it was called by."""
+
+    def __init__(self) -> None:
+        self.keywords: tuple[str, ...] = ()
+
+    def __call__(self, *values: Any, **named: Any) -> Any:
+        if not values:
+            self.keywords = tuple(named)
+            return named
+        return values[0] if len(values) == 1 else values
 
 
 @dataclass(frozen=True)
-class _ImageOnly:
-    """A transform of the image alone."""
+class _Applied:
+    """A transform of a data set."""
 
-    transform: Callable[[Any], Any]
+    transform: Callable[..., Any]
 
-    def __call__(self, image: Any, label: int) -> Any:
-        return self.transform(image)
+    def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
+        """What it makes of an image."""
+        raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class _Joint:
+class _ImageOnly(_Applied):
+    """A transform of the image alone, called by position or, as Albumentations' are, by keyword."""
+
+    def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
+        if not pipeline.keywords:
+            return call_transform(self.transform, image)
+        name = "image" if "image" in pipeline.keywords else pipeline.keywords[0]
+        return self.transform(**{**dict.fromkeys(pipeline.keywords, label), name: image})[name]
+
+
+class _Joint(_Applied):
     """A transform of image and label, of which the image is wanted."""
 
-    transform: Callable[[Any, Any], Any]
-
-    def __call__(self, image: Any, label: int) -> Any:
+    def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
         return self.transform(image, label)[0]
+
+
+class _OfRows(_Applied):
+    """A transform of several items as a mapping of lists."""
+
+    def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
+        places = Places.of(pipeline.row)
+        row = put(pipeline.row, places.image, image)
+        row = row if places.label is None else put(row, places.label, label)
+        out = self.transform({name: [value] for name, value in row.items()})
+        return image_of({name: values[0] for name, values in out.items()})

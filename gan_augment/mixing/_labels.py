@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ..models import differing_class
+from ..data import as_names, class_map_by_name, differing_class, find_class_names, names_say_more
 from ..synthesis import (
     ClassSources,
     Source,
@@ -235,39 +235,54 @@ def check_classes(policy: LabelPolicy | None, source: Source, count: int) -> Non
 
 
 def check_class_names(policy: LabelPolicy | None, source: Source, names: Sequence[str] | None) -> None:
-    """Holds the names of the source's classes against those of the data, where both are known.
+    """Compares the names of the source's classes with those of the data, if indices mean the same in both.
+
+    Warns if the source has names that say more than its indices, and the data show none.
 
     Raises:
         ValueError: If a class of one index has different names.
     """
     known = getattr(source, "class_names", None)
-    if not isinstance(policy, Same) or known is None or names is None:
+    if known is None or not (isinstance(policy, Same) or (isinstance(policy, Conditional) and not policy.class_map)):
+        return
+    if names is None:
+        if names_say_more(known):
+            first = ", ".join(f"{index} is {name!r}" for index, name in enumerate(known[:3]))
+            warnings.warn(
+                "The classes of the source have names, and those of the data are not known, so that they are matched "
+                f"by index alone: check that class {first}, and so on; set `classes` of the data set to its names in "
+                "the order of its labels, or say which is which by labels=Conditional(class_map={...}).",
+                UserWarning,
+                stacklevel=3,
+            )
         return
     index = differing_class(known, names)
     if index is not None:
+        found = class_map_by_name(known, names)
+        which = "{the source's class: the data's class, ...}" if found is None else found
         raise ValueError(
-            f"The classes of the source must be those of the data for labels='same', but class {index} is "
-            f"{known[index]!r} of the source and {names[index]!r} of the data; say which is which by "
-            "labels=Conditional(class_map={the source's class: the data's class, ...})."
+            f"The classes of the source must be those of the data for labels={type(policy).__name__.lower()!r}, but "
+            f"class {index} is {known[index]!r} of the source and {names[index]!r} of the data; say which is which by "
+            f"labels=Conditional(class_map={which})."
         )
 
 
-def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Class indices ``(n,)`` as rows of probabilities ``(n, num_classes)``.
+def given_names(classes: Any, source: Source) -> tuple[str, ...]:
+    """The names that a user gives for the classes of the data: a sequence, a mapping or a data set.
 
     Raises:
-        ValueError: If a label is out of range.
+        TypeError: If it is none of these, or has no names.
     """
-    check_label_range(labels, num_classes)
-    return F.one_hot(labels.long(), num_classes).to(dtype)
-
-
-def check_label_range(labels: Tensor, num_classes: int) -> None:
-    """Refuses labels beyond the classes.
-
-    Raises:
-        ValueError: With the first that is.
-    """
-    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
-        wrong = labels[(labels < 0) | (labels >= num_classes)][0].item()
-        raise ValueError(f"labels must be between 0 and {num_classes - 1}, but got {wrong} instead.")
+    names = find_class_names(classes) or as_names(classes)
+    if names is None:
+        raise TypeError(
+            "classes must be names in the order of the labels, a mapping such as class_to_idx, or a data set that has "
+            f"them, but got {classes!r:.100}."
+        )
+    if getattr(source, "class_names", None) is None:
+        warnings.warn(
+            "The source has no class names, so that classes= cannot be compared with them; check its classes by eye.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return names

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import PIL.Image
 import torch
 from torch import Tensor
@@ -15,13 +16,17 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from .._core import ROW_BYTES, check_space
+from ..data import TargetKind, check_label_range, one_hot, read_target
 from ..models import check_count, draw_seed
 from ..synthesis import (
     ClassSources,
     ImageKind,
     Source,
     SourceLike,
+    as_channels_first,
+    as_kind,
     as_source,
+    call_transform,
     check_unit_range,
     geometry,
     match_batch,
@@ -32,12 +37,11 @@ from ..synthesis import (
     num_classes as classes_of,
 )
 from ._inputs import Inputs, LabelsGetter
-from ._labels import Labels, Same, as_policy, check_classes, check_label_range, one_hot
+from ._labels import Labels, Same, as_policy, check_class_names, check_classes, given_names
 from ._plan import check_reachable, even_rows
 from ._ranks import draws_of_rank, find_rank
 from ._ratio import check_mode, check_ratio, stochastic_round, synthetic_share, takes_places, warn_of_fill
 from ._request import draw_of_any, draw_of_classes
-from ._targets import TargetKind, check_probabilities
 
 
 class SyntheticMix(v2.Transform):  # type: ignore[misc]
@@ -68,6 +72,9 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             :class:`Teacher` or another :class:`LabelPolicy`; None says that there are no labels.
         num_classes (int, optional): Needed where targets must become probabilities and labels are
             class indices.
+        classes (optional): The names of the data's classes, which are compared with those of the source: a
+            sequence in the order of the labels, a mapping such as ``class_to_idx``, or a data set that has
+            them. A transform sees only indices: without this, names are not compared.
         labels_getter (callable or "default" or None): As MixUp's: finds the labels in the input.
         transform (callable, optional): For real images that were transformed already, by normalisation
             say. It gets each synthetic image as a tensor of their type, size and channels (float 0..1, or
@@ -80,9 +87,10 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         ValueError: If an argument is out of range, or an unconditional source has no label policy.
 
     Shape:
-        Images ``(n, c, h, w)``, uint8 or float 0..1, with labels ``(n,)`` or probabilities
-        ``(n, num_classes)``; or one image, PIL or ``(c, h, w)``, with its label. The output has the
-        same structure; labels become probabilities if, and only if, the label policy is soft. A row
+        Images ``(n, c, h, w)``, uint8 or float 0..1, with class indices ``(n,)`` or ``(n, 1)``, or
+        probabilities ``(n, num_classes)``, which may be one-hot integers or booleans; or one image, PIL or
+        ``(c, h, w)``, with its label. Arrays have their channels last. The output has the same structure
+        and types; labels become probabilities if, and only if, the label policy is soft. A row
         of probabilities that is mixed from several classes becomes, for a synthetic image, its likeliest
         class alone.
 
@@ -101,6 +109,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         mode: str = "replace",
         labels: Labels = "same",
         num_classes: int | None = None,
+        classes: Any = None,
         labels_getter: LabelsGetter = "default",
         transform: Callable[[Any], Any] | None = None,
         return_synthetic: bool = False,
@@ -126,13 +135,18 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         self._options = None if self.policy is None else self.policy.classes(source)
         if mode in ("balance", "fill") and self._options is None:
             raise ValueError(f"mode={mode!r} must know the class of an image: labels='same' or 'conditional'.")
+        names = None if classes is None else given_names(classes, source)
         if num_classes is not None:
             num_classes = check_count("num_classes", num_classes, 1)
+        elif names is not None:
+            num_classes = len(names)
         if num_classes is None and isinstance(self.policy, Same) and not isinstance(source, ClassSources):
             num_classes = classes_of(source)
         self.num_classes = num_classes
         if num_classes is not None:
             check_classes(self.policy, source, num_classes)
+        if names is not None:
+            check_class_names(self.policy, source, names)
         self._range_checked = False
         self._rank_of_parent = 0
 
@@ -151,11 +165,11 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             return whole
         found = Inputs.find(whole, self.labels_getter)
         image = found.image
-        if isinstance(image, Tensor) and image.ndim not in (3, 4):
+        if not isinstance(image, PIL.Image.Image) and image.ndim not in (3, 4):
             raise ValueError(f"Images must have 3 dims (one image) or 4 (a batch), but got {image.ndim} instead.")
         single = isinstance(image, PIL.Image.Image) or image.ndim == 3
         if not self.training:
-            none = False if single else torch.zeros(len(image), dtype=torch.bool, device=image.device)
+            none = False if single else torch.zeros(len(image), dtype=torch.bool, device=_device_of(image))
             return found.rebuild(image, found.labels, self._extra(none))
         kind = ImageKind.of(image)
         self._check_range(image)
@@ -173,8 +187,9 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         return {**self.__dict__, "_rank_of_parent": self._rank}  # a spawned worker cannot know it otherwise
 
     def _check_range(self, image: Any) -> None:
-        if self.transform_synthetic is not None or not isinstance(image, Tensor) or not image.is_floating_point():
+        if self.transform_synthetic is not None or isinstance(image, PIL.Image.Image):
             return
+        image, _ = as_channels_first(image)
         # On a GPU once: normalised images show in the first batch, and a look at each would wait for it.
         if image.device.type == "cpu" or not self._range_checked:
             check_unit_range(image)
@@ -184,7 +199,10 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     def _mix_batch(self, found: Inputs, kind: ImageKind) -> Any:
         n, grow = len(found.image), self.mode != "replace"
-        images, targets = found.image, None if self.policy is None else self._batch_targets(found.labels, n)
+        images, labels = found.image, found.labels
+        targets, target = None, None
+        if self.policy is not None:
+            targets, target = self._read_targets(labels, n)
         if grow and found.has_other_rows(n):
             raise ValueError(
                 f"mode={self.mode!r} makes batches longer, and the input has another entry of {n} rows that it "
@@ -204,32 +222,32 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
                 positions = torch.arange(n, n + len(synthetic))
                 is_synthetic = torch.zeros(n + len(synthetic), dtype=torch.bool)
             is_synthetic[positions] = True
-            images = _put(images, positions, self._match(synthetic, kind).to(images.device), add)
+            images = _put(images, positions, self._match(synthetic, kind), add)
             if targets is not None and new_targets is not None:
                 if targets.ndim == 2 and new_targets.ndim == 1:
                     new_targets = one_hot(new_targets, targets.shape[1])
-                targets = _put(targets, positions, new_targets.to(targets), add)
-        return found.rebuild(images, targets, self._extra(is_synthetic.to(images.device)))
+                targets = _put(targets, positions, new_targets, add)
+        if targets is not None and target is not None:
+            labels = target.make(targets)
+        return found.rebuild(images, labels, self._extra(is_synthetic.to(_device_of(images))))
 
-    def _batch_targets(self, labels: Any, n: int) -> Tensor:
-        """Labels as they will come out: class indices ``(n,)``, or probabilities ``(n, classes)``."""
-        if not isinstance(labels, Tensor) or labels.ndim not in (1, 2) or len(labels) != n:
-            shape = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels)
-            raise ValueError(f"labels must have shape ({n},) or ({n}, num_classes), but got {shape} instead.")
-        if labels.is_floating_point() != (labels.ndim == 2) or labels.dtype == torch.bool:
-            raise ValueError(
-                "labels must be class indices (integers) of 1 dim or probabilities (floats) of 2 dims, "
-                f"but got {labels.dtype} of {labels.ndim} instead."
-            )
-        if labels.ndim == 2:
-            if self.num_classes not in (None, labels.shape[1]):
-                raise ValueError(f"labels must have {self.num_classes} columns, but got {labels.shape[1]} instead.")
-            check_probabilities(labels)
-            check_classes(self.policy, self.source, labels.shape[1])
-            return labels
-        if self.num_classes is not None:
-            check_label_range(labels, self.num_classes)
-        return one_hot(labels, self._known_classes()) if self.policy and self.policy.soft else labels
+    def _read_targets(self, labels: Any, n: int | None) -> tuple[Tensor, TargetKind]:
+        """Labels as class indices ``(n,)`` or probabilities ``(n, classes)``, and the kind that comes out.
+
+        ``n`` is None for one label, which becomes a row of its own.
+        """
+        targets, kind = read_target(labels, n)
+        targets = targets[None] if n is None else targets
+        if targets.ndim == 2:
+            if self.num_classes not in (None, targets.shape[1]):
+                raise ValueError(f"labels must have {self.num_classes} columns, but got {targets.shape[1]} instead.")
+            check_classes(self.policy, self.source, targets.shape[1])
+        elif self.num_classes is not None:
+            check_label_range(targets, self.num_classes)
+        if self.policy is not None and self.policy.soft:
+            targets = targets if targets.ndim == 2 else one_hot(targets, self._known_classes())
+            kind = kind.as_soft(targets.shape[1])
+        return targets, kind
 
     def _draw(self, n: int, targets: Tensor | None, kind: ImageKind) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """Positions of the real images to replace, and synthetic images with their targets; None for none."""
@@ -266,17 +284,17 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         return torch.repeat_interleave(reachable, counts.max() - counts[reachable])
 
     def _match(self, synthetic: Tensor, kind: ImageKind) -> Tensor:
-        """Synthetic uint8 images as the real ones of a batch are."""
+        """Synthetic uint8 images as the real ones of a batch are, as a plain tensor ``(n, c, h, w)``."""
         if self.transform_synthetic is None:
             return match_batch(synthetic, kind, self._geometry)
-        return torch.stack([self._transformed(image, kind) for image in synthetic])
+        return torch.stack([as_channels_first(self._transformed(image, kind))[0] for image in synthetic])
 
     def _transformed(self, image: Tensor, kind: ImageKind) -> Any:
-        before = kind if kind.container == "PIL" else dataclasses.replace(kind, container="tensor")
-        after = self.transform_synthetic(match_image(image, before, self._geometry))  # type: ignore[misc]
-        if isinstance(after, Tensor) and kind.container != "PIL":  # which tensor it is, a transform may not know
-            after = after.as_subclass(Tensor)
-            after = after if kind.container == "tensor" else tv_tensors.Image(after)
+        is_tensor = kind.container not in ("PIL", "array")
+        before = dataclasses.replace(kind, container="tensor", subclass=None) if is_tensor else kind
+        after = call_transform(self.transform_synthetic, match_image(image, before, self._geometry))
+        if isinstance(after, Tensor) and is_tensor:  # which tensor it is, a transform may not know
+            after = as_kind(after.as_subclass(Tensor), kind)
         found = ImageKind.of(after)
         if found != kind:
             raise ValueError(f"transform must give what the real images are, {kind}, but gave {found}.")
@@ -303,11 +321,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         image, label = found.image, found.labels
         targets, target = None, None
         if self.policy is not None:
-            target = TargetKind.of(label)
-            targets = self._batch_targets(torch.as_tensor(label)[None], 1)
-            if self.policy.soft:
-                target = target.as_soft(targets.shape[1])
-                label = target.make(targets[0])
+            targets, target = self._read_targets(label, None)
+            label = target.make(targets[0]) if self.policy.soft else label
         with draws_of_rank(self._rank if self.ratio else 0):
             drawn = self._draw(1, targets, kind)
         if drawn is not None:
@@ -332,20 +347,35 @@ def _choose(candidates: Tensor, count: int) -> Tensor:
     return chosen[:count]
 
 
-def _take(whole: Tensor, rows: Tensor) -> Tensor:
-    """Rows of a tensor, of the same tensor class."""
-    out = whole.as_subclass(Tensor)[rows.to(whole.device)]
+def _device_of(images: Any) -> Any:
+    return images.device if isinstance(images, Tensor) else "cpu"
+
+
+def _take(whole: Any, rows: Tensor) -> Any:
+    """Rows of a tensor or an array, of the same class."""
+    if isinstance(whole, np.ndarray):
+        return whole[rows.numpy()]
+    own = whole.as_subclass(Tensor) if isinstance(whole, tv_tensors.TVTensor) else whole
+    out = own[rows.to(own.device)]
     return tv_tensors.wrap(out, like=whole) if isinstance(whole, tv_tensors.TVTensor) else out
 
 
-def _put(whole: Tensor, positions: Tensor, parts: Tensor, grow: bool) -> Tensor:
-    """A copy of a tensor with parts put behind it, or at positions; of the same tensor class."""
-    plain = whole.as_subclass(Tensor)
+def _put(whole: Any, positions: Tensor, parts: Tensor, grow: bool) -> Any:
+    """A copy of a tensor or an array with parts put behind it, or at positions; of the same class."""
+    if isinstance(whole, np.ndarray):
+        plain, layout = as_channels_first(whole)
+        kind = dataclasses.replace(ImageKind.of(whole), layout=layout)
+        return as_kind(_put(plain, positions, parts, grow), kind)
+    # A tensor class of a user keeps what it knows by itself; torchvision's must be told.
+    own = whole.as_subclass(Tensor) if isinstance(whole, tv_tensors.TVTensor) else whole
+    parts = parts.to(own.device, own.dtype)
     if grow:
-        out = torch.cat([plain, parts])
-        if plain.ndim == 4 and not plain.is_contiguous() and plain.is_contiguous(memory_format=torch.channels_last):
+        out = torch.cat([own, parts])
+        if own.ndim == 4 and not own.is_contiguous() and own.is_contiguous(memory_format=torch.channels_last):
             out = out.contiguous(memory_format=torch.channels_last)
     else:
-        out = plain.clone()
+        out = own.clone()
         out[positions.to(out.device)] = parts
-    return tv_tensors.wrap(out, like=whole) if isinstance(whole, tv_tensors.TVTensor) else out
+    if isinstance(whole, tv_tensors.TVTensor):
+        return tv_tensors.wrap(out, like=whole)
+    return out if type(out) is type(whole) else out.as_subclass(type(whole))

@@ -2,7 +2,6 @@
 
 from ._anchors import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
 from ._blocks import ClassConditionalNorm2d
-from ._class_names import differing_class, find_class_names
 from ._config import (
     MAX_ANCHORS,
     MAX_CLASSES,
@@ -54,12 +53,10 @@ __all__ = [
     "check_seed",
     "check_types",
     "conv_side",
-    "differing_class",
     "disturb",
     "draw_latents",
     "draw_seed",
     "eval_mode",
-    "find_class_names",
     "mix_seed",
     "to_sphere",
     "warp",

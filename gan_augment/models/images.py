@@ -17,7 +17,8 @@ def as_uint8(image: Any) -> Tensor:
     """Any single image as a uint8 tensor ``(channels, height, width)`` of 1 or 3 channels.
 
     Args:
-        image: A PIL image, or a uint8 (0..255) or float (0..1) tensor or array ``(h, w)`` or ``(c, h, w)``.
+        image: A PIL image, or a uint8 (0..255) or float (0..1) tensor ``(h, w)`` or ``(c, h, w)`` or array
+            ``(h, w)``, ``(h, w, c)`` or ``(c, h, w)``.
 
     Raises:
         TypeError: If it is no image.
@@ -30,15 +31,33 @@ def as_uint8(image: Any) -> Tensor:
             )
         image = F.pil_to_tensor(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     elif isinstance(image, np.ndarray):
-        image = torch.from_numpy(np.array(image))
+        image = from_array(image)
     if not isinstance(image, Tensor):
         raise TypeError(f"An image must be a PIL image, a tensor or an array, but got {type(image)} instead.")
     image = image.as_subclass(Tensor)
+    check_dense(image, "Images")
     if image.ndim == 2:
         image = image[None]
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
         raise ValueError(f"An image must have shape (1 or 3, height, width), but got {tuple(image.shape)} instead.")
     return quantize(image)
+
+
+def from_array(image: np.ndarray[Any, Any]) -> Tensor:
+    """An array ``(..., h, w, c)``, ``(..., c, h, w)`` or ``(h, w)`` as a tensor with its channels first.
+
+    Raises:
+        ValueError: If its values are neither uint8 nor float.
+    """
+    if image.dtype != np.uint8 and image.dtype.kind != "f":
+        raise ValueError(f"Images must be uint8 (0..255) or float (0..1), but got {image.dtype} instead.")
+    image = np.moveaxis(image, -1, -3) if channels_last(image) else image
+    return torch.from_numpy(np.array(image, order="C"))
+
+
+def channels_last(image: np.ndarray[Any, Any]) -> bool:
+    """Whether an array has its channels last, as OpenCV, Albumentations and Matplotlib have them."""
+    return image.ndim >= 3 and image.shape[-1] in (1, 3)
 
 
 def check_dense(tensor: Tensor, name: str) -> None:

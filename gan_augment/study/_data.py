@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..data import split_item
 from ..mixing import apportion
 from ..models import check_count, mix_seed
 from ..models.images import as_uint8
@@ -132,10 +133,10 @@ def common_side(dataset: Any) -> int:
     if len(dataset) == 0:
         raise ValueError("dataset must hold at least one image, but it is empty.")
     for index in range(min(len(dataset), 20)):
-        item = dataset[index]
-        if not isinstance(item, (tuple, list)) or len(item) < 2:
+        image, label = split_item(dataset[index])
+        if label is None:
             raise ValueError("dataset must have labels: its items must be (image, label), but are images alone.")
-        sizes.add(tuple(as_uint8(item[0]).shape[1:]))
+        sizes.add(tuple(as_uint8(image).shape[1:]))
     height, width = next(iter(sizes))
     if len(sizes) > 1 or height != width:
         raise ValueError(f"image_size must be given where images are not all square and of one size: {sorted(sizes)}.")

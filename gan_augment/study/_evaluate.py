@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .._core import ROW_BYTES, check_space, progress_bar
+from ..data import is_target, split_item
 from ..metrics import (
     Estimate,
     FeatureNetwork,
@@ -36,7 +36,7 @@ from ..synthesis import (
     match_shape,
     num_classes,
 )
-from ..training import TrainingImages, open_images, plain_label
+from ..training import TrainingImages, open_images
 from ._classifier import predict, train_classifier
 from ._evaluation import Evaluation, describe
 from ._guard import OnSeen, check_unseen
@@ -214,11 +214,9 @@ def _look_at(dataset: Any) -> tuple[tuple[int, int], bool]:
     """Height and width of the first image of a data set, and whether it has a class."""
     if len(dataset) == 0:
         raise ValueError("dataset must hold at least one image, but it is empty.")
-    item = dataset[0]
-    image, label = (*item, None)[:2] if isinstance(item, (tuple, list)) else (item, None)
+    image, label = split_item(dataset[0])
     height, width = as_uint8(image).shape[1:]
-    value = plain_label(label)
-    return (int(height), int(width)), isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return (int(height), int(width)), is_target(label)
 
 
 class _Shape(NamedTuple):

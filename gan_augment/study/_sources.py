@@ -79,7 +79,8 @@ class MatchedSource:
 
     def __init__(self, source: Source, shape: Sequence[int], classes: int) -> None:
         self.source = source
-        self.kind = ImageKind("tensor", torch.uint8, *shape)
+        channels, height, width = shape
+        self.kind = ImageKind("tensor", torch.uint8, channels, height, width)
         # The keys of a mapping are classes of the data, and need not be all of them.
         self.num_classes = classes if isinstance(self.source, ClassSources) else num_classes(self.source)
         if self.num_classes:

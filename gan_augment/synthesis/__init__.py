@@ -1,6 +1,15 @@
 """Where synthetic images come from, and how they take the kind of real ones."""
 
-from ._convert import ImageKind, check_unit_range, match_batch, match_image, match_shape
+from ._convert import (
+    ImageKind,
+    as_channels_first,
+    as_kind,
+    call_transform,
+    check_unit_range,
+    match_batch,
+    match_image,
+    match_shape,
+)
 from ._export import export_images
 from ._filters import (
     Filter,
@@ -44,7 +53,10 @@ __all__ = [
     "UpscaledSource",
     "Upscaler",
     "apply_filters",
+    "as_channels_first",
+    "as_kind",
     "as_source",
+    "call_transform",
     "check_threshold",
     "check_unit_range",
     "class_indices",

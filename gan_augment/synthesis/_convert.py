@@ -6,13 +6,14 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import PIL.Image
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
-from ..models.images import to_channels, unfit_images
+from ..models.images import channels_last, check_dense, from_array, to_channels, unfit_images
 from ._source import Geometry
 
 _CHANNELS = {"L": 1, "RGB": 3}
@@ -23,11 +24,13 @@ class ImageKind:
     """What an image is, besides its content.
 
     Attributes:
-        container (str): ``"PIL"``, ``"tensor"`` or ``"tv_tensors.Image"``.
+        container (str): ``"PIL"``, ``"tensor"``, ``"tv_tensors.Image"`` or ``"array"``.
         dtype (torch.dtype): Of its values; uint8 is 0..255, float 0..1.
         channels (int): 1 or 3.
         height (int): In pixels.
         width (int): In pixels.
+        layout (str): ``"chw"``; of arrays also ``"hwc"``; ``"hw"`` without a dim of channels.
+        subclass (type, optional): Class of a tensor that is no plain one, such as fastai's or MONAI's.
     """
 
     container: str
@@ -35,6 +38,8 @@ class ImageKind:
     channels: int
     height: int
     width: int
+    layout: str = "chw"
+    subclass: type[Tensor] | None = None
 
     @classmethod
     def of(cls, image: Any) -> ImageKind:
@@ -51,21 +56,48 @@ class ImageKind:
                     f"{image.mode!r}; convert them first."
                 )
             return cls("PIL", torch.uint8, _CHANNELS[image.mode], image.height, image.width)
-        if not isinstance(image, Tensor):
-            raise TypeError(f"A real image must be a PIL image or a tensor, but got {type(image)} instead.")
-        if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3):
+        if not isinstance(image, (Tensor, np.ndarray)):
+            raise TypeError(f"A real image must be a PIL image, a tensor or an array, but got {type(image)} instead.")
+        plain, layout = as_channels_first(image)
+        check_dense(plain, "Real images")
+        if plain.ndim not in (3, 4) or plain.shape[-3] not in (1, 3) or 0 in plain.shape[-2:]:
             raise ValueError(
                 "Real images must have shape (1 or 3, height, width) or (n, 1 or 3, height, width) to be matched "
                 f"by synthetic ones, but got {tuple(image.shape)} instead."
             )
-        if image.dtype != torch.uint8 and not image.is_floating_point():
-            raise ValueError(f"Real images must be uint8 or float, but got {image.dtype} instead.")
+        if plain.dtype != torch.uint8 and not plain.is_floating_point():
+            raise ValueError(f"Real images must be uint8 or float, but got {plain.dtype} instead.")
         container = "tv_tensors.Image" if isinstance(image, tv_tensors.Image) else "tensor"
-        return cls(container, image.dtype, *image.shape[-3:])
+        if isinstance(image, np.ndarray):
+            container = "array"
+        is_plain = container != "tensor" or type(image) is Tensor or not isinstance(image, Tensor)
+        channels, height, width = plain.shape[-3:]
+        subclass = None if is_plain else type(image)
+        return cls(container, plain.dtype, channels, height, width, layout, subclass)
 
     def __str__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
         return f"{self.container} {dtype} {self.channels} x {self.height} x {self.width}"
+
+
+def as_channels_first(image: Tensor | np.ndarray[Any, Any]) -> tuple[Tensor, str]:
+    """An image or a batch as a tensor ``(..., c, h, w)``, and the layout that it had; see :class:`ImageKind`."""
+    if isinstance(image, np.ndarray):
+        last, plain = channels_last(image), from_array(image)
+    else:
+        last, plain = False, image.as_subclass(Tensor)
+    return (plain[None], "hw") if plain.ndim == 2 else (plain, "hwc" if last else "chw")
+
+
+def as_kind(image: Tensor, kind: ImageKind) -> Any:
+    """A plain tensor ``(..., c, h, w)`` of the right shape and values in the container and layout of real images."""
+    if kind.layout != "chw":
+        image = image.squeeze(-3) if kind.layout == "hw" else image.movedim(-3, -1)
+    if kind.container == "array":
+        return image.cpu().contiguous().numpy()
+    if kind.container == "tv_tensors.Image":
+        return tv_tensors.Image(image)
+    return image if kind.subclass is None else image.as_subclass(kind.subclass)
 
 
 def match_shape(images: Tensor, kind: ImageKind, geometry: Geometry) -> Tensor:
@@ -116,17 +148,24 @@ def match_image(image: Tensor, kind: ImageKind, geometry: Geometry, *, resize: b
         kind = dataclasses.replace(kind, height=height, width=width)
     if kind.container == "PIL":
         return F.to_pil_image(match_shape(image, kind, geometry))
-    matched = match_batch(image, kind, geometry)
-    return tv_tensors.Image(matched) if kind.container == "tv_tensors.Image" else matched
+    return as_kind(match_batch(image, kind, geometry), kind)
 
 
-def check_unit_range(images: Tensor) -> None:
+def call_transform(transform: Any, image: Any) -> Any:
+    """A user's transform of an image; Albumentations' are called by keyword and give a mapping."""
+    by_keyword = any(each.__module__.split(".")[0] == "albumentations" for each in type(transform).__mro__)
+    return transform(image=image)["image"] if by_keyword else transform(image)
+
+
+def check_unit_range(images: Any) -> None:
     """Refuses real float images that were normalised: synthetic ones of 0..1 would stand out.
 
     Raises:
         ValueError: If values lie outside 0..1 by more than an interpolation overshoots.
     """
-    if not images.is_floating_point() or images.numel() == 0:
+    if isinstance(images, np.ndarray) and images.dtype.kind == "f":
+        images = torch.from_numpy(np.asarray(images))
+    if not isinstance(images, Tensor) or not images.is_floating_point() or images.numel() == 0:
         return
     low, high = (float(bound) for bound in images.detach().aminmax())
     if not (low >= -0.1 and high <= 1.1):  # NaN fails this too

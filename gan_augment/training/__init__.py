@@ -1,6 +1,6 @@
 """Fitting generators to images."""
 
-from ._data import TrainingImages, plain_label
+from ._data import TrainingImages
 from ._fit import fit, parse_budget, resolve_recipe, resume
 from ._open import open_images
 from ._processes import autocast_type, is_first
@@ -22,7 +22,6 @@ __all__ = [
     "is_first",
     "open_images",
     "parse_budget",
-    "plain_label",
     "resolve_recipe",
     "resume",
 ]

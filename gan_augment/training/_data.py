@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from .._core import progress_bar
+from ..data import TargetKind, find_class_names, split_item
 from ..metrics import fingerprint
-from ..models import Fit, check_seed, find_class_names
+from ..models import Fit, check_seed
 from ..models.images import as_uint8, fit_image, to_channels
 
 
@@ -29,7 +29,7 @@ class TrainingImages:
         labels (Tensor, optional): int64 ``(n,)``.
         num_classes (int): 0 without labels.
         source_size (tuple, optional): Height and width before the fit, if all images had the same.
-        class_names (tuple of str, optional): The data set's ``classes``, where it has them for all labels.
+        class_names (tuple of str, optional): Names of the classes, if the data set has them for all labels.
         hashes (Tensor): Content hash of each image before the fit, int64 ``(n,)``.
     """
 
@@ -56,7 +56,8 @@ class TrainingImages:
         One original is in memory at a time.
 
         Args:
-            dataset (Dataset): Items are images (PIL, uint8 or float 0..1), or ``(image, label, ...)``.
+            dataset (Dataset): Items are images (PIL, uint8 or float 0..1), ``(image, label, ...)``, or mappings
+                that hold both; see :class:`gan_augment.data.Places`.
             image_size (int): Side to bring them to.
             fit (str): How: ``"resize"``, ``"crop"`` or ``"pad"``.
             channels (int, optional): 1 or 3. Default: 1 if every image is grey, else 3.
@@ -203,7 +204,7 @@ def _share_out(total: int, counts: list[int], rng: torch.Generator) -> list[int]
 def _read_item(dataset: Any, index: int, image_size: int, fit: Fit) -> tuple[Tensor, Tensor, Any]:
     """One original, the same brought to size, and its label."""
     try:
-        image, label = _split_item(dataset[index])
+        image, label = split_item(dataset[index])
         original = as_uint8(image)
     except TypeError as error:
         raise TypeError(f"Item {index} of the data set is no image: {error}") from error
@@ -218,23 +219,14 @@ def _read_item(dataset: Any, index: int, image_size: int, fit: Fit) -> tuple[Ten
         raise ValueError(f"Item {index} of the data set does not fit: {error}") from error
 
 
-def _split_item(item: Any) -> tuple[Any, Any]:
-    if isinstance(item, (tuple, list)):
-        return item[0], item[1] if len(item) > 1 else None
-    return item, None
-
-
-def plain_label(label: Any) -> Any:
-    """A label out of a tensor or array of one entry, which MedMNIST's are; another as it is."""
-    single = isinstance(label, (Tensor, np.ndarray)) and math.prod(label.shape) == 1
-    return label.item() if single else label
-
-
 def _class_index(label: Any, index: int) -> int:
-    value = plain_label(label)
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
-        raise ValueError(
-            f"A label must be a class index (an int from 0), but item {index} has {label!r}; put the images into one "
-            "folder a class, or take a recipe without classes, such as 'tiny'."
-        )
-    return int(value)
+    remedy = "put the images into one folder for each class, or take a recipe without classes, such as 'tiny'."
+    if label is None:
+        raise ValueError(f"Items must be (image, label) to learn classes, but item {index} has no label; {remedy}")
+    try:
+        value = TargetKind.class_of(label)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Item {index} of the data set has no class: {error} To learn classes, {remedy}") from error
+    if value < 0:
+        raise ValueError(f"A label must be a class index from 0, but item {index} has {value}; {remedy}")
+    return value

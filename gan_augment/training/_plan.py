@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+from ..data import differing_class
 from ..hub import save_pretrained
-from ..models import MAX_ANCHORS, differing_class
+from ..models import MAX_ANCHORS
 from ._data import TrainingImages
 from ._finetune import Start
 from ._loop import Loop

@@ -2,6 +2,7 @@
 
 import collections
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,10 +147,10 @@ def test_a_data_set_that_needs_its_transform_says_what_to_do():
     class Needs(Named):
         def __getitem__(self, index):
             image, target = torch.zeros(1, 16, 16, dtype=torch.uint8), self.targets[index]
-            return self.transform(image=image)["image"], target
+            return self.transform(image).float_image, target
 
     def transform(image):
-        return {"image": image}
+        return SimpleNamespace(float_image=image)
 
     with pytest.raises(ValueError, match="pass transform=None"):
         augmented(Needs(transform), pool(), 0.5)

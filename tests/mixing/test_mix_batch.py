@@ -325,7 +325,7 @@ def test_labels_out_of_range_are_refused(label):
 
 
 @pytest.mark.parametrize(
-    "labels", [torch.zeros(3), torch.zeros(2, dtype=torch.int64), torch.zeros(3, 1, 1), [0, 1, 2], torch.zeros(3) > 0]
+    "labels", [torch.zeros(3), torch.zeros(2, dtype=torch.int64), torch.zeros(3, 1, 1), torch.ones(3, 3) > 0]
 )
 def test_labels_of_the_wrong_shape_or_type_are_refused(labels):
     with pytest.raises(ValueError, match="labels must"):

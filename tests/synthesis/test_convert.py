@@ -52,7 +52,7 @@ def test_a_pil_mode_that_cannot_be_matched_is_refused_by_name(mode):
     [
         (torch.zeros(4, 8, 8), ValueError, r"\(4, 8, 8\)"),
         (torch.zeros(2, 4, 8, 8), ValueError, r"\(2, 4, 8, 8\)"),
-        (torch.zeros(8, 8), ValueError, r"\(8, 8\)"),
+        (torch.zeros(8), ValueError, r"\(8,\)"),
         (torch.zeros(8, 8, 3), ValueError, r"\(8, 8, 3\)"),
         (torch.zeros(1, 1, 1, 8, 8), ValueError, r"\(1, 1, 1, 8, 8\)"),
         (torch.zeros(1, 8, 8, dtype=torch.int64), ValueError, "int64"),

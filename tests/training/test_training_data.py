@@ -88,21 +88,19 @@ def test_the_images_are_a_copy():
         -1,
         0.5,
         1.0,
-        True,
         "cat",
-        [0, 1],
+        [1, 1],
         torch.tensor(1.0),
-        torch.tensor(True),
         np.float32(1),
-        torch.tensor([0.0, 1.0, 0.0]),
-        torch.tensor([0, 1, 0]),
-        np.array([0, 1, 0]),
+        torch.tensor([0.0, 1.0, 1.0]),
+        torch.tensor([0, 1, 2]),
+        np.array([1, 1, 0]),
         torch.tensor([1.7]),
     ],
     ids=repr,
 )
 def test_a_label_that_is_no_class_index_is_refused_with_its_item(label):
-    with pytest.raises(ValueError, match=r"A label must be a class index .* item 1 "):
+    with pytest.raises(ValueError, match=r"(?i)item 1 .*class"):
         read([(GREY[0], 0), (GREY[1], label)], conditional=True)
 
 

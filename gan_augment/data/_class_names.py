@@ -1,0 +1,105 @@
+"""Names of classes: what a class index means must not be guessed where it can be known."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+# Where libraries keep names: by class index, from name to index, and from index to name.
+_LISTS = ("classes", "class_names", "categories", "CLASSES", "label_names", "vocab")
+_INDEX_OF = ("class_to_idx", "class_to_index", "label_to_idx", "label2id")
+_NAME_OF = ("idx_to_class", "index_to_class", "idx_to_label", "id2label")
+_MAX_SHOWN = 20
+
+
+def names_kept_by(dataset: Any) -> tuple[str, ...] | None:
+    """Names of the classes that a data set itself keeps, in the order of its labels; None if it keeps none.
+
+    Looks at the attributes that torchvision, timm (also those of its ``reader``), fastai, transformers, MedMNIST
+    and OpenMMLab use.
+    """
+    for attribute in (*_LISTS, *_INDEX_OF, *_NAME_OF):
+        names = as_names(getattr(dataset, attribute, None))
+        if names is not None:
+            return names
+    for mapping in (getattr(dataset, "info", None), getattr(dataset, "metainfo", None)):
+        if isinstance(mapping, Mapping):  # MedMNIST, OpenMMLab
+            names = as_names(mapping.get("label")) or as_names(mapping.get("classes"))
+            if names is not None:
+                return names
+    reader = getattr(dataset, "reader", None)  # timm
+    return None if reader is None else names_kept_by(reader)
+
+
+def as_names(value: Any) -> tuple[str, ...] | None:
+    """Names out of a list of them, a mapping from name to index, or one from index to name; None if it is none."""
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+        if pairs and all(_is_index(index) for _, index in pairs):
+            by_index = [(int(index), str(name)) for name, index in pairs]
+        elif pairs and all(_is_index(index) or str(index).isdecimal() for index, _ in pairs):
+            by_index = [(int(index), str(name)) for index, name in pairs]
+        else:
+            return None
+        names = dict(sorted(by_index))
+        return tuple(names.values()) if list(names) == list(range(len(pairs))) else None
+    if isinstance(value, (str, bytes)) or not (hasattr(value, "__len__") and isinstance(value, Iterable)):
+        return None
+    names_: list[str] = []
+    for name in value:  # ends at the first that is no name: a data set can be iterated too
+        several = isinstance(name, tuple) and bool(name) and all(isinstance(each, str) for each in name)  # ImageNet's
+        if not (isinstance(name, str) or _is_index(name) or several):
+            return None
+        names_.append(", ".join(name) if several else str(name))
+    return tuple(names_) or None
+
+
+def names_say_more(names: Sequence[str]) -> bool:
+    """Whether names say more than the indices of their classes: "3" and "class 3" of class 3 do not."""
+    return any([int(number) for number in re.findall(r"\d+", name)] != [index] for index, name in enumerate(names))
+
+
+def differing_class(first: Sequence[str], second: Sequence[str]) -> int | None:
+    """The first class whose names in two lists do not agree; None if all do.
+
+    Names agree if they are equal but for case and punctuation between words, or if the words of one are all among
+    those of the other and of no other class: ``"0"`` and ``"0 - zero"`` do.
+
+    Example:
+        >>> differing_class(["0", "1"], ["0 - zero", "1 - one"]), differing_class(["0", "1"], ["eight", "five"])
+        (None, 0)
+        >>> differing_class(["shirt", "t-shirt"], ["t-shirt", "shirt"])
+        0
+    """
+    ours, theirs = ([_words(name) for name in names] for names in (first, second))
+    for index, (one, other) in enumerate(zip(ours, theirs)):
+        alone = [place for place, words in enumerate(theirs) if _related(one, words)] == [index]
+        alone = alone and [place for place, words in enumerate(ours) if _related(other, words)] == [index]
+        if one != other and not alone:
+            return index
+    return None
+
+
+def class_map_by_name(source: Sequence[str], data: Sequence[str]) -> dict[int, int] | None:
+    """The source's class -> the data's class of the same name; None if names differ, or are too many to show."""
+    place = {tuple(_words(name)): index for index, name in enumerate(data)}
+    found = {index: place.get(tuple(_words(name))) for index, name in enumerate(source)}
+    known = {index: other for index, other in found.items() if other is not None}
+    return known if len(known) == len(source) == len(place) <= _MAX_SHOWN else None
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name, and each sign that is no mere separator: "C++" is not "C"."""
+    return re.findall(r"[^\W_]+|[^\w\s,;:/.()-]", unicodedata.normalize("NFC", name).casefold()) or [name]
+
+
+def _related(first: list[str], second: list[str]) -> bool:
+    return set(first) <= set(second) or set(second) <= set(first)
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

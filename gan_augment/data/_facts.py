@@ -1,0 +1,138 @@
+"""What a data set says of its items without reading them all: their labels, and the names of their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import ConcatDataset, Subset, TensorDataset
+
+from ._class_names import as_names, names_kept_by
+from ._items import Places, label_key, split_item
+from ._targets import TargetKind, read_target
+
+_LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 say labels
+_WRAPPED = ("dataset", "subset", "base_dataset", "base", "ds", "_dataset")
+PROBES = 8  # items that are read to find whether a data set says the truth
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most so many indices, evenly spread."""
+    return sorted({index * count // most for index in range(most)}) if count > most else list(range(count))
+
+
+def find_labels(dataset: Any) -> Tensor | None:
+    """Class indices of all items without reading any, int64 ``(n,)``; None if they are not kept.
+
+    Looks for ``targets`` and ``labels``, and a column of a Hugging Face data set, through ``Subset``,
+    ``ConcatDataset`` and ``TensorDataset``. What is kept need not be what the items say: see :func:`labels_hold`.
+    """
+    if isinstance(dataset, Subset):
+        inner = find_labels(dataset.dataset)
+        return None if inner is None else inner[torch.as_tensor(dataset.indices, dtype=torch.int64)]
+    if isinstance(dataset, ConcatDataset):
+        parts = [find_labels(part) for part in dataset.datasets]
+        return None if any(part is None for part in parts) else torch.cat([p for p in parts if p is not None])
+    return None if _transforms_targets(dataset) else _kept_labels(dataset)
+
+
+def _kept_labels(dataset: Any) -> Tensor | None:
+    values = dataset.tensors[1] if isinstance(dataset, TensorDataset) and len(dataset.tensors) > 1 else None
+    for name in _LABEL_NAMES:
+        values = getattr(dataset, name, None) if values is None else values
+    column = label_column(dataset)
+    if values is None and column is not None:
+        values = dataset.with_format(None)[column][:]
+    if values is None or not hasattr(values, "__len__") or len(values) != len(dataset):
+        return None
+    try:
+        labels = read_target(values, len(dataset))[0]
+    except (TypeError, ValueError):
+        return None  # the items say what is wrong
+    return labels.argmax(dim=1) if labels.ndim == 2 else labels
+
+
+def labels_hold(dataset: Any, labels: Tensor) -> bool:
+    """Whether labels are those of the items of a data set, at a few of them, of many classes."""
+    if len(labels) != len(dataset):
+        return False
+    _, first = np.unique(labels.numpy(), return_index=True)
+    return all(label_at(dataset, int(place)) == labels[place] for place in {*_probes(len(labels)), *first[:PROBES]})
+
+
+def _probes(count: int) -> list[int]:
+    """A few indices without a pattern, always the same."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+    return order[:PROBES].tolist()
+
+
+def label_at(dataset: Any, index: int) -> int | None:
+    """The class of an item; None if it has none."""
+    try:
+        return TargetKind.class_of(split_item(dataset[index])[1])
+    except (TypeError, ValueError):
+        return None
+
+
+def find_class_names(dataset: Any) -> tuple[str, ...] | None:
+    """Names of the classes of the items, in the order of their labels; None if they are not known.
+
+    Looks where torchvision, timm, Hugging Face, fastai, MedMNIST and others keep them, and through ``Subset``,
+    ``ConcatDataset`` and other wrappers. Reads a few items to find whether a wrapper or a transform changes labels:
+    the names that lie beneath are not those of the items then.
+    """
+    if type(dataset) is Subset:
+        return find_class_names(dataset.dataset)
+    if isinstance(dataset, ConcatDataset):
+        parts = {find_class_names(part) for part in dataset.datasets}
+        return parts.pop() if len(parts) == 1 else None
+    if not hasattr(dataset, "__len__") or len(dataset) == 0:
+        return names_kept_by(dataset)
+    names = names_kept_by(dataset) or _names_of_features(dataset)
+    if names is not None:
+        labels = _kept_labels(dataset)
+        if labels is None:
+            return None if _transforms_targets(dataset) else names
+        return names if labels_hold(dataset, labels) else None
+    inner = next((getattr(dataset, name) for name in _WRAPPED if hasattr(dataset, name)), None)
+    if inner is None or isinstance(inner, type) or not hasattr(inner, "__getitem__"):
+        return None
+    return find_class_names(inner) if _passes_labels_on(dataset, inner) else None
+
+
+def label_column(dataset: Any) -> str | None:
+    """The column of a Hugging Face data set that holds the label; None if it is another data set, or has none."""
+    features = getattr(dataset, "features", None)
+    if not isinstance(features, Mapping) or not callable(getattr(dataset, "with_format", None)) or len(dataset) == 0:
+        return None
+    columns = {name: as_names(getattr(feature, "names", None)) for name, feature in features.items()}
+    path = Places.of(dataset[0]).label
+    if path is not None and path[-1] in columns:
+        return str(path[-1])
+    named = [name for name, names in columns.items() if names is not None]
+    return named[0] if len(named) == 1 else label_key(features) if not named else None
+
+
+def _names_of_features(dataset: Any) -> tuple[str, ...] | None:
+    column = label_column(dataset)
+    return None if column is None else as_names(getattr(dataset.features[column], "names", None))
+
+
+def _transforms_targets(dataset: Any) -> bool:
+    joint = getattr(dataset, "transforms", None)
+    separate = joint is None or type(joint).__name__ == "StandardTransform"
+    return getattr(dataset, "target_transform", None) is not None or not separate
+
+
+def _passes_labels_on(wrapper: Any, inner: Any) -> bool:
+    """Whether the items of a wrapper have the labels of those that it wraps, at a few of them."""
+    places = getattr(wrapper, "indices", None)
+    places = range(len(inner)) if places is None else places
+    if len(places) != len(wrapper):
+        return False
+    chosen = _probes(len(wrapper))
+    found = [label_at(wrapper, index) for index in chosen]
+    return None not in found and found == [label_at(inner, int(places[index])) for index in chosen]
