@@ -70,9 +70,9 @@ class ImageKind:
         container = "tv_tensors.Image" if isinstance(image, tv_tensors.Image) else "tensor"
         if isinstance(image, np.ndarray):
             container = "array"
-        is_plain = container != "tensor" or type(image) is Tensor or not isinstance(image, Tensor)
         channels, height, width = plain.shape[-3:]
-        subclass = None if is_plain else type(image)
+        own_class = isinstance(image, Tensor) and container == "tensor" and type(image) is not Tensor
+        subclass: Any = type(image) if own_class else None
         return cls(container, plain.dtype, channels, height, width, layout, subclass)
 
     def __str__(self) -> str:
