@@ -24,7 +24,7 @@ class TargetKind:
     Attributes:
         container (type): ``int``, ``bool``, a numpy scalar type, ``list``, ``tuple``, ``numpy.ndarray``, or a
             tensor class.
-        dtype (torch.dtype or numpy.dtype, optional): Of a tensor or an array.
+        dtype (torch.dtype or numpy.dtype, optional): Of its numbers.
         boxed (bool): Whether a class index has a dim of its own, as in ``(n, 1)``.
         num_classes (int, optional): Length of a vector of probabilities; None for a class index.
     """
@@ -73,7 +73,7 @@ class TargetKind:
         if self.container is np.ndarray:
             return values.cpu().numpy().astype(self.dtype)
         if self.container in (list, tuple):
-            kept = values.tolist() if self.dtype is None else values.to(self.dtype).tolist()
+            kept = values.to(self.dtype).tolist()
             return tuple(kept) if self.container is tuple else kept
         scalar: Any = self.container  # int, bool, or a numpy scalar type
         return scalar(values.item())
@@ -169,8 +169,8 @@ def check_label_range(labels: Tensor, num_classes: int) -> None:
 def _as_tensor(target: Any) -> tuple[Tensor, Any]:
     """The numbers of a label as a plain tensor, and the dtype to write them back in."""
     if isinstance(target, Tensor):
+        check_dense(target, "Labels")
         plain = target.as_subclass(Tensor)
-        check_dense(plain, "Labels")
         if plain.dtype in _TOO_WIDE or plain.is_complex():
             raise ValueError(f"Labels must be of a signed integer type or uint8, but got {plain.dtype}.")
         return plain, plain.dtype
@@ -178,7 +178,7 @@ def _as_tensor(target: Any) -> tuple[Tensor, Any]:
         array = np.asarray(target) if _is_regular(target) else np.asarray(None)
         if array.dtype.kind in "biu":
             boolean = array.dtype.kind == "b"
-            kept = array.dtype if isinstance(target, np.ndarray) else torch.bool if boolean else None
+            kept = array.dtype if isinstance(target, np.ndarray) else torch.bool if boolean else torch.int64
             return torch.from_numpy(array.astype(np.bool_ if boolean else np.int64)), kept
         if array.dtype.kind == "f":
             floats = torch.from_numpy(array.astype(np.float64))

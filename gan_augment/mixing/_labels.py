@@ -248,9 +248,10 @@ def check_class_names(policy: LabelPolicy | None, source: Source, names: Sequenc
     if names is None:
         if names_say_more(known):
             first = ", ".join(f"{index} is {name!r}" for index, name in enumerate(known[:3]))
+            first += ", and so on" if len(known) > 3 else ""
             warnings.warn(
                 "The classes of the source have names, and those of the data are not known, so that they are matched "
-                f"by index alone: check that class {first}{', and so on' if len(known) > 3 else ''}; set `classes` of the data set to its names in "
+                f"by index alone: check that class {first}; set `classes` of the data set to its names in "
                 "the order of its labels, or say which is which by labels=Conditional(class_map={...}).",
                 UserWarning,
                 stacklevel=3,

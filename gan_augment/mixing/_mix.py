@@ -166,8 +166,10 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         found = Inputs.find(whole, self.labels_getter)
         image = found.image
         if not isinstance(image, PIL.Image.Image) and image.ndim not in (3, 4):
-            raise ValueError(f"Images must have 3 dims (one image) or 4 (a batch), but got {image.ndim} instead.")
-        single = isinstance(image, PIL.Image.Image) or image.ndim == 3
+            of_rows = isinstance(found.labels, (Tensor, np.ndarray)) and len(found.labels.shape) > 0
+            if image.ndim != 2 or of_rows:  # one grey image has 2
+                raise ValueError(f"Images must have 3 dims (one image) or 4 (a batch), but got {image.ndim} instead.")
+        single = isinstance(image, PIL.Image.Image) or image.ndim < 4
         if not self.training:
             none = False if single else torch.zeros(len(image), dtype=torch.bool, device=_device_of(image))
             return found.rebuild(image, found.labels, self._extra(none))

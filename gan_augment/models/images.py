@@ -34,8 +34,8 @@ def as_uint8(image: Any) -> Tensor:
         image = from_array(image)
     if not isinstance(image, Tensor):
         raise TypeError(f"An image must be a PIL image, a tensor or an array, but got {type(image)} instead.")
-    image = image.as_subclass(Tensor)
     check_dense(image, "Images")
+    image = image.as_subclass(Tensor)
     if image.ndim == 2:
         image = image[None]
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:

@@ -59,7 +59,6 @@ class ImageKind:
         if not isinstance(image, (Tensor, np.ndarray)):
             raise TypeError(f"A real image must be a PIL image, a tensor or an array, but got {type(image)} instead.")
         plain, layout = as_channels_first(image)
-        check_dense(plain, "Real images")
         if plain.ndim not in (3, 4) or plain.shape[-3] not in (1, 3) or 0 in plain.shape[-2:]:
             raise ValueError(
                 "Real images must have shape (1 or 3, height, width) or (n, 1 or 3, height, width) to be matched "
@@ -85,6 +84,7 @@ def as_channels_first(image: Tensor | np.ndarray[Any, Any]) -> tuple[Tensor, str
     if isinstance(image, np.ndarray):
         last, plain = channels_last(image), from_array(image)
     else:
+        check_dense(image, "Real images")
         last, plain = False, image.as_subclass(Tensor)
     return (plain[None], "hw") if plain.ndim == 2 else (plain, "hwc" if last else "chw")
 

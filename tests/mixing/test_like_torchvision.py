@@ -78,7 +78,7 @@ def test_supported_input_structure(source, labels, one_hot, dtype, use):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_cpu_vs_gpu(source):
-    images, labels = default_collate(list(Numbered()[index] for index in range(ROWS)))
+    images, labels = default_collate([Numbered()[index] for index in range(ROWS)])
     results = []
     for device in ("cpu", "cuda"):
         torch.manual_seed(0)

@@ -1,0 +1,239 @@
+"""Class names are compared wherever a library keeps them; labels never go wrong in silence."""
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from torch.utils.data import ConcatDataset, Dataset, Subset
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from gan_augment import Conditional, GANAugmentedDataset, SyntheticMix, SyntheticPool
+from gan_augment.data import differing_class, find_class_names
+from gan_augment.training import TrainingImages
+
+from .helpers import pool, real, shown
+
+LABELS = [0, 1, 2] * 4
+NAMES = ["ant", "bee", "cat"]
+
+
+def named(names):
+    """A source with classes of these names."""
+    plain = pool(len(names))
+    return SyntheticPool(plain.rows(torch.arange(len(plain))), plain.labels, class_names=names)
+
+
+def augmented(dataset, source, **options):
+    return GANAugmentedDataset(dataset, source, 0.25, mode="append", progress=False, **options)
+
+
+class Labelled(Dataset):
+    """A data set with attributes of a library."""
+
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+    def __len__(self):
+        return len(LABELS)
+
+    def __getitem__(self, index):
+        return torch.full((1, 16, 16), LABELS[index] / 255), LABELS[index]
+
+
+class Wrapper(Dataset):
+    """A user's wrapper, which may change labels."""
+
+    def __init__(self, dataset, relabel=lambda label: label):
+        self.dataset, self.relabel = dataset, relabel
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        image, label = self.dataset[index]
+        return image, self.relabel(label)
+
+
+def index_of(names):
+    return {name: index for index, name in enumerate(names)}
+
+
+KEPT = [
+    lambda names: Labelled(classes=names),
+    lambda names: Labelled(classes=np.array(names)),
+    lambda names: Labelled(class_to_idx=index_of(names)),
+    lambda names: Labelled(class_to_idx=dict(reversed(index_of(names).items()))),
+    lambda names: Labelled(class_names=tuple(names)),
+    lambda names: Labelled(vocab=names),
+    lambda names: Labelled(id2label=dict(enumerate(names))),
+    lambda names: Labelled(reader=SimpleNamespace(class_to_idx=index_of(names))),
+    lambda names: Labelled(info={"label": {str(index): name for index, name in enumerate(names)}}),
+    lambda names: Labelled(metainfo={"classes": names}),
+    lambda names: Subset(Labelled(classes=names), range(6)),
+    lambda names: ConcatDataset([Labelled(classes=names), Labelled(class_to_idx=index_of(names))]),
+    lambda names: Wrapper(Labelled(classes=names)),
+    lambda names: Subset(
+        Wrapper(Subset(Labelled(reader=SimpleNamespace(class_to_idx=index_of(names))), range(9))), [0, 1]
+    ),
+    lambda names: Labelled(classes=names, targets=LABELS, transforms=v2.Compose([v2.Identity()])),
+]
+
+
+@pytest.mark.parametrize("keep", KEPT)
+def test_names_are_found_and_compared(keep):
+    data = keep(NAMES)
+    assert find_class_names(data) == tuple(NAMES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        augmented(data, named(NAMES), num_classes=3)
+    with pytest.raises(ValueError, match=r"class 0 is 'ant' of the source and 'cat' of the data.*\{0: 2, 1: 1, 2: 0\}"):
+        augmented(keep(NAMES[::-1]), named(NAMES))
+
+
+@pytest.mark.parametrize("labels", ["same", "conditional", Conditional()])
+def test_names_are_compared_for_every_policy_that_takes_indices_for_the_same(labels):
+    with pytest.raises(ValueError, match="class 0 is 'ant'"):
+        augmented(Labelled(classes=NAMES[::-1]), named(NAMES), labels=labels)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_timm_orders_folders_in_another_way_than_image_folder(tmp_path):
+    timm = pytest.importorskip("timm")
+    for name in ("10", "9", "B", "a"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            PIL.Image.new("L", (16, 16)).save(tmp_path / name / f"{number}.png")
+    folder, theirs = ImageFolder(tmp_path), timm.data.create_dataset("", tmp_path)
+    assert folder.classes != list(find_class_names(theirs))
+    with pytest.raises(ValueError, match=r"class_map=\{0: 1, 1: 0, 2: 3, 3: 2\}"):
+        augmented(theirs, named(folder.classes))
+    data = augmented(theirs, named(find_class_names(theirs)))
+    assert data.classes == ["9", "10", "a", "B"]
+    assert data.class_to_idx["B"] == 3
+
+
+def hugging_face(**features):
+    datasets = pytest.importorskip("datasets")
+    columns = {"image": [PIL.Image.new("L", (16, 16), label) for label in LABELS], "label": LABELS, **features}
+    known = {"image": datasets.Image(), "label": datasets.ClassLabel(names=NAMES)}
+    known |= {name: datasets.ClassLabel(names=["x", "y", "z"]) for name in features}
+    return datasets.Dataset.from_dict(columns, features=datasets.Features(known))
+
+
+def renamed(rows):
+    images = [v2.functional.to_image(image) for image in rows["image"]]
+    return {"pixel_values": images, "labels": rows["label"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prepare", [lambda data: data, lambda data: data.with_transform(renamed)])
+def test_names_of_hugging_face_features(prepare):
+    data = prepare(hugging_face())
+    mixed = augmented(data, named(NAMES))
+    assert len(mixed) == 16
+    assert mixed[15].keys() == data[0].keys()
+    with pytest.raises(ValueError, match="class 0 is 'cat'"):
+        augmented(data, named(NAMES[::-1]))
+
+
+@pytest.mark.slow
+def test_names_of_the_column_that_is_the_label():
+    data = hugging_face(coarse_label=LABELS)
+    assert find_class_names(data) == tuple(NAMES)
+    assert find_class_names(data.with_transform(renamed)) is None  # either column could be the label
+    assert TrainingImages.from_dataset(data, 16, "pad", progress=False).class_names == tuple(NAMES)
+
+
+@pytest.mark.parametrize("relabel", [lambda label: (label + 1) % 3, lambda label: label // 2])
+def test_names_beneath_a_wrapper_that_changes_labels_are_not_those_of_its_items(relabel):
+    assert find_class_names(Wrapper(Labelled(classes=NAMES), relabel)) is None
+    changed = Labelled(classes=NAMES, targets=LABELS, target_transform=relabel)
+    changed.__class__ = type(
+        "Changed", (Labelled,), {"__getitem__": lambda s, i: (torch.zeros(1, 16, 16), relabel(LABELS[i]))}
+    )
+    assert find_class_names(changed) is None
+    assert TrainingImages.from_dataset(changed, 16, "pad", progress=False).class_names is None
+
+
+def test_data_without_names_are_a_warning_if_those_of_the_source_say_something():
+    with pytest.warns(UserWarning, match=r"class 0 is 'ant'.*set `classes` of the data set.*class_map") as caught:
+        augmented(real(LABELS), named(NAMES))
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="names"):
+        augmented(Labelled(), named(["1", "0", "2"]))
+
+
+@pytest.mark.parametrize(
+    "names", [["0", "1", "2"], ["class 0", "class 1", "class 2"], ["0 - zero", "1 - one", "2 - two"]]
+)
+def test_names_that_say_no_more_than_indices_are_no_warning(names):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        augmented(real(LABELS), named(names))
+        augmented(real(LABELS), pool())
+        augmented(real(LABELS), named(NAMES), labels=Conditional({0: 0, 1: 1, 2: 2}))
+
+
+def test_setting_classes_is_the_remedy():
+    data = real(LABELS)
+    data.classes = NAMES
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        augmented(data, named(NAMES))
+
+
+@pytest.mark.parametrize(
+    "classes", [NAMES[::-1], tuple(NAMES[::-1]), index_of(NAMES[::-1]), Labelled(classes=NAMES[::-1])]
+)
+def test_a_mix_compares_the_names_that_it_is_given(classes):
+    with pytest.raises(ValueError, match=r"class 0 is 'ant' of the source and 'cat' of the data"):
+        SyntheticMix(named(NAMES), 1.0, classes=classes)
+    mix = SyntheticMix(named(NAMES[::-1]), 1.0, classes=classes)
+    images, labels = mix(torch.zeros(3, 1, 16, 16), torch.arange(3))
+    assert torch.equal(shown(images), labels)
+    mapped = SyntheticMix(named(NAMES), 1.0, classes=classes, labels=Conditional({0: 2, 1: 1, 2: 0}))
+    assert shown(mapped(torch.zeros(3, 1, 16, 16), torch.arange(3))[0]).tolist() == [2, 1, 0]
+
+
+def test_a_mix_takes_the_number_of_classes_from_their_names():
+    with pytest.raises(ValueError, match="it has 3 and the data 2"):
+        SyntheticMix(named(NAMES), classes=["ant", "bee"])
+    rows = SyntheticMix(named(NAMES), 1.0, classes=NAMES, labels="uniform")(
+        torch.zeros(1, 1, 16, 16), torch.tensor([1])
+    )
+    assert rows[1].shape == (1, 3)
+
+
+@pytest.mark.parametrize("classes", ["ant", 3, [1.5], [], real(LABELS), {"ant": 0, "bee": 5}])
+def test_a_mix_refuses_what_names_no_classes(classes):
+    with pytest.raises(TypeError, match="classes must be names"):
+        SyntheticMix(named(NAMES), classes=classes)
+
+
+def test_a_mix_warns_if_the_source_has_no_names_to_compare():
+    with pytest.warns(UserWarning, match="source has no class names"):
+        SyntheticMix(pool(), classes=NAMES)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "differs"),
+    [
+        (["Shirt", "T-shirt/top"], ["T-shirt/top", "Shirt"], 0),
+        (["woman", "woman, smiling"], ["woman, smiling", "woman"], 0),
+        (["C", "C++"], ["C++", "C"], 0),
+        (["+", "-"], ["-", "+"], 0),
+        (["a", "rose", "tea rose"], ["a", "tea rose", "rose"], 1),
+        (["Ankle_boot", "bag"], ["ankle boot", "Bag"], None),
+        (["0", "1"], ["0 - zero", "1 - one"], None),
+        (["caf\u00e9"], ["cafe\u0301"], None),
+        (["Shirt", "T-shirt/top"], ["shirt", "t shirt top"], None),
+    ],
+)
+def test_names_agree_only_with_one_class(first, second, differs):
+    assert differing_class(first, second) == differs
