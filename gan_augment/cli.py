@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ._core import end_by, on_ending
 from ._version import __version__
 
 
@@ -332,14 +333,31 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"gan-augment: {message}", file=sys.stderr)
 
 
+def _way_on(parsed: argparse.Namespace) -> str:
+    """What to do after a stop."""
+    if parsed.run is _study:
+        return f"give the same command again to go on with what is in {parsed.out}"
+    if parsed.run is _train:
+        folder = Path(parsed.resume or parsed.out)
+        if any((folder / "checkpoints").glob("step-*.safetensors")):
+            return f"go on with `gan-augment train --resume {shlex.quote(str(folder))}`"
+    return "give the same command again"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit status, 2 with a sentence on stderr for bad input."""
+    """Runs a command; returns its exit status.
+
+    It is 2 with a sentence on stderr for bad input, and 128 and the signal's number (130 for Ctrl-C) after a signal.
+    """
     parsed = _parser().parse_args(arguments)
     parsed.command_line = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), on_ending(end_by):
             warnings.showwarning = _show_warning
             parsed.run(parsed)
+    except (KeyboardInterrupt, SystemExit) as ended:
+        print(f"gan-augment: Stopped; {_way_on(parsed)}.", file=sys.stderr)
+        return ended.code if isinstance(ended, SystemExit) and isinstance(ended.code, int) else 130
     except (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError) as error:
         print(f"gan-augment: {error}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 from ._locking import LOCK, lock_folder
 from ._progress import progress_bar
+from ._signals import end_by, on_ending
 from ._space import ROW_BYTES, check_space
 from ._writing import (
     NoRoomError,
@@ -21,10 +22,12 @@ __all__ = [
     "NoRoomError",
     "aside_path",
     "check_space",
+    "end_by",
     "explain_full_disk",
     "holds_something",
     "lock_folder",
     "make_folder",
+    "on_ending",
     "progress_bar",
     "remove_asides",
     "write_aside",

@@ -1,5 +1,6 @@
 """Fitting generators to images."""
 
+from ._checkpoints import pack, unpack
 from ._data import TrainingImages
 from ._fit import fit, parse_budget, resolve_recipe, resume
 from ._open import open_images
@@ -21,7 +22,9 @@ __all__ = [
     "invalid_share",
     "is_first",
     "open_images",
+    "pack",
     "parse_budget",
     "resolve_recipe",
     "resume",
+    "unpack",
 ]

@@ -89,22 +89,23 @@ def fit(
     plan.check_start(start)
     plan.check_new()
     training, held_out = plan.read(dataset, validation)
-    plan.create(
-        {
-            "gan_augment": __version__,
-            "torch": str(torch.__version__),
-            "recipe_name": recipe if isinstance(recipe, str) else None,
-            "recipe": chosen.to_dict(),
-            "init": plan.init,
-            "seed": plan.seed,
-            "budget": plan.budget,
-            "data": _name(dataset),
-            "validation": _name(validation),
-            "images": training.digest(),
-            "held_out": None if held_out is None else held_out.digest(),
-        }
-    )
-    return plan.train(training, held_out, start)
+    config = {
+        "gan_augment": __version__,
+        "torch": str(torch.__version__),
+        "recipe_name": recipe if isinstance(recipe, str) else None,
+        "recipe": chosen.to_dict(),
+        "init": plan.init,
+        "seed": plan.seed,
+        "budget": plan.budget,
+        "data": _name(dataset),
+        "validation": _name(validation),
+        "images": training.digest(),
+        "held_out": None if held_out is None else held_out.digest(),
+    }
+    with plan.held():
+        plan.check_new()  # again, as another process may have begun while this one read the images
+        plan.create(config)
+        return plan.train(training, held_out, start)
 
 
 def resolve_recipe(
@@ -145,7 +146,7 @@ def resume(
         log_with (str, optional): As for :func:`fit`.
 
     Raises:
-        ValueError: If the folder holds no run, or the data set other images.
+        ValueError: If the folder holds no run, another process works in it, or the data set has other images.
     """
     run = RunFolder(Path(folder))
     config = run.read_config("recipe", "seed", "budget", "images", "held_out", "data", "validation", "init")
@@ -163,14 +164,16 @@ def resume(
         log_with=log_with,
         init=config["init"],
     )
-    training, held_out = plan.read(dataset, validation)
-    for name, images, known in (("dataset", training, config["images"]), ("validation", held_out, config["held_out"])):
-        found = None if images is None else images.digest()
-        if found != known:
-            raise ValueError(f"{name} must hold the images of the run, {known}, but got {found}.")
-    if plan.budget != config["budget"]:
-        plan.create({**config, "budget": plan.budget})
-    return plan.train(training, held_out, None)
+    with plan.held():
+        training, held_out = plan.read(dataset, validation)
+        given = (("dataset", training, config["images"]), ("validation", held_out, config["held_out"]))
+        for name, images, known in given:
+            found = None if images is None else images.digest()
+            if found != known:
+                raise ValueError(f"{name} must hold the images of the run, {known}, but got {found}.")
+        if plan.budget != config["budget"]:
+            plan.create({**config, "budget": plan.budget})
+        return plan.train(training, held_out, None)
 
 
 def parse_budget(budget: float | str | None) -> float | None:

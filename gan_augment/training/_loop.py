@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from .._core import progress_bar
+from .._core import end_by, on_ending, progress_bar
 from ._monitor import Monitor
 from ._processes import accelerator, agree
 from ._run import RunFolder
@@ -64,7 +60,8 @@ class Loop:
         """Steps until the recipe's steps or the budget end.
 
         Raises:
-            SystemExit: After SIGTERM to any of the processes, in all of them, once a checkpoint is written.
+            SystemExit: After SIGTERM or SIGHUP to any of the processes, in all of them, once a checkpoint is written.
+            KeyboardInterrupt: After Ctrl-C, likewise; a second one does not wait for the step to end.
             RuntimeError: If the run diverges.
         """
         trainer, evaluations = self.trainer, self.trainer.recipe.evaluations
@@ -72,14 +69,15 @@ class Loop:
         self.first_step = trainer.step_number
         logged = last_checkpoint = trainer.seconds
         trainer.evaluated = min(trainer.evaluated, int(self._share() * evaluations))  # a larger budget begins lower
-        with terminated() as stopping, self.bar:
+        received: list[int] = []
+        with on_ending(received.append), self.bar:
             while True:
                 self._tick()
-                share, stop = agree(self._share(), stopping.is_set())
+                share, stop = agree(self._share(), max(received, default=0))
                 if stop:
                     self.save()
                     accelerator().wait_for_everyone()  # a launcher kills the others as soon as one ends
-                    raise SystemExit(128 + signal.SIGTERM)
+                    end_by(int(stop))
                 self.bar.update(min(share, 1.0) - self.bar.n)
                 if trainer.step_number and int(share * evaluations) > trainer.evaluated:
                     trainer.evaluated = int(share * evaluations)
@@ -149,17 +147,3 @@ class Loop:
             self.folder.log({"step": step, "seconds": round(self.trainer.seconds, 2), **figures})
         if self.tracker is not None:
             self.tracker.log({k: v for k, v in figures.items() if not isinstance(v, str)}, step=step)
-
-
-@contextmanager
-def terminated() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets in place of ending the process; in the main thread only."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: event.set())
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGTERM, before)

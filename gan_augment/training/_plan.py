@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,10 @@ class Plan:
         """Refuses a folder that holds something."""
         if self.folder is not None and is_first():
             self.folder.check_new()
+
+    def held(self) -> AbstractContextManager[None]:
+        """Holds the folder for the first process, see :meth:`RunFolder.held`."""
+        return self.folder.held() if self.folder is not None and is_first() else nullcontext()
 
     def create(self, config: dict[str, Any]) -> None:
         """Starts the folder."""

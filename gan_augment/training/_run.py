@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from .._core import explain_full_disk, holds_something, make_folder, remove_asides, write_whole
+from .._core import explain_full_disk, holds_something, lock_folder, make_folder, remove_asides, write_whole
 from ..hub import sample_grid
 from ..models import Generator
 from ._checkpoints import Checkpoints
@@ -55,16 +58,40 @@ class RunFolder:
         return self.path / "generator"
 
     def check_new(self) -> None:
-        """Refuses a folder that holds something, but for what a killed :meth:`create` leaves.
+        """Refuses a folder that holds something, except a run that was stopped before its first checkpoint.
 
         Raises:
             ValueError: If it does.
         """
-        if holds_something(self.path):
+        if holds_something(self.path) and not self._is_unbegun():
             raise ValueError(
                 f"out must be a new or empty folder, but {str(self.path)!r} already holds something; "
                 "if that is a run, go on with gan_augment.resume()."
             )
+
+    def _is_unbegun(self) -> bool:
+        names = {name for name in os.listdir(self.path) if not name.startswith(".")} if self.path.is_dir() else set()
+        if "config.json" not in names or names - {"config.json", "checkpoints"} or self.checkpoints.steps():
+            return False
+        try:
+            return bool(self.read_config("recipe", "images"))
+        except ValueError:
+            return False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds the folder, so that no other process works in it; it is made if missing, and removed if left empty.
+
+        Raises:
+            ValueError: If another process holds it.
+        """
+        make_folder(self.path)
+        try:
+            with lock_folder(self.path):
+                yield
+        finally:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
 
     def create(self, config: Mapping[str, Any]) -> None:
         """Starts a new run here; the configuration gets the ``format`` of the folder."""

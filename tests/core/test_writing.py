@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import resource
 import signal
 import time
 
@@ -19,6 +18,8 @@ from gan_augment._core import (
     write_whole,
 )
 
+from .disks import small_disk, small_files
+
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
@@ -27,10 +28,8 @@ def names(folder):
 @pytest.fixture
 def little_room():
     """Lets no file grow beyond 50,000 bytes."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with small_files(50_000):
+        yield
 
 
 def killed_while_writing(path, kind):
@@ -136,3 +135,9 @@ def test_other_hidden_files_stay(tmp_path):
 def test_a_long_name_is_written_too(tmp_path):
     write_whole(tmp_path / ("ä" * 127), b"whole")
     assert names(tmp_path) == ["ä" * 127]
+
+
+def test_a_folder_that_is_a_disk_of_its_own_is_filled(tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        fill(disk, part=10)
+        assert names(disk) == ["part"]

@@ -2,9 +2,6 @@ import errno
 import json
 import math
 import os
-import resource
-import shutil
-import subprocess
 
 import pytest
 import torch
@@ -15,6 +12,8 @@ from safetensors.torch import save
 from gan_augment._core import aside_path
 from gan_augment.training import _checkpoints
 from gan_augment.training._checkpoints import DTYPES, FORMAT, Checkpoints, pack, unpack
+
+from ..core.disks import small_disk, small_files
 
 STATE = {"step": 3, "weights": torch.arange(6.0).reshape(2, 3), "groups": [{"betas": (0.5, 0.999), "lr": 1e-4}]}
 
@@ -295,37 +294,19 @@ def check_full(folder, caught):
     assert same(Checkpoints(folder).load_newest(), STATE)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 64 KiB."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
-    if done.returncode:
-        pytest.skip("mount is not allowed here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_full_disk_leaves_the_previous_checkpoint(small_disk):
-    Checkpoints(small_disk).save(STATE, 1)
-    with pytest.raises(OSError, match="needs") as caught:
-        Checkpoints(small_disk).save({"weight": torch.zeros(50_000)}, 2)
-    assert caught.value.errno == errno.ENOSPC
-    check_full(small_disk, caught)
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        Checkpoints(disk).save(STATE, 1)
+        with pytest.raises(OSError, match="needs") as caught:
+            Checkpoints(disk).save({"weight": torch.zeros(50_000)}, 2)
+        assert caught.value.errno == errno.ENOSPC
+        check_full(disk, caught)
 
 
 def test_a_file_size_limit_leaves_the_previous_checkpoint(tmp_path):
     Checkpoints(tmp_path).save(STATE, 1)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
-    try:
-        with pytest.raises(OSError, match="needs") as caught:
-            Checkpoints(tmp_path).save({"weight": torch.zeros(50_000)}, 2)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with small_files(50_000), pytest.raises(OSError, match="needs") as caught:
+        Checkpoints(tmp_path).save({"weight": torch.zeros(50_000)}, 2)
     assert caught.value.errno == errno.EFBIG
     check_full(tmp_path, caught)
 
