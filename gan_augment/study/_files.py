@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
+import warnings
 import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from .._core import write_whole
+from .._core import make_folder, write_whole
+from ..training import pack, unpack
 
 DATA = "data.safetensors"
 
@@ -92,15 +96,68 @@ def pool_folder(folder: Path, filters: tuple[str, ...], split: int) -> Path:
 
 
 def write_outcome(path: Path, outcome: Outcome) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {"validation": outcome.validation, "test": outcome.test, "seconds": torch.tensor([outcome.seconds])}
-    write_whole(path, save(tensors))
+    make_folder(path.parent)
+    write_whole(path, pack({"run": path.stem, **outcome._asdict()}))
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """What a training has kept; None if there is nothing, or it cannot be read."""
+    """What a training has kept; None if there is nothing.
+
+    Warns:
+        UserWarning: If it is damaged, by its hash, or of another training; then it counts as nothing.
+    """
     try:
-        tensors = load_file(path)
-        return Outcome(tensors["validation"], tensors["test"], float(tensors["seconds"]))
-    except (FileNotFoundError, SafetensorError, KeyError):
+        state = unpack(path.read_bytes())
+        if state.pop("run", None) != path.stem:
+            raise ValueError("it is of another training")
+        return Outcome(**state)
+    except FileNotFoundError:
         return None
+    except (ValueError, TypeError) as error:
+        _warn_damaged(path, str(error))
+        return None
+
+
+def _warn_damaged(path: Path, reason: str) -> None:
+    warnings.warn(f"{path} is damaged ({reason}); it is made again.", UserWarning, stacklevel=3)
+
+
+def write_record(folder: Path, seconds: float) -> None:
+    """Keeps beside a pool what it must be known by when the study goes on: its hash, and the time that it took."""
+    write_whole(_record(folder), pack({"seconds": seconds, "sha256": _digest(folder)}))
+
+
+def read_record(folder: Path) -> float | None:
+    """The seconds that a pool took; None if there is no whole pool, and then what there is of one is removed.
+
+    Warns:
+        UserWarning: If it is not what was written.
+    """
+    record = _record(folder)
+    try:
+        state = unpack(record.read_bytes())
+        if not folder.is_dir() or state["sha256"] != _digest(folder):
+            raise ValueError("its contents do not match their SHA-256")
+        return float(state["seconds"])
+    except FileNotFoundError:  # the study was stopped before the pool was whole
+        pass
+    except (ValueError, KeyError, TypeError) as error:
+        _warn_damaged(folder, str(error))
+    record.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _record(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".record")
+
+
+def _digest(folder: Path) -> str:
+    """A hash of the names and contents of a folder's files."""
+    digest = hashlib.sha256()
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        with open(path, "rb") as file:
+            digest.update(f"{path.relative_to(folder)}/{os.fstat(file.fileno()).st_size}/".encode())
+            while chunk := file.read(2**20):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -10,7 +10,7 @@ from torch import nn
 from ..models import mix_seed
 from ..synthesis import SyntheticPool
 from ._arms import TrainSettings, train
-from ._files import Images, pool_folder, pool_name
+from ._files import Images, pool_folder, pool_name, read_record
 from ._settings import Settings
 from ._sources import Fitting, Given, MatchedSource, build_filter, make_pool
 
@@ -72,7 +72,7 @@ class Pools:
         return SyntheticPool.load(pool_folder(self.folder, filters, split), verify=True)
 
     def _is_made(self, filters: tuple[str, ...], split: int) -> bool:
-        return (pool_folder(self.folder, filters, split) / "pool.json").exists()
+        return read_record(pool_folder(self.folder, filters, split)) is not None
 
     def _generator(self, index: int, images: Images) -> Given:
         """The source of a split, fitted to its training images or given."""

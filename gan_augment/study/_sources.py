@@ -6,6 +6,7 @@ import dataclasses
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from .._core import make_folder
 from ..hub import download, load_discriminator
 from ..models import Discriminator, Generator, GeneratorConfig
 from ..synthesis import (
@@ -38,7 +40,7 @@ from ..synthesis import (
     num_classes,
 )
 from ..training import Recipe, fit, parse_budget, resolve_recipe, resume
-from ._files import Images
+from ._files import Images, read_record, write_record
 from ._guard import fingerprints_of
 
 TRIED, LEAST_KEPT = 2000, 0.02  # a filter that keeps less would take long, and leave copies of a few samples
@@ -127,12 +129,17 @@ class Fitting:
     def __call__(self, images: Tensor, labels: Tensor, out: Path, seed: int, progress: bool) -> Given:
         """The generator: fits it, goes on with what was stopped, or takes what is done."""
         dataset, generator = TensorDataset(images, labels), out / "generator"
-        if not (generator / "config.json").exists():
-            if (out / "config.json").exists():
-                resume(out, dataset, progress=progress)
-            else:
-                options = {"image_size": images.shape[-1], **self.options, "seed": seed, "progress": progress}
-                fit(dataset, self.recipe, init=self.init, budget=self.budget, out=out, **options)
+        if (generator / "config.json").exists():
+            try:
+                return Given.load(generator)
+            except ValueError as error:
+                warnings.warn(f"{str(error).rstrip('.')}; it is made again.", UserWarning, stacklevel=2)
+        if any((out / "checkpoints").glob("step-*.safetensors")):
+            resume(out, dataset, progress=progress)
+        else:  # not begun, or stopped before there was anything to go on from
+            shutil.rmtree(out, ignore_errors=True)
+            options = {"image_size": images.shape[-1], **self.options, "seed": seed, "progress": progress}
+            fit(dataset, self.recipe, init=self.init, budget=self.budget, out=out, **options)
         return Given.load(generator)
 
 
@@ -173,15 +180,15 @@ def make_pool(
     Raises:
         ValueError: If the filters keep almost nothing.
     """
-    clock = path.with_suffix(".seconds")
-    if not (path / "pool.json").exists():
-        shutil.rmtree(path, ignore_errors=True)  # a part of one, of a study that was stopped
-        path.parent.mkdir(exist_ok=True)
+    seconds = read_record(path)
+    if seconds is None:
+        make_folder(path.parent)
         started = time.perf_counter()
         _check_kept(source, tuple(keep), seed)
         SyntheticPool.generate(source, size, seed=seed, keep=list(keep), out=path, progress=False)
-        clock.write_text(str(time.perf_counter() - started))
-    return SyntheticPool.load(path, verify=True), float(clock.read_text()) if clock.exists() else 0.0
+        seconds = time.perf_counter() - started
+        write_record(path, seconds)
+    return SyntheticPool.load(path), seconds
 
 
 def _check_kept(source: MatchedSource, keep: tuple[Filter, ...], seed: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from .._core import write_whole
+from .._core import holds_something, lock_folder, make_folder, remove_asides, write_whole
 from .._version import __version__
 from ._check import check_request, exposure_of, identity
 from ._classifier import Build
@@ -123,8 +123,8 @@ def study(
         StudyResult: ``print`` it, or open ``report.html`` in ``out``.
 
     Raises:
-        ValueError: If an argument is out of range, the classes do not fit, the source has seen test images, or
-            ``out`` holds another study.
+        ValueError: If an argument is out of range, the classes do not fit, the source has seen test images,
+            ``out`` holds another study, or another process works in it.
         TypeError: If something is no data set, source or policy.
 
     Example:
@@ -194,10 +194,14 @@ def study(
 
 @contextmanager
 def _folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
-    """Where the study works: in ``out``, or in a folder that is gone afterwards."""
+    """Where the study works, and nobody else: in ``out``, or in a folder that is gone afterwards."""
     if out is not None:
-        Path(out).mkdir(parents=True, exist_ok=True)
-        yield Path(out).resolve()
+        place = Path(out).resolve()
+        make_folder(place)
+        with lock_folder(place):
+            for each in (place, place / "runs", place / "pools"):
+                remove_asides(each, locked=True)
+            yield place
         return
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
@@ -215,7 +219,7 @@ def _begin(folder: Path, about: dict[str, Any]) -> None:
                 f"out must be new, or hold the same study, but {folder} holds one with other {', '.join(differing)}; "
                 "choose another folder, or delete this one."
             )
-    elif any(folder.iterdir()):
+    elif holds_something(folder):
         raise ValueError(f"out must be new or empty, or hold a study, but {folder} holds something else.")
     write_whole(path, (text + "\n").encode())
 

@@ -152,7 +152,8 @@ def test_damaged_files_are_made_again_or_named(few, test_images, pool, tmp_path)
     for path in (tmp_path / "study" / "runs").iterdir():
         path.write_bytes(path.read_bytes()[:100])
     (tmp_path / "study" / "pools" / "unfiltered-0" / "pool.json").unlink()
-    again = study(few, pool, **arguments)
+    with pytest.warns(UserWarning, match="is damaged"):
+        again = study(few, pool, **arguments)
     assert [arm.accuracy for arm in again.arms] == [arm.accuracy for arm in whole.arms]
     images = tmp_path / "study" / "pools" / "unfiltered-0" / "images.npy"
     kept = images.read_bytes()
