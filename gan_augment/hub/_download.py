@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from .._core import explain_full_disk
 from .._version import __version__
 from ._files import CARD, CONFIG, DISCRIMINATOR, GRID, MAX_BYTES, listed_files
 from ._names import HubName, Target, resolve_name
@@ -46,6 +47,7 @@ def download(
             be downloaded.
         PermissionError: If the repository is gated, or the token does not do.
         ConnectionError: If the Hub cannot be reached, or does not serve.
+        OSError: If the disk is full.
         ValueError: If the name or revision means nothing, the repository holds no generator, or a file is too large.
 
     Example:
@@ -108,24 +110,27 @@ def fetch(
         size = None if offline else _unfetched_size(name, of, token, cache_dir)
         if size is not None and size > MAX_BYTES[name]:
             raise ValueError(f"{name} of {str(of)!r} must be at most {MAX_BYTES[name]:,} bytes, but has {size:,}.")
+        cache = Path(constants.HF_HUB_CACHE if cache_dir is None else cache_dir)
         try:
-            return Path(
-                hf_hub_download(
+            with explain_full_disk(cache / of.repo_id / name, size):
+                path = hf_hub_download(
                     of.repo_id,
                     name,
                     revision=of.revision,
                     token=token,
-                    cache_dir=None if cache_dir is None else Path(cache_dir),
+                    cache_dir=cache,
                     local_files_only=local_files_only,
                     force_download=force_download,
                     library_name="gan-augment",
                     library_version=__version__,
                 )
-            )
+            return Path(path)
         except Exception as error:  # the client's, its transport's, and those of the transports of its other versions
             raise explained(error, of, f"read {name}", offline) from error
 
     folder = get(CONFIG, target).parent
+    if not offline:
+        _remove_incomplete(folder)
     pinned = replace(target, revision=folder.name)  # the commit, so that no file comes of another
     with contextlib.suppress(FileNotFoundError, ValueError):  # missing, or too long: the weights load without it
         get(CARD, pinned)
@@ -133,6 +138,21 @@ def fetch(
         if everything or name not in (DISCRIMINATOR, GRID):
             get(name, pinned)
     return folder
+
+
+def _remove_incomplete(folder: Path) -> None:
+    """Removes what downloads that were killed left in the cache, which the client takes up no more.
+
+    Args:
+        folder (Path): Of a commit in the cache: ``cache/repository/snapshots/commit``.
+    """
+    from filelock import FileLock, Timeout
+
+    repository = folder.parents[1]
+    for path in (repository / "blobs").glob("*.*.incomplete"):
+        lock = repository.parent / ".locks" / repository.name / f"{path.name.partition('.')[0]}.lock"
+        with contextlib.suppress(Timeout, OSError), FileLock(lock, timeout=0):  # which a download holds while it runs
+            path.unlink(missing_ok=True)
 
 
 def _unfetched_size(

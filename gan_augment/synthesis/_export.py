@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from .._core import check_space, write_whole
+from .._core import check_space, holds_something, write_folder_aside
 from .._version import __version__
 from ..hub import one_line
 from ..models import check_count, check_labels, check_seed, mix_seed
@@ -46,7 +46,8 @@ def export_images(
 
     Args:
         source: A zoo name, folder, generator, pool, mapping, or any :class:`Source`.
-        folder (str or Path): Made if missing. Must not hold anything.
+        folder (str or Path): Made if missing. Must not hold anything. It is filled when all images are written: a kill
+            or a full disk leaves it as it was.
         n (int): Number of images.
         labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes in turn.
         seed (int, optional): The images are a function of it, of ``n`` and of ``labels``; the first 256 are those of
@@ -57,6 +58,7 @@ def export_images(
 
     Raises:
         ValueError: If the folder holds something, or an argument is out of range.
+        OSError: If the disk is full.
 
     Example:
         >>> import tempfile
@@ -73,7 +75,7 @@ def export_images(
     if missing:
         raise ValueError(f"labels must be classes that the source can make, but got {sorted(missing)[:20]}.")
     seed = check_seed(seed)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if holds_something(folder):
         raise ValueError(f"folder must be new or empty, but {str(folder)!r} holds something.")
     inside = _folder_names(source)
     marks = PngInfo()
@@ -81,13 +83,14 @@ def export_images(
     marks.add_text("Software", f"gan-augment {__version__}")
     marks.add_text("Source", _origin(source, seed))
     files = []
-    for index, image in enumerate(_images(source, n, asked, seed)):
-        place = folder if asked is None else folder / inside[int(asked[index])]
-        place.mkdir(parents=True, exist_ok=True)
-        files.append(place / f"{index:06}.png")
-        file = BytesIO()
-        _as_picture(image).save(file, format="png", pnginfo=marks)
-        write_whole(files[-1], file.getvalue())
+    with write_folder_aside(folder) as aside:
+        for index, image in enumerate(_images(source, n, asked, seed)):
+            name = Path("" if asked is None else inside[int(asked[index])], f"{index:06}.png")
+            (aside / name).parent.mkdir(exist_ok=True)
+            file = BytesIO()  # a picture that is saved to a full disk says nothing of it
+            _as_picture(image).save(file, format="png", pnginfo=marks)
+            (aside / name).write_bytes(file.getvalue())
+            files.append(folder / name)
     return files
 
 

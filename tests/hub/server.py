@@ -48,6 +48,9 @@ class HubServer(ThreadingHTTPServer):
         self.repositories, self.storage, self.faults, self.requests = {}, {}, {}, []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def handle_error(self, request, client_address):
+        """Says nothing: clients that are killed break their connections."""
+
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_port}"
@@ -93,7 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(404, {"error": path})
 
     def fail(self, kind):
-        """A status, or ``"slow"``, ``"cut"``, ``"other"`` (other bytes of the same length), ``"huge"`` (as it says)."""
+        """A status, or ``"slow"``, ``"cut"``, ``"hang"`` (half-way), ``"other"`` (other bytes of the same length),
+        ``"huge"`` (as it says)."""
         if kind == "slow":
             time.sleep(20)
         elif kind == "cut" and self.command == "GET":
@@ -105,6 +109,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             self.close_connection = True
             return True
+        elif kind == "hang" and self.command == "GET":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            self.wfile.write(bytes(100_000))
+            self.wfile.flush()
+            time.sleep(5)
         elif isinstance(kind, int):
             self.answer(kind, {"error": "as told"})
             return True

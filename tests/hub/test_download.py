@@ -5,7 +5,10 @@ import multiprocessing
 import os
 import re
 import shutil
+import signal
+import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -26,6 +29,7 @@ from gan_augment.cli import main
 from gan_augment.hub import HubName
 from gan_augment.hub._download import explained
 
+from ..core.disks import small_files
 from .server import TOKEN, HubServer, Repository
 
 SOON = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
@@ -71,6 +75,14 @@ def repo(hub, files):
     hub.faults.clear()
 
 
+def from_pretrained_bytes(files, folder):
+    """Samples of a generator whose files these are."""
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return sample(folder)
+
+
 # What runs in the client's process.
 
 
@@ -85,6 +97,26 @@ def failure(name, **options):
     except Exception as error:
         return type(error), str(error), type(error.__cause__).__name__
     return None
+
+
+def limited(name, size, **options):
+    """The same on a disk that lets no file grow beyond some bytes."""
+    with small_files(size):
+        return failure(name, **options)
+
+
+def killed(name, **options):
+    """Kills a process that downloads, half-way; returns what it leaves half-written."""
+    child = os.fork()
+    if child == 0:
+        failure(name, **options)
+        os._exit(0)
+    cache, deadline = Path(options["cache_dir"]), time.monotonic() + 30
+    while not list(cache.glob("*/blobs/*.incomplete")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return list(cache.glob("*/blobs/*.incomplete"))
 
 
 def save_again(name, folder, **options):
@@ -372,3 +404,21 @@ def test_an_unknown_exception_of_the_transport_is_a_failed_connection():
 def test_a_full_disk_is_not_a_failed_connection():
     error = OSError(28, "No space left on device")
     assert explained(error, HubName("a/b"), "read x") is error
+
+
+def test_a_download_to_a_full_disk_says_what_it_needs_and_goes_on_when_there_is_room(client, repo, files, tmp_path):
+    size = len(files["generator.safetensors"])
+    kind, words, _ = client(limited, repo, size - 1, cache_dir=tmp_path)
+    assert issubclass(kind, OSError)
+    assert re.fullmatch(rf"\S+generator\.safetensors needs {size:,} bytes, but there is no room [^\n]*\.", words)
+    assert not list(tmp_path.rglob("*.incomplete"))
+    assert torch.equal(client(sample, repo, cache_dir=tmp_path), from_pretrained_bytes(files, tmp_path / "files"))
+
+
+def test_what_a_killed_download_leaves_is_removed_by_the_next(hub, client, repo, files, tmp_path):
+    hub.faults["GET storage"] = "hang"
+    assert client(killed, repo, cache_dir=tmp_path / "cache")
+    hub.faults.clear()
+    again = client(sample, repo, cache_dir=tmp_path / "cache")
+    assert torch.equal(again, from_pretrained_bytes(files, tmp_path / "files"))
+    assert not list(tmp_path.rglob("*.incomplete"))

@@ -1,5 +1,10 @@
 """Synthetic images as files."""
 
+import errno
+import os
+import re
+import signal
+import time
 import unicodedata
 
 import numpy as np
@@ -15,6 +20,8 @@ from gan_augment.cli import main
 from gan_augment.models import SRGAN, SRGANConfig
 from gan_augment.synthesis import UpscaledSource, export_images
 from gan_augment.synthesis._export import CHUNK, _folder_names
+
+from ..core.disks import enlarge, small_disk, small_files
 
 
 def test_files_are_the_samples_and_say_that_they_are_synthetic(tmp_path):
@@ -165,3 +172,47 @@ def test_changed_names_keep_apart():
     assert len({folder.casefold() for folder in folders}) == len(names)
     assert all(len(folder.encode()) <= 100 for folder in folders)
     assert not [folder for folder in folders if folder.partition(".")[0].casefold() in ("con", "nul")]
+
+
+class Noise:
+    """Images that no PNG makes smaller: 16 KiB each."""
+
+    num_classes = 0
+
+    def sample(self, n, labels=None, *, seed=None):
+        return torch.randint(0, 256, (n, 1, 128, 128), dtype=torch.uint8)
+
+
+def test_a_full_disk_leaves_nothing_and_the_same_call_goes_on_when_there_is_room(tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        with pytest.raises(
+            OSError, match=r"out needs more space than is left, but there is no room [^\n]*\.$"
+        ) as caught:
+            export_images(Noise(), disk / "out", 10)
+        assert caught.value.errno == errno.ENOSPC
+        assert list(disk.iterdir()) == []
+        enlarge(disk, "1m")
+        assert len(export_images(Noise(), disk / "out", 10)) == 10
+        assert len(list(disk.rglob("*.png"))) == 10
+
+
+def test_a_full_disk_ends_the_command_in_one_sentence(tmp_path, capsys):
+    with small_files(100):
+        assert main(["sample", "dcgan-mnist-32", "--out", str(tmp_path / "out"), "--n", "3"]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"gan-augment: \S+out needs more space than is left, but there is no room [^\n]*\.\n", said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_export_leaves_nothing_to_the_next(tmp_path):
+    for delay in (0.0, 0.02, 0.05, 0.1):
+        child = os.fork()
+        if child == 0:
+            export_images(Grey(), tmp_path / "out", 10**5)
+            os._exit(0)
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        assert not (tmp_path / "out").exists()
+    files = export_images(Grey(), tmp_path / "out", 3)
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "out", *files]
