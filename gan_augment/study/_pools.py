@@ -9,10 +9,11 @@ from torch import nn
 
 from ..models import mix_seed
 from ..synthesis import SyntheticPool
+from ..training._result import few_steps
 from ._arms import TrainSettings, train
 from ._files import Images, pool_folder, pool_name, read_record
 from ._settings import Settings
-from ._sources import Fitting, Given, MatchedSource, build_filter, make_pool
+from ._sources import Fitting, Given, MatchedSource, build_filter, fitted, make_pool
 
 
 @dataclass
@@ -32,7 +33,8 @@ class Pools:
         fit_seconds (float): Of all fittings.
         pool_seconds (float): Of all pools, without their teachers.
         acceptance (dict): Share of candidates that each pool kept, mean over the splits.
-        notes (list of str): On filters that let too little through.
+        generators (list of Given): Of each split, as far as they are fitted or given.
+        notes (list of str): On fittings that were cut short, and filters that let too little through.
     """
 
     folder: Path
@@ -45,7 +47,25 @@ class Pools:
     fit_seconds: float = 0.0
     pool_seconds: float = 0.0
     acceptance: dict[str, float] = field(default_factory=dict)
+    generators: list[Given] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def fit(self, splits: list[Images]) -> None:
+        """Fits the generators, first of all: one that comes to nothing ends the study before it has cost more.
+
+        Raises:
+            ValueError: If a budget is far too short.
+        """
+        self.generators = [self._generator(index, images) for index, images in enumerate(splits)]
+        if isinstance(self.source, Given):
+            return
+        steps = min(fitted(given)[0] for given in self.generators)
+        recipe = self.source.check(splits[0].train.shape[-1])
+        if few_steps(steps, recipe.total_steps(len(splits[0].train))) is not None:
+            self.notes.append(
+                f"A generator was fitted for {steps} steps only, because the budget ended. More steps may give better "
+                "images and another verdict: start a study with a larger budget."
+            )
 
     def make(self, splits: list[Images], augment: str) -> None:
         """Makes what is missing; teachers train under an augmentation.
@@ -55,7 +75,7 @@ class Pools:
         """
         self.filters = list(self.settings.filters)
         for index, images in enumerate(splits):
-            given = self._generator(index, images)
+            given = self.generators[index]
             source = MatchedSource(given.source, images.train.shape[1:], self.train_settings.num_classes)
             teacher: nn.Module | None = None
             if index == 0 or any(not self._is_made(several, index) for several in self.filters if several):
@@ -79,10 +99,9 @@ class Pools:
         if isinstance(self.source, Given):
             return self.source
         seed, place = mix_seed(self.settings.seed, 16, index), self.folder / "generators" / f"split-{index}"
-        fitted = self.source(images.train, images.labels, place, seed, self.progress)
-        card = getattr(fitted.source, "card", None)
-        self.fit_seconds += float(card.training["seconds"]) if card else 0.0
-        return fitted
+        given = self.source(images.train, images.labels, place, seed, self.progress)
+        self.fit_seconds += fitted(given)[1]
+        return given
 
     def _pool(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import shutil
 import time
@@ -40,6 +41,7 @@ from ..synthesis import (
     num_classes,
 )
 from ..training import Recipe, fit, parse_budget, resolve_recipe, resume
+from ..training._result import FEW_STEPS, LEAST_STEPS
 from ._files import Images, read_record, write_record
 from ._guard import fingerprints_of
 
@@ -127,20 +129,52 @@ class Fitting:
         return recipe
 
     def __call__(self, images: Tensor, labels: Tensor, out: Path, seed: int, progress: bool) -> Given:
-        """The generator: fits it, goes on with what was stopped, or takes what is done."""
+        """The generator: fits it, goes on with what was stopped, or takes what is done.
+
+        Raises:
+            ValueError: If the budget ended after so few steps that a study of the samples would say nothing.
+        """
         dataset, generator = TensorDataset(images, labels), out / "generator"
-        if (generator / "config.json").exists():
-            try:
-                return Given.load(generator)
-            except ValueError as error:
-                warnings.warn(f"{str(error).rstrip('.')}; it is made again.", UserWarning, stacklevel=2)
-        if any((out / "checkpoints").glob("step-*.safetensors")):
-            resume(out, dataset, progress=progress)
-        else:  # not begun, or stopped before there was anything to go on from
-            shutil.rmtree(out, ignore_errors=True)
-            options = {"image_size": images.shape[-1], **self.options, "seed": seed, "progress": progress}
-            fit(dataset, self.recipe, init=self.init, budget=self.budget, out=out, **options)
-        return Given.load(generator)
+        given = self._done(generator)
+        if given is None:
+            if any((out / "checkpoints").glob("step-*.safetensors")):
+                resume(out, dataset, progress=progress)
+            else:  # not begun, or stopped before there was anything to go on from
+                shutil.rmtree(out, ignore_errors=True)
+                options = {"image_size": images.shape[-1], **self.options, "seed": seed, "progress": progress}
+                fit(dataset, self.recipe, init=self.init, budget=self.budget, out=out, **options)
+            given = Given.load(generator)
+        self._check_steps(given, images)
+        return given
+
+    @staticmethod
+    def _done(generator: Path) -> Given | None:
+        """What was fitted before; None if nothing was, or if it is damaged."""
+        if not (generator / "config.json").exists():
+            return None
+        try:
+            return Given.load(generator)
+        except ValueError as error:
+            warnings.warn(f"{str(error).rstrip('.')}; it is made again.", UserWarning, stacklevel=3)
+            return None
+
+    def _check_steps(self, given: Given, images: Tensor) -> None:
+        steps, seconds = fitted(given)
+        planned = self.check(images.shape[-1]).total_steps(len(images))
+        if steps < min(LEAST_STEPS, planned):
+            wanted = math.ceil(seconds / max(steps, 1) * min(FEW_STEPS, planned) / 60)
+            raise ValueError(
+                f"budget must be long enough to fit a generator, but after {seconds:.0f} seconds the first one had "
+                f"made {steps} steps of the {min(FEW_STEPS, planned):,} or more that it needs. Start the study again "
+                f"in another folder with a budget of {wanted}m, or with a smaller image_size or a recipe that ends in "
+                "-light."
+            )
+
+
+def fitted(given: Given) -> tuple[int, float]:
+    """Steps and seconds of a generator's training, by its card; 0 if it has none."""
+    card = getattr(given.source, "card", None)
+    return (0, 0.0) if card is None else (int(card.training["steps"]), float(card.training["seconds"]))
 
 
 def build_filter(name: str, teacher: nn.Module, data: Images, given: Given) -> Filter:

@@ -67,6 +67,7 @@ class Stages:
     def run_all(self) -> tuple[Arm, Arm]:
         """Runs all stages; returns the baseline and the choice."""
         settings = self.settings
+        self.pools.fit(self.splits)
         ordinary = [Arm(name, "ordinary", name) for name in settings.augment if name != "none"]
         self._train([Arm("no augmentation", "none", "none"), *ordinary])
         tried = [arm for arm in self.arms.values() if arm.augment in settings.augment]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,11 @@ def fit(
         recipe (str or Recipe): A name of :data:`RECIPES`, or a recipe of your own.
         init (str, Path or Generator, optional): A zoo name, a folder or a generator to go on from; the
             recipe's networks take its shape. Its discriminator is used where it has one.
-        budget (float or str, optional): Wall-clock seconds, or such as ``"90s"``, ``"20m"``, ``"2h"``;
-            the run ends at the recipe's steps or here, whichever is first. With a budget the schedule
-            follows the clock, so that two runs differ in their last bits. Default: no limit.
+        budget (float or str, optional): Wall-clock seconds, or a string such as ``"90s"``, ``"20m"``, ``"2h"``.
+            The run ends at the recipe's steps or here, whichever is first. Reading the images counts, and at most a
+            tenth of the budget is spent before the first step, unless reading takes longer. With a budget the
+            schedule follows the clock, and a CPU uses as many threads as a few trials show to be fastest, so that
+            two runs differ. Default: no limit.
         out (str or Path, optional): Folder of the run: config.json, metrics.jsonl, sample grids, plots,
             checkpoints and ``generator/``, for :func:`from_pretrained`. Default: nothing is written.
         seed (int): The run is a function of it, up to how processors round.
@@ -75,6 +78,7 @@ def fit(
         >>> result.generator.sample(3).shape
         torch.Size([3, 1, 16, 16])
     """
+    started = time.perf_counter()
     chosen, start = resolve_recipe(recipe, init, overrides)
     plan = Plan(
         recipe=chosen,
@@ -85,6 +89,7 @@ def fit(
         checkpoint_every=checkpoint_every,
         log_with=log_with,
         init=None if start is None else start.name,
+        started=started,
     )
     plan.check_start(start)
     plan.check_new()
@@ -148,7 +153,7 @@ def resume(
     Raises:
         ValueError: If the folder holds no run, another process works in it, or the data set has other images.
     """
-    run = RunFolder(Path(folder))
+    started, run = time.perf_counter(), RunFolder(Path(folder))
     config = run.read_config("recipe", "seed", "budget", "images", "held_out", "data", "validation", "init")
     dataset = config["data"] if dataset is None else dataset
     validation = config["validation"] if validation is None else validation
@@ -163,6 +168,7 @@ def resume(
         checkpoint_every=checkpoint_every,
         log_with=log_with,
         init=config["init"],
+        started=started,
     )
     with plan.held():
         training, held_out = plan.read(dataset, validation)

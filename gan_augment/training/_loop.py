@@ -15,6 +15,7 @@ from ._trainer import Trainer
 
 LOG_EVERY = 100
 LOG_EVERY_SECONDS = 10.0
+MEASURING, STEPS_BETWEEN = 0.1, 50  # under a budget: share of the time for measuring, and steps before each time
 BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining} {postfix}"
 
 
@@ -25,6 +26,7 @@ class Loop:
         trainer (Trainer): Whose steps to make.
         monitor (Monitor): That measures on the way.
         folder (RunFolder, optional): To write to; only the first process has one.
+        started (float): Time of ``time.perf_counter()`` at which this part of the run began, before any reading.
         budget (float, optional): Seconds, those of earlier parts of the run included.
         checkpoint_every (float): Seconds between checkpoints.
         progress (bool): Whether to show a bar.
@@ -37,13 +39,14 @@ class Loop:
         monitor: Monitor,
         folder: RunFolder | None,
         *,
+        started: float,
         budget: float | None,
         checkpoint_every: float,
         progress: bool,
         tracker: Any = None,
     ) -> None:
         self.trainer, self.monitor, self.folder, self.tracker = trainer, monitor, folder, tracker
-        self.budget, self.checkpoint_every = budget, checkpoint_every
+        self.started, self.budget, self.checkpoint_every = started, budget, checkpoint_every
         self.bar: tqdm[Any] = progress_bar(
             show=progress,
             total=1.0,
@@ -65,8 +68,9 @@ class Loop:
             RuntimeError: If the run diverges.
         """
         trainer, evaluations = self.trainer, self.trainer.recipe.evaluations
-        self.started = time.perf_counter()
         self.first_step = trainer.step_number
+        self._tick()
+        self.prepared, self.measuring, self.last_measured = trainer.seconds, 0.0, self.first_step
         logged = last_checkpoint = trainer.seconds
         trainer.evaluated = min(trainer.evaluated, int(self._share() * evaluations))  # a larger budget begins lower
         received: list[int] = []
@@ -79,7 +83,7 @@ class Loop:
                     accelerator().wait_for_everyone()  # a launcher kills the others as soon as one ends
                     end_by(int(stop))
                 self.bar.update(min(share, 1.0) - self.bar.n)
-                if trainer.step_number and int(share * evaluations) > trainer.evaluated:
+                if trainer.step_number and int(share * evaluations) > trainer.evaluated and self._may_measure(share):
                     trainer.evaluated = int(share * evaluations)
                     self._evaluate()
                 if share >= 1 and trainer.step_number:  # a budget that is too short still gives a generator
@@ -111,11 +115,19 @@ class Loop:
         if self.folder is not None:
             self.folder.checkpoints.save(self.trainer.state_dict(), self.trainer.step_number)
 
+    def _may_measure(self, share: float) -> bool:
+        """Whether training has had enough of a budget so far; at the end and without a budget, always."""
+        if self.budget is None or share >= 1:
+            return True
+        steps = self.trainer.step_number - self.last_measured
+        return steps >= STEPS_BETWEEN and self.measuring <= MEASURING * self.trainer.seconds
+
     def _evaluate(self) -> None:
         """Measures samples, and keeps the generator unless an earlier one was clearly better; in the first process."""
         trainer = self.trainer
         if not self.main or trainer.stage(self._share()).level >= 0:  # a network that grows has no full size yet
             return
+        before = time.perf_counter()
         generator = trainer.averaged_generator()
         figures = self.monitor.measure(generator)
         if "kid" in figures:
@@ -129,11 +141,14 @@ class Loop:
         self._write(figures)
         if self.folder is not None:
             self.folder.save_grid(generator, trainer.step_number)
+        self.measuring += time.perf_counter() - before
+        self.last_measured = trainer.step_number
 
     def _log(self, share: float) -> None:
         trainer = self.trainer
         losses, stage = trainer.losses(), trainer.stage(share)
-        speed = (trainer.step_number - self.first_step) * trainer.recipe.batch_size / (trainer.seconds - self.before)
+        images = (trainer.step_number - self.first_step) * trainer.recipe.batch_size
+        speed = images / (trainer.seconds - self.prepared)
         shown = ", ".join(f"{key} {value:.2f}" for key, value in losses.items())
         self.bar.set_postfix_str(f"{stage.name}, {speed:.0f} img/s, {shown}{self.kid}", refresh=False)
         figures: dict[str, float | str] = {**losses, "learning_rate": stage.learning_rate, "phase": stage.name}

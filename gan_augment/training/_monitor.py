@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..metrics import copy_report, diversity_report, kid, leaked_augmentation, load_features
+from ..metrics import FeatureNetwork, copy_report, diversity_report, kid, leaked_augmentation, load_features
 from ..models import Generator, mix_seed
 from ._data import TrainingImages
 
@@ -27,7 +28,7 @@ class Monitor:
 
     Args:
         training (TrainingImages): What is trained on; of more than 5,000, that many are compared with.
-        held_out (TrainingImages, optional): What is not.
+        held_out (TrainingImages, optional): What is not; the same holds for them.
         seed (int): Of the samples, which are the same at each measurement.
         augmented (bool): Whether training augments what a discriminator sees, which could leak.
 
@@ -44,10 +45,13 @@ class Monitor:
     def __post_init__(self) -> None:
         if len(self.training) > TRAINING:  # enough to compare with
             self.training = self.training.subset(self._rows(self.training, TRAINING))
-        self._real: Tensor | None = None  # features of the held-out images
-        if self.held_out is not None and self.chooses:
-            self._features = load_features(FEATURES)
-            self._real = self._features(self.held_out.images)
+        if self.held_out is not None and len(self.held_out) > TRAINING:
+            self.held_out = self.held_out.subset(self._rows(self.held_out, TRAINING))
+        self._real: Tensor | None = None  # features of the held-out images, once they are needed
+
+    @functools.cached_property
+    def _features(self) -> FeatureNetwork:
+        return load_features(FEATURES)
 
     @property
     def chooses(self) -> bool:
@@ -66,7 +70,9 @@ class Monitor:
                 **self._diversity(samples, labels),
                 **self._marks(samples, toned=generator.config.tones > 0),
             }
-        if self._real is not None and self.held_out is not None:
+        if self.held_out is not None and self.chooses:
+            if self._real is None:
+                self._real = self._features(self.held_out.images)
             rows = self._rows(self.held_out, KID_SAMPLES)
             labels = None if self.held_out.labels is None else self.held_out.labels[rows]
             samples = generator.sample(len(rows), labels, seed=mix_seed(self.seed, _STREAM)).cpu()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ from ._recipe import Recipe
 from ._result import FitResult, conclude
 from ._run import RunFolder
 from ._schedule import StepSchedule
+from ._threads import threads_kept
 from ._trainer import Trainer
 
 TRACKERS = ("tensorboard",)
 FEW_IMAGES = 100
+PREPARATION, LEAST_PREPARATION = 0.1, 0.03  # shares of the budget; the latter where reading alone took the former
 MAX_SHARED = 0.1  # of validation images that are in the data set too, as in splits that were not made with care
 
 
@@ -45,6 +48,7 @@ class Plan:
     checkpoint_every: float
     log_with: str | None
     init: str | None
+    started: float  # of time.perf_counter(), from which on the budget runs
 
     def __post_init__(self) -> None:
         if not self.checkpoint_every >= 0:
@@ -134,12 +138,12 @@ class Plan:
         state = None if self.folder is None else self.folder.checkpoints.load_newest()
         if state is None and start is None and self.init is not None:
             raise ValueError(f"The run must have a checkpoint to go on from {self.init}, but has none; start it again.")
-        with torch.random.fork_rng():  # each step seeds its own
+        with torch.random.fork_rng(), threads_kept():  # each step seeds its own
             trainer = Trainer(training, self.recipe, self.seed, start)
             main = trainer.accelerator.is_main_process
             folder = self.folder if main else None
             if state is None:
-                trainer.prepare()
+                trainer.prepare(self._seconds_to_prepare())
             else:
                 _restore(trainer, state)
             accelerator().wait_for_everyone()  # all have read the same checkpoint before the next is written
@@ -151,6 +155,7 @@ class Plan:
                 trainer,
                 monitor,
                 folder,
+                started=self.started,
                 budget=self.budget,
                 checkpoint_every=self.checkpoint_every,
                 progress=self.progress and main,
@@ -171,6 +176,12 @@ class Plan:
             )
             _draw(folder)
         return result
+
+    def _seconds_to_prepare(self) -> float | None:
+        if self.budget is None:
+            return None
+        elapsed = time.perf_counter() - self.started
+        return max(PREPARATION * self.budget - elapsed, LEAST_PREPARATION * self.budget)
 
     def _tracker(self) -> Any:
         if self.log_with is None or self.folder is None:

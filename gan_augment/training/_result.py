@@ -16,7 +16,8 @@ from ._monitor import Monitor
 from ._processes import of_first
 from ._trainer import Trainer
 
-FEW_STEPS = 1000
+FEW_STEPS = 1000  # below them samples seldom look real
+LEAST_STEPS = 250  # below them a study of the samples says nothing
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class FitResult:
         folder (Path, optional): The run's folder.
         kept_step (int): The step that the generator is of.
         kid (float, optional): Its KID on held-out images.
-        findings (list of str): What was last seen of collapse, copies and leaked augmentation.
+        findings (list of str): What was last seen of collapse, copies and leaked augmentation; first, whether the
+            budget ended too early.
     """
 
     generator: Generator
@@ -51,6 +53,9 @@ def conclude(
     """The result of a run that has ended, with the best generator where one was chosen; the same in all processes."""
     generator = trainer.averaged_generator()
     best, findings = of_first((trainer.best, monitor.sentences))  # which alone measures
+    short = None if budget is None else few_steps(trainer.step_number, trainer.total_steps)
+    if short is not None:
+        findings = [short, *findings]
     if best:
         generator.load_state_dict(best["generator"])
     generator.requires_grad_(True)
@@ -65,14 +70,21 @@ def conclude(
         findings=findings,
     )
     generator.card = _card(trainer, monitor, result, init)
-    if budget is not None and result.steps < min(FEW_STEPS, trainer.total_steps):
-        warnings.warn(
-            f"The budget ended after {result.steps} steps, too few for images that look real: look at samples "
-            "before you mix them, and resume the run with a larger budget.",
-            UserWarning,
-            stacklevel=4,
-        )
+    if short is not None:
+        warnings.warn(short, UserWarning, stacklevel=4)
     return result
+
+
+def few_steps(steps: int, planned: int) -> str | None:
+    """A sentence if a run ended far below the steps that its images need to look real, else None."""
+    needed = min(FEW_STEPS, planned)
+    if steps >= needed:
+        return None
+    return (
+        f"The budget ended after {steps} steps, but images begin to look real after about {needed:,}. Do not mix these "
+        "samples before you have looked at them. Resume the run with a larger budget, or start one with a smaller "
+        "image_size or a recipe that ends in -light."
+    )
 
 
 def _card(trainer: Trainer, monitor: Monitor, result: FitResult, init: str | None) -> Card:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,11 +24,14 @@ from ._data import TrainingImages
 from ._ema import EMA, recalibrate_batch_norm
 from ._finetune import Start, adapt_discriminator, adapt_generator, class_rows
 from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shrink
-from ._processes import accelerator, autocast_type, average, average_gradients, share_out
+from ._processes import accelerator, autocast_type, average, average_gradients, of_first, share_out
 from ._recipe import Recipe
 from ._regularizers import LeCam, clip_weights
 from ._schedule import Stage, StepSchedule, stage_at
+from ._threads import fastest_threads
 from ._variations import learn_variations
+
+REHEARSED = 16  # images by which threads are compared
 
 
 class Trainer:
@@ -47,6 +52,7 @@ class Trainer:
         seconds (float): Time that the run took.
         evaluated (int): How many of the recipe's evaluations are done.
         best (dict): The kept generator: its KID, the lowest of all, its step and weights; empty where there is none.
+        threads (int, optional): Number of threads that a run with a budget chose, and keeps when it is resumed.
         lineage (dict): What the card has of that of the generator that the run went on from.
 
     Raises:
@@ -58,6 +64,7 @@ class Trainer:
         self.images = images.with_mirrored() if recipe.anchors_mirrored else images
         self.step_number, self.seconds, self.evaluated = 0, 0.0, 0
         self.best: dict[str, Any] = {}
+        self.threads: int | None = None
         self.lineage = {} if start is None else start.lineage
         self.accelerator = accelerator()
         self.device: torch.device = self.accelerator.device
@@ -133,16 +140,44 @@ class Trainer:
         """Where the run stands when that share of it is done."""
         return stage_at(self.recipe, progress, sizes=len(self.sizes), warmup=self.fresh_discriminator)
 
-    def prepare(self) -> None:
-        """Finds out what a new run needs before its first step: how images of a class vary."""
+    def prepare(self, seconds: float | None = None) -> None:
+        """Finds out what a new run needs before its first step: a number of threads, and how images of a class vary.
+
+        Args:
+            seconds (float, optional): The most time to take. Without a limit the number of threads stays as it is,
+                for results depend on it in their last bits.
+        """
+        started, deadline = time.perf_counter(), None
+        if seconds is not None:
+            if self.device.type == "cpu" and self.accelerator.num_processes == 1:
+                self.use_threads(fastest_threads(self._rehearsal(), seconds / 4))
+            deadline = max(started + seconds, time.perf_counter() + seconds / 2)
         variations, averaged = self.generator.variations, self.ema.generator.variations
         if variations is None or averaged is None:
             return
-        started = time.perf_counter()
         images, labels = self.originals.images, self.originals.classes
-        learn_variations(variations, images, labels, self.recipe.deform, self.recipe.tone)
+        learn_variations(variations, images, labels, self.recipe.deform, self.recipe.tone, deadline)
+        variations.load_state_dict(of_first({key: value.cpu() for key, value in variations.state_dict().items()}))
         averaged.load_state_dict(variations.state_dict())
-        self.seconds += time.perf_counter() - started
+
+    def use_threads(self, threads: int) -> None:
+        """Trains on that many threads from here on."""
+        self.threads = threads
+        torch.set_num_threads(threads)
+
+    def _rehearsal(self) -> Callable[[], None]:
+        """What a step mostly is, the generator forth and back, on a copy of it."""
+        generator, stage = copy.deepcopy(self.generating), self.stage(0.0)
+        count = min(self.part, REHEARSED)
+        latents = torch.randn(count, self.recipe.latent_dim, device=self.device)
+        labels = None if self.images.labels is None else self.images.labels[self.order.indices(0, count)]
+
+        def work() -> None:
+            with self._autocast():
+                images = generator(latents, labels, stage.class_weight, **self._sized(stage))
+            images.float().square().mean().backward()
+
+        return work
 
     def step(self, progress: float) -> None:
         """One step of the generator, and those of the discriminator before it.
@@ -331,6 +366,7 @@ class Trainer:
         return {
             "step_number": self.step_number,
             "seconds": self.seconds,
+            "threads": self.threads,
             "evaluated": self.evaluated,
             "best": self.best,
             "lineage": self.lineage,
@@ -345,6 +381,8 @@ class Trainer:
         self.evaluated = check_count("evaluated", state["evaluated"], 0)
         self.seconds, self.best, self.lineage = float(state["seconds"]), state["best"], state["lineage"]
         self.fresh_discriminator = state["fresh_discriminator"]
+        if state.get("threads") is not None:
+            self.use_threads(check_count("threads", state["threads"], 1))
         self._losses = {key: torch.tensor(value) for key, value in state["losses"].items()}
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])

@@ -8,6 +8,8 @@ components; what is drawn along them and applied to any image gives new images o
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,23 +20,45 @@ from ..models.images import to_signed
 DEFORMATIONS, TONES = 12, 4  # components that are kept
 MAX_PAIRS = 512
 SIDE = 32  # largest side in pixels at which images are registered
-STEPS, RATE, CHUNK = 120, 0.03, 256
+STEPS, RATE = 120, 0.03
+CHUNK = 256  # pairs that are registered at once
+CHUNK_VALUES, LEAST_STEPS = 2**16, 20  # where time may run out: values of a chunk, and steps of the first one
 STIFFNESS, WEIGHT = 1.0, 0.02
 SMOOTHNESS = 0.01
 SCALES = (1, 2, 4)
 
 
-def register(sources: Tensor, targets: Tensor) -> Tensor:
-    """Smooth fields that warp sources onto targets, float ``(n, c, h, w)`` in -1..1, by gradient descent."""
-    fields = [_register(*pair) for pair in zip(torch.split(sources, CHUNK), torch.split(targets, CHUNK))]
+def register(sources: Tensor, targets: Tensor, deadline: float | None = None) -> Tensor:
+    """Smooth fields that warp sources onto targets, by gradient descent.
+
+    Args:
+        sources (Tensor): Float ``(n, c, h, w)`` in -1..1.
+        targets (Tensor): As many.
+        deadline (float, optional): Time of ``time.perf_counter()`` at which to stop.
+
+    Returns:
+        Tensor: Fields ``(m, 2, CONTROLS, CONTROLS)`` of the first ``m`` pairs, which are all without a deadline and at
+        least some with one.
+    """
+    size = CHUNK if deadline is None else min(max(CHUNK_VALUES // sources[0].numel(), 1), CHUNK)
+    fields: list[Tensor] = []
+    for pair in zip(torch.split(sources, size), torch.split(targets, size)):
+        found, whole = _register(*pair, deadline, 0 if fields else LEAST_STEPS)
+        if whole or not fields:  # fields that were cut short are too small, but better than none
+            fields.append(found)
+        if not whole:
+            break
     return torch.cat(fields)
 
 
 @torch.enable_grad()
-def _register(sources: Tensor, targets: Tensor) -> Tensor:
+def _register(sources: Tensor, targets: Tensor, deadline: float | None, least: int) -> tuple[Tensor, bool]:
+    """The fields, and whether there was time to find them."""
     fields = sources.new_zeros((len(sources), 2, CONTROLS, CONTROLS)).requires_grad_(True)
     optimizer = torch.optim.Adam([fields], RATE)
-    for _ in range(STEPS):
+    for step in range(STEPS):
+        if deadline is not None and step >= least and time.perf_counter() > deadline:
+            return fields.detach(), False
         warped = warp(sources, fields)
         # Values of 0..1 are what stiffness and weight are balanced against.
         difference = sum(
@@ -45,7 +69,7 @@ def _register(sources: Tensor, targets: Tensor) -> Tensor:
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return fields.detach()
+    return fields.detach(), True
 
 
 def match_tones(sources: Tensor, targets: Tensor) -> Tensor:
@@ -85,10 +109,17 @@ def principal(rows: Tensor, count: int) -> Tensor:
 
 
 @torch.no_grad()
-def learn_variations(variations: Variations, images: Tensor, labels: Tensor, deform: float, tone: float) -> None:
+def learn_variations(
+    variations: Variations,
+    images: Tensor,
+    labels: Tensor,
+    deform: float,
+    tone: float,
+    deadline: float | None = None,
+) -> None:
     """Sets fields and curves to what images of a class differ by: seconds for hundreds of small images.
 
-    On the processor, whatever else runs on: what one process finds is what all have found, to the bit.
+    It runs on the CPU, so that without a deadline every process finds the same to the bit.
 
     Args:
         variations (Variations): Whose buffers to set; left as it is where no class has two images.
@@ -96,17 +127,21 @@ def learn_variations(variations: Variations, images: Tensor, labels: Tensor, def
         labels (Tensor): int64 ``(n,)``; all 0 without classes.
         deform (float): Scale of the fields; at 1, as far as two images of a class differ.
         tone (float): That of the curves.
+        deadline (float, optional): Time of ``time.perf_counter()`` by which to learn from fewer pairs, drawn at random.
     """
     pairs = class_pairs(labels)
     if not len(pairs):
         return
+    if deadline is not None:  # they are sorted, and the first must be of all classes
+        pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))]
 
     def small(indices: Tensor) -> Tensor:
         chosen = to_signed(images[indices].cpu())
         return F.adaptive_avg_pool2d(chosen, SIDE) if chosen.shape[-1] > SIDE else chosen
 
     sources, targets = (small(side) for side in pairs.unbind(1))
-    fields = register(sources, targets)
+    fields = register(sources, targets, deadline)
+    sources, targets = sources[: len(fields)], targets[: len(fields)]
     curves = match_tones(warp(sources, fields), targets)
     for buffer, found, scale in ((variations.fields, fields, deform), (variations.curves, curves, tone)):
         buffer.copy_(scale * principal(found.flatten(1), len(buffer)).view_as(buffer))

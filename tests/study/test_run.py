@@ -215,3 +215,16 @@ def test_torchs_random_state_is_left_alone(few, test_images, pool):
     state = torch.get_rng_state()
     study(few, pool, test=test_images, **SMALL)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_fitting_that_came_to_nothing_ends_the_study(few, test_images, tmp_path):
+    fitting = {"recipe": "tiny-conditional", "fit_options": {"generator_width": 4}, "budget": 0.05}
+    arguments = {**SMALL, **fitting, "test": test_images, "out": tmp_path / "s"}
+    with (
+        pytest.warns(UserWarning, match="The budget ended after"),
+        pytest.raises(ValueError, match=r"budget must be long enough .* steps of the 1,000 .* with a budget of \d+m"),
+    ):
+        study(few, **arguments)
+    assert not list((tmp_path / "s").glob("outcomes/*"))
+    with pytest.raises(ValueError, match="budget must be long enough"):
+        study(few, **arguments)
