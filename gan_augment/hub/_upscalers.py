@@ -140,7 +140,7 @@ def _by_spandrel(tensors: dict[str, Tensor], path: Path) -> nn.Module:
         import spandrel
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"{path} is no SRGAN; for other networks install spandrel: pip install 'gan-augment[upscale]'."
+            f"{path} is no SRGAN, and other networks need the package spandrel: run pip install 'gan-augment[upscale]'."
         ) from error
     try:
         model: Any = spandrel.ModelLoader(device="cpu").load_from_state_dict(tensors)

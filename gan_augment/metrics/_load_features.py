@@ -37,7 +37,7 @@ def load_features(features: FeaturesLike = "efficientnet-lite0") -> FeatureNetwo
     Raises:
         ValueError: If there is no such name, or weights are not the ones they must be.
         TypeError: If it is neither a name nor a feature network.
-        ImportError: If the packages of a network are not installed.
+        ModuleNotFoundError: If the packages of a network are not installed.
         ConnectionError: If the weights of ``"inception"`` cannot be fetched.
 
     Example:

@@ -91,7 +91,7 @@ def measure(
 
     Raises:
         ValueError: If the images differ in size or channels, or a side has no more than ``k`` of them, or KID's 3.
-        ImportError: If the feature network needs a package that is not installed.
+        ModuleNotFoundError: If the feature network needs a package that is not installed.
 
     Warns:
         UserWarning: If a side has fewer than 50 images.

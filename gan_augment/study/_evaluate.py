@@ -82,7 +82,7 @@ def evaluate(
     Raises:
         TypeError: If the source, the data sets or the features are none.
         ValueError: If real images were seen; if the source lacks classes of the data set; or if there are too few.
-        ImportError: If the feature network needs a package that is not installed.
+        ModuleNotFoundError: If the feature network needs a package that is not installed.
 
     Warns:
         UserWarning: If there are fewer than 50 real images or samples, or seen ones under ``on_seen="warn"``.
@@ -98,7 +98,8 @@ def evaluate(
         raise ValueError(f"n must be at least 1, but got {n} instead.")
     check_space(f"n={n}", TIMES * n, ROW_BYTES)
     seed = check_seed(seed)
-    source, network, opened = as_source(source), load_features(features), open_images(dataset)
+    network = load_features(features)  # first of all, for it may need a package that is not installed
+    source, opened = as_source(source), open_images(dataset)
     first, labelled = _look_at(opened)
     labelled = labelled and num_classes(source) > 0
     square = first[0] == first[1]

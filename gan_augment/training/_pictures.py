@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
 from collections.abc import Sequence
@@ -100,6 +101,18 @@ def _frame(picture: Image.Image, step: int, side: int) -> Image.Image:
     return frame
 
 
+def check_plotting() -> None:
+    """Refuses to plot without matplotlib.
+
+    Raises:
+        ModuleNotFoundError: If matplotlib is not installed.
+    """
+    try:
+        importlib.import_module("matplotlib.figure")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("Plots need the package matplotlib: run pip install 'gan-augment[plot]'.") from error
+
+
 def plot_metrics(metrics: Sequence[dict[str, Any]], out: Path) -> None:
     """Plots metrics over steps: the losses, and below them KID and diversity, where they are.
 
@@ -112,11 +125,9 @@ def plot_metrics(metrics: Sequence[dict[str, Any]], out: Path) -> None:
         ValueError: If there is no number to draw.
         ModuleNotFoundError: If matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("Plots need the package matplotlib: pip install 'gan-augment[plot]'.") from error
+    check_plotting()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
     curves = {key: _curve(metrics, key) for key in COLORS}
     panels = [(title, [key for key in keys if len(curves[key][0])]) for title, keys in PANELS]

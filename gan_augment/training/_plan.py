@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from ._finetune import Start
 from ._loop import Loop
 from ._monitor import LEAST_HELD_OUT, Monitor
 from ._open import open_images
+from ._pictures import check_plotting
 from ._processes import accelerator, is_first
 from ._recipe import Recipe
 from ._result import FitResult, conclude
@@ -61,6 +64,15 @@ class Plan:
         StepSchedule(self.recipe)
         if self.log_with is not None and self.folder is None:
             raise ValueError("out must be given with log_with, whose files go there.")
+        if self.log_with is not None and not any(map(_is_installed, ("tensorboard", "tensorboardX"))):
+            raise ModuleNotFoundError(
+                "log_with='tensorboard' needs the package tensorboard: run pip install tensorboard."
+            )
+        if self.folder is not None and is_first():
+            try:
+                check_plotting()
+            except ModuleNotFoundError as error:
+                warnings.warn(f"The run will have no losses.png. {error}", UserWarning, stacklevel=4)
 
     def check_start(self, start: Start | None) -> None:
         """Refuses to leave untrained what was not pretrained."""
@@ -186,14 +198,18 @@ class Plan:
     def _tracker(self) -> Any:
         if self.log_with is None or self.folder is None:
             return None
-        try:
-            from accelerate.tracking import TensorBoardTracker
+        from accelerate.tracking import TensorBoardTracker
 
-            tracker = TensorBoardTracker("tensorboard", str(self.folder.path))
-            getattr(tracker, "start", lambda: None)()  # of newer versions
-            return tracker
-        except ImportError as error:
-            raise ModuleNotFoundError("log_with='tensorboard' needs tensorboard; pip install tensorboard.") from error
+        tracker = TensorBoardTracker("tensorboard", str(self.folder.path))
+        getattr(tracker, "start", lambda: None)()  # of newer versions
+        return tracker
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):  # of what stands in for a package
+        return False
 
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
@@ -243,7 +259,5 @@ def _draw(folder: RunFolder) -> None:
     if folder.grids():
         folder.save_animation()
     if any("generator" in line or "reconstruction" in line for line in folder.metrics()):
-        try:
+        with contextlib.suppress(ModuleNotFoundError):  # the run began with a warning
             folder.save_plot()
-        except ModuleNotFoundError as error:
-            warnings.warn(f"losses.png is missing: {error}", UserWarning, stacklevel=4)

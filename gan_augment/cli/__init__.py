@@ -1,0 +1,5 @@
+"""The command ``gan-augment``."""
+
+from ._main import main
+
+__all__ = ["main"]

@@ -1,0 +1,179 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shlex
+import textwrap
+
+
+def run_demo(arguments: argparse.Namespace) -> None:
+    """Mixes digits and prints what that did."""
+    from ..demo import SNIPPET, run_demo, table
+
+    result = run_demo(
+        arguments.out, ratio=arguments.ratio, seeds=arguments.seeds, steps=arguments.steps, count=arguments.count
+    )
+    rows = table(result)
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    print()
+    for number, row in enumerate(rows):
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+        if number == 0:
+            print("  " + "  ".join("-" * width for width in widths))
+    for sentence in result.sentences:
+        print("\n" + textwrap.fill(sentence, 96))
+    print(f"\nPictures and page: {arguments.out / 'index.html'}\n\nThe same in your script:\n")
+    print(textwrap.indent(SNIPPET.format(ratio=result.ratio), "    "))
+
+
+def run_list(arguments: argparse.Namespace) -> None:
+    """Prints the generators and upscalers of the package."""
+    from ..hub import REGISTRY, list_upscalers
+
+    for name, entry in sorted(REGISTRY.items()):
+        print(f"{name}\n    {entry.description}\n    licence: {entry.license}; data: {entry.data_terms}")
+    for name in list_upscalers():
+        print(f"{name}\n    enlarges images: `gan-augment sample --upscale {name}`, Upscaler.load({name!r})")
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    """Fits a generator, or goes on with a run."""
+    from ..training import Recipe, fit, is_first, resume
+
+    common = {
+        "budget": arguments.budget,
+        "validation": arguments.validation,
+        "checkpoint_every": arguments.checkpoint_every,
+        "log_with": arguments.log_with,
+        "progress": not arguments.quiet,
+    }
+    if arguments.resume is not None:
+        new = {"--out": arguments.out, "--init": arguments.init, "--set": arguments.set, "--recipe": arguments.recipe}
+        given = [name for name, value in {**new, "--seed": arguments.seed}.items() if value not in (None, [])]
+        if given:
+            raise ValueError(f"--resume goes on as the run was started; leave out {', '.join(given)}.")
+        result = resume(arguments.resume, arguments.data, **common)
+    else:
+        if arguments.data is None or arguments.out is None:
+            raise ValueError("train needs --data and --out, or --resume.")
+        known = {field.name for field in dataclasses.fields(Recipe)}
+        for key, _ in arguments.set:
+            if key not in known:
+                raise ValueError(
+                    f"--set must name a field of a recipe, but {key!r} is none; see `gan-augment recipes`."
+                )
+        result = fit(
+            arguments.data,
+            arguments.recipe or "tiny",
+            init=arguments.init,
+            out=arguments.out,
+            seed=arguments.seed or 0,
+            **common,
+            **dict(arguments.set),
+        )
+    if not is_first():
+        return
+    print(f"{result.steps} steps in {result.seconds:.0f} s; kept the generator of step {result.kept_step}.")
+    for finding in result.findings:
+        print(textwrap.fill(finding, 96, initial_indent="- ", subsequent_indent="  "))
+    print(f"Generator: {result.folder / 'generator' if result.folder else ''}")
+
+
+def run_recipes(arguments: argparse.Namespace) -> None:
+    """Prints the recipes, or one."""
+    from ..training import RECIPES, get_recipe
+
+    if arguments.name is not None:
+        print(json.dumps(get_recipe(arguments.name).to_dict(), indent=2))
+        return
+    width = max(map(len, RECIPES))
+    for name, recipe in RECIPES.items():
+        print(f"{name.ljust(width)}  {recipe.description}")
+
+
+def run_sample(arguments: argparse.Namespace) -> None:
+    """Writes samples."""
+    from ..synthesis import UpscaledSource, as_source, export_images
+
+    source = arguments.source
+    if arguments.upscale is not None:
+        source = UpscaledSource(as_source(source), arguments.upscale)
+    files = export_images(source, arguments.out, arguments.n, labels=arguments.label, seed=arguments.seed)
+    print(f"{len(files)} images in {arguments.out}, each marked as synthetic.")
+
+
+def run_study(arguments: argparse.Namespace) -> None:
+    """Runs a study."""
+    from ..study import study
+
+    ignored = ("run", "data", "set", "quiet", "command_line", "traceback")
+    given = {key: value for key, value in vars(arguments).items() if key not in ignored and value is not None}
+    command = shlex.join(["gan-augment", *arguments.command_line])
+    result = study(
+        arguments.data,
+        **given,
+        fit_options=dict(arguments.set) or None,
+        progress=not arguments.quiet,
+        command=command,
+    )
+    print(f"\n{result}\n\nReport: {arguments.out / 'report.html'}")
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    """Measures a source."""
+    from ..study import evaluate
+
+    found = evaluate(
+        arguments.source,
+        arguments.data,
+        train=arguments.train,
+        features=arguments.features,
+        n=arguments.n,
+        seed=arguments.seed,
+        on_seen=arguments.on_seen,
+        progress=not arguments.quiet,
+    )
+    print(json.dumps(found.to_dict(), indent=2) if arguments.json else found)
+
+
+def run_import(arguments: argparse.Namespace) -> None:
+    """Imports a checkpoint."""
+    from ..hub import import_checkpoint
+
+    generator = import_checkpoint(arguments.file, **dict(arguments.hint))
+    generator.save_pretrained(arguments.out)
+    assumed = generator.card.training["assumed"] if generator.card else {}
+    print(f"{type(generator).__name__} of {generator.config.image_size} px in {arguments.out}; look at its grid.png.")
+    print("Assumed: " + ", ".join(f"{name} {value}" for name, value in assumed.items()))
+
+
+def run_download(arguments: argparse.Namespace) -> None:
+    """Downloads a generator."""
+    from ..hub import download
+
+    print(download(arguments.name, revision=arguments.revision, force_download=arguments.force))
+
+
+def run_push(arguments: argparse.Namespace) -> None:
+    """Publishes generators."""
+    from ..hub import REGISTRY, download, from_pretrained, load_discriminator, push_to_hub
+
+    if arguments.zoo == (arguments.generator is not None):
+        raise ValueError("push needs a generator and org/name, or --zoo and the organisation that gets all of it.")
+    if not arguments.zoo and arguments.license is None:
+        raise ValueError("push needs --license: nobody else can say what the training data allow.")
+    sources = sorted(REGISTRY) if arguments.zoo else [arguments.generator]
+    for source in sources:
+        target = f"{arguments.repo}/{source}" if arguments.zoo else arguments.repo
+        url = push_to_hub(
+            from_pretrained(source),
+            target,
+            license=arguments.license or REGISTRY[source].license,
+            private=not arguments.public,
+            discriminator=load_discriminator(download(source)),
+            half_precision=arguments.half_precision or arguments.zoo,
+        )
+        print(url)

@@ -1,0 +1,62 @@
+"""Errors on the command line: a sentence for what a user can mend, a traceback for what only we can."""
+
+from __future__ import annotations
+
+import dis
+import sys
+import traceback
+from pathlib import Path
+
+import torch
+
+PACKAGE = Path(__file__).parents[1]
+REFUSED, BUG = 2, 1  # exit statuses
+HINT = "add --traceback to see where it was raised"
+
+
+def report(error: Exception, *, show_traceback: bool) -> int:
+    """Prints an error to stderr and returns the exit status.
+
+    A refusal of ours is one sentence. So are errors of the system, and those that other libraries raise on purpose,
+    with a hint at ``--traceback``. Anything else is a bug of ours, and shows its traceback.
+    """
+    ours = _is_raised_by_us(error)
+    bug = not (ours or isinstance(error, (OSError, ImportError, MemoryError, torch.cuda.OutOfMemoryError)))
+    if bug and _is_refused_elsewhere(error):
+        bug = False
+    if bug or show_traceback:
+        traceback.print_exception(error)
+    text = str(error) if ours else " ".join(str(error).split())
+    if bug:
+        print(
+            f"gan-augment: This is a bug in gan-augment: {type(error).__name__}: {text} "
+            "Please report it with the traceback above.",
+            file=sys.stderr,
+        )
+        return BUG
+    hint = "" if ours or show_traceback else f" ({type(error).__name__}; {HINT})"
+    print(f"gan-augment: {text or type(error).__name__}{hint}", file=sys.stderr)
+    return REFUSED
+
+
+def _is_raised_by_us(error: Exception) -> bool:
+    """Whether a ``raise`` of this package raised an error that says what was wrong."""
+    file, instruction = _origin(error)
+    expected = isinstance(error, (ValueError, TypeError, RuntimeError, OSError, ImportError))
+    return expected and PACKAGE in file.parents and instruction == "RAISE_VARARGS"
+
+
+def _is_refused_elsewhere(error: Exception) -> bool:
+    """Whether Python code of another library raised it, as torchvision does for data that are not there."""
+    return isinstance(error, (ValueError, RuntimeError)) and PACKAGE not in _origin(error)[0].parents
+
+
+def _origin(error: Exception) -> tuple[Path, str]:
+    """The file in which an error was raised, and the instruction that raised it."""
+    place = error.__traceback__
+    if place is None:
+        return Path(), ""
+    while place.tb_next is not None:
+        place = place.tb_next
+    code = place.tb_frame.f_code
+    return Path(code.co_filename), dis.opname[code.co_code[place.tb_lasti]]

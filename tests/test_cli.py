@@ -1,0 +1,87 @@
+"""The command as a process among others: pipes, signals and errors."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gan_augment.cli import _commands, main
+
+COMMAND = [sys.executable, "-m", "gan_augment.cli"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+@pytest.mark.parametrize("arguments", [["recipes"], ["recipes", "tiny"], ["list"], ["study", "--help"]], ids=str)
+def test_a_reader_that_goes_away_ends_a_command_quietly(arguments):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*COMMAND, *arguments], stdout=write, stderr=subprocess.PIPE, env=ENVIRONMENT, timeout=120)
+    os.close(write)
+    assert done.stderr == b""
+    assert done.returncode == 141
+
+
+def raising(error):
+    def run(arguments):
+        raise error
+
+    return run
+
+
+def indexing(arguments):
+    return [][0]
+
+
+def calling(arguments):
+    return len(None)
+
+
+def in_another_library(arguments):
+    np.zeros((2, 2)).reshape(3)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs a command that does what it is given; returns its status and lines on stderr."""
+
+    def run(work, *arguments):
+        monkeypatch.setattr(_commands, "run_list", work)
+        monkeypatch.setitem(
+            sys.modules["gan_augment.cli._parser"].COMMANDS, "list", ("", work, "", lambda parser: None)
+        )
+        return main([*arguments, "list"]), capsys.readouterr().err.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize("work", [indexing, calling, in_another_library, raising(KeyError("x"))], ids=str)
+def test_a_bug_shows_its_traceback_and_is_called_one(command, work):
+    status, lines = command(work)
+    assert status == 1
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1].startswith("gan-augment: This is a bug in gan-augment")
+
+
+def test_a_refusal_is_a_sentence_and_with_traceback_shows_both(capsys):
+    assert main(["recipes", "huge"]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    for arguments in (["recipes", "huge", "--traceback"], ["--traceback", "recipes", "huge"]):
+        assert main(arguments) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0] == "Traceback (most recent call last):"
+        assert lines[-1] == sentence
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ConnectionError("no route")], ids=str)
+def test_an_error_of_the_system_is_a_sentence(command, error):
+    status, lines = command(raising(error))
+    assert (status, len(lines)) == (2, 1)
+    assert str(error) in lines[0]
+    assert "--traceback" in lines[0]
+
+
+def test_an_interrupted_command_says_so(command):
+    assert command(raising(KeyboardInterrupt())) == (130, ["gan-augment: interrupted."])
