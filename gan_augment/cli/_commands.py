@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import json
 import shlex
 import textwrap
@@ -63,7 +64,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         for key, _ in arguments.set:
             if key not in known:
                 raise ValueError(
-                    f"--set must name a field of a recipe, but {key!r} is none; see `gan-augment recipes`."
+                    f"--set must name a field of a recipe, but got {key!r}; see `gan-augment recipes tiny`."
                 )
         result = fit(
             arguments.data,
@@ -108,8 +109,17 @@ def run_sample(arguments: argparse.Namespace) -> None:
 def run_study(arguments: argparse.Namespace) -> None:
     """Runs a study."""
     from ..study import study
+    from ..training import Recipe
 
     ignored = ("run", "data", "set", "quiet", "command_line", "traceback")
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    for name, _ in arguments.set:
+        if name not in fields:
+            raise ValueError(f"--set must name a field of a recipe, but got {name!r}; see `gan-augment recipes tiny`.")
+    if arguments.source is not None and (arguments.set or arguments.init or arguments.budget):
+        raise ValueError("--set, --init and --budget belong to --recipe; leave them out with --source.")
+    if (arguments.source is None) == (arguments.recipe is None):
+        raise ValueError("Pass either --source, for images to mix in, or --recipe, to fit a generator.")
     given = {key: value for key, value in vars(arguments).items() if key not in ignored and value is not None}
     command = shlex.join(["gan-augment", *arguments.command_line])
     result = study(
@@ -143,6 +153,10 @@ def run_import(arguments: argparse.Namespace) -> None:
     """Imports a checkpoint."""
     from ..hub import import_checkpoint
 
+    known = list(inspect.signature(import_checkpoint).parameters)[1:]
+    for name, _ in arguments.hint:
+        if name not in known:
+            raise ValueError(f"--hint must name one of {', '.join(known)}, but got {name!r}.")
     generator = import_checkpoint(arguments.file, **dict(arguments.hint))
     generator.save_pretrained(arguments.out)
     assumed = generator.card.training["assumed"] if generator.card else {}
@@ -164,7 +178,7 @@ def run_push(arguments: argparse.Namespace) -> None:
     if arguments.zoo == (arguments.generator is not None):
         raise ValueError("push needs a generator and org/name, or --zoo and the organisation that gets all of it.")
     if not arguments.zoo and arguments.license is None:
-        raise ValueError("push needs --license: nobody else can say what the training data allow.")
+        raise ValueError("push needs --license, since only you know what the training data allow.")
     sources = sorted(REGISTRY) if arguments.zoo else [arguments.generator]
     for source in sources:
         target = f"{arguments.repo}/{source}" if arguments.zoo else arguments.repo

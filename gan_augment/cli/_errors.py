@@ -21,9 +21,8 @@ def report(error: Exception, *, show_traceback: bool) -> int:
     with a hint at ``--traceback``. Anything else is a bug of ours, and shows its traceback.
     """
     ours = _is_raised_by_us(error)
-    bug = not (ours or isinstance(error, (OSError, ImportError, MemoryError, torch.cuda.OutOfMemoryError)))
-    if bug and _is_refused_elsewhere(error):
-        bug = False
+    system = isinstance(error, (OSError, ImportError, MemoryError, torch.cuda.OutOfMemoryError))
+    bug = not (ours or system or _is_refused_elsewhere(error))
     if bug or show_traceback:
         traceback.print_exception(error)
     text = str(error) if ours else " ".join(str(error).split())
@@ -48,7 +47,9 @@ def _is_raised_by_us(error: Exception) -> bool:
 
 def _is_refused_elsewhere(error: Exception) -> bool:
     """Whether Python code of another library raised it, as torchvision does for data that are not there."""
-    return isinstance(error, (ValueError, RuntimeError)) and PACKAGE not in _origin(error)[0].parents
+    file, instruction = _origin(error)
+    expected = isinstance(error, (ValueError, RuntimeError))
+    return expected and PACKAGE not in file.parents and instruction == "RAISE_VARARGS"
 
 
 def _origin(error: Exception) -> tuple[Path, str]:

@@ -76,7 +76,8 @@ def _has_lost_its_reader() -> bool:
     lost = False
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.write("\n")  # without something to write, a flush finds nothing
+            if stream is sys.stdout:
+                stream.write("\n")  # without something to write, a flush finds nothing
             stream.flush()
         except BrokenPipeError:
             lost = True

@@ -87,8 +87,8 @@ class InceptionFeatures:
             from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
         except ImportError as error:
             raise ModuleNotFoundError(
-                "The feature network 'inception' needs the package torch-fidelity: run pip install 'gan-augment[eval]', "
-                "or choose 'random-convolutions', which needs nothing."
+                "The feature network 'inception' needs the package torch-fidelity: run pip install "
+                "'gan-augment[eval]', or choose 'random-convolutions', which needs nothing."
             ) from error
         path = _fetch_inception(URL_INCEPTION_V3) if weights is None else Path(weights)
         data = path.read_bytes()

@@ -1,4 +1,4 @@
-"""What a study is asked, held against its data before any work; and what it is known again by."""
+"""Validates the request against the data, and computes the key that identifies a study."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from torch import Tensor, nn
 
 from .._core import ROW_BYTES, check_space
 from ..metrics import fingerprints, seen
-from ..mixing import LabelPolicy, Same, check_class_names, check_classes
+from ..mixing import LabelPolicy, Same
 from ..synthesis import SyntheticPool, as_source
 from ._classifier import Build, SmallCNN
 from ._data import StudyData
-from ._guard import OnSeen, check_unseen, fingerprints_of
+from ._guard import OnSeen, check_same_classes, check_unseen, fingerprints_of
 from ._settings import Settings
 from ._sources import Fitting, Given, MatchedSource, training_shape
 
-MOST_DRAWN = 8  # images that a source is known again by
+MOST_DRAWN = 8  # images that identify a source
+REMEDY = (
+    "give the data the same classes in the same order, or map the classes in Python by the label policy "
+    "Conditional(class_map={...})"
+)
 NEIGHBOURS = 6  # real images of a class that the filter "density" needs
 
 
@@ -40,15 +44,13 @@ def check_request(
     """
     labels, number = data.images.classes, data.num_classes
     if len(data.test) < 2 or int(torch.bincount(labels[data.test], minlength=number).min()) < 2:
-        raise ValueError("Test images must be at least two of every class, but there are fewer of one; give more.")
+        raise ValueError("Every class must have at least two test images, but one has fewer; add test images of it.")
     fewest = min(int(torch.bincount(labels[train], minlength=number).min()) for train, _ in splits)
     if fewest < 1:
-        raise ValueError(
-            "Training images must be of every class, but there is none of one; give more, or a larger count."
-        )
+        raise ValueError("Every class must have a training image, but one has none; add images of it, or raise count.")
     if settings.filters_use("density") and fewest < NEIGHBOURS:
         raise ValueError(
-            f"The filter 'density' must have {NEIGHBOURS} training images of each class, but one has {fewest}."
+            f"The filter 'density' needs {NEIGHBOURS} training images of each class, but one has {fewest}."
         )
     check_classifier(build, int(data.images.images.shape[1]), number, settings.processes)
     shape = tuple(data.images.images.shape[1:])
@@ -63,21 +65,18 @@ def check_request(
         classes = matched.num_classes
         policies = settings.policies(classes)
         for policy in policies.values():
-            check_classes(policy, matched, number)
-            check_class_names(policy, matched, data.images.class_names)
+            check_same_classes(policy, matched, number, data.images.class_names, REMEDY)
         if settings.filters_use("discriminator"):
             _check_discriminator(source, shape)
         if settings.mode == "balance" and classes and len(matched.class_indices) < number:
             raise ValueError(
-                f"source must have all {number} classes for mode='balance', but has {len(matched.class_indices)}: were "
-                "only some of them synthetic, a classifier could tell them by that."
+                f"source must have all {number} classes for mode='balance', but has {len(matched.class_indices)}: if "
+                "only some classes had synthetic images, a classifier could recognise them by that."
             )
     if not classes and settings.filters_use("agreement"):
-        raise ValueError("The filter 'agreement' must have a source with classes, but this one is unconditional.")
+        raise ValueError("The filter 'agreement' needs a source with classes, but this one is unconditional.")
     if settings.mode == "balance" and not all(type(policy) is Same for policy in policies.values()):
-        raise ValueError(
-            "labels must be 'same' for mode='balance', in which every synthetic image is of a known class."
-        )
+        raise ValueError("labels must be 'same' for mode='balance', in which every synthetic image has a known class.")
     check_space(f"pool_size={settings.pool_size}", settings.pool_size, math.prod(shape) + ROW_BYTES)
     if settings.pool_size < classes:
         raise ValueError(f"pool_size must be at least {classes}, an image of each class, but got {settings.pool_size}.")
@@ -89,12 +88,12 @@ def check_request(
 def _check_discriminator(given: Given, shape: tuple[int, ...]) -> None:
     if given.discriminator() is None:
         raise ValueError(
-            "The filter 'discriminator' must have a source that was saved with its discriminator, but this one was not."
+            "The filter 'discriminator' needs a source that was saved with its discriminator, but this one was not."
         )
     known = training_shape(given.source)
     if known != shape:
         raise ValueError(
-            f"The filter 'discriminator' must judge images of {known}, as it was trained on, but the data are {shape}."
+            f"The filter 'discriminator' was trained on images of shape {known}, but the data have shape {shape}."
         )
 
 
@@ -125,8 +124,8 @@ def _check_picklable(name: str, value: Any) -> None:
         pickle.dumps(value)
     except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
         raise ValueError(
-            f"{name} must be what other processes can import, at the top of a module, for processes above 1, but "
-            f"cannot be pickled ({error})."
+            f"{name} must be defined at the top of a module, where other processes can import it, but cannot be "
+            f"pickled ({error}); move it there, or use one process."
         ) from error
 
 
@@ -165,14 +164,14 @@ def exposure_of(data: StudyData, source: Given | Fitting, on_seen: OnSeen) -> tu
     others = int(seen(images[data.pool], own).sum())
     if others:
         notes.append(
-            f"{others:,} of the source's images are images of the data set itself: those that a split does not train "
-            "on are real images more, and no synthetic ones."
+            f"{others:,} of the source's images are images of the data set itself: in splits "
+            "that do not train on them, they add real images instead of synthetic ones."
         )
     return sentence, notes
 
 
 def digest(value: Any) -> str:
-    """What something is known again by."""
+    """A short key that identifies a value."""
     return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 

@@ -23,7 +23,7 @@ from ..metrics import (
     load_features,
 )
 from ..metrics._measurement import ENOUGH, check_counts, few_images, measure_features
-from ..mixing import Same, check_class_names, check_classes
+from ..mixing import Same
 from ..models import Fit, check_seed, mix_seed
 from ..models.images import as_uint8
 from ..synthesis import (
@@ -39,7 +39,7 @@ from ..synthesis import (
 from ..training import TrainingImages, open_images
 from ._classifier import predict, train_classifier
 from ._evaluation import Evaluation, describe
-from ._guard import OnSeen, check_unseen
+from ._guard import OnSeen, check_same_classes, check_unseen
 
 CLASSIFIER = "small-cnn"  # what classes are measured by, in the names of measurements
 TIMES = 5  # as many training images are compared in features, and samples taught to a classifier, as n
@@ -239,18 +239,17 @@ def _check_apart(real: TrainingImages, train: TrainingImages, on_seen: OnSeen) -
         return
     message = f"dataset and train must hold different images, but {shared:,} of {len(real):,} are in both; "
     if on_seen == "refuse":
-        raise ValueError(message + "leave them out of one, or pass on_seen='warn'.")
+        raise ValueError(message + "leave them out of one, or set on_seen to 'warn'.")
     warnings.warn(message + "figures of copies and the floor are too good.", UserWarning, stacklevel=3)
 
 
 def _check_classes(labels: Tensor, classes: int, names: Sequence[str] | None, source: Source) -> None:
-    check_classes(Same(), source, classes)
-    check_class_names(Same(), source, names)
+    check_same_classes(Same(), source, classes, names, "evaluate it on data with the same classes in the same order")
     unknown = sorted(set(labels.tolist()) - set(class_indices(source)))
     if unknown:
         raise ValueError(
             f"source must make the classes of the data set, but it makes {list(class_indices(source))[:20]} and not "
-            f"{unknown[:20]}; leave their images out, or pass a mapping from class to source."
+            f"{unknown[:20]}; leave their images out."
         )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from ..synthesis import as_source, fingerprints_of
+from ..mixing import LabelPolicy, check_class_names, check_classes
+from ..synthesis import Source, as_source, fingerprints_of
 from ..synthesis._fingerprints import parts_of
 
-__all__ = ["Exposure", "OnSeen", "check_unseen", "fingerprints_of"]
+__all__ = ["Exposure", "OnSeen", "check_same_classes", "check_unseen", "fingerprints_of"]
 
 OnSeen = Literal["refuse", "warn"]
 
@@ -46,6 +48,21 @@ class Exposure:
                 "since not all of it says what it was trained on."
             )
         return f"The source was trained on none of the {self.of:,} test images."
+
+
+def check_same_classes(
+    policy: LabelPolicy, source: Source, count: int, names: Sequence[str] | None, remedy: str
+) -> None:
+    """Refuses a source whose classes are not those of the data, with a remedy that the caller has.
+
+    Raises:
+        ValueError: If a class of the source, or its name, differs.
+    """
+    try:
+        check_classes(policy, source, count)
+        check_class_names(policy, source, names)
+    except ValueError as error:  # whose own remedy is for mixing
+        raise ValueError(f"{str(error).partition(';')[0]}; {remedy}.") from error
 
 
 def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> Exposure:

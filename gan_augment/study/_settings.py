@@ -78,7 +78,7 @@ class Settings:
             raise ValueError(f"metric must be one of {METRICS}, but got {self.metric!r} instead.")
         if not self.ratios or not all(0 < ratio <= 1 for ratio in self.ratios):
             raise ValueError(
-                "ratios must be one or more shares above 0 and up to 1, to try besides 0, "
+                "ratios must be one or more numbers above 0 and up to 1 (0 is always tried), "
                 f"but got {self.ratios} instead."
             )
         if len({f"{ratio:g}" for ratio in self.ratios}) < len(self.ratios):
@@ -94,7 +94,9 @@ class Settings:
         if not self.augment or not self.filters or not self.labels:
             raise ValueError("augment, filters and labels must each have at least one entry to try, but one is empty.")
         if self.choices > 1 and self.validation == 0:
-            raise ValueError("validation must be above 0 where there is something to choose; give images to choose by.")
+            raise ValueError(
+                "validation must be above 0 if there are several ways to choose from, for it is the share to choose by."
+            )
 
     @property
     def choices(self) -> int:

@@ -123,7 +123,7 @@ class Fitting:
         known = {each.name for each in dataclasses.fields(Recipe)}
         for name in self.options:
             if name not in known:
-                raise ValueError(f"fit_options must be fields of a recipe, but {name!r} is none.")
+                raise ValueError(f"fit_options must be fields of a recipe, but {name!r} is not one.")
         recipe, _ = resolve_recipe(self.recipe, self.init, {"image_size": image_size, **self.options})
         GeneratorConfig(image_size=recipe.image_size)
         return recipe
@@ -164,7 +164,7 @@ class Fitting:
         if steps < min(LEAST_STEPS, planned):
             wanted = math.ceil(seconds / max(steps, 1) * min(FEW_STEPS, planned) / 60)
             raise ValueError(
-                f"budget must be long enough to fit a generator, but after {seconds:.0f} seconds the first one had "
+                f"budget must be long enough to fit a generator, but after {seconds:.0f} seconds one had "
                 f"made {steps} steps of the {min(FEW_STEPS, planned):,} or more that it needs. Start the study again "
                 f"in another folder with a budget of {wanted}m, or with a smaller image_size or a recipe that ends in "
                 "-light."

@@ -139,7 +139,9 @@ def study(
         ['no augmentation', 'synthetic 0.5', 'oversampled 0.5']
     """
     if (source is None) == (recipe is None):
-        raise ValueError("source or recipe must be given, and not both: images to mix in, or how to fit a generator.")
+        raise ValueError(
+            "source or recipe must be given, but not both: pass images to mix in, or the recipe to fit a generator by."
+        )
     defaults, given = LIGHT if light else FULL, None if source is None else Given.load(source)
     settings = Settings(
         ratios=tuple(dict.fromkeys(as_tuple(defaults["ratios"] if ratios is None else ratios))),
@@ -161,7 +163,7 @@ def study(
         precision=precision,
     )
     if given is not None and not (init is None and budget is None and fit_options is None):
-        raise ValueError("init, budget and fit_options are of a fitting: give a recipe with them, and no source.")
+        raise ValueError("init, budget and fit_options are of a fitting: pass them with recipe, not with source.")
     budget = defaults["budget"] if budget is None else budget
     origin = given or Fitting(recipe, init, budget, fit_options or {})
     data = StudyData.read(dataset, test, groups, image_size, seed, progress)

@@ -158,7 +158,7 @@ def resume(
     dataset = config["data"] if dataset is None else dataset
     validation = config["validation"] if validation is None else validation
     if dataset is None:
-        raise ValueError("dataset must be given again, since the run was started with a data set that has no name.")
+        raise ValueError("dataset must be given again, because the run was started with a data set in memory.")
     plan = Plan(
         recipe=Recipe.from_dict(config["recipe"]),
         seed=config["seed"],

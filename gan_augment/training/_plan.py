@@ -63,7 +63,7 @@ class Plan:
         self.recipe.new_optimizer([torch.nn.Parameter(torch.zeros(1))], 1e-4)  # refuses what torch does not take
         StepSchedule(self.recipe)
         if self.log_with is not None and self.folder is None:
-            raise ValueError("out must be given with log_with, whose files go there.")
+            raise ValueError("out must be given with log_with: it is the folder for its files.")
         if self.log_with is not None and not any(map(_is_installed, ("tensorboard", "tensorboardX"))):
             raise ModuleNotFoundError(
                 "log_with='tensorboard' needs the package tensorboard: run pip install tensorboard."
@@ -78,9 +78,9 @@ class Plan:
         """Refuses to leave untrained what was not pretrained."""
         recipe = self.recipe
         if recipe.tune != "all" and start is None:
-            raise ValueError(f"tune={recipe.tune!r} needs init, whose other weights it leaves as they are.")
+            raise ValueError(f"tune={recipe.tune!r} needs init, a generator whose other weights stay as they are.")
         if recipe.freeze_discriminator and (start is None or start.discriminator is None):
-            raise ValueError("freeze_discriminator needs an init with a discriminator, whose first blocks it keeps.")
+            raise ValueError("freeze_discriminator needs an init with a discriminator, but this one was saved without.")
         size = recipe.image_size if start is None else start.generator.config.image_size
         if (recipe.tune != "all" or recipe.freeze_discriminator) and size != recipe.image_size:
             raise ValueError(
@@ -120,8 +120,8 @@ class Plan:
             )
         if len(training) < FEW_IMAGES:
             warnings.warn(
-                f"There are {len(training)} images, and under {FEW_IMAGES} a generator does little but repeat them: "
-                "fit with init= from a pretrained generator, compare with ordinary augmentation, look at samples.",
+                f"There are {len(training)} images, and under {FEW_IMAGES} a generator does little but repeat them. "
+                "Start from a pretrained generator (init), and compare with ordinary augmentation.",
                 UserWarning,
                 stacklevel=3,
             )

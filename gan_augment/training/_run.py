@@ -66,7 +66,7 @@ class RunFolder:
         if holds_something(self.path) and not self._is_unbegun():
             raise ValueError(
                 f"out must be a new or empty folder, but {str(self.path)!r} already holds something; "
-                "if that is a run, go on with gan_augment.resume()."
+                "if it is a run, resume it (in a shell: gan-augment train --resume), or choose another folder."
             )
 
     def _is_unbegun(self) -> bool:

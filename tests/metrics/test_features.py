@@ -215,7 +215,7 @@ def test_missing_packages_are_named(monkeypatch):
     with pytest.raises(ImportError, match="efficientnet-lite-pytorch"):
         load_features("efficientnet-lite0")
     monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
-    with pytest.raises(ImportError, match=r"needs the package torch-fidelity: pip install 'gan-augment\[eval\]'"):
+    with pytest.raises(ImportError, match=r"needs the package torch-fidelity: run pip install 'gan-augment\[eval\]'"):
         load_features("inception")
 
 
