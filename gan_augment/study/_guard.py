@@ -62,7 +62,8 @@ def check_same_classes(
         check_classes(policy, source, count)
         check_class_names(policy, source, names)
     except ValueError as error:  # whose own remedy is for mixing
-        raise ValueError(f"{str(error).partition(';')[0]}; {remedy}.") from error
+        wrong = str(error).partition(";")[0].replace(" for labels='same'", "")
+        raise ValueError(f"{wrong}; {remedy}.") from error
 
 
 def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> Exposure:

@@ -95,7 +95,7 @@ class Settings:
             raise ValueError("augment, filters and labels must each have at least one entry to try, but one is empty.")
         if self.choices > 1 and self.validation == 0:
             raise ValueError(
-                "validation must be above 0 if there are several ways to choose from, for it is the share to choose by."
+                "validation must be above 0 if there are several ways to choose from; it is the share to choose by."
             )
 
     @property

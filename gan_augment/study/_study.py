@@ -139,9 +139,7 @@ def study(
         ['no augmentation', 'synthetic 0.5', 'oversampled 0.5']
     """
     if (source is None) == (recipe is None):
-        raise ValueError(
-            "source or recipe must be given, but not both: pass images to mix in, or the recipe to fit a generator by."
-        )
+        raise ValueError("source or recipe must be given, but not both: images to mix in, or how to fit a generator.")
     defaults, given = LIGHT if light else FULL, None if source is None else Given.load(source)
     settings = Settings(
         ratios=tuple(dict.fromkeys(as_tuple(defaults["ratios"] if ratios is None else ratios))),
