@@ -72,13 +72,13 @@ import sys, warnings, torch
 from gan_augment import Generator, GANAugmentedDataset, SyntheticMix, SyntheticPool, evaluate, fit, from_pretrained
 from gan_augment.hub import import_checkpoint
 from gan_augment.synthesis import RealDensity, NotACopy
-images, labels = torch.rand(8, 1, 28, 28), torch.arange(8)
+images, labels = torch.rand(10, 1, 28, 28), torch.arange(10)
 SyntheticMix("dcgan-mnist-32", ratio=0.5)(images, labels)
 data = torch.utils.data.TensorDataset(images, labels)
 GANAugmentedDataset(data, "dcgan-mnist-32", ratio=0.25)[0]
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    print(evaluate(sys.argv[1], data, features="random-convolutions", n=4, progress=False) and "evaluated")
+    print(evaluate(sys.argv[1], data, features="random-convolutions", n=4, progress=False) and "evaluated", flush=True)
 try:
     evaluate(sys.argv[1], data)
 except ModuleNotFoundError as error:

@@ -50,7 +50,7 @@ def check_request(
         raise ValueError("Every class must have a training image, but one has none; add images of it, or raise count.")
     if settings.filters_use("density") and fewest < NEIGHBOURS:
         raise ValueError(
-            f"The filter 'density' needs {NEIGHBOURS} training images of each class, but one has {fewest}."
+            f"The filter 'density' must have {NEIGHBOURS} training images of each class, but one has {fewest}."
         )
     check_classifier(build, int(data.images.images.shape[1]), number, settings.processes)
     shape = tuple(data.images.images.shape[1:])
@@ -74,7 +74,7 @@ def check_request(
                 "only some classes had synthetic images, a classifier could recognise them by that."
             )
     if not classes and settings.filters_use("agreement"):
-        raise ValueError("The filter 'agreement' needs a source with classes, but this one is unconditional.")
+        raise ValueError("The filter 'agreement' must have a source with classes, but this one is unconditional.")
     if settings.mode == "balance" and not all(type(policy) is Same for policy in policies.values()):
         raise ValueError("labels must be 'same' for mode='balance', in which every synthetic image has a known class.")
     check_space(f"pool_size={settings.pool_size}", settings.pool_size, math.prod(shape) + ROW_BYTES)

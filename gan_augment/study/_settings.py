@@ -78,7 +78,7 @@ class Settings:
             raise ValueError(f"metric must be one of {METRICS}, but got {self.metric!r} instead.")
         if not self.ratios or not all(0 < ratio <= 1 for ratio in self.ratios):
             raise ValueError(
-                "ratios must be one or more numbers above 0 and up to 1 (0 is always tried), "
+                "ratios must be one or more shares above 0 and up to 1 (0 is always tried), "
                 f"but got {self.ratios} instead."
             )
         if len({f"{ratio:g}" for ratio in self.ratios}) < len(self.ratios):
