@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dis
 import sys
 import traceback
 from pathlib import Path
@@ -40,24 +39,16 @@ def report(error: Exception, *, show_traceback: bool) -> int:
 
 def _is_raised_by_us(error: Exception) -> bool:
     """Whether a ``raise`` of this package raised an error that says what was wrong."""
-    file, instruction = _origin(error)
+    place = _origin(error)
     expected = isinstance(error, (ValueError, TypeError, RuntimeError, OSError, ImportError))
-    return expected and PACKAGE in file.parents and instruction == "RAISE_VARARGS"
+    return expected and PACKAGE in Path(place.filename).parents and (place.line or "").startswith("raise")
 
 
 def _is_refused_elsewhere(error: Exception) -> bool:
     """Whether Python code of another library raised it, as torchvision does for data that are not there."""
-    file, instruction = _origin(error)
-    expected = isinstance(error, (ValueError, RuntimeError))
-    return expected and PACKAGE not in file.parents and instruction == "RAISE_VARARGS"
+    return isinstance(error, (ValueError, RuntimeError)) and PACKAGE not in Path(_origin(error).filename).parents
 
 
-def _origin(error: Exception) -> tuple[Path, str]:
-    """The file in which an error was raised, and the instruction that raised it."""
-    place = error.__traceback__
-    if place is None:
-        return Path(), ""
-    while place.tb_next is not None:
-        place = place.tb_next
-    code = place.tb_frame.f_code
-    return Path(code.co_filename), dis.opname[code.co_code[place.tb_lasti]]
+def _origin(error: Exception) -> traceback.FrameSummary:
+    """The line that raised an error."""
+    return traceback.extract_tb(error.__traceback__)[-1]
