@@ -64,7 +64,7 @@ def command(monkeypatch, capsys):
     return run
 
 
-@pytest.mark.parametrize("work", [indexing, calling, in_another_library, raising(KeyError("x"))], ids=str)
+@pytest.mark.parametrize("work", [indexing, calling, in_another_library, raising(KeyError("x"))])
 def test_a_bug_shows_its_traceback_and_is_called_one(command, work):
     status, lines = command(work)
     assert status == 1

@@ -53,7 +53,7 @@ def test_a_data_set_passes_through(data):
     assert open_images(data) is data
 
 
-@pytest.mark.parametrize("data", [3, None, {"a": 1}, iter([1])], ids=repr)
+@pytest.mark.parametrize("data", [3, None, {"a": 1}, iter([1])], ids=["number", "none", "dict", "iterator"])
 def test_what_is_neither_a_name_nor_a_data_set_is_refused(data):
     with pytest.raises(TypeError, match="data must be a path"):
         open_images(data)
