@@ -91,4 +91,7 @@ def test_an_error_of_the_system_is_a_sentence(command, error):
 
 
 def test_an_interrupted_command_says_so(command):
-    assert command(raising(KeyboardInterrupt())) == (130, ["gan-augment: interrupted."])
+    assert command(raising(KeyboardInterrupt())) == (
+        130,
+        ["gan-augment: Stopped; give the same command again."],
+    )

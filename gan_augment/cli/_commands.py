@@ -111,7 +111,7 @@ def run_study(arguments: argparse.Namespace) -> None:
     from ..study import study
     from ..training import Recipe
 
-    ignored = ("run", "data", "set", "quiet", "command_line", "traceback")
+    ignored = ("run", "data", "set", "quiet", "command_name", "command_line", "traceback")
     fields = {field.name for field in dataclasses.fields(Recipe)}
     for name, _ in arguments.set:
         if name not in fields:

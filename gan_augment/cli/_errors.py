@@ -46,7 +46,9 @@ def _is_raised_by_us(error: Exception) -> bool:
 
 def _is_refused_elsewhere(error: Exception) -> bool:
     """Whether Python code of another library raised it, as torchvision does for data that are not there."""
-    return isinstance(error, (ValueError, RuntimeError)) and PACKAGE not in Path(_origin(error).filename).parents
+    place = _origin(error)
+    on_purpose = isinstance(error, (ValueError, RuntimeError)) and (place.line or "").startswith("raise")
+    return on_purpose and PACKAGE not in Path(place.filename).parents
 
 
 def _origin(error: Exception) -> traceback.FrameSummary:

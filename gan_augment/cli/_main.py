@@ -62,9 +62,9 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _way_on(parsed: argparse.Namespace) -> str:
     """What to do after a stop."""
-    if parsed.command == "study":
+    if parsed.command_name == "study":
         return f"give the same command again to go on with what is in {parsed.out}"
-    if parsed.command == "train":
+    if parsed.command_name == "train":
         folder = Path(parsed.resume or parsed.out)
         if any((folder / "checkpoints").glob("step-*.safetensors")):
             return f"go on with `gan-augment train --resume {shlex.quote(str(folder))}`"

@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gan-augment {__version__}")
     parser.add_argument("--traceback", action="store_true", help=TRACEBACK)
-    commands = parser.add_subparsers(required=True, dest="command", metavar="command")
+    commands = parser.add_subparsers(required=True, dest="command_name", metavar="command")
     for name, (about, run, example, add_options) in COMMANDS.items():
         command = commands.add_parser(
             name,

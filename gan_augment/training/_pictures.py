@@ -108,7 +108,8 @@ def check_plotting() -> None:
         ModuleNotFoundError: If matplotlib is not installed.
     """
     try:
-        importlib.import_module("matplotlib.figure")
+        for name in ("matplotlib", "matplotlib.figure"):
+            importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("Plots need the package matplotlib: run pip install 'gan-augment[plot]'.") from error
 

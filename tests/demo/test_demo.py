@@ -89,7 +89,8 @@ def test_the_readmes_lines_run(tmp_path, monkeypatch):
     exec(blocks[0], {"loader": loader})
     scope = {"train": real}
     exec(blocks[1], scope)
-    assert len(scope["train"]) == 27
+    assert len(scope["train"]) == 20
+    assert sum(scope["train"].is_synthetic(place) for place in range(20)) == 5
     monkeypatch.chdir(tmp_path)
     sure = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
     exec(blocks[2].replace("threshold=0.9", "threshold=0").replace("2000", "20"), {"classifier": sure})

@@ -80,8 +80,7 @@ def test_a_killed_run_goes_on_by_its_folder_alone(data, run, tmp_path, monkeypat
     arguments = ["--data", data, "--seed", 3, "--recipe", "conditional", "--checkpoint-every", 0]
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "step", step)
-        with pytest.raises(KilledError):
-            main(train("--out", tmp_path / "run", *arguments, held_out=0.0))
+        assert main(train("--out", tmp_path / "run", *arguments, held_out=0.0)) == 1  # an error that is no refusal
     assert main(["train", "--quiet", "--resume", str(tmp_path / "run")]) == 0
     one, other = (from_pretrained(folder / "generator") for folder in (tmp_path / "run", run))
     assert same_weights(one, other)

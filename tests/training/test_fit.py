@@ -209,7 +209,7 @@ def test_arguments_out_of_range_are_refused_before_anything_is_written(labelled,
 
 
 def test_unlabelled_images_cannot_be_fitted_with_classes(labelled, tiny_recipe):
-    with pytest.raises(ValueError, match="A label must be a class index"):
+    with pytest.raises(ValueError, match="item 0 has no label; put the images into one folder for each class"):
         fit([image for image, _ in labelled], "conditional", progress=False, **tiny_recipe)
 
 

@@ -123,7 +123,7 @@ def test_a_run_on_a_full_disk_ends_in_a_sentence_and_goes_on_when_there_is_room(
 def test_a_run_that_was_stopped_before_its_first_checkpoint_can_be_given_again(
     labelled, tiny_recipe, tmp_path, monkeypatch
 ):
-    def prepare(self):
+    def prepare(self, seconds):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
