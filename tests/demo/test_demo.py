@@ -57,6 +57,7 @@ def test_the_results_are_those_of_the_paired_seeds(out):
     assert results["verdict"] in ("helps", "no effect shown", "hurts")
 
 
+@pytest.mark.slow
 def test_synthetic_digits_are_framed_in_orange(out):
     picture = PIL.Image.open(out / "batch.png").convert("RGB")
     orange = sum(count for count, colour in picture.getcolors(2**20) if colour == (230, 97, 0))

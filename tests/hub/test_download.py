@@ -225,6 +225,7 @@ def test_wrong_bytes_are_replaced_as_the_error_says(hub, client, repo, tiny):
     assert (client(sample, repo) == tiny.sample(4, seed=0)).all()
 
 
+@pytest.mark.slow
 def test_what_is_pushed_is_what_is_pulled(hub, client, repo, tiny, tmp_path):
     tiny.save_pretrained(tmp_path / "tiny")
     new = repo.replace("tiny", "new")
@@ -380,6 +381,7 @@ def test_a_huge_file_is_refused_before_it_is_fetched(hub, client, repo, tiny, tm
     assert not [file for file in (tmp_path / "cache").rglob("*") if file.name.endswith((name, ".incomplete"))]
 
 
+@pytest.mark.slow
 def test_what_is_cached_is_loaded_where_the_hub_cannot_be_asked(hub, client, repo, tiny):
     client(sample, repo)
     hub.faults["config.json"] = 503

@@ -38,6 +38,7 @@ class Noise:
         return torch.randint(0, 256, (n, 1, SIDE, SIDE), dtype=torch.uint8, generator=rng)
 
 
+@pytest.mark.slow
 def test_copies_of_the_training_images_show_no_effect(few, test_images):
     # Of all of them: the copies of validation images cannot help on test images either.
     result = study(few, SyntheticPool(*few.tensors), test=test_images, ratios=(0.25, 0.5), **QUICK)
@@ -52,6 +53,7 @@ def test_noise_is_not_recommended(few, test_images):
     assert result.arm("synthetic 0.9").difference.verdict == "hurts"
 
 
+@pytest.mark.slow
 def test_fresh_real_images_help(few, test_images):
     result = study(few, SyntheticPool(*gratings(3000, 2)), test=test_images, ratios=(0.25, 0.5), **QUICK)
     assert result.verdict == "helps"
@@ -77,6 +79,7 @@ def test_when_told_so_the_report_says_it(few, test_images, tmp_path):
     assert "trained on 5 of the 600" in json.loads((tmp_path / "study" / "report.json").read_text())["source"]["seen"]
 
 
+@pytest.mark.slow
 def test_balance_with_fresh_images_of_the_rare_class_beats_copies_of_them(test_images):
     images, labels = gratings(300, 3)
     rare = (labels == 0) & (torch.cumsum(labels == 0, 0) > 12)

@@ -394,7 +394,7 @@ def test_a_new_discriminator_learns_alone_at_first(random_images, pretrained, re
 
 
 @pytest.mark.parametrize("kind", ["both", "alone"])
-@pytest.mark.parametrize("recipe", ["small", "tiny"])
+@pytest.mark.parametrize("recipe", ["small", pytest.param("tiny", marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_without_its_start(labelled, pretrained, tmp_path, recipe, kind):
     shutil.copytree(pretrained, tmp_path / "start")
     options = {"recipe": recipe, "batch_size": 8, "steps": 6, "warmup": 0.5, "evaluations": 2, "discriminator_width": 4}

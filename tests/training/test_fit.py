@@ -107,6 +107,10 @@ def test_a_folder_that_holds_something_else_is_refused(labelled, tiny_recipe, tm
         fit(labelled, out=tmp_path, progress=False, **tiny_recipe)
 
 
+def slowly(options):
+    return pytest.param(options, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -114,12 +118,12 @@ def test_a_folder_that_holds_something_else_is_refused(labelled, tiny_recipe, tm
         {"recipe": "conditional"},
         {"recipe": "small", "loss": "nonsaturating", "flip": True, "latent": "uniform"},
         {"recipe": "small", "generator_spectral_norm": True, "attention_resolution": 8},
-        {"recipe": "small", "discriminator_normalization": "instance"},
-        {"precision": "fp32", "upsampling": "resize", "kernel_size": 3, "generator_normalization": "instance"},
+        slowly({"recipe": "small", "discriminator_normalization": "instance"}),
+        slowly({"precision": "fp32", "upsampling": "resize", "kernel_size": 3, "generator_normalization": "instance"}),
         {"batch_size": 32, "channels": 3},  # more than the 20 images
-        {"recipe": "tiny-conditional", "held_out": 0.2, "balance_classes": True},
+        slowly({"recipe": "tiny-conditional", "held_out": 0.2, "balance_classes": True}),
         {"recipe": "small", "growing": 0.7, "adaptive": 100, "accumulation": 2, "n_critic": 2},
-        {"recipe": "small", "schedule": "StepLR", "schedule_options": {"step_size": 1}, "optimizer": "AdamW"},
+        slowly({"recipe": "small", "schedule": "StepLR", "schedule_options": {"step_size": 1}, "optimizer": "AdamW"}),
     ],
 )
 def test_the_same_seed_gives_the_same_bits(labelled, tiny_recipe, options):

@@ -202,8 +202,8 @@ def test_a_folder_keeps_the_variations(varied):
     assert torch.equal(again.sample(9, seed=3), result.generator.sample(9, seed=3))
 
 
-@pytest.mark.parametrize("recipe", ["tiny", "tiny-conditional"])
-@pytest.mark.parametrize("coverage", [1.0, 0.5])
+@pytest.mark.parametrize("recipe", ["tiny", pytest.param("tiny-conditional", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("coverage", [pytest.param(1.0, marks=pytest.mark.slow), 0.5])
 def test_a_varied_run_resumes_to_the_same_bits(labelled, tiny_recipe, tmp_path, recipe, coverage):
     options = {**tiny_recipe, "recipe": recipe, "coverage": coverage}
     whole = fit(labelled, out=tmp_path / "whole", progress=False, **options)
