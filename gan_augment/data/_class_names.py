@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 # Where libraries keep names: by class index, from name to index, and from index to name.
-_LISTS = ("classes", "class_names", "categories", "CLASSES", "label_names", "vocab")
-_INDEX_OF = ("class_to_idx", "class_to_index", "label_to_idx", "label2id")
-_NAME_OF = ("idx_to_class", "index_to_class", "idx_to_label", "id2label")
+_LISTS = ("classes", "class_names", "categories", "CLASSES", "label_names", "target_names", "vocab")
+_INDEX_OF = (
+    *("class_to_idx", "class_to_index", "class_to_id", "class2idx", "class2id", "class_indices"),
+    *("label_to_idx", "label_to_index", "label_to_id", "label2idx", "label2id"),
+)
+_NAME_OF = (
+    *("idx_to_class", "index_to_class", "id_to_class", "idx2class", "id2class"),
+    *("idx_to_label", "index_to_label", "id_to_label", "idx2label", "id2label"),
+)
 _MAX_SHOWN = 20
 
 
@@ -22,10 +28,15 @@ def names_kept_by(dataset: Any) -> tuple[str, ...] | None:
     Looks at the attributes that torchvision, timm (also those of its ``reader``), fastai, transformers, MedMNIST
     and OpenMMLab use.
     """
-    for attribute in (*_LISTS, *_INDEX_OF, *_NAME_OF):
-        names = as_names(getattr(dataset, attribute, None))
-        if names is not None:
+    listed, *mapped = (
+        next(filter(None, (as_names(getattr(dataset, attribute, None)) for attribute in attributes)), None)
+        for attributes in (_LISTS, _INDEX_OF, _NAME_OF)
+    )
+    for names in mapped:  # a mapping says which index a name has; a list may be in another order
+        if names is not None and (listed is None or sorted(names) == sorted(listed)):
             return names
+    if listed is not None:
+        return listed
     for mapping in (getattr(dataset, "info", None), getattr(dataset, "metainfo", None)):
         if isinstance(mapping, Mapping):  # MedMNIST, OpenMMLab
             names = as_names(mapping.get("label")) or as_names(mapping.get("classes"))
@@ -47,7 +58,7 @@ def as_names(value: Any) -> tuple[str, ...] | None:
             return None
         names = dict(sorted(by_index))
         return tuple(names.values()) if list(names) == list(range(len(pairs))) else None
-    if isinstance(value, (str, bytes)) or not (hasattr(value, "__len__") and isinstance(value, Iterable)):
+    if isinstance(value, (str, bytes, Set)) or not (hasattr(value, "__len__") and isinstance(value, Iterable)):
         return None
     names_: list[str] = []
     for name in value:  # ends at the first that is no name: a data set can be iterated too

@@ -21,6 +21,7 @@ from ._listing import MAX_BYTES, reading
 _KINDS = "a folder, a .zip, .tar or .npz file, or torchvision:<Name>"
 _IMAGE_NAMES = ("images", "train_images", "x_train", "x", "arr_0")
 _LABEL_NAMES = ("labels", "train_labels", "y_train", "y")
+_CLASS_NAMES = ("class_names", "classes", "label_names", "target_names")
 
 _OTHER_SPLITS = ("test_", "val_", "valid_", "dev_", "x_test", "x_val", "y_test", "y_val")
 
@@ -59,7 +60,8 @@ def open_images(
     folders, and left out of archives.
 
     Arrays are ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` of 1 or 3 channels, uint8 or float 0..1;
-    labels are integers ``(n,)`` or ``(n, 1)``, and ``class_names`` may name them. Image files are turned upright by
+    labels are integers ``(n,)`` or ``(n, 1)``, and ``class_names``, ``classes``, ``label_names`` or
+    ``target_names`` may name them. Image files are turned upright by
     their EXIF data, and stay grey or become RGB, without alpha; of animations the first frame counts. Grey images of
     more than 8 bits are refused. The data sets can be pickled, and have ``classes`` if those have names.
 
@@ -145,10 +147,12 @@ def _open_npz(path: Path, split: str | None, max_bytes: int) -> ArrayImages:
         if labels.dtype.kind not in "iu" or labels.size != len(images) or labels.shape[1:] not in ((), (1,)):
             raise ValueError(f"{label_name} must be {len(images)} integers, but is {labels.dtype} {labels.shape}")
         names = None
-        if "class_names" in found:
-            array = _read_array(archive, found["class_names"], max_bytes, "U")
+        kept = next((name for name in _CLASS_NAMES if name in found), None)
+        if kept is not None:
+            array = _read_array(archive, found[kept], max_bytes, "US")
+            array = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
             if array.ndim != 1 or len(set(array.tolist())) != len(array) or len(array) <= labels.max():
-                raise ValueError(f"class_names must name each class once, but is {array.tolist()[:20]}")
+                raise ValueError(f"{kept} must name each class once, but is {array.tolist()[:20]}")
             names = array.tolist()
         return ArrayImages(images, torch.from_numpy(labels.reshape(-1).astype(np.int64)), names)
 
@@ -161,7 +165,7 @@ def _read_array(archive: zipfile.ZipFile, name: str, max_bytes: int, kinds: str 
         shape, _, dtype = header(file)
     size = math.prod(shape) * dtype.itemsize
     if dtype.kind not in kinds or min(shape, default=0) < 0 or size > min(max_bytes, archive.getinfo(name).file_size):
-        what = "text" if kinds == "U" else "numbers"
+        what = "text" if "U" in kinds else "numbers"
         raise ValueError(f"{name} must be {what} of at most {max_bytes:,} bytes, but is {dtype} {shape}")
     with archive.open(name) as file:
         array: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)

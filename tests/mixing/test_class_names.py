@@ -69,6 +69,10 @@ KEPT = [
     lambda names: Labelled(class_to_idx=dict(reversed(index_of(names).items()))),
     lambda names: Labelled(class_names=tuple(names)),
     lambda names: Labelled(vocab=names),
+    lambda names: Labelled(class_indices=index_of(names)),
+    lambda names: Labelled(idx2label=dict(enumerate(names))),
+    lambda names: Labelled(classes=sorted(names), class_to_idx=index_of(names)),
+    lambda names: Labelled(classes=set(names), class_to_idx=index_of(names)),
     lambda names: Labelled(id2label=dict(enumerate(names))),
     lambda names: Labelled(reader=SimpleNamespace(class_to_idx=index_of(names))),
     lambda names: Labelled(info={"label": {str(index): name for index, name in enumerate(names)}}),
@@ -92,6 +96,14 @@ def test_names_are_found_and_compared(keep):
         augmented(data, named(NAMES), num_classes=3)
     with pytest.raises(ValueError, match=r"class 0 is 'ant' of the source and 'cat' of the data.*\{0: 2, 1: 1, 2: 0\}"):
         augmented(keep(NAMES[::-1]), named(NAMES))
+
+
+def test_names_without_an_order_are_not_taken_for_those_of_the_labels():
+    assert find_class_names(Labelled(classes=set(NAMES))) is None
+
+
+def test_a_list_of_other_names_than_a_mapping_has_renames_the_classes():
+    assert find_class_names(Labelled(classes=NAMES, class_to_idx={"n01": 0, "n02": 1, "n03": 2})) == tuple(NAMES)
 
 
 @pytest.mark.parametrize("labels", ["same", "conditional", Conditional()])

@@ -153,6 +153,13 @@ def test_class_names_of_an_array_file_are_kept_and_must_name_every_class(tmp_pat
             open_images(tmp_path / "a.npz")
 
 
+@pytest.mark.parametrize("key", ["classes", "label_names", "target_names"])
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_class_names_of_an_array_file_may_have_other_keys_and_be_bytes(tmp_path, key, kind):
+    np.savez(tmp_path / "a.npz", x=PIXELS, y=LABELS, **{key: np.array(["ant", "bee", "cat"], dtype=kind)})
+    assert open_images(tmp_path / "a.npz").classes == ["ant", "bee", "cat"]
+
+
 def test_arrays_that_may_be_labels_by_another_name_are_told(tmp_path):
     np.savez(tmp_path / "a.npz", x=PIXELS, targets=LABELS)
     with pytest.warns(UserWarning, match=r"Skipped arrays .*targets"):
