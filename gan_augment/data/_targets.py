@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from ..models.images import check_dense
 
+MAX_LABELS = 2**20  # classes that data may have: of each there are counts, and in soft labels columns
+
 _ONE = "a class index (an integer, or a tensor of one) or a vector of probabilities (one-hot, or floats of sum 1)"
 _MANY = "class indices (integers) or rows of probabilities (one-hot, or floats of sum 1)"
 _TOO_WIDE = tuple(getattr(torch, name) for name in ("uint16", "uint32", "uint64") if hasattr(torch, name))
@@ -155,8 +157,8 @@ def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype = torch.float32
     return F.one_hot(labels.long(), num_classes).to(dtype)
 
 
-def check_label_range(labels: Tensor, num_classes: int) -> None:
-    """Refuses labels beyond the classes.
+def check_label_range(labels: Tensor, num_classes: int = MAX_LABELS) -> None:
+    """Refuses labels beyond the classes; without their number, negative ones and absurdly large ones.
 
     Raises:
         ValueError: With the first that is.
@@ -196,6 +198,6 @@ def _is_regular(target: Any) -> bool:
 
 def _shown(target: Any) -> str:
     if isinstance(target, (Tensor, np.ndarray)) and target.ndim:
-        name = "tensor" if isinstance(target, Tensor) else "array"
-        return f"a {name} of {str(target.dtype).removeprefix('torch.')} and shape {tuple(target.shape)}"
+        name = "a tensor" if isinstance(target, Tensor) else "an array"
+        return f"{name} of {str(target.dtype).removeprefix('torch.')} and shape {tuple(target.shape)}"
     return repr(target)[:100]

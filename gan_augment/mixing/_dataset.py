@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from ..data import TargetKind
+from ..data import TargetKind, check_label_range
 from ..models import check_count, mix_seed
 from ..synthesis import SourceLike, as_source, match_image
 from ..synthesis import num_classes as classes_of
 from ._forward import ForwardsNames
 from ._inspect import find_names, make_pipeline, read_labels
 from ._items import ItemKind, image_of, target_of, traits
-from ._labels import Labels, as_policy, check_class_names, check_classes
+from ._labels import Labels, as_policy, check_class_names, check_classes, check_num_classes
 from ._layout import make_layout
 from ._passes import Passes
 from ._plan import choose_entries, preserved_randomness, seed_everything
@@ -110,7 +110,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         _check_counts(num_synthetic, balance_to, mode)
         source = as_source(source)
         policy = as_policy(labels, classes_of(source))
-        self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, 1)
+        self.num_classes = None if num_classes is None else check_num_classes(num_classes)
         self._labels = None if policy is None else self._read_labels(progress)
         with preserved_randomness():
             self._items = ItemKind.of(dataset[0], policy, self.num_classes, return_synthetic)
@@ -143,6 +143,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         labels = read_labels(self.dataset, progress)
         if int(labels.min()) < 0:
             raise ValueError(f"labels must be 0 or above, but got {int(labels.min())} instead.")
+        check_label_range(labels)
         found = int(labels.max()) + 1
         if self.num_classes is None:
             self.num_classes = kind.num_classes or max(found, len(find_names(self.dataset) or ()))

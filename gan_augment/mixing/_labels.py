@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from ..data import as_names, class_map_by_name, differing_class, find_class_names, names_say_more
+from ..data import MAX_LABELS, as_names, class_map_by_name, differing_class, find_class_names, names_say_more
+from ..models import check_count
 from ..synthesis import (
     ClassSources,
     Source,
@@ -83,7 +84,7 @@ class Conditional(LabelPolicy):
     def __post_init__(self) -> None:
         super().__post_init__()
         for key, value in (self.class_map or {}).items():
-            if any(isinstance(v, bool) or not isinstance(v, int) or v < 0 for v in (key, value)):
+            if not (_is_class(key) and _is_class(value)):
                 raise ValueError(f"class_map must map class indices to class indices, but has {key!r}: {value!r}.")
         if self.class_map is not None and not self.class_map:
             raise ValueError("class_map must name at least one class, but it is empty.")
@@ -111,7 +112,7 @@ class Fixed(LabelPolicy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.label, bool) or not isinstance(self.label, int) or self.label < 0:
+        if not _is_class(self.label):
             raise ValueError(f"A fixed label must be a class index, but got {self.label!r} instead.")
 
     def targets(self, images: Tensor, num_classes: int | None) -> tuple[Tensor, Tensor]:
@@ -205,6 +206,22 @@ def as_policy(labels: Labels, classes: int) -> LabelPolicy | None:
             "or pass a mapping from class to generator."
         )
     return policy
+
+
+def check_num_classes(num_classes: int) -> int:
+    """A number of classes that data may have.
+
+    Raises:
+        TypeError: If it is no int.
+        ValueError: If it is out of range.
+    """
+    if check_count("num_classes", num_classes, 1) > MAX_LABELS:
+        raise ValueError(f"num_classes must be at most {MAX_LABELS:,}, but got {num_classes:,} instead.")
+    return int(num_classes)
+
+
+def _is_class(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_LABELS
 
 
 def check_classes(policy: LabelPolicy | None, source: Source, count: int) -> None:

@@ -76,6 +76,8 @@ def make_layout(
         eligible = int(torch.isin(labels, torch.tensor(reachable)).sum())
     if number is None:
         number = round(synthetic_share(ratio, mode) * eligible)
+    if mode == "append":
+        _check_room(number)
     if mode == "replace" and number > eligible:
         raise ValueError(
             f"num_synthetic must be at most {eligible}, as many as there are real items that the source can "
@@ -121,4 +123,4 @@ def _balanced(ratio: float, labels: Tensor, reachable: list[int], to: int | None
 
 def _check_room(count: int) -> None:
     """Refuses more added items than there is memory for, before their places are made."""
-    check_space("The added part", count, ROW_BYTES, remedy="Lower ratio, num_synthetic or balance_to.")
+    check_space("The added part", count, ROW_BYTES, remedy="Lower `ratio`, `num_synthetic` or `balance_to`.")

@@ -16,8 +16,8 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from .._core import ROW_BYTES, check_space
-from ..data import TargetKind, check_label_range, one_hot, read_target
-from ..models import check_count, draw_seed
+from ..data import MAX_LABELS, TargetKind, check_label_range, one_hot, read_target
+from ..models import draw_seed
 from ..synthesis import (
     ClassSources,
     ImageKind,
@@ -37,7 +37,7 @@ from ..synthesis import (
     num_classes as classes_of,
 )
 from ._inputs import Inputs, LabelsGetter
-from ._labels import Labels, Same, as_policy, check_class_names, check_classes, given_names
+from ._labels import Labels, Same, as_policy, check_class_names, check_classes, check_num_classes, given_names
 from ._plan import check_reachable, even_rows
 from ._ranks import draws_of_rank, find_rank
 from ._ratio import check_mode, check_ratio, stochastic_round, synthetic_share, takes_places, warn_of_fill
@@ -137,7 +137,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             raise ValueError(f"mode={mode!r} must know the class of an image: labels='same' or 'conditional'.")
         names = None if classes is None else given_names(classes, source)
         if num_classes is not None:
-            num_classes = check_count("num_classes", num_classes, 1)
+            num_classes = check_num_classes(num_classes)
         elif names is not None:
             num_classes = len(names)
         if num_classes is None and isinstance(self.policy, Same) and not isinstance(source, ClassSources):
@@ -244,8 +244,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             if self.num_classes not in (None, targets.shape[1]):
                 raise ValueError(f"labels must have {self.num_classes} columns, but got {targets.shape[1]} instead.")
             check_classes(self.policy, self.source, targets.shape[1])
-        elif self.num_classes is not None:
-            check_label_range(targets, self.num_classes)
+        else:
+            check_label_range(targets, self.num_classes or MAX_LABELS)
         if self.policy is not None and self.policy.soft:
             targets = targets if targets.ndim == 2 else one_hot(targets, self._known_classes())
             kind = kind.as_soft(targets.shape[1])

@@ -99,6 +99,8 @@ def repeats(labels: Tensor, seed: int, to: int | None = None) -> tuple[Slots, Te
     Returns:
         tuple: How many images of each class come again, and their rows, grouped by class.
     """
+    if len(labels) == 0:
+        return Slots((), ()), torch.empty(0, dtype=torch.int64)
     missing = top_up(labels, present(labels), to)
     entries = {label: (labels == label).nonzero().flatten() for label in missing.groups}
     return missing, choose_entries(missing, entries, seed, 0)

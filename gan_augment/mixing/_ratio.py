@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
 
 import torch
@@ -16,7 +17,7 @@ def check_ratio(ratio: float, mode: str) -> float:
         TypeError: If it is no number.
         ValueError: If it is out of range.
     """
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)):
+    if isinstance(ratio, bool) or not isinstance(ratio, numbers.Real):  # numpy's numbers are
         raise TypeError(f"ratio must be a number, but got {type(ratio)} instead.")
     if not (0 <= ratio < 1 or (ratio == 1 and takes_places(mode))):
         bounds = "[0, 1]" if takes_places(mode) else "[0, 1)"

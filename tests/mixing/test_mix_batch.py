@@ -2,7 +2,9 @@
 
 import copy
 import pickle
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from torchvision.transforms import v2
 from gan_augment import Conditional, Fixed, Same, SyntheticMix, Teacher, Uniform
 
 from . import helpers
-from .helpers import Exploding, Marked, batch, pool, shown, synthetic, values
+from .helpers import SIZE, Exploding, Marked, batch, pool, shown, synthetic, values
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -133,6 +135,15 @@ def test_a_batch_that_gets_no_synthetic_image_asks_no_source():
     mix = SyntheticMix(Exploding(), ratio=1.0, labels=Conditional(class_map={0: 0}))
     out, _ = mix(images, targets)
     assert torch.equal(out, images)
+
+
+@pytest.mark.filterwarnings("ignore:mode='fill'")
+@pytest.mark.parametrize("mode", ["balance", "fill"])
+@pytest.mark.parametrize("labels", [torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)])
+def test_an_empty_batch_of_classes_to_even_out_stays_empty(mode, labels):
+    images, targets = SyntheticMix(pool(), ratio=0.5, mode=mode)(torch.zeros(0, 1, SIZE, SIZE), labels)
+    assert images.shape == (0, 1, SIZE, SIZE)
+    assert targets.shape == labels.shape
 
 
 def test_an_empty_batch_stays_empty():
@@ -299,7 +310,12 @@ def test_ratio_1_is_for_replacing_alone():
         SyntheticMix(pool(), ratio=1, mode="append")
 
 
-@pytest.mark.parametrize("ratio", ["0.1", None, True])
+@pytest.mark.parametrize("ratio", [np.float32(0.25), np.float64(0.25), np.int64(1), Fraction(1, 4)])
+def test_a_ratio_may_be_any_real_number(ratio):
+    assert SyntheticMix(pool(), ratio=ratio).ratio == float(ratio)
+
+
+@pytest.mark.parametrize("ratio", ["0.1", None, True, np.True_, 0.1j, torch.tensor(0.1)])
 def test_a_ratio_of_the_wrong_type_is_refused(ratio):
     with pytest.raises(TypeError, match="ratio must be a number"):
         SyntheticMix(pool(), ratio=ratio)
@@ -322,6 +338,16 @@ def test_labels_out_of_range_are_refused(label):
     labels[1] = label
     with pytest.raises(ValueError, match=f"labels must be between 0 and 2, but got {label}"):
         SyntheticMix(pool(), ratio=0.5)(images, labels)
+
+
+@pytest.mark.filterwarnings("ignore:mode='fill'")
+@pytest.mark.parametrize("mode", ["replace", "append", "balance", "fill"])
+@pytest.mark.parametrize("label", [-1, -100, 10**9])
+def test_labels_that_are_no_class_of_any_data_are_refused(mode, label):
+    images, labels = batch([0, 1])
+    labels[1] = label
+    with pytest.raises(ValueError, match=rf"labels must be between 0 and \d+, but got {label}"):
+        SyntheticMix(pool(), ratio=0.5, mode=mode, labels="conditional")(images, labels)
 
 
 @pytest.mark.parametrize(

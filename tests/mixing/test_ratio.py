@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gan_augment import Conditional, GANAugmentedDataset, SyntheticMix
 
-from .helpers import Exploding, Marked, batch, pool, real, shown, synthetic
+from .helpers import SIZE, Exploding, Marked, batch, pool, real, shown, synthetic
 
 POOL = pool(4)
 label_lists = st.lists(st.integers(0, 3), min_size=1, max_size=60)
@@ -180,6 +180,24 @@ def test_more_than_there_are_cannot_be_replaced():
 def test_num_synthetic_must_be_a_count(number):
     with pytest.raises((ValueError, TypeError), match="num_synthetic must be"):
         augmented([0, 1], num_synthetic=number)
+
+
+@pytest.mark.parametrize("number", [10**9, 10**18, 10**30])
+@pytest.mark.parametrize("options", [{}, {"labels": "uniform"}, {"labels": 0}])
+def test_numbers_that_no_memory_holds_are_refused(number, options):
+    with pytest.raises(ValueError, match=f"for {number:,} images, but"):
+        augmented([0, 1], num_synthetic=number, mode="append", **options)
+    with pytest.raises(ValueError, match=f"num_classes must be at most 1,048,576, but got {number:,}"):
+        augmented([0, 1], num_classes=number, **options)
+
+
+def test_a_label_of_a_billion_is_refused_before_classes_are_counted():
+    with pytest.raises(ValueError, match=r"labels must be between 0 and 1048575, but got 1000000000"):
+        GANAugmentedDataset([(torch.rand(1, SIZE, SIZE), 10**9)], pool(), labels="conditional")
+    with pytest.raises(ValueError, match="class_map must map class indices"):
+        Conditional(class_map={0: 10**9})
+    with pytest.raises(ValueError, match="fixed label must be a class index"):
+        augmented([0, 1], labels=10**9)
 
 
 def test_counts_of_another_mode_are_refused():
