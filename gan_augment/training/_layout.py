@@ -147,6 +147,7 @@ def _is_copy(path: tuple[str, ...], files: Mapping[tuple[str, ...], Entry]) -> b
 def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iterable[tuple[str, ...]]) -> None:
     """Refuses what is neither flat nor one folder per class."""
     held = {image.parts[depth] for image in images if len(image.parts) > depth + 1}
+    direct = {image.parts[depth] for image in images if len(image.parts) == depth + 2}
     if not images:
         raise ValueError(f"{str(path)!r} must hold images {image_suffixes()}, but holds none.")
     if not held:
@@ -165,6 +166,13 @@ def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iter
                 f"such as '{path}:{splits[-1]}'. If they are classes, pass torchvision's ImageFolder."
             )
     top = {folder[depth] for folder in folders if len(folder) > depth}
+    shared = _shared_by_all([inner.get((*images[0].parts[:depth], name), set()) for name in top])
+    if shared and not direct:
+        raise ValueError(
+            f"{str(path)!r} must hold one folder for each class, but all of {sorted(top)[:10]} hold folders of the same "
+            f"names, {shared[:10]}. If these are the classes, name one of the outer folders, such as "
+            f"'{path}:{min(top)}'; if the outer folders are, pass torchvision's ImageFolder."
+        )
     if top - held:
         raise ValueError(
             f"{str(path)!r} must hold images in the folder of each class, but {min(top - held)!r} holds none "
@@ -177,6 +185,12 @@ def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iter
             f"{str(path)!r} must hold one folder for each class, but two are named {min(same)!r}, in different Unicode "
             "forms; put their images into one."
         )
+
+
+def _shared_by_all(folders: Sequence[Set[str]]) -> list[str]:
+    """The names in each of several folders, if all hold the same and more than one: these may be the classes."""
+    same = len(folders) > 1 and all(names == folders[0] for names in folders)
+    return sorted(folders[0]) if same and len(folders[0]) > 1 else []
 
 
 def _find_splits(folders: Mapping[str, Set[str]]) -> list[str]:

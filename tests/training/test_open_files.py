@@ -129,6 +129,23 @@ def test_splits_are_told_and_not_taken_for_classes(tmp_path, container, folders,
         open_images(path)
 
 
+@everywhere
+@pytest.mark.parametrize("parts", [["fold1", "fold2"], ["images", "masks"], ["site A", "site B"]])
+def test_folders_that_all_hold_the_same_classes_are_no_classes(tmp_path, container, parts):
+    files = classes_of([f"{part}/{name}" for part in parts for name in ("ant", "bee")])
+    path = store(tmp_path, container, files)
+    with pytest.raises(ValueError, match=r"hold folders of the same names, \['ant', 'bee'\]. If these are the classes"):
+        open_images(path)
+    assert open_images(f"{path}:{parts[0]}").classes == ["ant", "bee"]
+
+
+@pytest.mark.parametrize(
+    "names", [["ant/red", "bee/red"], ["ant/a", "ant/b", "bee/a"], ["ant", "ant/a", "ant/b", "bee/a", "bee/b"]]
+)
+def test_folders_that_share_a_part_of_their_folders_stay_classes(tmp_path, names):
+    assert open_images(store(tmp_path, "folder", classes_of(names))).classes == ["ant", "bee"]
+
+
 @pytest.mark.parametrize(
     "names",
     [
