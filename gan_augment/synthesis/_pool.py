@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .._core import ROW_BYTES, check_space
-from ..models import Generator, check_count, check_labels, check_seed
+from ..models import MAX_CLASSES, Generator, check_count, check_labels, check_seed
 from ..models.images import check_dense, check_tensor
 from ._filters import Filter, as_filters
 from ._fingerprints import check_fingerprints, fingerprints_of
@@ -78,6 +78,8 @@ class SyntheticPool:
             )
         if num_classes is None:
             num_classes = 0 if labels is None else int(labels.long().max()) + 1 if labels.numel() else 1
+        if check_count("num_classes", num_classes, 0) > MAX_CLASSES:
+            raise ValueError(f"A pool must have at most {MAX_CLASSES:,} classes, but got {num_classes:,} instead.")
         self.num_classes = num_classes
         if (labels is None) != (num_classes == 0):
             raise ValueError(f"A pool must have labels where it has classes, but got num_classes={num_classes}.")

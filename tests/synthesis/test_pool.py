@@ -91,6 +91,16 @@ def test_what_is_no_pool_is_refused(images, labels, classes, message):
         SyntheticPool(images, labels, num_classes=classes)
 
 
+@pytest.mark.parametrize("count", [10**5, 10**12, 10**30])
+def test_more_classes_than_a_generator_can_have_are_refused_before_they_are_counted(count):
+    images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    with pytest.raises(ValueError, match=f"at most 10,000 classes, but got {count:,}"):
+        SyntheticPool(images, torch.tensor([0, 1]), num_classes=count)
+    if count < 2**63:
+        with pytest.raises(ValueError, match=f"at most 10,000 classes, but got {count + 1:,}"):
+            SyntheticPool(images, torch.tensor([0, count]))
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40))
 def test_indices_of_a_class_are_its_places(labels):
