@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 from ._class_names import as_names, names_kept_by
-from ._items import Places, label_key, split_item
+from ._items import Places, find_label, label_key, split_item
 from ._targets import TargetKind, read_target
 
 _LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 say labels
@@ -110,15 +110,20 @@ def label_column(dataset: Any) -> str | None:
         return None
     columns = {name: as_names(getattr(feature, "names", None)) for name, feature in features.items()}
     path = Places.of(dataset[0]).label
-    if path is not None and path[-1] in columns:
-        return str(path[-1])
+    if path is not None and path[0] in columns:
+        return str(path[0])
     named = [name for name, names in columns.items() if names is not None]
     return named[0] if len(named) == 1 else label_key(features) if not named else None
 
 
 def _names_of_features(dataset: Any) -> tuple[str, ...] | None:
     column = label_column(dataset)
-    return None if column is None else as_names(getattr(dataset.features[column], "names", None))
+    if column is None:
+        return None
+    feature = dataset.features[column]
+    for key in (find_label(feature) or ()) if isinstance(feature, Mapping) else ():  # columns in a column
+        feature = feature[key]
+    return as_names(getattr(getattr(feature, "feature", feature), "names", None))  # a list of one label has a feature
 
 
 def _transforms_targets(dataset: Any) -> bool:

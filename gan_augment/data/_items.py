@@ -106,12 +106,16 @@ def walk(item: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 def find_label(item: Any) -> Path | None:
     """The place of the label: the second entry of a sequence, or the entry whose key speaks of labels.
 
+    A mapping in the place of a label, and mappings in a mapping without such a key, are searched in the same way.
+
     Keys are tried in this order: ``labels``, ``label``, the first that contains "label" and holds no text,
     then ``target``, ``targets``, ``class``, ``cls`` and ``y``; without regard to case.
     """
     if isinstance(item, Mapping):
         key = label_key(item)
-        return None if key is None else (key,)
+        inner = [(name, find_label(item[name])) for name in ([key] if key else item) if isinstance(item[name], Mapping)]
+        nested = next(((name, *path) for name, path in inner if path), None)
+        return nested or (None if key is None else (key,))
     if not isinstance(item, (tuple, list)) or not item:
         return None
     place = min(1, len(item) - 1)

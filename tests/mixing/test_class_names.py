@@ -161,6 +161,23 @@ def test_names_of_the_column_that_is_the_label():
     assert TrainingImages.from_dataset(data, 16, "pad", progress=False).class_names == tuple(NAMES)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "wrap", [lambda label, feature: ({"label": label}, {"label": feature}), lambda label, feature: ([label], [feature])]
+)
+def test_names_of_hugging_face_features_within_others(wrap):
+    datasets = pytest.importorskip("datasets")
+    feature = wrap(0, datasets.ClassLabel(names=NAMES))[1]
+    features = datasets.Features(image=datasets.Image(), about=feature) if isinstance(feature, dict) else None
+    features = features or datasets.Features(image=datasets.Image(), label=feature)
+    key = next(name for name in features if name != "image")
+    rows = [{"image": PIL.Image.new("L", (16, 16), label), key: wrap(label, None)[0]} for label in LABELS]
+    data = datasets.Dataset.from_list(rows, features=features)
+    assert find_class_names(data) == tuple(NAMES)
+    with pytest.raises(ValueError, match="class 0 is 'cat'"):
+        augmented(data, named(NAMES[::-1]))
+
+
 @pytest.mark.parametrize("relabel", [lambda label: (label + 1) % 3, lambda label: label // 2])
 def test_names_beneath_a_wrapper_that_changes_labels_are_not_those_of_its_items(relabel):
     assert find_class_names(Wrapper(Labelled(classes=NAMES), relabel)) is None

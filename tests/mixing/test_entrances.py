@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from torchvision import tv_tensors
 
 from gan_augment import GANAugmentedDataset, SyntheticMix
+from gan_augment.data import walk
 from gan_augment.training import TrainingImages
 
 from .helpers import pool, real, shown
@@ -62,6 +63,8 @@ ITEM_FORMS = {
     "with index, weight, path": lambda image, label: (image, label, 7, 0.5, pathlib.Path("a.png"), torch.ones(2)),
     "labels in a mapping": lambda image, label: (image, {"labels": label}),
     "mapping": lambda image, label: {"image": image, "label": label},
+    "label in a mapping in a mapping": lambda image, label: {"image": image, "target": {"id": 3, "labels": label}},
+    "mappings in a mapping": lambda image, label: {"meta": {"id": 3}, "input": {"image": image, "label": label}},
     "img, fine_label": lambda image, label: {"img": image, "fine_label": label, "id": 3},
     "pixel_values, labels": lambda image, label: {"label_name": "a", "labels": label, "pixel_values": image},
     "target": lambda image, label: {"data": image, "target": label},
@@ -128,7 +131,7 @@ def test_items_of_every_form(form):
     mixed = all_three(lambda label: ITEM_FORMS[form](picture(label), label))
     items = [mixed[index] for index in range(len(mixed)) if mixed.is_synthetic(index)]
     for item in items:
-        entries = list(item.values()) if isinstance(item, collections.abc.Mapping) else item
+        entries = [leaf for _, leaf in walk(item)]
         image = next(entry for entry in entries if isinstance(entry, torch.Tensor) and entry.ndim == 3)
         assert shown(image)[()] in LABELS
         assert "a.png" not in map(str, entries)  # not that of a real image
