@@ -113,8 +113,8 @@ def find_label(item: Any) -> Path | None:
     """
     if isinstance(item, Mapping):
         key = label_key(item)
-        inner = [(name, find_label(item[name])) for name in ([key] if key else item) if isinstance(item[name], Mapping)]
-        nested = next(((name, *path) for name, path in inner if path), None)
+        inner = ((name, find_label(item[name])) for name in ([key] if key else item) if isinstance(item[name], Mapping))
+        nested = next(((name, *within) for name, within in inner if within), None)
         return nested or (None if key is None else (key,))
     if not isinstance(item, (tuple, list)) or not item:
         return None

@@ -169,8 +169,8 @@ def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iter
     shared = _shared_by_all([inner.get((*images[0].parts[:depth], name), set()) for name in top])
     if shared and not direct:
         raise ValueError(
-            f"{str(path)!r} must hold one folder for each class, but all of {sorted(top)[:10]} hold folders of the same "
-            f"names, {shared[:10]}. If these are the classes, name one of the outer folders, such as "
+            f"{str(path)!r} must hold one folder for each class, but all of {sorted(top)[:10]} hold folders of the "
+            f"same names, {shared[:10]}. If these are the classes, name one of the outer folders, such as "
             f"'{path}:{min(top)}'; if the outer folders are, pass torchvision's ImageFolder."
         )
     if top - held:

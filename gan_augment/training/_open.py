@@ -55,7 +55,8 @@ def open_images(
     ========================== =====================================================================
 
     In folders and archives, a single outer folder is no class, and a folder for each class must hold images. Splits
-    (``train``, ``test``) are refused: name one. StyleGAN's ``dataset.json`` gives labels, and must list every image.
+    (``train``, ``test``) are refused: name one. So are outer folders that all hold the same folders, such as
+    ``fold1`` and ``fold2``. StyleGAN's ``dataset.json`` gives labels, and must list every image.
     Hidden files and everything that is no image is left out, and counted in one warning. Links are followed in
     folders, and left out of archives.
 
