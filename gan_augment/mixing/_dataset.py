@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from ..data import TargetKind, check_label_range
-from ..models import check_count, mix_seed
+from ..models import MAX_SEED, check_count, mix_seed
 from ..synthesis import SourceLike, as_source, match_image
 from ..synthesis import num_classes as classes_of
 from ._forward import ForwardsNames
@@ -281,6 +281,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             epoch (int): From 0.
         """
         epoch = check_count("epoch", epoch, 0)
+        if epoch > MAX_SEED:  # what shared memory holds
+            raise ValueError(f"epoch must be at most 2**63 - 1, but got {epoch} instead.")
         self._warn_if_stale()
         self._passes.set(epoch)
         if hasattr(self.dataset, "set_epoch"):

@@ -54,7 +54,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     Unlike torchvision's transforms, it mixes in training mode only: after ``mix.eval()`` images and labels
     pass through as they are. Make it a part of your model (``self.mix = mix``), and ``model.train()`` and
-    ``model.eval()`` switch it. ``model.parameters()``, ``model.state_dict()`` and ``model.train()`` never
+    ``model.eval()`` switch it. A ``v2.Compose`` does not pass the mode on to its transforms: use
+    ``nn.Sequential(mix, v2.MixUp(...))``, which is called with one tuple of images and labels. ``model.parameters()``, ``model.state_dict()`` and ``model.train()`` never
     see its generator. A ``collate_fn`` is in training mode whatever the model is: use it in the training
     loader alone, or wrap the training data in :class:`GANAugmentedDataset`.
 

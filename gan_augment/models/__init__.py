@@ -18,7 +18,7 @@ from ._discriminator import Discriminator
 from ._finite import check_forward, check_images
 from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
-from ._sampling import check_count, check_labels, check_seed, draw_latents, draw_seed, eval_mode, mix_seed
+from ._sampling import MAX_SEED, check_count, check_labels, check_seed, draw_latents, draw_seed, eval_mode, mix_seed
 from ._srgan import SRGAN, SRGANConfig
 from ._variations import CONTROLS, KNOTS, Variations, warp
 
@@ -29,6 +29,7 @@ __all__ = [
     "LAYERS",
     "MAX_ANCHORS",
     "MAX_CLASSES",
+    "MAX_SEED",
     "SRGAN",
     "AnchorWalk",
     "ClassConditionalNorm2d",

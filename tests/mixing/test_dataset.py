@@ -591,7 +591,7 @@ def test_what_is_no_transform_is_refused(transform):
         augmented(real(LABELS), transform=transform)
 
 
-@pytest.mark.parametrize("epoch", [-1, 1.0, None])
+@pytest.mark.parametrize("epoch", [-1, 1.0, None, 2**63])
 def test_what_is_no_epoch_is_refused(epoch):
     with pytest.raises((ValueError, TypeError), match="epoch must be"):
         augmented(real(LABELS)).set_epoch(epoch)

@@ -49,6 +49,15 @@ def test_what_comes_behind_the_targets_comes_in_eval_mode_too(single):
     assert torch.as_tensor(flag).shape == torch.as_tensor(weight).shape == (() if single else (24,))
 
 
+def test_a_sequence_of_modules_passes_the_mode_on_and_batches_through():
+    images, labels = batch(LABELS)
+    steps = nn.Sequential(SyntheticMix(pool(), 1.0), SyntheticMix(pool(), 0.5, mode="append"))
+    assert synthetic(steps((images, labels))[0]).all()
+    same = steps.eval()((images, labels))
+    assert same[0] is images
+    assert same[1] is labels
+
+
 class Model(nn.Module):
     def __init__(self, mix):
         super().__init__()
