@@ -113,9 +113,10 @@ def find_label(item: Any) -> Path | None:
     """
     if isinstance(item, Mapping):
         key = label_key(item)
-        inner = ((name, find_label(item[name])) for name in ([key] if key else item) if isinstance(item[name], Mapping))
-        nested = next(((name, *within) for name, within in inner if within), None)
-        return nested or (None if key is None else (key,))
+        nested = (
+            (name, find_label(item[name])) for name in ([key] if key else item) if isinstance(item[name], Mapping)
+        )
+        return next(((name, *path) for name, path in nested if path), None if key is None else (key,))
     if not isinstance(item, (tuple, list)) or not item:
         return None
     place = min(1, len(item) - 1)
