@@ -156,8 +156,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         times = max(math.ceil(n / len(entries[group])) for group, n in zip(self._slots.groups, self._slots.counts) if n)
         if times > 1:
             warnings.warn(
-                f"The pool has too few images, so that one comes up to {times} times in each epoch; generate a larger "
-                "pool.",
+                f"The pool has too few images: some appear {times} times per epoch. Generate a larger pool.",
                 UserWarning,
                 stacklevel=3,
             )

@@ -235,8 +235,8 @@ def check_classes(policy: LabelPolicy | None, source: Source, count: int) -> Non
     if isinstance(policy, Same) and (not matching or num_classes(source) > count):
         raise ValueError(
             f"The source must have the classes of the data for labels='same', but it has {num_classes(source)} "
-            f"and the data {count}; pass num_classes= if the data have more classes than they show, or say which is "
-            "which by labels=Conditional(class_map={...})."
+            f"and the data {count}; pass num_classes= if the data have more classes than they show, or map the "
+            "classes with labels=Conditional(class_map={...})."
         )
     given: Iterable[int] = ()
     if isinstance(policy, Conditional):
@@ -246,8 +246,8 @@ def check_classes(policy: LabelPolicy | None, source: Source, count: int) -> Non
     beyond = [target for target in given if target >= count]
     if beyond:
         raise ValueError(
-            f"labels must give classes of the data, from 0 to {count - 1}, but give {beyond}; say which is which "
-            "by labels=Conditional(class_map={...}), or raise num_classes for a class of its own."
+            f"labels must give classes of the data, from 0 to {count - 1}, but give {beyond}; map the "
+            "classes with labels=Conditional(class_map={...}), or raise num_classes for a class of its own."
         )
 
 
@@ -267,9 +267,9 @@ def check_class_names(policy: LabelPolicy | None, source: Source, names: Sequenc
             first = ", ".join(f"{index} is {name!r}" for index, name in enumerate(known[:3]))
             first += ", and so on" if len(known) > 3 else ""
             warnings.warn(
-                "The classes of the source have names, and those of the data are not known, so that they are matched "
-                f"by index alone: check that class {first}; set `classes` of the data set to its names in "
-                "the order of its labels, or say which is which by labels=Conditional(class_map={...}).",
+                "The source names its classes, but the data set does not, so classes are matched by index alone. Check "
+                f"that class {first}. Then set `classes` of the data set to its names in the order of its labels, or map "
+                "the classes with labels=Conditional(class_map={...}).",
                 UserWarning,
                 stacklevel=3,
             )
@@ -280,7 +280,7 @@ def check_class_names(policy: LabelPolicy | None, source: Source, names: Sequenc
         which = "{the source's class: the data's class, ...}" if found is None else found
         raise ValueError(
             f"The classes of the source must be those of the data for labels={type(policy).__name__.lower()!r}, but "
-            f"class {index} is {known[index]!r} of the source and {names[index]!r} of the data; say which is which by "
+            f"class {index} is {known[index]!r} of the source and {names[index]!r} of the data; map the classes with "
             f"labels=Conditional(class_map={which})."
         )
 
@@ -299,7 +299,7 @@ def given_names(classes: Any, source: Source) -> tuple[str, ...]:
         )
     if getattr(source, "class_names", None) is None:
         warnings.warn(
-            "The source has no class names, so that classes= cannot be compared with them; check its classes by eye.",
+            "The source has no class names, so `classes` cannot be compared with them. Look at samples of each class.",
             UserWarning,
             stacklevel=3,
         )

@@ -52,12 +52,13 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
     input is never changed. All draws come from torch's global generator; ranks of a distributed training
     draw differently, also if they share a seed.
 
-    Unlike torchvision's transforms, it mixes in training mode only: after ``mix.eval()`` images and labels
-    pass through as they are. Make it a part of your model (``self.mix = mix``), and ``model.train()`` and
-    ``model.eval()`` switch it. A ``v2.Compose`` does not pass the mode on to its transforms: use
-    ``nn.Sequential(mix, v2.MixUp(...))``, which is called with one tuple of images and labels. ``model.parameters()``, ``model.state_dict()`` and ``model.train()`` never
-    see its generator. A ``collate_fn`` is in training mode whatever the model is: use it in the training
-    loader alone, or wrap the training data in :class:`GANAugmentedDataset`.
+    Unlike torchvision's transforms, it mixes in training mode only: after ``mix.eval()`` images and
+    labels pass through as they are. Make it a part of your model (``self.mix = mix``), and
+    ``model.train()`` and ``model.eval()`` switch it. A ``v2.Compose`` does not pass the mode on to its
+    transforms: use ``nn.Sequential(mix, v2.MixUp(...))``, which is called with one tuple of images and
+    labels. ``model.parameters()``, ``model.state_dict()`` and ``model.train()`` never see its
+    generator. A ``collate_fn`` is in training mode whatever the model is: use it in the training loader
+    alone, or wrap the training data in :class:`GANAugmentedDataset`.
 
     Args:
         source: A zoo name, folder, generator, pool, mapping from class to any of these, or any

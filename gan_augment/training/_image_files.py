@@ -80,7 +80,11 @@ def _open_container(path: Path, max_bytes: int) -> Container:
 
 def _decode(file: IO[bytes]) -> PIL.Image.Image:
     """A grey or RGB image out of a file, upright; of an animation the first frame."""
-    with PIL.Image.open(file, formats=image_formats()) as image:
+    try:
+        opened = PIL.Image.open(file, formats=image_formats())
+    except PIL.UnidentifiedImageError as error:  # which names an object of Python, not a file
+        raise ValueError("it is damaged, or of a format that is not read") from error
+    with opened as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
         if image.mode.startswith(("I", "F")):

@@ -190,7 +190,7 @@ def test_classes_of_other_names_are_refused_and_of_the_same_are_not():
 
 
 def test_a_pool_that_is_too_small_is_a_warning():
-    with pytest.warns(UserWarning, match="comes up to 3 times in each epoch"):
+    with pytest.warns(UserWarning, match="some appear 3 times per epoch"):
         augmented(real([0, 1, 2] * 10), pool(), 0.5)
 
 
