@@ -267,9 +267,9 @@ def check_class_names(policy: LabelPolicy | None, source: Source, names: Sequenc
             first = ", ".join(f"{index} is {name!r}" for index, name in enumerate(known[:3]))
             first += ", and so on" if len(known) > 3 else ""
             warnings.warn(
-                "The source names its classes, but the data set does not, so classes are matched by index alone. Check "
-                f"that class {first}. Then set `classes` of the data set to its names in the order of its labels, or map "
-                "the classes with labels=Conditional(class_map={...}).",
+                "The source names its classes, but the data set does not, so classes are matched by index. Check "
+                f"that class {first}. Then set `classes` of the data set to its names in the order of its labels, or "
+                "map the classes with labels=Conditional(class_map={...}).",
                 UserWarning,
                 stacklevel=3,
             )
