@@ -30,6 +30,8 @@ _CONV: dict[str, Any] = {
     "bias": (False, True),
 }
 _NORM: dict[str, Any] = {"num_features": _SIZE, "affine": (False, True), "eps": (0.0, 10.0)}
+FUNCTIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "hardtanh")
+LASTS = ("tanh", "sigmoid", "hardtanh")
 LAYERS: dict[str, dict[str, Any]] = {
     "embedding": {"num_classes": (1, 10_000), "dim": (1, 4096), "join": ("after", "before", "multiply")},
     "one_hot": {"num_classes": (1, 4096), "join": ("after", "before")},
@@ -42,7 +44,7 @@ LAYERS: dict[str, dict[str, Any]] = {
     "instance_norm": _NORM,
     "upsample": {"factor": (2, 4), "mode": ("nearest", "bilinear")},
     "pixel_shuffle": {"factor": (2, 4)},
-    "activation": {"function": ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"), "slope": (0.0, 1.0)},
+    "activation": {"function": FUNCTIONS, "slope": (0.0, 1.0)},
     "prelu": {"num_parameters": (1, 8192)},
 }
 
@@ -53,7 +55,7 @@ class LayeredConfig(GeneratorConfig):
 
     Args:
         layers (tuple of dict): Each has a ``kind`` and that kind's fields, see ``LAYERS``. The first may join the
-            class to the latent; the last is ``tanh`` or ``sigmoid``.
+            class to the latent; the last is ``tanh``, ``sigmoid`` or ``hardtanh``.
         image_size (int): Side of the square output in pixels, from 8 to 1024.
         channels, latent_dim, latent, num_classes, fit, source_size, class_names: As in :class:`GeneratorConfig`,
             whose other fields stay as they are by default.
@@ -88,8 +90,8 @@ class LayeredConfig(GeneratorConfig):
                 f"The layers must end in {(self.channels, self.image_size, self.image_size)}, but end in {shape}."
             )
         last = self.layers[-1]
-        if last["kind"] != "activation" or last["function"] not in ("tanh", "sigmoid"):
-            raise ValueError(f"The last layer must be tanh or sigmoid, but is {last!r}.")
+        if last["kind"] != "activation" or last["function"] not in LASTS:
+            raise ValueError(f"The last layer must be one of {LASTS}, but is {last!r}.")
 
     @property
     def cost(self) -> Cost:
@@ -280,7 +282,8 @@ def build_layer(layer: dict[str, Any]) -> nn.Module:
 
 
 _FUNCTIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+    "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU, "selu": nn.SELU,
+    "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "hardtanh": nn.Hardtanh,
 }  # fmt: skip
 _MODULES: dict[str, type[nn.Module]] = {
     "rescale": _Rescale, "linear": nn.Linear, "conv": nn.Conv2d, "conv_transpose": nn.ConvTranspose2d,

@@ -42,14 +42,34 @@ def nested_blocks():
     )  # fmt: skip
 
 
-def digits_without_padding():
+def digits_without_padding(width=8, relu=nn.ReLU):
     """1, 3, 6, 13, 28: kernels of 3 and 4, strides of 2 and 1, no padding."""
 
     def block(one, other, kernel=3, stride=2):
-        return nn.Sequential(nn.ConvTranspose2d(one, other, kernel, stride), nn.BatchNorm2d(other), nn.ReLU())
+        return nn.Sequential(nn.ConvTranspose2d(one, other, kernel, stride), nn.BatchNorm2d(other), relu())
 
-    last = nn.Sequential(nn.ConvTranspose2d(8, 1, 4, 2), nn.Tanh())
-    return Wrapped("gen", block(10, 32), block(32, 16, 4, 1), block(16, 8), last)
+    last = nn.Sequential(nn.ConvTranspose2d(width, 1, 4, 2), nn.Tanh())
+    blocks = block(10, 4 * width), block(4 * width, 2 * width, 4, 1), block(2 * width, width)
+    return Wrapped("gen", *blocks, last)
+
+
+class Blocks(nn.Module):
+    """Blocks that are named as those of this project, with other layers around them."""
+
+    def __init__(self):
+        super().__init__()
+        widths = [(20, 16, 1, 0), (16, 8, 2, 1), (8, 4, 2, 1)]
+        self.blocks = nn.ModuleList(
+            nn.ModuleDict({"conv": nn.ConvTranspose2d(one, other, 4, *rest), "norm": nn.BatchNorm2d(other)})
+            for one, other, *rest in widths
+        )
+        self.to_rgb = nn.ConvTranspose2d(4, 3, 4, 2, 1)
+
+    def forward(self, z):
+        x = z[:, :, None, None]
+        for block in self.blocks:
+            x = F.relu(block["norm"](block["conv"](x)))
+        return torch.tanh(self.to_rgb(x))
 
 
 class Resized(nn.Module):

@@ -64,7 +64,7 @@ def test_the_classes_differ(config):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda layers: layers[:-1], "The last layer must be tanh or sigmoid|must end in"),
+        (lambda layers: layers[:-1], "The last layer must be one of|must end in"),
         (lambda layers: [*layers[:1], layers[0], *layers[1:]], "only the first can join"),
         (lambda layers: [{**layers[0], "dim": 5}, *layers[1:]], "Layer 0's dim must be 6"),
         (lambda layers: [layers[0], {**layers[1], "in_features": 7}, *layers[2:]], "in_features must be 6"),

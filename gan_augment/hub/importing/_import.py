@@ -14,15 +14,19 @@ from torch import Tensor
 
 from ...models import Generator, GeneratorConfig, LayeredConfig, LayeredGenerator
 from .._card import Card
+from ._doubts import doubts
 from ._kinds import PAIRS, RESIDUAL, TRANSLATOR, check_kind, check_order, residual_blocks
 from ._modules import Module, brief, chained, find_modules, join_stems, natural_order, networks, with_norms_placed
-from ._path import Hints
+from ._ours import is_ours
+from ._path import Budget, Hints, OutOfBudgetError
 from ._path import Path as Found
 from ._read import MAX_NODES, read_checkpoint
-from ._search import search
+from ._search import Limits, search
 
 MAX_ATTEMPTS = 64
-DOUBTFUL_MISFIT = 0.1  # of a norm, on average
+HELPFUL = ("strides", "paddings", "function", "image_size")  # hints that shorten the search
+DOUBTFUL_RESIDUAL = 0.3  # misfit of a norm, on average, of what is named like a residual network
+Scaling = tuple[tuple[float, ...], tuple[float, ...]]
 _GENERATOR = re.compile(r"gen|net_?g|(^|\.)g(_|\.|$)", re.IGNORECASE)
 _AVERAGED = re.compile(r"ema|averag|shadow|g_?running", re.IGNORECASE)
 
@@ -42,6 +46,7 @@ def import_checkpoint(
     negative_slope: float | None = None,
     last: str | None = None,
     eps: float | None = None,
+    normalization: tuple[Any, Any] | None = None,
 ) -> Generator:
     """Makes a generator out of a DCGAN's checkpoint, of which only names and tensors are known.
 
@@ -64,8 +69,11 @@ def import_checkpoint(
         output_paddings (tuple of int, optional): Of each convolution; 0 where it is not transposed.
         function (str, optional): Of its hidden layers: ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"gelu"``, ``"silu"``.
         negative_slope (float, optional): Of the leaky ReLU.
-        last (str, optional): ``"tanh"``, or ``"sigmoid"`` where images were trained on as 0..1.
+        last (str, optional): Its last activation: ``"tanh"``, ``"sigmoid"`` or ``"none"``.
         eps (float, optional): Of its normalisation.
+        normalization (tuple, optional): Mean and standard deviation by which its training images were normalized
+            from 0..1, like the arguments of torchvision's ``Normalize``: each a float, or one for each channel.
+            Default: ``(0, 1)`` if ``last`` is ``"sigmoid"``, else ``(0.5, 0.5)``, which is -1..1.
 
     Returns:
         Generator: In eval mode; one that can be trained on where its layers are those of :class:`Generator`,
@@ -74,7 +82,8 @@ def import_checkpoint(
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no checkpoint, asks for more than tensors, or holds no DCGAN generator, saying
-            what it seems to hold instead.
+            what it seems to hold instead; or if the search for its layers runs out of its budget, saying which hints
+            would help.
 
     Example:
         >>> import tempfile
@@ -91,6 +100,7 @@ def import_checkpoint(
     hints = Hints(
         image_size, latent, num_classes, strides, paddings, output_paddings, function, negative_slope, last, eps
     )
+    scaling = _scaling(normalization)
     checkpoint = read_checkpoint(path)
     where, found = _choose(checkpoint.tensors, path, key, hints)
     convs = sum(layer["kind"] in ("conv", "conv_transpose") for layer, _ in found.layers)
@@ -99,16 +109,36 @@ def import_checkpoint(
         if hint is not None and len(hint) != convs:
             raise ValueError(f"{name} must name one for each of the {convs} convolutions, but got {len(hint)}: {hint}.")
     with torch.random.fork_rng(devices=[]):  # from which new networks draw what is replaced at once
-        generator = _native(found) or _layered(found)
+        generator = (None if scaling else _native(found)) or _layered(found, scaling)
     generator.requires_grad_(True).eval()
-    doubts = _doubts(found)
-    given = hints.strides is not None and hints.paddings is not None and hints.function is not None
-    if doubts and not given:
-        warnings.warn(f"{path}: {'; '.join(doubts)}; look at samples, and give hints.", UserWarning, stacklevel=2)
-    generator.card = _card(path, where, found, checkpoint.sha256)
+    reasons = doubts(found, hints, generator, scaling)
+    if reasons:
+        warnings.warn(f"{path}: {'; '.join(reasons)}. Look at samples, and give hints.", UserWarning, stacklevel=2)
+    generator.card = _card(path, where, found, reasons, scaling, checkpoint.sha256)
     if class_names is not None:
         generator.config = dataclasses.replace(generator.config, class_names=class_names)
     return generator
+
+
+def _scaling(normalization: Any) -> Scaling | None:
+    """The mean and standard deviation of each channel, or one for all of them.
+
+    Raises:
+        ValueError: If they are no finite numbers, or a standard deviation is not positive.
+    """
+    if normalization is None:
+        return None
+    try:
+        mean, std = (tuple(map(float, [e] if isinstance(e, (int, float)) else e)) for e in normalization)
+    except (TypeError, ValueError):
+        mean, std = (), ()
+    good = len(mean) in (1, 3) and len(std) in (1, 3) and all(-1000 < m < 1000 for m in mean)
+    if not good or not all(0 < s < 1000 for s in std):
+        raise ValueError(
+            "`normalization` must be a mean and a positive standard deviation, each a float or one for each channel, "
+            f"but got {brief(normalization)}."
+        )
+    return mean, std
 
 
 def _choose(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> tuple[str, Found]:
@@ -119,15 +149,17 @@ def _choose(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> 
         raise ValueError(f"{path} must hold {key or 'tensors'!r}, but holds {known}.")
     groups.sort(key=lambda group: len(group[1]) if _GENERATOR.search(group[0]) else len(group[1]) + MAX_NODES)
     found: dict[frozenset[int], tuple[str, Found]] = {}
-    reasons = []
+    reasons: list[tuple[int, ValueError]] = []
+    held = {id(tensor): tensor.numel() for _, tensors in groups for tensor in tensors.values()}
+    limits = Limits(Budget(sum(held.values())))
     for where, tensors in groups[:MAX_ATTEMPTS]:
         identity = frozenset(map(id, tensors.values()))
         if any(identity <= other or other <= identity for other in found):
             continue  # a part of a generator, or what it is a part of
         try:
-            found[identity] = where, _infer(tensors, hints)
+            found[identity] = where, _infer(tensors, hints, limits)
         except ValueError as error:
-            reasons.append((len(tensors), str(error)))
+            reasons.append((len(tensors), error))
     candidates = list(found.values())
     averaged = [each for each in candidates if _AVERAGED.search(each[0])]
     if len(candidates) > 1 and averaged:
@@ -136,18 +168,23 @@ def _choose(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> 
         keys = brief([where for where, _ in candidates], 300)
         raise ValueError(f"{path} holds several generators; pass key= as one of {keys}.")
     if not candidates:
+        ended = next((error for _, error in reasons if isinstance(error, OutOfBudgetError)), None)
+        if ended is not None:
+            missing = [f"`{name}=`" for name in HELPFUL if getattr(hints, name) is None]
+            advice = f"pass {', '.join(missing)}" if missing else "check the hints"
+            raise ValueError(f"{path} may hold a DCGAN generator, but {ended}; {advice}.") from ended
         reason = brief(max(reasons, key=lambda reason: reason[0])[1], 400)
         raise ValueError(f"{path} holds no DCGAN generator: {reason}.")
     return candidates[0]
 
 
-def _infer(tensors: dict[str, Tensor], hints: Hints) -> Found:
+def _infer(tensors: dict[str, Tensor], hints: Hints, limits: Limits) -> Found:
     """The layers of a network, if it is a generator.
 
     Raises:
         ValueError: Saying what it is instead.
     """
-    if any(name.startswith("blocks.0.conv.") for name in tensors):
+    if is_ours(tensors):
         raise ValueError("it seems to be of gan-augment itself; load its folder by from_pretrained")
     joined, classes = join_stems(find_modules(tensors))
     orders: list[list[Module]] = []
@@ -168,18 +205,23 @@ def _infer(tensors: dict[str, Tensor], hints: Hints) -> Found:
     if not orders:
         raise reasons[0]
     try:
-        found = search(orders, hints, classes)
+        found = search(orders, hints, limits, classes)
+    except OutOfBudgetError:
+        raise
     except ValueError as error:
         if residual_blocks(joined):
             raise ValueError(PAIRS) from error
         raise
-    if found.norms == 0 and residual_blocks(joined):
+    if found.misfit >= DOUBTFUL_RESIDUAL * found.norms and residual_blocks(joined):
         raise ValueError(f"{PAIRS}, and it has no statistics that say otherwise")
     return found
 
 
-def _layered(found: Found) -> Generator:
-    layers = tuple(layer for layer, _ in found.layers)
+def _layered(found: Found, scaling: Scaling | None = None) -> Generator:
+    parts = found.layers
+    if parts[-1][0]["function"] == "none" or scaling is not None:
+        parts = [*parts[: -1 if parts[-1][0]["function"] == "none" else None], *_rescaled(found, scaling)]
+    layers = tuple(layer for layer, _ in parts)
     classes = [layer["num_classes"] for layer in layers[:2] if layer["kind"] in ("embedding", "one_hot")]
     config = LayeredConfig(
         image_size=found.shape[1],
@@ -190,11 +232,25 @@ def _layered(found: Found) -> Generator:
         layers=layers,
     )
     generator = LayeredGenerator(config)
-    for built, (layer, module) in zip(generator.layers, found.layers):
+    for built, (layer, module) in zip(generator.layers, parts):
         if module is not None:
             part: Any = built.embedding if layer["kind"] == "embedding" else built
             part.load_state_dict(module.tensors, strict=False)
     return generator
+
+
+def _rescaled(found: Found, scaling: Scaling | None) -> list[tuple[dict[str, Any], Module | None]]:
+    """What takes normalized images to -1..1: a scale and a shift of each channel, and a limit."""
+    channels, limit = found.shape[0], ({"kind": "activation", "function": "hardtanh"}, None)
+    if scaling is None:
+        return [limit]
+    mean, std = (torch.tensor(each, dtype=torch.float32) for each in scaling)
+    if channels not in (len(mean), channels * len(mean)) or channels not in (len(std), channels * len(std)):
+        raise ValueError(f"`normalization` must be for {channels} channels, but got {scaling}.")
+    conv = {"kind": "conv", "in_channels": channels, "out_channels": channels, "kernel_size": 1, "stride": 1}
+    weight = torch.diag((2 * std).expand(channels))[:, :, None, None].clone()
+    module = Module("normalization", "conv", {"weight": weight, "bias": (2 * mean - 1).expand(channels).clone()})
+    return [({**conv, "padding": 0, "bias": True}, module), limit]
 
 
 def _native(found: Found) -> Generator | None:
@@ -239,24 +295,7 @@ def _native(found: Found) -> Generator | None:
     return generator if alike else None
 
 
-def _doubts(found: Found) -> list[str]:
-    """What of the layers neither tensors nor statistics show."""
-    modules = [module for _, module in found.layers if module is not None]
-    confirmed = max((place for place, module in enumerate(modules) if module.has_statistics), default=-1) + 1
-    rest = [module for module in modules[confirmed:] if module.kind in ("conv", "linear")]
-    doubts = []
-    if len(rest) > 1:  # the last one has no norm after it in any DCGAN
-        where = f"of {brief(rest[0].name)} and what follows it" if confirmed else "of any layer"
-        what = "strides, paddings, activations and norms without weights"
-        doubts.append(f"nothing in the file confirms the {what} {where}, which are what is usual")
-    if any(layer["kind"] == "instance_norm" for layer, _ in found.layers):
-        doubts.append("nothing in the file confirms that norms are of each channel by itself and not of groups")
-    if found.misfit > DOUBTFUL_MISFIT * found.norms:
-        doubts.append("the statistics of its norms do not confirm the layers well")
-    return doubts
-
-
-def _card(path: Path, where: str, found: Found, sha256: str) -> Card:
+def _card(path: Path, where: str, found: Found, reasons: list[str], scaling: Scaling | None, sha256: str) -> Card:
     convs = [layer for layer, _ in found.layers if layer["kind"].startswith("conv")]
     assumed: dict[str, Any] = {
         "latent": found.latent,
@@ -268,7 +307,8 @@ def _card(path: Path, where: str, found: Found, sha256: str) -> Card:
         "last": found.layers[-1][0]["function"],
         "misfit": round(found.misfit, 3),
         "norms_with_statistics": found.norms,
-        "doubts": _doubts(found),
+        "normalization": scaling,
+        "doubts": reasons,
     }
     return Card(
         name=path.stem,

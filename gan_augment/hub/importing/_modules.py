@@ -44,6 +44,11 @@ class Module:
         return len(next(iter(self.tensors.values())))
 
     @property
+    def is_unused(self) -> bool:
+        """Whether it is a batch norm as new: it was never used in training mode, or kept nothing of it."""
+        return self.kind == "batch_norm" and not self.has_statistics
+
+    @property
     def has_statistics(self) -> bool:
         """Whether it is a norm that has met values in training: not the mean of 0 and variance of 1 of a new one."""
         if self.kind != "batch_norm":

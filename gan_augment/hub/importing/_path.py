@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...models import build_layer, check_types
 from ._modules import Module
 
 LATENTS = 256
-FEWEST = 16
+FEWEST, FEWEST_COARSE = 16, 16  # latents
+COARSE_CHANNELS, COARSE_WORK = 12, 2**25
+KEPT_VALUES, MAX_VALUES = 2**22, 2**24  # of a map: all latents together, and the fewest latents
+LEAST_WORK, WORK_PER_WEIGHT, MOST_WORK = 2**37, 2**16, 2**38
 # Activations, with the slope of leaky ones, and how unlikely each is: only the order is meant.
 FUNCTIONS = (
     ("relu", 0.0, 0.0),
@@ -20,11 +24,13 @@ FUNCTIONS = (
     ("leaky_relu", 0.01, 0.6),
     ("leaky_relu", 0.1, 1.0),
     ("leaky_relu", 0.3, 1.0),
+    ("leaky_relu", 0.05, 1.5),
     ("elu", 0.0, 1.5),
+    ("selu", 0.0, 1.5),
     ("gelu", 0.0, 1.5),
     ("silu", 0.0, 1.5),
 )
-MAX_KEPT = 2**28  # values, in one search
+LASTS = ("tanh", "sigmoid", "none")
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,17 @@ class Hints:
     last: str | None = None
     eps: float | None = None
 
+    @property
+    def settled(self) -> bool:
+        """Whether they leave nothing to the search that statistics could contradict."""
+        return self.strides is not None and self.paddings is not None and self.function is not None
+
     def __post_init__(self) -> None:
         check_types(self)
         functions = tuple(dict.fromkeys(name for name, _, _ in FUNCTIONS))
         for name, allowed in (
             ("latent", ("normal", "uniform")),
-            ("last", ("tanh", "sigmoid")),
+            ("last", LASTS),
             ("function", functions),
         ):
             if getattr(self, name) not in (None, *allowed):
@@ -62,22 +73,28 @@ class Hints:
                 raise ValueError(f"{name} must be between 0 and 1, but got {value} instead.")
 
 
-def latents_for(side: int) -> int:
-    """How many latents go on from a map of a side: of large ones, each has many values."""
-    return min(LATENTS, max(FEWEST, 16 * LATENTS // side))
+class OutOfBudgetError(ValueError):
+    """The search ended before it found layers: the network may well be a generator."""
+
+    def __init__(self) -> None:
+        super().__init__("the search for its layers ran out of its budget")
 
 
 class Budget:
-    """What all hypotheses of a search together may keep in memory."""
+    """Multiplications that all hypotheses about a file may cost together, bounded by the weights in the file.
 
-    def __init__(self) -> None:
-        self.left = MAX_KEPT
+    Args:
+        weights (int): How many there are.
+    """
 
-    def spend(self, values: int) -> None:
-        """Raises ValueError where there is no more."""
-        self.left -= values
-        if self.left < 0:
-            raise ValueError("it is too large, or too unlike a DCGAN or the hints, for its layers to be found")
+    def __init__(self, weights: int) -> None:
+        self.left = min(MOST_WORK, LEAST_WORK + WORK_PER_WEIGHT * weights)
+
+    def spend(self, work: int) -> None:
+        """Raises OutOfBudgetError if there is too little left."""
+        if work > self.left:
+            raise OutOfBudgetError
+        self.left -= work
 
 
 @dataclass(eq=False)
@@ -98,9 +115,9 @@ class Path:
         eps (float, optional): Of the last norm.
         norms (int): How many of them have statistics to be held against.
         misfit (float): How far the statistics are from those of training, summed.
-        confirmed (float): The cost up to the last norm.
+        unscored (bool): Whether the last layer is a norm whose statistics were not yet held against the values.
         ended (bool): Whether it gives images.
-        budget (Budget): Of the search.
+        kept (Tensor, optional): What the layers make of a few latents, kept for what follows.
     """
 
     order: tuple[Module, ...]
@@ -116,39 +133,83 @@ class Path:
     eps: float | None = None
     norms: int = 0
     misfit: float = 0.0
-    confirmed: float = 0.0
+    unscored: bool = False
     ended: bool = False
-    budget: Budget = field(default_factory=Budget)
-    _x: Tensor | None = field(default=None, repr=False)
+    kept: Tensor | None = field(default=None, repr=False)
+
+    def values(self, budget: Budget, most: int = LATENTS) -> Tensor:
+        """What the layers make of a few latents, as far as it is not kept.
+
+        Args:
+            budget (Budget): Of which the work is taken.
+            most (int): Of how many latents.
+
+        Raises:
+            OutOfBudgetError: If it would cost more than is left.
+        """
+        if self.kept is not None:
+            return self.kept[:most]
+        if self.parent is None:
+            return _latents(self.latent, self.shape[0])[:most]
+        of_all = self.layer["kind"] == "batch_norm"  # by the mean and variance of all latents
+        x = self._few(self.parent.values(budget, LATENTS if of_all else most))
+        self.spend(budget, len(x))
+        return self._applied(x)[:most]
+
+    def coarse(self, budget: Budget) -> tuple[Tensor, Tensor]:
+        """Some channels of what the layers make of fewer latents, and which channels these are."""
+        if self.parent is not None and self.layer["kind"] == "activation":
+            values, channels = self.parent.coarse(budget)
+            return self._applied(values), channels
+        if self.parent is None or self.module is None or self.layer["kind"] not in ("conv", "conv_transpose"):
+            values = self.values(budget)
+            return values, torch.arange(values.shape[1])
+        channels = torch.linspace(0, self.shape[0] - 1, min(self.shape[0], COARSE_CHANNELS)).long()
+        share = len(channels) / self.shape[0]
+        least = FEWEST_COARSE if self.classes == 0 else 4 * min(self.classes, LATENTS // 4)  # each class is there
+        latents = max(least, int(COARSE_WORK / (self.work * share)) // 4 * 4)
+        x = self._few(self.parent.values(budget, latents))
+        self.spend(budget, int(len(x) * share) + 1)
+        return self._applied(x, channels), channels
 
     @property
-    def x(self) -> Tensor:
-        """What the layers make of a few latents; computed once it is asked for, kept where it takes long."""
-        if self._x is not None:
-            return self._x
-        if self.parent is None:
-            return _latents(self.latent, self.shape[0])
-        made = self._applied(self.parent.x)
-        if self.layer["kind"] in ("linear", "conv", "conv_transpose"):
-            self.budget.spend(made.numel())
-            self._x = made
-        return made
+    def work(self) -> int:
+        """Multiplications of the last layer for one latent."""
+        if self.module is None or self.parent is None or self.layer["kind"] not in ("linear", "conv", "conv_transpose"):
+            return math.prod(self.shape)
+        transposed = self.layer["kind"] == "conv_transpose"
+        return self.module.weight.numel() * math.prod((self.parent if transposed else self).shape[1:])
 
-    def _applied(self, x: Tensor) -> Tensor:
-        """The last layer of what comes to it."""
-        kind = self.layer["kind"]
+    def spend(self, budget: Budget, latents: int) -> None:
+        """Takes the last layer's cost for latents off a budget."""
+        budget.spend(self.work * latents)
+
+    def _few(self, x: Tensor) -> Tensor:
+        """The first latents: of large maps, each has many values."""
+        most = KEPT_VALUES // math.prod(self.shape)
+        return x[: max(FEWEST, most // 4 * 4)]
+
+    def _applied(self, x: Tensor, channels: Tensor | None = None) -> Tensor:
+        """The last layer, or some of its output channels, of what comes to it."""
+        kind, layer = self.layer["kind"], self.layer
+        tensors = {} if self.module is None else self.module.tensors
+        if channels is not None:
+            layer = {**layer, "out_channels": len(channels)}
+            weight = tensors["weight"][:, channels] if kind == "conv_transpose" else tensors["weight"][channels]
+            tensors = {"weight": weight, **({"bias": tensors["bias"][channels]} if "bias" in tensors else {})}
+        if self.module is not None and self.module.has_statistics:
+            return _as_in_training(x, tensors, layer["eps"])
         with torch.device("meta"):  # nothing is drawn that is replaced at once
-            built: Any = build_layer(self.layer).eval()
-        if self.module is not None:
-            part = built.embedding if kind == "embedding" else built
-            part.load_state_dict(self.module.tensors, strict=False, assign=True)
+            built: Any = build_layer(layer).eval()
+        part = built.embedding if kind == "embedding" else built
+        part.load_state_dict(tensors, strict=False, assign=True)
         with torch.inference_mode():
             if kind in ("embedding", "one_hot"):
-                joined: Tensor = built(x, torch.arange(LATENTS) // 2 % self.layer["num_classes"])
+                joined: Tensor = built(x, torch.arange(len(x)) // 4 % layer["num_classes"])
                 return joined
             if x.ndim == 2 and kind in ("conv", "conv_transpose", "upsample"):
                 x = x[:, :, None, None]
-            made: Tensor = built(x[: latents_for(x.shape[2])] if x.ndim == 4 else x)
+            made: Tensor = built(x)
             return made
 
     @property
@@ -159,6 +220,12 @@ class Path:
         return [*self.parent.layers, (self.layer, self.module)]
 
     @property
+    def classes(self) -> int:
+        """Number of classes that are joined to the latent."""
+        own = self.layer.get("num_classes", 0)
+        return own or (0 if self.parent is None else self.parent.classes)
+
+    @property
     def latent_dim(self) -> int:
         """Length of the latent."""
         return self.shape[0] if self.parent is None else self.parent.latent_dim
@@ -167,9 +234,14 @@ class Path:
         self, layer: dict[str, Any], module: Module | None, shape: tuple[int, ...], cost: float = 0.0, **changes: Any
     ) -> Path:
         """The path with one more layer."""
-        kept = ("index", "convs", "function", "eps", "norms", "misfit", "confirmed", "budget")
+        kept = ("index", "convs", "function", "eps", "norms", "misfit")
         known = {**{name: getattr(self, name) for name in kept}, **changes}
         return Path(self.order, self.latent, layer, module, self, shape, self.cost + cost, **known)
+
+
+def _as_in_training(x: Tensor, tensors: dict[str, Tensor], eps: float) -> Tensor:
+    """Values normalised by their own mean and variance, as in training: errors in the kept ones go no further."""
+    return nn.functional.batch_norm(x, None, None, tensors.get("weight"), tensors.get("bias"), training=True, eps=eps)
 
 
 def _latents(latent: str, length: int) -> Tensor:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
-
-from torch import Tensor
 
 from ...models import conv_side
 from ._modules import Module
-from ._path import FUNCTIONS, LATENTS, Budget, Hints, Path, latents_for
+from ._path import FEWEST, FUNCTIONS, LASTS, MAX_VALUES, Hints, Path
 
 MAX_SIDE = 512
-MAX_VALUES = 2**26  # of the latents' maps after a layer
-STATISTICS_WEIGHT = 60.0
-NOISE = 0.003  # misfit of the right layers, by the draw of latents
 RESIZED_TWICE = 3.0  # in two ways
 NOT_RESIZED = 0.4  # by the second of two modules without weights
 # How unlikely what is: only the order is meant.
 SIDES = {28: 0.0, 32: 0.0, 64: 0.0, 128: 0.0, 256: 0.3, 96: 0.4, 16: 0.5, 48: 1.0, 512: 0.5}
 ODD_SIDE = 3.0
+DIGITS_OF_32 = 1.5  # for most grey images of about this size have 28 px
 ANOTHER_FUNCTION = 3.0  # than before
 EPSILONS = ((1e-5, 0.0), (1e-3, 0.8), (0.8, 1.5))  # torch's, Keras', and PyTorch-GAN's, meant as a momentum
-MAX_MISFIT = 4.0
-CONFIRMED, DOUBTFUL = 0.1, 0.05  # the least share of a cost that stays, and the misfit at which most of it does
-HOPELESS = 1.5
+SAME_EPS = 0.003  # how little an epsilon must change a norm's output to be taken for another
 ANOTHER_GEOMETRY = 1.0  # than another convolution of the same kernel has
 LATENT_KINDS = (("normal", 0.0), ("uniform", 0.5), ("unit", 1.0))  # the last: uniform in 0..1
 
@@ -41,9 +37,7 @@ def longer(path: Path, hints: Hints) -> Iterator[Path]:
         yield from _through(ready, module, hints)
 
 
-def starts(
-    order: tuple[Module, ...], embedding: Module | None, hints: Hints, one_hot: int, budget: Budget
-) -> Iterator[Path]:
+def starts(order: tuple[Module, ...], embedding: Module | None, hints: Hints, one_hot: int) -> Iterator[Path]:
     """Latents that the first module can take, with the class joined to them."""
     first = order[0]
     if first.kind not in ("linear", "conv"):
@@ -70,7 +64,7 @@ def starts(
                 latent = "normal" if kind == "normal" else "uniform"
                 if hints.latent not in (None, latent):
                     continue
-                path = Path(order, latent, {}, None, None, (length,), cost + unlikely, budget=budget)
+                path = Path(order, latent, {}, None, None, (length,), cost + unlikely)
                 if kind == "unit":
                     path = path.then({"kind": "rescale", "scale": 0.5, "shift": 0.5}, None, (length,))
                 yield path if layer is None else path.then(layer, embedding, (width,))
@@ -92,7 +86,7 @@ def _between(path: Path, before: Module | None, module: Module, hints: Hints) ->
             yield ready if not resizable or gap != 2 else replace(ready, cost=ready.cost + NOT_RESIZED)
             for shaped in _as_maps_for(ready, module) if resizable else ():
                 channels, side, _ = shaped.shape
-                if 2 * side <= MAX_SIDE and channels * (2 * side) ** 2 * latents_for(side) <= MAX_VALUES:
+                if 2 * side <= MAX_SIDE and FEWEST * channels * (2 * side) ** 2 <= MAX_VALUES:
                     unlikely = {None: 0.4, 0: 1.0, 1: 0.6 if activated else 0.0}.get(gap, 0.0) + doubled
                     for mode, more in (("nearest", 0.0), ("bilinear", 0.8)):
                         layer = {"kind": "upsample", "factor": 2, "mode": mode}
@@ -109,7 +103,7 @@ def _gap(one: str, other: str) -> int | None:
 
 def _activated(path: Path, hints: Hints, cost: float) -> Iterator[Path]:
     for name, slope, unlikely in FUNCTIONS:
-        if hints.function not in (None, name):
+        if hints.function not in (None, name) or (hints.negative_slope is not None and name != "leaky_relu"):
             continue
         fields: dict[str, Any] = {"kind": "activation", "function": name}
         if name == "leaky_relu":
@@ -127,7 +121,7 @@ def _through(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
     index = path.index + 1
     if module.kind == "linear":
         out, features = module.weight.shape
-        if path.shape == (features,) and out * LATENTS <= MAX_VALUES:
+        if path.shape == (features,) and FEWEST * out <= MAX_VALUES:
             layer = {"kind": "linear", "in_features": features, "out_features": out, "bias": "bias" in module.tensors}
             yield path.then(layer, module, (out,), index=index)
     elif module.kind == "conv":
@@ -165,42 +159,32 @@ def _normalised(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
             layer = {"kind": "instance_norm", **fields, "eps": hints.eps or 1e-5}
             yield path.then(layer, module, path.shape, 1.0, index=index)
         return
-    misfit = _misfit(path.x, module)
-    if misfit is not None and misfit > HOPELESS:
+    eps = path.eps or hints.eps or EPSILONS[0][0]
+    layer = {"kind": "batch_norm", **fields, "eps": eps}
+    yield path.then(layer, module, path.shape, index=index, eps=eps, unscored=module.has_statistics)
+
+
+def with_epsilons(path: Path, hints: Hints) -> Iterator[Path]:
+    """A path that ends in a norm, with each epsilon that makes a difference."""
+    module, before = path.module, path.parent.eps if path.parent is not None else None
+    if module is None or path.layer["kind"] != "batch_norm":
+        yield path
         return
-    known = misfit or 0.0
-    # What was unlikely before counts for less once statistics that nothing else gives have confirmed it.
-    doubt = 1.0 if misfit is None else min(1.0, CONFIRMED + misfit / DOUBTFUL)
-    before = path.confirmed + doubt * (path.cost - path.confirmed) + STATISTICS_WEIGHT * max(known - NOISE, 0.0)
-    for eps, unlikely in _epsilons(path.eps, hints.eps):
-        layer = {"kind": "batch_norm", **fields, "eps": eps}
-        total, norms, cost = path.misfit + known, path.norms + (misfit is not None), before + doubt * unlikely
-        state = {"index": index, "misfit": total, "norms": norms, "eps": eps, "confirmed": cost}
-        yield path.then(layer, module, path.shape, cost - path.cost, **state)
+    variance = module.tensors["running_var"]
+    chosen: list[float] = []
+    for eps, unlikely in _epsilons(before, hints.eps):
+        if any(float(((variance + eps) / (variance + other)).log().abs().max()) < SAME_EPS for other in chosen):
+            continue
+        chosen.append(eps)
+        yield replace(path, layer={**path.layer, "eps": eps}, eps=eps, cost=path.cost + unlikely)
 
 
 def _epsilons(before: float | None, hint: float | None) -> list[tuple[float, float]]:
     """Epsilons of a norm, each with how unlikely it is after the one before; the first is often another."""
     if hint is not None:
         return [(hint, 0.0), (EPSILONS[0][0], 0.3)] if before is None else [(hint, 0.0)]
-    return [(eps, 0.0 if eps == before else cost + (before is not None and eps < before)) for eps, cost in EPSILONS]
-
-
-def _misfit(x: Tensor, module: Module) -> float | None:
-    """How far mean and variance are from those that a batch normalisation met in training: 0 is alike.
-
-    None if it has met nothing.
-    """
-    if not module.has_statistics:
-        return None
-    mean, variance = module.tensors["running_mean"], module.tensors["running_var"]
-    axes = [0, *range(2, x.ndim)]
-    found_mean, found = x.mean(axes), x.var(axes, correction=0)
-    floor = 0.01 * float(variance.mean()) + 1e-12
-    shift = (found_mean - mean) ** 2 / (variance + floor)
-    scale = ((found + floor) / (variance + floor)).log() ** 2
-    misfit = float(shift.clamp(max=9.0).mean() + scale.clamp(max=9.0).mean())
-    return min(misfit, MAX_MISFIT) if math.isfinite(misfit) else MAX_MISFIT
+    costs = {eps: 0.0 if eps == before else cost + (before is not None and eps < before) for eps, cost in EPSILONS}
+    return sorted(costs.items(), key=lambda each: each[1])
 
 
 def _convolved(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
@@ -209,14 +193,11 @@ def _convolved(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
     for transposed, fits, out in ((True, one == channels, other), (False, other == channels, one)):
         if not fits or len(module.tensors.get("bias", range(out))) != out:
             continue
-        wanted = (hints.strides, hints.paddings, hints.output_paddings)
         kernels = {other.weight.shape[2] for other in path.order[: path.index] if other.kind == "conv"}
         known = _known_geometries(path, kernel)
-        for given, cost in _geometries(transposed, kernel, side, kernels, out).items():
+        for given, cost in _hinted(transposed, kernel, side, kernels, out, path.convs, hints).items():
             if known and given not in known:
                 cost += ANOTHER_GEOMETRY
-            if any(w is not None and (path.convs >= len(w) or w[path.convs] != g) for w, g in zip(wanted, given)):
-                continue
             if transposed and path.layer.get("kind") == "upsample":
                 cost += 0.2 if kernel == 3 and given[0] == 1 else RESIZED_TWICE
             layer: dict[str, Any] = {
@@ -231,8 +212,61 @@ def _convolved(path: Path, module: Module, hints: Hints) -> Iterator[Path]:
             if transposed:
                 layer["output_padding"] = given[2]
             new = conv_side(layer, side)
-            if 1 <= new <= MAX_SIDE and out * new**2 * latents_for(side) <= MAX_VALUES:
+            left = tuple(module.weight.shape[2] for module in path.order[path.index + 1 :] if module.kind == "conv")
+            if (
+                1 <= new <= MAX_SIDE
+                and FEWEST * out * new**2 <= MAX_VALUES
+                and (hints.image_size is None or hints.image_size in _sides_after(new, left, path.convs + 1, hints))
+            ):
                 yield path.then(layer, module, (out, new, new), cost, index=path.index + 1, convs=path.convs + 1)
+
+
+def _hinted(
+    transposed: bool, kernel: int, side: int, kernels: set[int], out: int, number: int, hints: Hints
+) -> dict[tuple[int, int, int], float]:
+    """Geometries that agree with the hints: the usual ones, else what the hints alone say."""
+    usual = _geometries(transposed, kernel, side, kernels, out)
+    wanted = [
+        None if hint is None or number >= len(hint) else hint[number]
+        for hint in (hints.strides, hints.paddings, hints.output_paddings)
+    ]
+    if wanted == [None, None, None]:
+        return _different(usual) if side == 1 else usual
+    agreeing = {given: cost for given, cost in usual.items() if all(w in (None, g) for w, g in zip(wanted, given))}
+    if agreeing:
+        return agreeing
+    strides, paddings, outputs = (
+        others if hint is None else (hint,) for hint, others in zip(wanted, ((1, 2), range(kernel), (0, 1)))
+    )
+    return {
+        (stride, padding, output): 2.0 + output
+        for stride, padding, output in itertools.product(strides, paddings, outputs)
+        if stride >= 1 and padding >= 0 and (0 <= output < stride if transposed else output == 0)
+    }
+
+
+def _different(geometries: dict[tuple[int, int, int], float]) -> dict[tuple[int, int, int], float]:
+    """The likeliest of the geometries of each padding, which of a single pixel make the same whatever the stride."""
+    best: dict[tuple[int, int], tuple[int, int, int]] = {}
+    for given in sorted(geometries, key=lambda given: geometries[given]):
+        best.setdefault(given[1:], given)
+    return {given: geometries[given] for given in best.values()}
+
+
+@lru_cache(maxsize=10_000)
+def _sides_after(side: int, kernels: tuple[int, ...], number: int, hints: Hints) -> frozenset[int]:
+    """All sides that images may have after the further convolutions of these kernels."""
+    if not kernels:
+        return frozenset((side,))
+    kernel, *rest = kernels
+    after: set[int] = set()
+    for before in (side, 2 * side) if kernel % 2 else (side,):
+        for kind in ("conv_transpose", "conv"):
+            for stride, padding, output in _hinted(kind == "conv_transpose", kernel, before, set(), 1, number, hints):
+                layer = {"kind": kind, "kernel_size": kernel, "stride": stride, "padding": padding}
+                after.add(conv_side({**layer, "output_padding": output}, before))
+    possible = (new for new in after if 1 <= new <= MAX_SIDE)
+    return frozenset().union(*(_sides_after(new, tuple(rest), number + 1, hints) for new in possible))
 
 
 def _known_geometries(path: Path, kernel: int) -> set[tuple[int, int, int]]:
@@ -286,7 +320,6 @@ def _end(path: Path, hints: Hints) -> Iterator[Path]:
     side = path.shape[1]
     if side < 8 or hints.image_size not in (None, side):
         return
-    for name, cost in (("tanh", 0.0), ("sigmoid", 1.0)):
-        if hints.last in (None, name):
-            layer = {"kind": "activation", "function": name}
-            yield path.then(layer, None, path.shape, cost + SIDES.get(side, ODD_SIDE), ended=True)
+    name = hints.last or LASTS[0]
+    unlikely = DIGITS_OF_32 if (side, path.shape[0]) == (32, 1) else SIDES.get(side, ODD_SIDE)
+    yield path.then({"kind": "activation", "function": name}, None, path.shape, unlikely, ended=True)
