@@ -65,7 +65,21 @@ def same_images(generator, network, latent=20, classes=0, uniform=False):
         return torch.allclose(generator(z, labels), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("case", CASES)
+LONG = {
+    "no padding",
+    "no padding, leaky",
+    "resized",
+    "resized 64",
+    "functional",
+    "96 px",
+    "cut to 28 px",
+    "class multiplied",
+}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case in LONG else case for case in CASES]
+)
 def test_a_layout_of_others_gives_the_same_images(case, tmp_path):
     make, options = CASES[case]
     torch.manual_seed(0)
@@ -89,7 +103,7 @@ def wide():
     return as_trained(layouts.digits_without_padding(64), latent=10)
 
 
-@pytest.mark.parametrize("hints", [{}, COURSE], ids=["none", "hints"])
+@pytest.mark.parametrize("hints", [pytest.param({}, marks=pytest.mark.slow), COURSE], ids=["none", "hints"])
 def test_a_wide_layout_without_padding_is_found_fast(wide, hints, tmp_path):
     torch.save(wide.state_dict(), tmp_path / "G.pth")
     start = time.process_time()
@@ -97,6 +111,7 @@ def test_a_wide_layout_without_padding_is_found_fast(wide, hints, tmp_path):
     assert time.process_time() - start < 20
 
 
+@pytest.mark.slow
 def test_noisy_statistics_are_no_reason_to_refuse(wide, tmp_path):
     rng = torch.Generator().manual_seed(0)
     state = {name: tensor.clone() for name, tensor in wide.state_dict().items()}
@@ -215,7 +230,11 @@ def test_safetensors(network, tmp_path):
     assert same_images(import_checkpoint(tmp_path / "G.safetensors"), network)
 
 
-@pytest.mark.parametrize("make", [lambda: layouts.Attributes(True), lambda: layouts.Resized(32)])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: layouts.Attributes(True), pytest.param(lambda: layouts.Resized(32), marks=pytest.mark.slow)],
+    ids=["norms last", "resized"],
+)
 def test_safetensors_sorts_names(make, tmp_path):
     network = as_trained(make())
     state = {name.replace("l1.", "z."): tensor.contiguous() for name, tensor in sorted(network.state_dict().items())}
@@ -432,7 +451,7 @@ def test_a_missing_file_is_named(tmp_path):
 FOREIGN = (
     "dcgan-fashion-mnist-aman-sunesh.pth",
     "dcgan-mnist-ryhan9834.pth",
-    "cwgangp-mnist-hayatohongo.pth",
+    pytest.param("cwgangp-mnist-hayatohongo.pth", marks=pytest.mark.slow),
 )
 REFUSED = {
     "dcgan-mnist-csinva-netD.pth": "a discriminator",

@@ -23,7 +23,7 @@ from ._path import Budget, Hints, OutOfBudgetError, Path
 from ._steps import longer, starts, with_epsilons
 
 MAX_STEPS = 6000  # without statistics in between
-MAX_SECONDS = 30.0  # of this thread's work on a file, so that a busy machine finds what an idle one does
+MAX_SECONDS = 120.0  # of this thread's work on a file; the bound on multiplications should end the search long before
 MAX_ALIKE = 24  # hypotheses of one shape and activation after one module, the likeliest first
 MAX_LOOKS = 400  # at a norm
 MAX_MISFIT, HOPELESS = 0.5, 3.0  # of a norm: on average over a network, and of one
