@@ -3,20 +3,25 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 WORKERS ?= 2
+# A thread for each process: small networks are slower on several, and far slower on a busy machine.
+test test-slow coverage: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow coverage lint bench clean
 
 demo: .venv/made
 	$(BIN)/gan-augment demo --out gan-augment-demo
 
 test: .venv/made
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist worksteal
+
+test-slow: .venv/made
+	$(BIN)/python -m pytest -m slow -n $(WORKERS) --dist worksteal
+
+coverage: .venv/made
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m coverage run -m pytest -m "not slow" -n $(WORKERS) --dist worksteal
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report
-
-test-slow: .venv/made
-	$(BIN)/python -m pytest -m slow -n $(WORKERS) --dist worksteal
 
 lint: .venv/made
 	$(BIN)/ruff check .
