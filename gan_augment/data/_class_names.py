@@ -47,7 +47,7 @@ def names_kept_by(dataset: Any) -> tuple[str, ...] | None:
 
 
 def as_names(value: Any) -> tuple[str, ...] | None:
-    """Names out of a list of them, a mapping from name to index, or one from index to name; None if it is none."""
+    """Reads names from a list or from a mapping between names and indices; None for anything else."""
     if isinstance(value, Mapping):
         pairs = list(value.items())
         if pairs and all(_is_index(index) for _, index in pairs):

@@ -21,7 +21,7 @@ _TOO_WIDE = tuple(getattr(torch, name) for name in ("uint16", "uint32", "uint64"
 
 @dataclass(frozen=True)
 class TargetKind:
-    """What a label is, besides its class.
+    """The form of a label, apart from its class.
 
     Attributes:
         container (type): ``int``, ``bool``, a numpy scalar type, ``list``, ``tuple``, ``numpy.ndarray``, or a
@@ -42,7 +42,7 @@ class TargetKind:
 
         Raises:
             TypeError: If it is neither a number nor a tensor, an array or a list of numbers.
-            ValueError: If it is no target of a classification.
+            ValueError: If it is not a classification label.
         """
         return read_target(target)[1]
 
@@ -94,7 +94,7 @@ def read_target(target: Any, rows: int | None = None) -> tuple[Tensor, TargetKin
 
     Raises:
         TypeError: If it is neither a number nor a tensor, an array or a list of numbers.
-        ValueError: If it has another shape, or is no target of a classification: several labels at once, or
+        ValueError: If it has another shape, or is not a classification label: several labels at once, or
             values to regress.
 
     Example:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
 
     Raises:
         TypeError: If an item has no label.
-        ValueError: If a label is no target of a classification.
+        ValueError: If a label is not a classification label.
     """
     labels, count = find_labels(dataset), len(dataset)  # type: ignore[arg-type]
     with preserved_randomness():
@@ -179,14 +180,14 @@ class _Bare:
 
 
 @dataclass(frozen=True)
-class _Applied:
+class _Applied(ABC):
     """A transform of a data set."""
 
     transform: Callable[..., Any]
 
+    @abstractmethod
     def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
-        """What it makes of an image."""
-        raise NotImplementedError
+        """Transforms an image."""
 
 
 class _ImageOnly(_Applied):
@@ -200,7 +201,7 @@ class _ImageOnly(_Applied):
 
 
 class _Joint(_Applied):
-    """A transform of image and label, of which the image is wanted."""
+    """A transform of image and label; only its image is used."""
 
     def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
         return self.transform(image, label)[0]

@@ -289,7 +289,7 @@ def given_names(classes: Any, source: Source) -> tuple[str, ...]:
     """The names that a user gives for the classes of the data: a sequence, a mapping or a data set.
 
     Raises:
-        TypeError: If it is none of these, or has no names.
+        TypeError: If it has another type, or has no names.
     """
     names = find_class_names(classes) or as_names(classes)
     if names is None:

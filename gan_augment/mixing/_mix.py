@@ -69,7 +69,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         mode (str): ``"replace"``: in place of real images, so that batches keep their size; ``"append"``:
             behind them; ``"balance"``: in place of real images, which first come again until all classes
             of the batch come equally often; ``"fill"``: behind them, as many as bring each class up to the
-            largest one of the batch, of which the warning at :class:`GANAugmentedDataset` holds too.
+            largest one of the batch, with the same warning as :class:`GANAugmentedDataset`.
         labels: The label policy: ``"same"``, ``"conditional"``, a class index, ``"uniform"``, a
             :class:`Teacher` or another :class:`LabelPolicy`; None says that there are no labels.
         num_classes (int, optional): Needed where targets must become probabilities and labels are

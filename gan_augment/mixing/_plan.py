@@ -75,7 +75,7 @@ def present(labels: Tensor) -> list[int]:
 
 
 def check_reachable(labels: Tensor, reachable: Iterable[int]) -> None:
-    """Refuses to balance classes of which a source can make only some.
+    """Refuses to balance if the source cannot make every class.
 
     Raises:
         ValueError: If it cannot make a class that occurs.

@@ -158,7 +158,7 @@ def _to_next_norm(
             furthest.append(path)
         for further in longer(path, hints):
             heapq.heappush(queue, (further.cost, next(count), further))
-    looks = sorted(looks)[: 2 * width.kept]  # of which few channels and latents may rank the right one low
+    looks = sorted(looks)[: 2 * width.kept]  # a look at few channels and latents may rank the right one low
     for cost, _, path in looks:
         least = min((full.cost for full in scored.values()), default=math.inf)
         if cost <= looks[0][0] + MISLED and path.cost <= least + width.margin and path not in scored:
