@@ -1,5 +1,8 @@
 """Bars appear for work of more than two seconds, and for no other."""
 
+import os
+import signal
+import threading
 import time
 import warnings
 
@@ -63,6 +66,20 @@ def test_longer_work_shows_its_bar(capfd, monkeypatch):
     assert "Generating: " in capfd.readouterr().err
     SyntheticPool.generate(Slow(0.08), 4, batch_size=1, progress=False)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("show", [False, True])
+def test_a_process_that_is_killed_at_its_bar_stops_no_other(show):
+    bar = _progress.progress_bar(range(3), show=show)
+    child = os.fork()
+    if child == 0:
+        bar.get_lock().acquire()
+        os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    going_on = threading.Thread(target=lambda: list(_progress.progress_bar(range(3), show=show)), daemon=True)
+    going_on.start()
+    going_on.join(10)
+    assert not going_on.is_alive()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -23,10 +24,15 @@ def progress_bar(items: Iterable[Any] | None = None, *, show: bool = True, **opt
         >>> sum(progress_bar(range(4)))
         6
     """
-    return _Bar(items, disable=not show, delay=DELAY, **options)
+    # Else, after a restart's first leap, the bar waits for as large a one.
+    return _Bar(items, disable=not show, delay=DELAY, miniters=0, **options)
 
 
 class _Bar(tqdm):  # type: ignore[type-arg]  # generic in its stubs alone
+    # tqdm's lock is one of all forked processes, and one that is killed while it holds it stops the others for ever.
+    _lock = threading.RLock()
+    monitor_interval = 0  # a thread that would hold the lock while others fork
+
     def refresh(self, *args: Any, **kwargs: Any) -> Any:
         """Draws the bar, also when its words change, but not before its time."""
         if self.disable or time.time() >= self.start_t + (self.delay or 0.0):

@@ -53,7 +53,6 @@ class Loop:
             desc="Fitting",
             bar_format=BAR,
             mininterval=1.0,
-            miniters=0,  # else, after a restart's first leap, the bar waits for as large a one
         )
         self.main = trainer.accelerator.is_main_process
         self.before = trainer.seconds

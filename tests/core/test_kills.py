@@ -1,0 +1,69 @@
+"""Whatever is written survives kills at any moment: a place holds nothing, or all of what belongs there."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+import torch
+
+from gan_augment import SyntheticPool
+from gan_augment.synthesis import export_images
+
+IMAGES = torch.randint(0, 256, (300, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+class Drawing:
+    def sample(self, n, labels=None, *, seed=None):
+        return IMAGES[:n]
+
+
+def files_of(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def killed_after(task, seconds):
+    """Whether a process that does it had to be killed."""
+    child = os.fork()
+    if child == 0:
+        try:
+            task()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, signal.SIGKILL)
+    return status != 0
+
+
+TASKS = {
+    "pool saved": lambda out, tiny: SyntheticPool(IMAGES).save(out),
+    "pool drawn": lambda out, tiny: SyntheticPool.generate(Drawing(), 300, batch_size=30, out=out, progress=False),
+    "images": lambda out, tiny: export_images(Drawing(), out, 100),
+    "generator": lambda out, tiny: tiny.save_pretrained(out),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_kills_at_random_moments_leave_nothing_or_all(tmp_path, tiny, name):
+    def task(out="out"):
+        TASKS[name](tmp_path / out, tiny)
+
+    task("first")  # which takes longer
+    started = time.perf_counter()
+    task("whole")
+    seconds, moments = time.perf_counter() - started, random.Random(name)
+    whole, kills = files_of(tmp_path / "whole"), 0
+    for number in range(20):
+        if (tmp_path / "out").exists():
+            (tmp_path / "out").rename(tmp_path / f"out-{number}")
+        kills += killed_after(task, moments.uniform(0, 1.2 * seconds))
+        assert not (tmp_path / "out").exists() or files_of(tmp_path / "out") == whole
+    assert kills > 5
+    if not (tmp_path / "out").exists():
+        task()
+    assert files_of(tmp_path / "out") == whole
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(("out", "first", "whole"))]
