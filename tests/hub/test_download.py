@@ -3,6 +3,7 @@
 import hashlib
 import multiprocessing
 import os
+import random
 import re
 import shutil
 import signal
@@ -117,6 +118,17 @@ def killed(name, **options):
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return list(cache.glob("*/blobs/*.incomplete"))
+
+
+def killed_after(seconds, name, **options):
+    """Whether a process that downloads had to be killed by then."""
+    child = os.fork()
+    if child == 0:
+        failure(name, **options)  # which raises nothing
+        os._exit(0)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    return os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
 def save_again(name, folder, **options):
@@ -241,6 +253,7 @@ def test_what_is_pushed_is_what_is_pulled(hub, client, repo, tiny, tmp_path):
     assert (from_pretrained(tmp_path / "pulled").sample(4, seed=0) == tiny.sample(4, seed=0)).all()
 
 
+@pytest.mark.slow
 def test_the_zoo_is_published_by_one_command(hub, client):
     assert client(publish_zoo, TOKEN) == 0
     for name in list_pretrained():
@@ -388,6 +401,7 @@ def test_what_is_cached_is_loaded_where_the_hub_cannot_be_asked(hub, client, rep
     assert (client(sample, repo) == tiny.sample(4, seed=0)).all()
 
 
+@pytest.mark.slow
 def test_several_processes_may_download_at_once(hub, repo, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
@@ -424,3 +438,19 @@ def test_what_a_killed_download_leaves_is_removed_by_the_next(hub, client, repo,
     again = client(sample, repo, cache_dir=tmp_path / "cache")
     assert torch.equal(again, from_pretrained_bytes(files, tmp_path / "files"))
     assert not list(tmp_path.rglob("*.incomplete"))
+
+
+@pytest.mark.slow
+def test_downloads_that_are_killed_at_random_moments_end_whole(hub, client, repo, files, tmp_path):
+    wanted = from_pretrained_bytes(files, tmp_path / "files")
+    client(sample, repo, cache_dir=tmp_path / "first")  # which takes longer
+    started = time.perf_counter()
+    client(sample, repo, cache_dir=tmp_path / "whole")
+    seconds, moments, kills = time.perf_counter() - started, random.Random(0), 0
+    for number in range(30):
+        cache = tmp_path / f"cache-{number // 3}"  # killed three times each
+        kills += client(killed_after, moments.uniform(0, 1.2 * seconds), repo, cache_dir=cache)
+        if number % 3 == 2:
+            assert torch.equal(client(sample, repo, cache_dir=cache), wanted)
+            assert not list(cache.rglob("*.incomplete"))
+    assert kills > 10
