@@ -2,7 +2,7 @@
 
 from ._class_names import as_names, class_map_by_name, differing_class, names_say_more
 from ._facts import PROBES, find_class_names, find_labels, labels_hold, spread
-from ._items import Places, find_images, find_label, get, put, split_item, walk
+from ._items import Places, describe, find_images, find_label, get, put, split_item, walk
 from ._targets import MAX_LABELS, TargetKind, check_label_range, is_target, one_hot, read_target
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "as_names",
     "check_label_range",
     "class_map_by_name",
+    "describe",
     "differing_class",
     "find_class_names",
     "find_images",

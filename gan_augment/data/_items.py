@@ -177,3 +177,17 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, (str, bytes)) or (
         isinstance(value, (tuple, list)) and bool(value) and isinstance(value[0], (str, bytes))
     )
+
+
+def describe(item: Any) -> str:
+    """An item or a batch in words for messages, without its values.
+
+    Example:
+        >>> describe({"image": torch.zeros(3, 8, 8), "animal": 2})
+        "a dict of ['image', 'animal']"
+    """
+    if isinstance(item, Mapping):
+        return f"a {type(item).__name__} of {list(item)[:10]}"
+    if isinstance(item, (tuple, list)):
+        return f"a {type(item).__name__} of {[type(entry).__name__ for entry in item][:10]}"
+    return f"a {type(item).__name__}" + (f" of shape {tuple(item.shape)}" if hasattr(item, "shape") else "")

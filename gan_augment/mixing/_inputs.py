@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 from torchvision import tv_tensors
 
-from ..data import find_images, find_label, get, put, walk
+from ..data import describe, find_images, find_label, get, put, walk
 from ._items import with_extra
 
 LabelsGetter: TypeAlias = Callable[[Any], Any] | Literal["default"] | None
@@ -83,9 +83,9 @@ def _place_of_labels(inputs: Any, labels_getter: LabelsGetter, leaves: list[Any]
         found = find_label(inputs)
         if found is None:
             raise ValueError(
-                f"Could not find the labels in an input of type {type(inputs)}; pass (images, labels), a "
-                "labels_getter, or labels=None if there are none; in a data set, use it as transforms=, "
-                "not as transform=."
+                f"Could not find the labels in {describe(inputs)}; pass (images, labels), a labels_getter, or "
+                "labels=None if there are none. The transform of a data set is given no labels: mix the batches of "
+                "its loader, or wrap it with GANAugmentedDataset."
             )
         return found
     if not callable(labels_getter):

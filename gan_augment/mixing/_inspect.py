@@ -114,8 +114,8 @@ def _item_before(raw: Any, index: int, transform: Any) -> Any:
             raise
         raise ValueError(
             "The data set must give its images without its transforms, to learn what these expect, but fails "
-            f"({type(error).__name__}: {error}); pass transform=None and images like its own, or wrap it after "
-            "the transforms."
+            f"({type(error).__name__}: {error}); pass transform=None if its images are uint8 or in 0..1, and else mix "
+            "the batches of its loader with SyntheticMix."
         ) from error
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
-from ..data import Places, TargetKind, get, put
+from ..data import Places, TargetKind, describe, get, put
 from ._labels import CHOICES, LabelPolicy
 
 
@@ -97,10 +97,9 @@ def target_of(item: Any) -> Any:
     """
     path = Places.of(item).label
     if path is None:
-        entries = f" of {len(item)} entries" if isinstance(item, (tuple, list, Mapping)) else ""
         raise TypeError(
             'Items of a labelled data set must be (image, label) or mappings with a key "label", but got '
-            f"{type(item).__name__}{entries}; pass labels=None if it holds images alone."
+            f"{describe(item)}; rename the entry that is the label, or pass labels=None if there is none."
         )
     return get(item, path)
 

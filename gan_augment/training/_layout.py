@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import PIL.Image
 
@@ -20,6 +21,7 @@ FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 LABEL_FILE = "dataset.json"  # of StyleGAN's archives
 
 _SPLITS = {"train", "training", "trainval", "val", "valid", "validation", "dev", "eval", "test", "testing"}
+_SPLITS |= {"labeled", "labelled", "unlabeled", "unlabelled"}
 _FILLERS = {"set", "images", "imgs", "data", "split"}  # of a split's name, as in "test_set"
 
 
@@ -212,6 +214,13 @@ def _find_splits(folders: Mapping[str, Set[str]]) -> list[str]:
     return []
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, in which the last of two equal keys would win in silence."""
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("it gives a key twice")
+    return dict(pairs)
+
+
 def _labelled_by_file(container: Container, entry: Entry, images: list[Entry], depth: int) -> Layout | None:
     """The images with the labels that StyleGAN's label file gives them; None if it is another file of that name."""
     with container.open(entry) as file:
@@ -219,8 +228,8 @@ def _labelled_by_file(container: Container, entry: Entry, images: list[Entry], d
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"it is larger than {MAX_FILE_BYTES:,} bytes")
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        content = json.loads(data, object_pairs_hook=_unique)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError("it is not JSON") from error
     if not isinstance(content, dict) or "labels" not in content:
         return None

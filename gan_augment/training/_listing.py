@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import lzma
 import os
@@ -93,7 +94,9 @@ class Folder(Container):
                 continue
             try:
                 mode = path.stat().st_mode
-            except FileNotFoundError:
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ELOOP):
+                    raise
                 raise ValueError(f"{'/'.join(inner)!r} is a link to nothing; remove or mend it") from None
             if stat.S_ISREG(mode):
                 entries.append(Entry(inner, str(path)))

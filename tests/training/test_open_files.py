@@ -118,6 +118,7 @@ def test_a_folder_that_is_itself_hidden_can_be_opened(tmp_path):
         (["training_set/ant", "test_set/ant"], "test_set.*training_set"),
         (["train2017", "val2017"], "train2017.*val2017"),
         (["seg_train/ant", "seg_test/ant", "seg_pred"], "seg_test.*seg_train"),
+        (["labeled/ant", "labeled/bee", "unlabeled"], "labeled.*unlabeled"),
         (["train/ant", "train/bee", "unlabeled"], "train"),
         (["train/ant", "train/bee", "holdout/ant", "holdout/bee"], "train"),
         (["ant/train", "ant/test", "bee/train", "bee/test"], "test.*train.* in '(ant|bee)'"),
@@ -286,6 +287,9 @@ def test_a_label_file_that_contradicts_the_images_is_refused(tmp_path, container
 def test_a_label_file_that_is_not_json_is_refused_and_another_dataset_json_is_told(tmp_path):
     with pytest.raises(ValueError, match="it is not JSON"):
         open_images(store(tmp_path / "a", "folder", {**STYLEGAN, "dataset.json": b"[" * 100_000}))
+    twice = b'{"labels": [["00000/a.png", 0]], "labels": null}'
+    with pytest.raises(ValueError, match="gives a key twice"):
+        open_images(store(tmp_path / "c", "folder", {**STYLEGAN, "dataset.json": twice}))
     path = store(tmp_path / "b", "folder", {**TWO, "dataset.json": b'{"version": 3}'})
     with pytest.warns(UserWarning, match=r"dataset\.json"):
         assert read(open_images(path)) == TWO_READ
@@ -310,6 +314,10 @@ def test_a_link_that_leads_back_is_counted_and_a_broken_one_refused(tmp_path):
     with pytest.warns(UserWarning, match=r"Skipped 2 .*a link to a folder that it lies in"):
         assert read(open_images(path)) == TWO_READ
     (path / "cat").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="'cat' is a link to nothing"):
+        open_images(path)
+    (path / "cat").unlink()
+    (path / "cat").symlink_to(path / "cat")
     with pytest.raises(ValueError, match="'cat' is a link to nothing"):
         open_images(path)
 
