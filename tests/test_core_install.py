@@ -78,10 +78,10 @@ data = torch.utils.data.TensorDataset(images, labels)
 GANAugmentedDataset(data, "dcgan-mnist-32", ratio=0.25)[0]
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    data = torch.utils.data.TensorDataset(images, labels % 3)
-    print(evaluate(sys.argv[1], data, features="random-convolutions", n=4, progress=False) and "evaluated", flush=True)
+    options = {"features": "random-convolutions", "n": 4, "progress": False}
+    print(evaluate(sys.argv[1], list(images), **options) and "evaluated", flush=True)  # without labels: no trainings
 try:
-    evaluate(sys.argv[1], data)
+    evaluate(sys.argv[1], list(images))
 except ModuleNotFoundError as error:
     print(error)
 """

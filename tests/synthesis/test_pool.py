@@ -353,6 +353,7 @@ def test_a_pickled_pool_does_not_depend_on_the_working_directory(pool, tmp_path,
     same(pickle.loads(data), pool)
 
 
+@pytest.mark.slow
 def test_a_loaded_pool_works_in_a_spawned_process(pool, folder):
     with multiprocessing.get_context("spawn").Pool(1) as workers:
         images = workers.apply(SyntheticPool.sample, (SyntheticPool.load(folder), 6, 2), {"seed": 4})

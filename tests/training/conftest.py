@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan_augment import fit
-from gan_augment.training import _monitor, get_recipe
+from gan_augment.training import _monitor, _variations, get_recipe
 from gan_augment.training._data import TrainingImages
 from gan_augment.training._run import RunFolder
 from gan_augment.training._trainer import Trainer
@@ -17,6 +17,7 @@ TINY = {
     "steps": 6,
     "evaluations": 2,
 }
+FULL_STEPS = _variations.STEPS
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -25,6 +26,20 @@ def features_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_monitor, "load_features", functools.cache(_monitor.load_features))
         yield
+
+
+@pytest.fixture(autouse=True, scope="package")
+def rough_registration():
+    """Pairs of images are registered in five steps: in all of them it takes longer than a tiny run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_variations, "STEPS", 5)
+        yield
+
+
+@pytest.fixture
+def full_registration(monkeypatch):
+    """Pairs of images are registered as users have it."""
+    monkeypatch.setattr(_variations, "STEPS", FULL_STEPS)
 
 
 @pytest.fixture

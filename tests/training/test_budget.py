@@ -43,14 +43,14 @@ def prepared(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The budget ended")
-def test_a_short_budget_goes_into_steps(photos, prepared):
+def test_a_short_budget_goes_into_steps(photos, prepared, full_registration):
     result = fit(photos, "tiny-conditional", budget=6.0, progress=False, **SMALL)
     assert prepared[0] < 4  # on a busy machine too; without a limit, half a minute
     assert result.steps > 3
     assert bool((result.generator.variations.fields != 0).any())
 
 
-def test_variations_are_learned_until_the_deadline(photos):
+def test_variations_are_learned_until_the_deadline(photos, full_registration):
     images, labels = (photos.tensors[0] * 255).byte(), photos.tensors[1]
     layer = Variations(3, 12, 4)
     started = time.perf_counter()

@@ -58,7 +58,7 @@ def test_a_constant_field_shifts(axis, dim):
     torch.testing.assert_close(moved.narrow(dim, 0, 13), images.narrow(dim, 3, 13), atol=1e-4, rtol=0)
 
 
-def test_a_disc_is_registered_to_a_disc_elsewhere():
+def test_a_disc_is_registered_to_a_disc_elsewhere(full_registration):
     sources, targets = discs([(10.0, 12.0), (12.0, 9.0)]), discs([(13.0, 12.0), (12.0, 14.0)])
     before = (sources - targets).square().mean()
     assert float((warp(sources, register(sources, targets)) - targets).square().mean()) < 0.25 * float(before)
@@ -125,8 +125,8 @@ def test_principal_components_have_the_spread_of_the_differences():
     assert float(found[2:].abs().max()) < 1e-3
 
 
-@pytest.fixture(scope="module")
-def moving():
+@pytest.fixture
+def moving(full_registration):
     """Of discs of two classes that differ in place from left to right, and in how bright they are."""
     places = [(8.0 + step, 12.0) for step in range(0, 9, 2)] * 2
     bright = torch.tensor([0.3, 0.5, 0.7, 0.9, 1.0] * 2)[torch.randperm(10, generator=torch.Generator().manual_seed(1))]
