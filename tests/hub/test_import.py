@@ -309,6 +309,22 @@ def test_hints_that_cannot_be_are_refused(network, hints, words, tmp_path):
         import_checkpoint(tmp_path / "G.pth", **hints)
 
 
+@pytest.mark.parametrize(
+    ("hints", "words"),
+    [
+        pytest.param({"image_size": 50}, "`image_size` be 32 and not 50", marks=pytest.mark.slow),
+        ({"paddings": (0, 0, 1, 1)}, r"`paddings` be \(0, 1, 1, 1\) and not \(0, 0, 1, 1\)"),
+        ({"function": "gelu"}, "`function` be 'relu' and not 'gelu'"),
+        pytest.param({"latent": "uniform"}, "`latent` be 'normal' and not 'uniform'", marks=pytest.mark.slow),
+        pytest.param({"strides": (1, 1, 2, 2)}, "`strides` be", marks=pytest.mark.slow),
+    ],
+)
+def test_hints_that_the_statistics_contradict_are_refused(network, hints, words, tmp_path):
+    torch.save(network.state_dict(), tmp_path / "G.pth")
+    with pytest.raises(ValueError, match=f"statistics in .*G.pth say that {words}.*; leave out what you are not"):
+        import_checkpoint(tmp_path / "G.pth", **hints)
+
+
 def test_our_own_weights_are_for_from_pretrained(tiny, tmp_path):
     tiny.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="load its folder by from_pretrained"):

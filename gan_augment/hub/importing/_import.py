@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ...models import Generator, GeneratorConfig, LayeredConfig, LayeredGenerator
 from .._card import Card
-from ._doubts import doubts
+from ._doubts import check_hints, doubts
 from ._kinds import PAIRS, RESIDUAL, TRANSLATOR, check_kind, check_order, residual_blocks
 from ._modules import Module, brief, chained, find_modules, join_stems, natural_order, networks, with_norms_placed
 from ._ours import is_ours
-from ._path import Budget, Hints, OutOfBudgetError
+from ._path import Budget, ContradictedError, Hints, OutOfBudgetError
 from ._path import Path as Found
 from ._read import MAX_NODES, read_checkpoint
 from ._search import Limits, search
@@ -168,6 +168,11 @@ def _choose(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> 
         keys = brief([where for where, _ in candidates], 300)
         raise ValueError(f"{path} holds several generators; pass key= as one of {keys}.")
     if not candidates:
+        wrong = next((error for _, error in reasons if isinstance(error, ContradictedError)), None)
+        if wrong is not None:
+            raise ValueError(
+                f"The statistics in {path} say that {wrong}; leave out what you are not sure of."
+            ) from wrong
         ended = next((error for _, error in reasons if isinstance(error, OutOfBudgetError)), None)
         if ended is not None:
             missing = [f"`{name}=`" for name in HELPFUL if getattr(hints, name) is None]
@@ -206,7 +211,8 @@ def _infer(tensors: dict[str, Tensor], hints: Hints, limits: Limits) -> Found:
         raise reasons[0]
     try:
         found = search(orders, hints, limits, classes)
-    except OutOfBudgetError:
+        check_hints(found, orders, hints, limits, classes)
+    except (OutOfBudgetError, ContradictedError):
         raise
     except ValueError as error:
         if residual_blocks(joined):

@@ -80,6 +80,10 @@ class OutOfBudgetError(ValueError):
         super().__init__("the search for its layers ran out of its budget")
 
 
+class ContradictedError(ValueError):
+    """Hints that what is in the file contradicts."""
+
+
 class Budget:
     """Multiplications that all hypotheses about a file may cost together, bounded by the weights in the file.
 
@@ -151,8 +155,7 @@ class Path:
             return self.kept[:most]
         if self.parent is None:
             return _latents(self.latent, self.shape[0])[:most]
-        of_all = self.layer["kind"] == "batch_norm"  # by the mean and variance of all latents
-        x = self._few(self.parent.values(budget, LATENTS if of_all else most))
+        x = self._few(self.parent.values(budget, most))
         self.spend(budget, len(x))
         return self._applied(x)[:most]
 

@@ -146,7 +146,8 @@ def _to_next_norm(
                 continue
             is_cheapest = not looks or look.cost < min(looks)[0]
             looks.append((look.cost, next(count), path))
-            for full in _fully([path] if is_cheapest else [], limits.budget):
+            full = _scored(path, limits.budget) if is_cheapest else None
+            if full is not None:
                 scored[path] = full
                 best = min(best, _to_beat(path, full))
             continue
@@ -158,12 +159,30 @@ def _to_next_norm(
             furthest.append(path)
         for further in longer(path, hints):
             heapq.heappush(queue, (further.cost, next(count), further))
-    looks = sorted(looks)[: 2 * width.kept]  # a look at few channels and latents may rank the right one low
-    for cost, _, path in looks:
-        least = min((full.cost for full in scored.values()), default=math.inf)
-        if cost <= looks[0][0] + MISLED and path.cost <= least + width.margin and path not in scored:
-            scored.update((path, full) for full in _fully([path], limits.budget))
+    _look_closer(sorted(looks), scored, limits.budget, width)
     return None, [each for path in _kept(list(scored.values()), width) for each in with_epsilons(path, hints)]
+
+
+def _look_closer(looks: list[tuple[float, int, Path]], scored: dict[Path, Path], budget: Budget, width: Width) -> None:
+    """Scores the most promising hypotheses fully: first one of each geometry, then the others.
+
+    A look at few channels and latents may rank the right geometry behind many variants of a wrong one.
+    """
+    near = [path for cost, _, path in looks if cost <= looks[0][0] + MISLED]
+    first = list({_geometry(path): path for path in reversed(near)}.values())[::-1]
+    for path in (first + [path for path in near if path not in first])[: 4 * width.kept]:
+        least = min((full.cost for full in scored.values()), default=math.inf)
+        is_settled = any(full.misfit - known.misfit < SETTLED for known, full in scored.items())
+        if path not in scored and path.cost <= least + (0 if is_settled else width.margin):
+            full = _scored(path, budget)
+            if full is not None:
+                scored[path] = full
+
+
+def _geometry(path: Path) -> Any:
+    """The sides and the convolution that a hypothesis about a norm's input differs by from others."""
+    layer = {} if path.parent is None else path.parent.layer
+    return path.shape, *(layer.get(name) for name in ("kind", "stride", "padding", "output_padding"))
 
 
 def _to_beat(path: Path, full: Path) -> float:
@@ -172,11 +191,6 @@ def _to_beat(path: Path, full: Path) -> float:
     if misfit < SETTLED:  # the right layers leave a little, too
         return path.cost
     return min(full.cost, path.cost + MISLED / 2) if misfit < NOISY else full.cost
-
-
-def _fully(paths: list[Path], budget: Budget) -> list[Path]:
-    """Those that are not hopeless, by all channels and latents."""
-    return [scored for path in paths if (scored := _scored(path, budget)) is not None]
 
 
 def _kept(scored: list[Path], width: Width) -> list[Path]:
