@@ -172,8 +172,7 @@ def _look_closer(looks: list[tuple[float, int, Path]], scored: dict[Path, Path],
     first = list({_geometry(path): path for path in reversed(near)}.values())[::-1]
     for path in (first + [path for path in near if path not in first])[: 4 * width.kept]:
         least = min((full.cost for full in scored.values()), default=math.inf)
-        is_settled = any(full.misfit - known.misfit < SETTLED for known, full in scored.items())
-        if path not in scored and path.cost <= least + (0 if is_settled else width.margin):
+        if path not in scored and path.cost <= least + width.margin:
             full = _scored(path, budget)
             if full is not None:
                 scored[path] = full

@@ -79,7 +79,8 @@ def _between(path: Path, before: Module | None, module: Module, hints: Hints) ->
     norm_follows = module.kind in ("batch_norm", "affine_norm")
     resizable = module.kind == "conv" and module.weight.shape[2] % 2 == 1 and not norm_follows
     doubled = RESIZED_TWICE * any(layer.get("stride", 1) > 1 for layer, _ in path.layers)  # in another way before
-    plain = 0.0 if norm_follows or before.kind == "prelu" else {None: 2.0, 0: 1.0, 1: 0.4}.get(gap, 1.5)
+    one = 0.4 if resizable else 2.0  # what stands there without weights is a resizing, or hardly ever no activation
+    plain = 0.0 if norm_follows or before.kind == "prelu" else {None: 2.0, 0: 1.0, 1: one}.get(gap, 1.5)
     active = {None: 0.0, 0: 1.5}.get(gap, 0.0) + (3.0 if norm_follows else 0.0)
     for activated in (False, True):
         for ready in _activated(path, hints, active) if activated else [replace(path, cost=path.cost + plain)]:
