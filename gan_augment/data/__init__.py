@@ -1,6 +1,6 @@
 """Items, labels and class names of data sets: one reading of them for fitting and for mixing."""
 
-from ._class_names import as_names, class_map_by_name, differing_class, names_say_more
+from ._class_names import as_names, class_map_by_name, differing_class, names_kept_by, names_say_more
 from ._facts import PROBES, find_class_names, find_labels, labels_hold, spread
 from ._items import Places, describe, find_images, find_label, get, put, split_item, walk
 from ._targets import MAX_LABELS, TargetKind, check_label_range, is_target, one_hot, read_target
@@ -22,6 +22,7 @@ __all__ = [
     "get",
     "is_target",
     "labels_hold",
+    "names_kept_by",
     "names_say_more",
     "one_hot",
     "put",

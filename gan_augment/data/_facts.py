@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
-from ._class_names import as_names, names_kept_by
+from ._class_names import as_names, differing_class, names_kept_by
 from ._items import Places, find_label, label_key, split_item
 from ._targets import TargetKind, read_target
 
@@ -83,12 +83,14 @@ def find_class_names(dataset: Any) -> tuple[str, ...] | None:
     Looks where torchvision, timm, Hugging Face, fastai, MedMNIST and others keep them, and through ``Subset``,
     ``ConcatDataset`` and other wrappers. Reads a few items to find whether a wrapper or a transform changes labels:
     the names that lie beneath are not those of the items then.
+
+    Raises:
+        ValueError: If the parts of a ``ConcatDataset`` give one class different names.
     """
     if type(dataset) is Subset:
-        return find_class_names(dataset.dataset)
+        return names_kept_by(dataset) or find_class_names(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
-        parts = {find_class_names(part) for part in dataset.datasets}
-        return parts.pop() if len(parts) == 1 else None
+        return names_kept_by(dataset) or _names_of_parts(dataset)
     if not hasattr(dataset, "__len__") or len(dataset) == 0:
         return names_kept_by(dataset)
     names = names_kept_by(dataset) or _names_of_features(dataset)
@@ -101,6 +103,22 @@ def find_class_names(dataset: Any) -> tuple[str, ...] | None:
     if inner is None or isinstance(inner, type) or not hasattr(inner, "__getitem__"):
         return None
     return find_class_names(inner) if _passes_labels_on(dataset, inner) else None
+
+
+def _names_of_parts(dataset: ConcatDataset[Any]) -> tuple[str, ...] | None:
+    parts = [find_class_names(part) for part in dataset.datasets]
+    known = sorted((names for names in parts if names is not None), key=len, reverse=True)
+    for names in known[1:]:
+        index = differing_class(known[0], names)
+        if index is not None and type(dataset) is ConcatDataset:  # a class of a user may change labels
+            raise ValueError(
+                f"The parts of a ConcatDataset must have the same classes, but class {index} is {known[0][index]!r} in "
+                f"one and {names[index]!r} in another; give the parts the same labels, and set `classes` of the "
+                "ConcatDataset to their names."
+            )
+        if index is not None:
+            return None
+    return known[0] if known and len(known) == len(parts) else None
 
 
 def label_column(dataset: Any) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.data import Subset
 
-from ..data import find_class_names
+from ..data import find_class_names, names_kept_by
 
 
 class ForwardsNames:
@@ -50,11 +50,13 @@ class ForwardsNames:
 
 
 def _forwarded(dataset: Any, attribute: str, make: Callable[[Sequence[str]], Any]) -> Any:
-    within = _within(dataset)
+    within = _within(dataset, attribute)
     names = None if hasattr(within, attribute) else find_class_names(within)
     return getattr(within, attribute) if names is None else make(names)
 
 
-def _within(dataset: Any) -> Any:
-    """What a ``Subset`` is of: its classes keep their names."""
-    return _within(dataset.dataset) if isinstance(dataset, Subset) else dataset
+def _within(dataset: Any, attribute: str) -> Any:
+    """What a ``Subset`` without names of its own is of: its classes keep their names."""
+    if isinstance(dataset, Subset) and not hasattr(dataset, attribute) and names_kept_by(dataset) is None:
+        return _within(dataset.dataset, attribute)
+    return dataset

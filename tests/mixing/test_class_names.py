@@ -266,3 +266,32 @@ def test_a_mix_warns_if_the_source_has_no_names_to_compare():
 )
 def test_names_agree_only_with_one_class(first, second, differs):
     assert differing_class(first, second) == differs
+
+
+@pytest.mark.parametrize("wrap", [lambda data: Subset(data, range(9)), lambda data: ConcatDataset([data, data])])
+def test_names_set_on_a_subset_or_a_concatenation_are_its_own(wrap):
+    data = wrap(Labelled())
+    data.classes = NAMES
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mixed = augmented(data, named(NAMES))
+    assert mixed.classes == NAMES
+    assert mixed.class_to_idx == index_of(NAMES)
+    with pytest.raises(ValueError, match="class 0 is 'cat' of the source and 'ant' of the data"):
+        augmented(data, named(NAMES[::-1]))
+
+
+def test_parts_whose_labels_mean_different_classes_are_refused():
+    data = ConcatDataset([Labelled(classes=NAMES), Labelled(classes=["ant", "cat"]), Labelled()])
+    words = r"class 1 is 'bee' in one and 'cat' in another; give the parts the same labels, and set `classes`"
+    for read in (
+        lambda: augmented(data, pool()),
+        lambda: TrainingImages.from_dataset(data, 16, "pad", progress=False),
+        lambda: SyntheticMix(pool(), classes=data),
+    ):
+        with pytest.raises(ValueError, match=words):
+            read()
+    data.classes = NAMES
+    augmented(data, pool())
+    longer = ConcatDataset([Labelled(classes=NAMES[:2]), Labelled(classes=["Ant", "Bee", "Cat"])])
+    assert find_class_names(longer) == ("Ant", "Bee", "Cat")
