@@ -17,6 +17,7 @@ from ._targets import TargetKind, read_target
 _LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 say labels
 _WRAPPED = ("dataset", "subset", "base_dataset", "base", "ds", "_dataset")
 PROBES = 8  # items that are read to find whether a data set says the truth
+_PROBED_CLASSES = 64  # of each of which one item more is read
 
 
 def spread(count: int, most: int) -> list[int]:
@@ -60,7 +61,8 @@ def labels_hold(dataset: Any, labels: Tensor) -> bool:
     if len(labels) != len(dataset):
         return False
     _, first = np.unique(labels.numpy(), return_index=True)
-    return all(label_at(dataset, int(place)) == labels[place] for place in {*_probes(len(labels)), *first[:PROBES]})
+    of_classes = first[spread(len(first), _PROBED_CLASSES)]
+    return all(label_at(dataset, int(place)) == labels[place] for place in {*_probes(len(labels)), *of_classes})
 
 
 def _probes(count: int) -> list[int]:
@@ -97,12 +99,23 @@ def find_class_names(dataset: Any) -> tuple[str, ...] | None:
     if names is not None:
         labels = _kept_labels(dataset)
         if labels is None:
-            return None if _transforms_targets(dataset) else names
+            return None if _transforms_targets(dataset) or _changes_labels(dataset, names) else names
         return names if labels_hold(dataset, labels) else None
+    inner = _wrapped_by(dataset)
+    return find_class_names(inner) if inner is not None and _passes_labels_on(dataset, inner) else None
+
+
+def _wrapped_by(dataset: Any) -> Any:
     inner = next((getattr(dataset, name) for name in _WRAPPED if hasattr(dataset, name)), None)
-    if inner is None or isinstance(inner, type) or not hasattr(inner, "__getitem__"):
-        return None
-    return find_class_names(inner) if _passes_labels_on(dataset, inner) else None
+    return None if isinstance(inner, type) or not hasattr(inner, "__getitem__") else inner
+
+
+def _changes_labels(dataset: Any, names: tuple[str, ...]) -> bool:
+    """Whether a wrapper shows the names of the data set that it wraps, item for item, with other labels."""
+    inner = _wrapped_by(dataset)
+    if inner is None or not hasattr(inner, "__len__") or len(inner) != len(dataset):
+        return False
+    return names_kept_by(inner) == names and not _passes_labels_on(dataset, inner)
 
 
 def _names_of_parts(dataset: ConcatDataset[Any]) -> tuple[str, ...] | None:
@@ -157,5 +170,9 @@ def _passes_labels_on(wrapper: Any, inner: Any) -> bool:
     if len(places) != len(wrapper):
         return False
     chosen = _probes(len(wrapper))
+    labels = find_labels(inner)
+    if labels is not None:
+        kept = labels[torch.as_tensor(places)]
+        chosen = [*chosen, *np.unique(kept.numpy(), return_index=True)[1].tolist()[:_PROBED_CLASSES]]
     found = [label_at(wrapper, index) for index in chosen]
     return None not in found and found == [label_at(inner, int(places[index])) for index in chosen]

@@ -15,7 +15,7 @@ from gan_augment import Conditional, GANAugmentedDataset, SyntheticMix, Syntheti
 from gan_augment.data import differing_class, find_class_names
 from gan_augment.training import TrainingImages
 
-from .helpers import pool, real, shown
+from .helpers import Digits, pool, real, shown
 
 LABELS = [0, 1, 2] * 4
 NAMES = ["ant", "bee", "cat"]
@@ -295,3 +295,35 @@ def test_parts_whose_labels_mean_different_classes_are_refused():
     augmented(data, pool())
     longer = ConcatDataset([Labelled(classes=NAMES[:2]), Labelled(classes=["Ant", "Bee", "Cat"])])
     assert find_class_names(longer) == ("Ant", "Bee", "Cat")
+
+
+class Delegating(Wrapper):
+    """A wrapper that shows all attributes of what it wraps."""
+
+    def __getattr__(self, name):
+        if name == "dataset" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+
+def test_names_that_a_wrapper_shows_are_not_those_of_labels_that_it_changes():
+    assert find_class_names(Delegating(Labelled(classes=NAMES))) == tuple(NAMES)
+    changed = Delegating(Labelled(classes=NAMES), lambda label: (label + 1) % 3)
+    assert find_class_names(changed) is None
+    with pytest.warns(UserWarning, match="the data set does not"):
+        augmented(changed, named(NAMES))
+
+
+def test_labels_and_names_are_tried_at_an_item_of_each_class():
+    def swap(label):
+        return {8: 9, 9: 8}.get(label, label)
+
+    class Stale(Digits):
+        def item(self, index):
+            image, label = super().item(index)
+            return image, swap(label)
+
+    labels = [*range(8)] * 20 + [8, 9]
+    assert find_class_names(Wrapper(Digits(labels), swap)) is None
+    mixed = GANAugmentedDataset(Stale(labels), pool(10), 0.5, mode="append", progress=False)
+    assert all(mixed[index][1] == mixed.targets[index] for index in range(len(mixed)))
