@@ -72,7 +72,7 @@ class TargetKind:
         if issubclass(self.container, Tensor):
             values = values.to(self.dtype)
             return values if self.container is Tensor else values.as_subclass(self.container)
-        if self.container is np.ndarray:
+        if issubclass(self.container, np.ndarray):  # also the row of a memory map
             return values.cpu().numpy().astype(self.dtype)
         if self.container in (list, tuple):
             kept = values.to(self.dtype).tolist()

@@ -113,6 +113,7 @@ def traits(image: Any, with_shape: bool) -> str:
     """What must be alike of images, whatever transforms made of them, for a loader to collate them."""
     name, shape = type(image).__name__.lower(), ""
     if isinstance(image, (Tensor, np.ndarray)):
+        name = "array" if isinstance(image, np.ndarray) else name  # those of a memory map collate with others
         name += f" {image.dtype}".replace("torch.", "")
         shape = " x ".join(map(str, image.shape))
     elif isinstance(image, PIL.Image.Image):

@@ -154,6 +154,20 @@ def test_labels_keep_their_shape_in_batches():
     assert torch.equal(targets, flags)
 
 
+def test_rows_of_memory_maps_are_images_and_labels(tmp_path):
+    np.save(tmp_path / "images.npy", np.stack([np.full((16, 16, 3), label, np.uint8) for label in LABELS]))
+    np.save(tmp_path / "labels.npy", np.stack([one_hot(label, torch.float32).numpy() for label in LABELS]))
+    images, labels = (np.load(tmp_path / f"{name}.npy", mmap_mode="c") for name in ("images", "labels"))
+    dataset = list(zip(images, labels))
+    assert TrainingImages.from_dataset(dataset, 16, "pad", progress=False).labels.tolist() == LABELS
+    mixed = GANAugmentedDataset(dataset, pool(channels=3), 0.5, mode="append", progress=False)
+    out, targets = next(iter(DataLoader(mixed, batch_size=12)))
+    assert torch.equal(shown(out.movedim(3, 1)), targets.argmax(dim=1))
+    out, targets = SyntheticMix(pool(channels=3), 1.0)(images, labels)
+    assert ((out[:, 0, 0, 0] - 100) // 10).tolist() == targets.argmax(axis=1).tolist() == LABELS
+    assert SyntheticMix(pool(channels=3), 1.0)(images[1], labels[1])[1].tolist() == [0.0, 1.0, 0.0]
+
+
 def test_booleans_are_two_classes():
     dataset = Items(lambda label: (picture(label), bool(label)), [0, 1] * 3)
     mixed = GANAugmentedDataset(dataset, pool(2, channels=3), 0.5, mode="append", progress=False)
