@@ -91,11 +91,12 @@ class Passes:
             last (int, optional): The place that was fetched last; -1 at the end of an epoch; None if other processes
                 fetch too. It tells the end of a shuffled pass from the middle of a pass in order.
         """
-        known = len(self._seen)
-        if self._state[_ABOVE] or self.fetched < known:
+        known, ranks = len(self._seen), find_world_size()
+        fetched = self.fetched * ranks  # each rank draws a part of what the sampler knows
+        if self._state[_ABOVE] or fetched < known:
             return False
-        ended = last not in (None, known - 1) or self.fetched >= self.length
-        found = (ended and self._seen.all()) or (self.fetched >= _MANY * known and self._seen[-1])
+        ended = last not in (None, known - 1) or fetched >= self.length
+        found = (ended and self._seen.all()) or (fetched >= _MANY * known and self._seen[-ranks:].any())
         if found:
             self._state[_ABOVE] = 1  # one warning is enough, whichever process gives it
         return bool(found)

@@ -246,6 +246,16 @@ def _to_stderr(message, *_):
     os.write(2, f"{message}\n".encode())
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_a_sampler_of_ranks_that_was_made_before_wrapping_is_warned_of(told, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    dataset = augmented(mode="append")
+    assert passes(dataset, DistributedSampler(dataset, 2, 1), 4, told=told) == []
+    dataset = augmented(mode="append")
+    warned = passes(dataset, DistributedSampler(dataset.dataset, 2, 1, shuffle=False), 4, told=told)
+    assert len(warned) == 1
+
+
 @pytest.mark.parametrize(
     "make", [RandomSampler, SequentialSampler, lambda data: WeightedRandomSampler([1.0] * 160, 160)]
 )
