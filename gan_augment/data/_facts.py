@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import ConcatDataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
 from ._class_names import as_names, differing_class, names_kept_by
 from ._items import Places, find_label, label_key, split_item
@@ -107,7 +107,14 @@ def find_class_names(dataset: Any) -> tuple[str, ...] | None:
 
 def _wrapped_by(dataset: Any) -> Any:
     inner = next((getattr(dataset, name) for name in _WRAPPED if hasattr(dataset, name)), None)
+    if inner is None:  # under a name of the user's own
+        held = [value for value in getattr(dataset, "__dict__", {}).values() if _is_dataset(value)]
+        inner = held[0] if len(held) == 1 else None
     return None if isinstance(inner, type) or not hasattr(inner, "__getitem__") else inner
+
+
+def _is_dataset(value: Any) -> bool:
+    return isinstance(value, Dataset) or (hasattr(value, "features") and callable(getattr(value, "with_format", None)))
 
 
 def _changes_labels(dataset: Any, names: tuple[str, ...]) -> bool:

@@ -314,6 +314,22 @@ def test_names_that_a_wrapper_shows_are_not_those_of_labels_that_it_changes():
         augmented(changed, named(NAMES))
 
 
+def test_names_are_found_in_a_wrapper_that_holds_its_data_set_under_any_name():
+    class Mine(Dataset):
+        def __init__(self, data, shift=0):
+            self.photos, self.shift = data, shift
+
+        def __len__(self):
+            return len(self.photos)
+
+        def __getitem__(self, index):
+            image, label = self.photos[index]
+            return image, (label + self.shift) % 3
+
+    assert find_class_names(Mine(Labelled(classes=NAMES))) == tuple(NAMES)
+    assert find_class_names(Mine(Labelled(classes=NAMES), shift=1)) is None
+
+
 def test_labels_and_names_are_tried_at_an_item_of_each_class():
     def swap(label):
         return {8: 9, 9: 8}.get(label, label)
