@@ -86,6 +86,11 @@ def test_a_number(make):
         make()
 
 
+def test_a_count():
+    with pytest.raises(TypeError, match="n must be an int"):
+        gan.evaluate(POOL, DATA, n=NAN, progress=False)
+
+
 RECIPE_NUMBERS = [
     name for name, field in gan.Recipe.__dataclass_fields__.items() if field.type in ("float", "tuple[float, float]")
 ]

@@ -24,7 +24,7 @@ from ..metrics import (
 )
 from ..metrics._measurement import ENOUGH, check_counts, few_images, measure_features
 from ..mixing import Same
-from ..models import Fit, check_seed, mix_seed
+from ..models import Fit, check_count, check_seed, mix_seed
 from ..models.images import as_uint8
 from ..synthesis import (
     ImageKind,
@@ -94,8 +94,7 @@ def evaluate(
         >>> found["kid"].label
         'kid[random-convolutions, n=100/100, test]'
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, but got {n} instead.")
+    check_count("n", n, 1)
     check_space(f"n={n}", TIMES * n, ROW_BYTES)
     seed = check_seed(seed)
     network = load_features(features)  # first of all, for it may need a package that is not installed
