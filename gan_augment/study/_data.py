@@ -216,8 +216,13 @@ def _group_numbers(groups: Sequence[Hashable] | str | None, dataset: Any, count:
     named = _groups_of_files(groups, dataset) if isinstance(groups, str) else groups
     if len(named) != count:
         raise ValueError(f"groups must name the group of each of the {count} images, but got {len(named)} instead.")
+    # Tensors and NaN are equal to no key of a dict, so each image would be a group of its own.
+    keys = [group.item() if isinstance(group, Tensor) else group for group in named]
+    missing = next((index for index, key in enumerate(keys) if key != key), None)
+    if missing is not None:
+        raise ValueError(f"groups must name the group of each image, but that of image {missing} is {keys[missing]}.")
     numbers: dict[Hashable, int] = {}
-    return torch.tensor([numbers.setdefault(group, len(numbers)) for group in named])
+    return torch.tensor([numbers.setdefault(key, len(numbers)) for key in keys])
 
 
 def _groups_of_files(pattern: str, dataset: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """Splits: of every class, by group, as many as asked, and never the same image on two sides."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -68,6 +69,19 @@ def test_a_study_keeps_groups_together_in_test_and_validation():
     assert not sides[0] & sides[2]
     assert not sides[1] & sides[2]
     assert sum(map(len, (train, validation, data.test))) == 120
+
+
+@pytest.mark.parametrize("form", [torch.tensor, np.array, lambda groups: list(torch.tensor(groups))])
+def test_groups_may_be_a_tensor_or_an_array(form):
+    groups = [index // 4 for index in range(120)]
+    data = read(TensorDataset(*gratings(120, 0)), groups=form(groups))
+    assert data.groups.tolist() == groups
+
+
+def test_an_image_without_a_group_is_refused():
+    groups = [0.0] * 119 + [float("nan")]
+    with pytest.raises(ValueError, match="name the group of each image, but that of image 119 is nan"):
+        read(TensorDataset(*gratings(120, 0)), groups=groups)
 
 
 def test_groups_of_files_are_found_by_a_regular_expression(tmp_path):
