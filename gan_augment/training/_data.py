@@ -94,7 +94,7 @@ class TrainingImages:
             images=images,
             labels=torch.tensor(labels) if conditional else None,
             num_classes=num_classes,
-            class_names=names if num_classes and names is not None and len(names) == num_classes else None,
+            class_names=names[:num_classes] if num_classes and names and len(names) >= num_classes else None,
             source_size=sizes.pop() if len(sizes) == 1 else None,
             hashes=hashes,
         )
