@@ -150,8 +150,8 @@ def _open_npz(path: Path, split: str | None, max_bytes: int) -> ArrayImages:
         names = None
         kept = next((name for name in _CLASS_NAMES if name in found), None)
         if kept is not None:
-            array = _read_array(archive, found[kept], max_bytes, "US")
-            array = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+            array = _read_array(archive, found[kept], max_bytes, "USiu")
+            array = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array.astype(np.str_)
             if array.ndim != 1 or len(set(array.tolist())) != len(array) or len(array) <= labels.max():
                 raise ValueError(f"{kept} must name each class once, but is {array.tolist()[:20]}")
             names = array.tolist()
@@ -166,7 +166,7 @@ def _read_array(archive: zipfile.ZipFile, name: str, max_bytes: int, kinds: str 
         shape, _, dtype = header(file)
     size = math.prod(shape) * dtype.itemsize
     if dtype.kind not in kinds or min(shape, default=0) < 0 or size > min(max_bytes, archive.getinfo(name).file_size):
-        what = "text" if "U" in kinds else "numbers"
+        what = "text or integers" if "U" in kinds else "numbers"
         raise ValueError(f"{name} must be {what} of at most {max_bytes:,} bytes, but is {dtype} {shape}")
     with archive.open(name) as file:
         array: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)

@@ -153,6 +153,11 @@ def test_class_names_of_an_array_file_are_kept_and_must_name_every_class(tmp_pat
             open_images(tmp_path / "a.npz")
 
 
+def test_class_names_of_an_array_file_may_be_numbers(tmp_path):
+    np.savez(tmp_path / "a.npz", x=PIXELS, y=LABELS, classes=np.array([7, 3, 5]))
+    assert open_images(tmp_path / "a.npz").classes == ["7", "3", "5"]
+
+
 @pytest.mark.parametrize("key", ["classes", "label_names", "target_names"])
 @pytest.mark.parametrize("kind", ["U", "S"])
 def test_class_names_of_an_array_file_may_have_other_keys_and_be_bytes(tmp_path, key, kind):
