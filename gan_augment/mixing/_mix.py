@@ -142,6 +142,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             num_classes = check_num_classes(num_classes)
         elif names is not None:
             num_classes = len(names)
+        if names is not None and num_classes != len(names) and isinstance(self.policy, Same):
+            raise ValueError(f"classes must name each of num_classes={num_classes}, but names {len(names)} classes.")
         if num_classes is None and isinstance(self.policy, Same) and not isinstance(source, ClassSources):
             num_classes = classes_of(source)
         self.num_classes = num_classes

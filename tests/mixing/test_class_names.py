@@ -245,6 +245,17 @@ def test_a_mix_refuses_what_names_no_classes(classes):
         SyntheticMix(named(NAMES), classes=classes)
 
 
+def test_a_mix_refuses_names_of_other_classes_than_it_is_told_of():
+    with pytest.raises(ValueError, match="classes must name each of num_classes=3, but names 2 classes"):
+        SyntheticMix(named(NAMES), classes=NAMES[:2], num_classes=3)
+    SyntheticMix(named(NAMES), classes=NAMES, num_classes=4, labels=3)  # a class of its own
+
+
+def test_a_fitted_generator_keeps_the_names_of_its_classes_if_the_last_ones_have_no_images():
+    images = TrainingImages.from_dataset(Labelled(classes=[*NAMES, "dog"]), 16, "pad", progress=False)
+    assert images.class_names == tuple(NAMES)
+
+
 def test_a_mix_warns_if_the_source_has_no_names_to_compare():
     with pytest.warns(UserWarning, match="source has no class names"):
         SyntheticMix(pool(), classes=NAMES)
