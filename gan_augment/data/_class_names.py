@@ -62,6 +62,8 @@ def as_names(value: Any) -> tuple[str, ...] | None:
         return None
     names_: list[str] = []
     for name in value:  # ends at the first that is no name: a data set can be iterated too
+        if isinstance(name, bytes):  # of h5py, and of numpy's arrays of bytes
+            name = name.decode("utf-8", "replace")
         several = isinstance(name, tuple) and bool(name) and all(isinstance(each, str) for each in name)  # ImageNet's
         if not (isinstance(name, str) or _is_index(name) or several):
             return None

@@ -65,6 +65,8 @@ def index_of(names):
 KEPT = [
     lambda names: Labelled(classes=names),
     lambda names: Labelled(classes=np.array(names)),
+    lambda names: Labelled(classes=np.array(names).astype("S")),
+    lambda names: Labelled(classes=[name.encode() for name in names]),
     lambda names: Labelled(class_to_idx=index_of(names)),
     lambda names: Labelled(class_to_idx=dict(reversed(index_of(names).items()))),
     lambda names: Labelled(class_names=tuple(names)),
