@@ -86,6 +86,11 @@ def test_a_number(make):
         make()
 
 
+def test_labels_of_a_pool():
+    with pytest.raises(ValueError, match=r"labels must be integers, but got torch\.float32"):
+        gan.SyntheticPool(GREYS, torch.full((40,), NAN))
+
+
 def test_a_count():
     with pytest.raises(TypeError, match="n must be an int"):
         gan.evaluate(POOL, DATA, n=NAN, progress=False)

@@ -77,7 +77,9 @@ class SyntheticPool:
                 f"but got {dtype} {tuple(images.shape)} instead."
             )
         if num_classes is None:
-            num_classes = 0 if labels is None else int(labels.long().max()) + 1 if labels.numel() else 1
+            num_classes = 0 if labels is None else 1
+            if labels is not None and labels.numel() and not labels.is_floating_point():  # NaN has no largest label
+                num_classes = int(labels.long().max()) + 1
         if check_count("num_classes", num_classes, 0) > MAX_CLASSES:
             raise ValueError(f"A pool must have at most {MAX_CLASSES:,} classes, but got {num_classes:,} instead.")
         self.num_classes = num_classes
