@@ -6,6 +6,7 @@ import bz2
 import contextlib
 import errno
 import gzip
+import hashlib
 import lzma
 import os
 import stat
@@ -45,12 +46,17 @@ class Entry:
         key (str or int): What the container finds it by.
         is_folder (bool): Whether it is a folder.
         size (int): Bytes, decompressed; 0 for folders, and for files outside archives.
+        path (tuple of str): Its whole path, also if ``parts`` leave out the folder of a split.
     """
 
     parts: tuple[str, ...]
     key: str | int
     is_folder: bool = False
     size: int = 0
+    path: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", self.path or self.parts)
 
 
 class Container(ABC):
@@ -120,6 +126,7 @@ class _Archive(Container):
         super().__init__(path)
         self.max_bytes = max_bytes
         self._opened: tuple[int, Any, IO[bytes]] | None = None
+        self._identity: str | None = None
 
     def __del__(self) -> None:
         if self._opened is not None:
@@ -130,7 +137,10 @@ class _Archive(Container):
         if self._opened is None or self._opened[0] != os.getpid():
             file = self._open_file()
             try:
-                self._opened = os.getpid(), self._parse(file), file
+                archive = self._parse(file)
+                if self._identity not in (None, self._identify(archive)):  # entries are found by their number
+                    raise ValueError("it was changed or replaced after it was opened; open it again")
+                self._opened = os.getpid(), archive, file
             except BaseException:
                 file.close()
                 raise
@@ -143,6 +153,10 @@ class _Archive(Container):
     @abstractmethod
     def _parse(self, file: IO[bytes]) -> Any:
         """The archive in a file."""
+
+    @abstractmethod
+    def _identify(self, archive: Any) -> str:
+        """What tells an open archive from another that takes its place."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
@@ -190,7 +204,9 @@ class Zip(_Archive):
                 is_folder = member.filename.endswith(("/", "\\"))
                 yield Entry(parts, number, is_folder, member.file_size)
 
-        return self._checked(read(), skipped)
+        entries = self._checked(read(), skipped)
+        self._identity = self._identify(self._archive())
+        return entries
 
     def open(self, entry: Entry) -> IO[bytes]:
         """A file to read an entry's bytes from."""
@@ -202,7 +218,15 @@ class Zip(_Archive):
         return open(self.path, "rb")
 
     def _parse(self, file: IO[bytes]) -> zipfile.ZipFile:
-        return zipfile.ZipFile(file)
+        archive = zipfile.ZipFile(file)
+        first = min((member.header_offset for member in archive.infolist()), default=0)
+        file.seek(0)
+        if first > 0 and file.read(4) == b"PK\3\4":
+            raise ValueError("it is two archives in one file, of which a reader sees the last; unpack and zip it again")
+        return archive
+
+    def _identify(self, archive: zipfile.ZipFile) -> str:
+        return _hash((member.filename, member.CRC, member.file_size) for member in archive.infolist())
 
 
 class Tar(_Archive):
@@ -222,7 +246,10 @@ class Tar(_Archive):
                     skipped[parts] = "a link in an archive" if member.issym() or member.islnk() else "not a file"
                     yield Entry(parts[:-1], number, is_folder=True)
 
-        return self._checked(read(), skipped)
+        entries = self._checked(read(), skipped)
+        self._check_end(self._archive())
+        self._identity = self._identify(self._archive())
+        return entries
 
     def open(self, entry: Entry) -> IO[bytes]:
         """A file to read an entry's bytes from."""
@@ -234,6 +261,20 @@ class Tar(_Archive):
 
     def _parse(self, file: IO[bytes]) -> tarfile.TarFile:
         return tarfile.open(fileobj=file, mode="r:")
+
+    @staticmethod
+    def _check_end(archive: tarfile.TarFile) -> None:
+        """Refuses an archive that was read in part: at a header that is damaged or cut off, tarfile ends silently."""
+        file: Any = archive.fileobj
+        file.seek(archive.offset)
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise ValueError("it is damaged or cut off, as the mark of its end is missing; pack it again")
+        while block := file.read(2**20):
+            if block.strip(tarfile.NUL):
+                raise ValueError("it goes on after the mark of its end, as two archives in one file do; pack it again")
+
+    def _identify(self, archive: tarfile.TarFile) -> str:
+        return _hash((member.name, member.size, member.mtime, member.type) for member in archive)
 
     def _open_file(self) -> IO[bytes]:
         decompress = _DECOMPRESS.get(self.path.name.lower().rpartition(".")[2])
@@ -261,6 +302,13 @@ def split_path(name: str) -> tuple[str, ...]:
 def is_clutter(part: str) -> bool:
     """Whether a part of a path is hidden, or something that a system or a program left there for itself."""
     return part.startswith(".") or part.casefold() in _CLUTTER
+
+
+def _hash(members: Iterable[tuple[Any, ...]]) -> str:
+    digest = hashlib.sha256()
+    for member in members:
+        digest.update(repr(member).encode())
+    return digest.hexdigest()
 
 
 def _identity(folder: Path) -> tuple[int, int]:
