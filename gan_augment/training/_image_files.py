@@ -54,7 +54,7 @@ class ImageFiles(Dataset[Any]):
 
     def __getitem__(self, index: int) -> Any:
         entry = self._images[index]
-        with reading(self._container.path / self.names[index], "an image"):
+        with reading(self._container.path / "/".join(entry.path), "an image"):
             if entry.size > MAX_FILE_BYTES:
                 raise ValueError(f"it is larger than {MAX_FILE_BYTES:,} bytes")
             with self._container.open(entry) as file:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import PIL.Image
 
@@ -21,8 +21,9 @@ FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 LABEL_FILE = "dataset.json"  # of StyleGAN's archives
 
 _SPLITS = {"train", "training", "trainval", "val", "valid", "validation", "dev", "eval", "test", "testing"}
-_SPLITS |= {"labeled", "labelled", "unlabeled", "unlabelled"}
-_FILLERS = {"set", "images", "imgs", "data", "split"}  # of a split's name, as in "test_set"
+_SPLITS |= {"labeled", "labelled", "unlabeled", "unlabelled", "holdout", "heldout", "validate", "evaluation"}
+_FILLERS = {"set", "images", "imgs", "data", "split"}  # of a split's name, as in "test_set", "TestSet" and "testset"
+_JOINED = re.compile(f"({'|'.join(_SPLITS)})({'|'.join(_FILLERS)})")
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,15 @@ def find_layout(container: Container, split: str | None, skipped: dict[tuple[str
     with reading(container.path, "a folder or an archive of images"):
         entries = container.find_entries(skipped)
     if split is not None:
+        labelled = _by_label_file(container, _arrange(entries, {}), {})
+        if labelled is not None:  # of all splits: in one alone, its shards would be classes
+            return _split_of_labelled(container.path, split, labelled)
         entries = _take_split(container.path, split, entries)
-    folders = {entry.parts for entry in entries if entry.is_folder}
-    folders |= {entry.parts[:depth] for entry in entries for depth in range(1, len(entry.parts))}
-    files = {entry.parts: entry for entry in entries if not entry.is_folder}
-    depth = _outer_depth(files, folders)
-    images = _find_images(files, skipped)
-    label_file = next((entry for path, entry in files.items() if path[depth:] == (LABEL_FILE,)), None)
-    if label_file is not None:
-        with reading(container.path / "/".join(label_file.parts), "a file of labels"):
-            layout = _labelled_by_file(container, label_file, sorted(images, key=lambda image: image.parts), depth)
-        if layout is not None:
-            skipped.pop(label_file.parts, None)
-            return layout
+    arranged = _arrange(entries, skipped)
+    labelled = _by_label_file(container, arranged, skipped)
+    if labelled is not None:
+        return labelled
+    _, folders, depth, images = arranged
     _check_layout(container.path, depth, images, folders)
     if all(len(image.parts) == depth + 1 for image in images):
         return Layout(sorted(images, key=lambda image: image.parts))
@@ -102,16 +99,63 @@ def describe_skipped(path: Path, skipped: Mapping[tuple[str, ...], str]) -> str:
     return f"Skipped {len(skipped):,} entries of {str(path)!r}: {'; '.join(told)}."
 
 
+class _Arranged(NamedTuple):
+    """Entries by what they are: files by path, folders, how many of them are outer ones, and the images."""
+
+    files: dict[tuple[str, ...], Entry]
+    folders: set[tuple[str, ...]]
+    depth: int
+    images: list[Entry]
+
+
+def _arrange(entries: list[Entry], skipped: dict[tuple[str, ...], str]) -> _Arranged:
+    folders = {entry.parts for entry in entries if entry.is_folder}
+    folders |= {entry.parts[:depth] for entry in entries for depth in range(1, len(entry.parts))}
+    files = {entry.parts: entry for entry in entries if not entry.is_folder}
+    return _Arranged(files, folders, _outer_depth(files, folders), _find_images(files, skipped))
+
+
+def _by_label_file(container: Container, arranged: _Arranged, skipped: dict[tuple[str, ...], str]) -> Layout | None:
+    """The images by StyleGAN's label file; None without one."""
+    files, _, depth, images = arranged
+    label_file = next((entry for path, entry in files.items() if path[depth:] == (LABEL_FILE,)), None)
+    if label_file is None:
+        return None
+    with reading(container.path / "/".join(label_file.parts), "a file of labels"):
+        layout = _labelled_by_file(container, label_file, sorted(images, key=lambda image: image.parts), depth)
+    if layout is not None:
+        skipped.pop(label_file.parts, None)
+    return layout
+
+
+def _place_of_split(split: str, folders: tuple[str, ...]) -> int | None:
+    """Which part of a path is a split's folder."""
+    return next((place for place, part in enumerate(folders) if part.casefold() == split.casefold()), None)
+
+
+def _split_of_labelled(path: Path, split: str, whole: Layout) -> Layout:
+    kept = [place for place, image in enumerate(whole.images) if _place_of_split(split, image.parts[:-1]) is not None]
+    if not kept:
+        raise ValueError(f"{str(path)!r} must hold a folder {split!r} to take it as a split, but holds none.")
+    labels = whole.labels
+    return Layout([whole.images[place] for place in kept], labels and [labels[place] for place in kept])
+
+
 def _take_split(path: Path, split: str, entries: list[Entry]) -> list[Entry]:
     """The entries in folders of a split's name, at whatever depth, as if those folders were not there."""
     taken = []
     for entry in entries:
-        above = entry.parts if entry.is_folder else entry.parts[:-1]
-        place = next((place for place, part in enumerate(above) if part.casefold() == split.casefold()), None)
+        place = _place_of_split(split, entry.parts if entry.is_folder else entry.parts[:-1])
         if place is not None and len(entry.parts) > 1:
             taken.append(replace(entry, parts=entry.parts[:place] + entry.parts[place + 1 :]))
     if not taken:
         raise ValueError(f"{str(path)!r} must hold a folder {split!r} to take it as a split, but holds none.")
+    twice = [parts for parts, times in Counter(e.parts for e in taken if not e.is_folder).items() if times > 1]
+    if twice:
+        raise ValueError(
+            f"{str(path)!r} must hold each image of {split!r} once, but several such folders hold "
+            f"{'/'.join(min(twice))!r}; put them into one."
+        )
     return taken
 
 
@@ -195,9 +239,16 @@ def _shared_by_all(folders: Sequence[Set[str]]) -> list[str]:
     return sorted(folders[0]) if same and len(folders[0]) > 1 else []
 
 
+def _words(name: str) -> list[str]:
+    """The words of a folder's name, also of ``trainset`` and ``TrainImages``."""
+    found = re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+    joined = [_JOINED.fullmatch(word) for word in found]
+    return [part for word, both in zip(found, joined) for part in (both.groups() if both else (word,))]
+
+
 def _find_splits(folders: Mapping[str, Set[str]]) -> list[str]:
     """Which of some folders beside each other, given with the folders in them, are splits and not classes."""
-    words = {name: re.findall("[a-z]+", name.casefold()) for name in folders}
+    words = {name: _words(name) for name in folders}
     splits = {name: _SPLITS & set(found) for name, found in words.items()}
     alike: dict[tuple[str, ...], list[str]] = {}  # those that differ in the split's name alone: seg_train and seg_test
     for name, found in words.items():

@@ -1,5 +1,6 @@
 """Folders and archives as users have them: the same files give the same images and classes in each container."""
 
+import gzip
 import io
 import json
 import os
@@ -122,6 +123,9 @@ def test_a_folder_that_is_itself_hidden_can_be_opened(tmp_path):
         (["train/ant", "train/bee", "unlabeled"], "train"),
         (["train/ant", "train/bee", "holdout/ant", "holdout/bee"], "train"),
         (["ant/train", "ant/test", "bee/train", "bee/test"], "test.*train.* in '(ant|bee)'"),
+        (["trainset/ant", "trainset/bee", "testset/ant"], "testset.*trainset"),
+        (["TrainImages", "TestImages"], "TestImages.*TrainImages"),
+        (["train", "holdout"], "holdout.*train"),
     ],
 )
 def test_splits_are_told_and_not_taken_for_classes(tmp_path, container, folders, splits):
@@ -156,6 +160,8 @@ def test_folders_that_share_a_part_of_their_folders_stay_classes(tmp_path, names
         ["trainer", "sandal"],
         ["exam/test", "vehicle/plane", "vehicle/train"],
         ["test tube", "valid ticket"],
+        ["dataset", "trainset"],
+        ["TrainStation", "TestTube"],
     ],
 )
 def test_classes_that_are_named_like_splits_stay_classes(tmp_path, names):
@@ -172,6 +178,22 @@ def test_a_split_can_be_named(tmp_path, container, folders):
     assert (list(dataset.classes), read(dataset)) == (["ant", "bee"], [(20, 0), (21, 0), (30, 1), (31, 1)])
     with pytest.raises(ValueError, match="must hold a folder 'dev'"):
         open_images(f"{path}:dev")
+
+
+@everywhere
+@pytest.mark.parametrize("folders", [["train/{}", "Train/{}"], ["train/{}", "{}/train"]])
+def test_two_folders_of_a_split_that_hold_the_same_are_refused(tmp_path, container, folders):
+    names = [folder.format(name) for folder in folders for name in ("ant", "bee")]
+    path = store(tmp_path, container, classes_of([*names, "test/ant"]))
+    with pytest.raises(ValueError, match=r"each image of 'train' once, but several such folders hold '.*ant/0\.png'"):
+        open_images(f"{path}:train")
+
+
+@everywhere
+def test_an_image_of_a_split_is_named_by_its_whole_path(tmp_path, container):
+    dataset = open_images(f"{store(tmp_path, container, {'train/ant/9.png': b'', 'test/ant/9.png': b''})}:train")
+    with pytest.raises(ValueError, match=r"train/ant/9\.png' must be an image"):
+        dataset[0]
 
 
 FORMATS = [("jpg", "jpeg"), ("jfif", "jpeg"), ("JPE", "jpeg"), ("gif", "gif"), ("tif", "tiff"), ("webp", "webp")]
@@ -253,6 +275,17 @@ def test_the_label_file_of_stylegan_gives_the_labels(tmp_path, container, recwar
     assert read(dataset) == [(0, 0), (2, 1), (1, 0), (3, 1)]
     assert dataset.classes is None
     assert not [each for each in recwarn if issubclass(each.category, UserWarning)]
+
+
+@everywhere
+def test_of_a_label_file_for_all_splits_one_can_be_taken(tmp_path, container):
+    files = {f"{split}/{name}": data for split in ("train", "test") for name, data in STYLEGAN.items()}
+    labels = label_file([[name, int(name[-5]) // 2] for name in files])
+    path = store(tmp_path, container, {**files, **labels})
+    dataset = open_images(f"{path}:train")
+    assert (dataset.classes, read(dataset)) == (None, [(0, 0), (2, 1), (1, 0), (3, 1)])
+    with pytest.raises(ValueError, match="must hold a folder 'dev'"):
+        open_images(f"{path}:dev")
 
 
 @everywhere
@@ -380,6 +413,44 @@ def test_a_damaged_tar_gives_a_sentence(tmp_path, container):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match="must be a folder or an archive of images"):
         open_images(path)
+
+
+@pytest.mark.parametrize("container", ["tar", "tgz"])
+@pytest.mark.parametrize("change", ["cut at a header", "cut in a header", "a damaged header", "another archive"])
+def test_a_tar_that_is_read_in_part_is_refused(tmp_path, container, change):
+    data = store(tmp_path, "tar", TWO).read_bytes()
+    with tarfile.open(tmp_path / "data.tar") as archive:
+        place = archive.getmembers()[2].offset
+    data = {
+        "cut at a header": data[:place],
+        "cut in a header": data[: place + 100],
+        "a damaged header": data[: place + 3] + b"x" + data[place + 4 :],
+        "another archive": data * 2,
+    }[change]
+    path = tmp_path / {"tar": "data.tar", "tgz": "data.tar.gz"}[container]
+    path.write_bytes(data if container == "tar" else gzip.compress(data))
+    with pytest.raises(ValueError, match=r"the mark of its end.*; pack it again"):
+        open_images(path)
+
+
+def test_two_zip_files_in_one_are_refused(tmp_path):
+    path = store(tmp_path, "zip", TWO)
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(ValueError, match="it is two archives in one file"):
+        open_images(path)
+    path.write_bytes(b"#!/bin/sh\n" + store(tmp_path, "zip", TWO).read_bytes())
+    assert read(open_images(path)) == TWO_READ
+
+
+@pytest.mark.parametrize("container", ["zip", "tar", "tgz"])
+def test_an_archive_that_was_replaced_is_refused_by_processes_that_open_it_later(tmp_path, container):
+    dataset = open_images(store(tmp_path, container, TWO))
+    sent = pickle.dumps(dataset)
+    store(tmp_path, container, TWO)  # again: the same archive in another file
+    assert read(pickle.loads(sent)) == TWO_READ
+    store(tmp_path, container, dict(reversed(TWO.items())))
+    with pytest.raises(ValueError, match="changed or replaced after it was opened; open it again"):
+        pickle.loads(sent)[0]
 
 
 @everywhere
