@@ -130,7 +130,7 @@ class Card:
         except ValueError as error:
             problem = str(error)
         try:
-            metadata = json.loads(json.dumps(_read_front(text), default=str))
+            metadata = json.loads(json.dumps(_read_front(text, strict=False), default=str))
         except (ValueError, TypeError, RecursionError):
             metadata = None
         metadata = metadata if isinstance(metadata, dict) else {}
@@ -256,8 +256,8 @@ def _slug(text: str, otherwise: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:64].strip("-") or otherwise
 
 
-def _read_front(text: str) -> Any:
-    """The metadata in front of a README."""
+def _read_front(text: str, strict: bool = True) -> Any:
+    """The metadata in front of a README; unless strict, the last of two equal keys counts."""
     import yaml
 
     front = re.match(r"\s*^---\r?$(.*?)^---\r?$", text.removeprefix("\ufeff"), re.DOTALL | re.MULTILINE)
@@ -269,15 +269,15 @@ def _read_front(text: str) -> Any:
             "shorten its data, training or measured."
         )
     try:
-        return yaml.load(front[1], Loader=_plain_loader())
+        return yaml.load(front[1], Loader=_plain_loader(strict))
     except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"A card's metadata must be YAML, but: {one_line(error)}") from error
     except RecursionError as error:
         raise ValueError("A card's metadata must be YAML, but is nested too deeply.") from error
 
 
-def _plain_loader() -> Any:
-    """A safe YAML loader that refuses aliases, with which a few lines grow without bound."""
+def _plain_loader(strict: bool) -> Any:
+    """A safe YAML loader that refuses aliases, with which a few lines grow without bound, and equal keys if strict."""
     import yaml
 
     class PlainLoader(yaml.SafeLoader):
@@ -285,6 +285,12 @@ def _plain_loader() -> Any:
             if self.check_event(yaml.AliasEvent):
                 raise yaml.YAMLError("it uses an alias")
             return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            if strict and len(set(keys)) < len(keys):
+                raise yaml.YAMLError(f"it gives {max(keys, key=keys.count)!r} twice")
+            return super().construct_mapping(node, deep)
 
     return PlainLoader
 

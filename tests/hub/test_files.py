@@ -459,6 +459,8 @@ def test_fingerprints_are_not_lost_with_the_card(carded, tmp_path):
         ("license: mit", "license: [mit, other]", "license"),
         ("datasets:\n- mnist", "datasets: {}", "datasets"),
         ("gan_augment:\n", "gan_augment:\n  more: 1\n", None),
+        ("license: mit", "license: mit\nlicense: other", "license"),
+        ("    terms: none", "    terms: all\n    terms: none", None),
     ],
 )
 def test_of_an_edited_card_all_is_kept_that_can_be_read(carded, tmp_path, old, new, lost):
