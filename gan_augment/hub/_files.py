@@ -163,8 +163,8 @@ def _read_card(folder: Path, fingerprints: Tensor | None) -> Card:
     card, wrong = Card.from_edited_readme(text, folder.name.encode(errors="replace").decode(), fingerprints)
     if problem or wrong:
         warnings.warn(
-            f"{path} is not a whole card: {one_line(problem or wrong).rstrip('.')}. What can be read of it is kept; it may lack "
-            "the terms of the training data.",
+            f"{path} is not a whole card: {one_line(problem or wrong).rstrip('.')}. What can be read of it is kept; it "
+            "may lack the terms of the training data.",
             UserWarning,
             stacklevel=4,
         )

@@ -19,6 +19,7 @@ from .._core import check_space, holds_something, write_folder_aside
 from .._version import __version__
 from ..hub import one_line
 from ..models import check_count, check_labels, check_seed, mix_seed
+from ._pool import check_names
 from ._source import Source, as_source, class_indices, draw, num_classes, spread_classes
 from ._upscale import UpscaledSource
 
@@ -112,10 +113,11 @@ def _as_picture(image: Tensor) -> Image.Image:
 
 def _folder_names(source: Source) -> list[str]:
     """A folder for each class, no two of which are one, even to a disk that ignores capitals."""
-    classes, names = num_classes(source), getattr(source, "class_names", None)
+    classes = num_classes(source)
+    names = check_names(getattr(source, "class_names", None), classes)
     if not names:
         return [f"{label:0{len(str(classes - 1))}}" for label in range(classes)]
-    folders = [_folder_name(str(name)) for name in names]
+    folders = [_folder_name(name) for name in names]
     while True:
         keys = [unicodedata.normalize("NFC", folder).casefold() for folder in folders]
         count = Counter(keys)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -349,12 +350,13 @@ def check_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...
     """Names of the classes, as many as there are.
 
     Raises:
-        TypeError: If one is no text.
+        TypeError: If one is no text, or they have no order or another than that of the classes, as in a mapping.
         ValueError: If they are more or fewer.
     """
     if names is None:
         return None
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    ordered = isinstance(names, (Sequence, np.ndarray)) and not isinstance(names, str)
+    if not ordered or not all(isinstance(name, str) for name in names):
         raise TypeError(f"class_names must be a sequence of str, but got {str(names)[:100]!r}.")
     if len(names) != num_classes:
         raise ValueError(f"class_names must be {num_classes}, as many as num_classes, but got {len(names)}.")

@@ -191,8 +191,13 @@ def _parse(
     info = PoolInfo(*(values[field.name] for field in dataclasses.fields(PoolInfo)))
     check_types(info)
     hashes = values.get("sha256", {})  # absent in a folder of an older version
-    if not all(isinstance(each, str) and re.fullmatch("[0-9a-f]{64}", each) for each in hashes.values()):
+    if not isinstance(hashes, dict) or not all(
+        isinstance(each, str) and re.fullmatch("[0-9a-f]{64}", each) for each in hashes.values()
+    ):
         raise ValueError("its sha256 are no hashes")
+    held = {IMAGES: True, LABELS: values["num_classes"] > 0, FINGERPRINTS: count is not None}
+    if {"sha256", "fingerprints"} <= set(values) and set(hashes) != {name for name, there in held.items() if there}:
+        raise ValueError(f"its sha256 are of {sorted(hashes)}, which num_classes and fingerprints contradict")
     shape = (size, channels, height, width)
     return shape, values["num_classes"], Geometry(fit, source_size), names, count, info, hashes
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .._core import ROW_BYTES, check_space
 from ..hub import from_pretrained, resolve_name
-from ..models import Fit, Generator, check_labels
+from ..models import MAX_CLASSES, Fit, Generator, check_labels
 from ..models import images as image_tools
 
 
@@ -154,7 +154,10 @@ def as_source(source: Any) -> Source:
 
 def num_classes(source: Source) -> int:
     """Number of classes of a source; 0 is unconditional."""
-    return int(getattr(source, "num_classes", 0) or 0)
+    found = int(getattr(source, "num_classes", 0) or 0)
+    if not 0 <= found <= MAX_CLASSES:
+        raise ValueError(f"A source's num_classes must be between 0 and {MAX_CLASSES:,}, but got {found} instead.")
+    return found
 
 
 def class_indices(source: Source) -> Sequence[int]:

@@ -165,6 +165,16 @@ def test_names_that_windows_cannot_have_are_changed(name, expected, tmp_path):
     assert file.is_file()
 
 
+@pytest.mark.parametrize(
+    ("names", "error"),
+    [(["a", "b"], ValueError), (["a", "b", "c", "d"], ValueError), ({"b": 1, "a": 0, "c": 2}, TypeError)],
+)
+def test_names_that_are_not_those_of_the_classes_are_refused(names, error, tmp_path):
+    with pytest.raises(error, match="class_names must be "):
+        export_images(Grey(3, names), tmp_path / "out", 3)
+    assert not (tmp_path / "out").exists()
+
+
 def test_changed_names_keep_apart():
     long = "x" * 300
     names = ["CON", "-CON", "con", long + "a", long + "b", long, "nul", "-nul-6", "a.", "a"]

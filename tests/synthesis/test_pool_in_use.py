@@ -147,6 +147,28 @@ def test_a_link_to_a_folder_and_within_one_is_followed(folder, tmp_path):
     assert values(SyntheticPool.load(tmp_path / "link")) == [10, 11, 12, 13]
 
 
+@pytest.mark.parametrize("names", [{"b": 1, "a": 0}, {"a", "b"}, 5, iter(["a", "b"]), "ab"], ids=repr)
+def test_class_names_without_an_order_are_refused(names):
+    class Named:
+        num_classes, class_names = 2, names
+
+        def sample(self, n, labels=None, *, seed=None):
+            return torch.zeros(n, 1, 8, 8, dtype=torch.uint8)
+
+    with pytest.raises(TypeError, match="class_names must be a sequence of str"):
+        SyntheticPool.generate(Named(), 2, progress=False)
+
+
+@pytest.mark.parametrize(
+    "change", [{"num_classes": 0}, {"sha256": []}, {"sha256": None}, {"sha256": {}}, {"fingerprints": 0}], ids=str
+)
+def test_a_description_that_contradicts_its_hashes_is_refused(folder, change):
+    description = json.loads((folder / "pool.json").read_text())
+    (folder / "pool.json").write_text(json.dumps({**description, **change}))
+    with pytest.raises(ValueError, match=r"must describe a pool, but: .*its sha256 are"):
+        SyntheticPool.load(folder)
+
+
 @pytest.mark.parametrize("names", [["a"], ["a", "b", "c"], []])
 def test_class_names_of_another_count_are_refused(folder, names):
     class Named:

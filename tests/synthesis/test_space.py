@@ -92,6 +92,17 @@ def test_enlarging_beyond_the_memory_is_refused(monkeypatch):
     )
 
 
+@pytest.mark.parametrize("classes", [-1, 10**12])
+def test_a_source_of_no_count_of_classes_is_refused(classes):
+    class Source:
+        num_classes = classes
+
+        def sample(self, n, labels=None, *, seed=None):
+            return torch.zeros(n, 1, 8, 8, dtype=torch.uint8)
+
+    refused(SyntheticPool.generate, Source(), 3, words=f"num_classes must be between 0 and 10,000, but got {classes}")
+
+
 def test_the_free_memory_and_disk_are_those_of_the_machine(tmp_path):
     assert 2**26 < _space.free_memory() < 2**50
     assert 0 < _space.free_disk(tmp_path / "not" / "there") < 2**60
