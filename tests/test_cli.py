@@ -95,3 +95,27 @@ def test_an_interrupted_command_says_so(command):
         130,
         ["gan-augment: Stopped; give the same command again."],
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["sample", "dcgan-mnist-32", "--n", "1", "--out", "FILE/x"], "must be a folder, but 'FILE' is a file"),
+        (["study", "--data", "DATA", "--recipe", "tiny", "--out", "FILE"], "must be a folder, but 'FILE' is a file"),
+        (["demo", "--out", "FILE"], "must be a folder, but 'FILE' is a file"),
+        (["study", "--data", "DATA", "--recipe", "tiny", "--out", "OUT", "--image-size", "99999"], "image_size=99999"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_a_sentence(tmp_path, capsys, arguments, sentence):
+    file, data = tmp_path / "file.txt", tmp_path / "data.npz"
+    file.write_text("x")
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.savez(data, images=images, labels=np.arange(40) % 2)
+    places = {"FILE": str(file), "DATA": str(data), "OUT": str(tmp_path / "out")}
+    for name, place in places.items():
+        arguments = [each.replace(name, place) for each in arguments]
+        sentence = sentence.replace(name, place)
+    assert main(arguments) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert sentence in said

@@ -127,8 +127,15 @@ def _become(aside: Path, folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and its parents, so that they are still there if the power fails."""
+    """Makes a folder and its parents, so that they are still there if the power fails.
+
+    Raises:
+        ValueError: If a file is in the way.
+    """
     missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    for each in missing:
+        if each.exists():
+            raise ValueError(f"{str(folder)!r} must be a folder, but {str(each)!r} is a file; take another path.")
     with explain_full_disk(folder):
         for each in reversed(missing):
             each.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .._core import progress_bar, write_whole
+from .._core import make_folder, progress_bar, write_whole
 from ..metrics import fingerprint
 from ..mixing import SyntheticMix
 from ..models import Generator, check_count
@@ -109,7 +109,7 @@ def run_demo(
         raise ModuleNotFoundError(
             "The demo's pictures need the package matplotlib: run pip install 'gan-augment[demo]'."
         ) from error
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     started = time.perf_counter()
     plain: list[float] = []
     mixed: list[float] = []

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .._core import check_space
 from ..data import split_item
 from ..mixing import apportion
 from ..models import check_count, mix_seed
@@ -59,6 +60,7 @@ class StudyData:
             )
         opened = open_images(dataset)
         side = common_side(opened) if image_size is None else check_count("image_size", image_size, 1)
+        check_space(f"image_size={side}", len(opened), 3 * side * side, remedy="Use a smaller size.")  # type: ignore[arg-type]
         images = TrainingImages.from_dataset(opened, side, "crop", progress=progress)
         of_rows = _group_numbers(groups, opened, len(images))
         if isinstance(test, float):
