@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import PIL.Image
-import PIL.ImageOps
 from torch.utils.data import Dataset
 
 from ._layout import describe_skipped, find_layout, image_formats
@@ -16,6 +15,7 @@ from ._listing import MAX_BYTES, MAX_FILE_BYTES, TAR, ZIP, Container, Folder, Ta
 
 MAX_PIXELS = 2**26
 _ORIENTATION = 0x0112  # the tag in EXIF data
+_TURNS = dict(zip(range(2, 9), (0, 3, 1, 5, 4, 6, 2)))  # Pillow's transpositions that bring an image upright
 
 
 class ImageFiles(Dataset[Any]):
@@ -90,15 +90,18 @@ def _decode(file: IO[bytes]) -> PIL.Image.Image:
         if image.mode.startswith(("I", "F")):
             raise ValueError(f"it has more than 8 bits a channel (mode {image.mode!r})")
         image.load()  # what is damaged fails here, and not while looking for EXIF data
-        upright = PIL.ImageOps.exif_transpose(image) if _is_turned(image) else image
+        turn = _TURNS.get(_orientation(image))
+        upright = image if turn is None else image.transpose(PIL.Image.Transpose(turn))
+        if turn is not None:  # else the copy says that it is turned
+            upright.info = {key: value for key, value in image.info.items() if key == "transparency"}
         if upright.mode == "P" and "transparency" in upright.info:
             upright = upright.convert("RGBA")  # else Pillow warns
         return upright.convert("L" if upright.mode in ("1", "L", "LA", "La") else "RGB")
 
 
-def _is_turned(image: PIL.Image.Image) -> bool:
-    """Whether EXIF data say that the image is not upright; damaged ones say nothing."""
+def _orientation(image: PIL.Image.Image) -> Any:
+    """How EXIF data say that the image is turned; damaged ones say nothing."""
     try:
-        return bool(image.getexif().get(_ORIENTATION, 1) != 1)
-    except (SyntaxError, ValueError, TypeError, LookupError, OverflowError, struct.error):
-        return False
+        return image.getexif().get(_ORIENTATION)
+    except (SyntaxError, ValueError, TypeError, LookupError, AttributeError, OverflowError, struct.error):
+        return None

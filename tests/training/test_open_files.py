@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -469,6 +470,16 @@ def test_images_are_turned_upright(tmp_path, container, orientation):
     for image in open_images(store(tmp_path, container, files)):
         assert np.array_equal(image, upright)
         assert image.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize(
+    "entry", [(0x0132, 11, 1, b"\0\0\x80?"), (0x501B, 12, 1, b"abcd"), (0x8825, 4, 1, b"\xff" * 4)]
+)
+def test_an_image_with_other_damaged_exif_data_is_turned_too(tmp_path, entry):
+    entries = b"".join(struct.pack("<HHI4s", *each) for each in [(0x0112, 3, 1, b"\6\0\0\0"), entry])
+    exif = b"Exif\0\0II*\0\x08\0\0\0\2\0" + entries + bytes(4)
+    path = store(tmp_path, "folder", {"a.jpg": encoded(50, "jpeg", exif=exif)})
+    assert open_images(path)[0].size == (4, 6)
 
 
 def test_damaged_exif_data_say_nothing(tmp_path):
