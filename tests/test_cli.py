@@ -1,5 +1,6 @@
 """The command as a process among others: pipes, signals and errors."""
 
+import io
 import os
 import subprocess
 import sys
@@ -23,6 +24,22 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(arguments, monkeypatch, 
         patch.setattr(sys, "stdout", closed)
         assert main(arguments) == 141
     assert capsys.readouterr().err == ""
+
+
+def test_a_closed_output_is_none(monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)
+        assert main(["list"]) == 0
+        assert main(["recipes", "huge"]) == 2
+    assert capsys.readouterr().err.startswith("gan-augment: recipe must be")
+
+
+def test_an_output_that_cannot_show_a_name_shows_it_escaped(tmp_path, monkeypatch):
+    written = io.BytesIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii"))
+        assert main(["sample", "dcgan-mnist-32", "--n", "1", "--out", str(tmp_path / "caf\u00e9\udce9")]) == 0
+        assert b"caf\\xe9\\udce9, each marked as synthetic" in written.getvalue()
 
 
 @pytest.mark.slow
@@ -101,16 +118,22 @@ def test_an_interrupted_command_says_so(command):
     ("arguments", "sentence"),
     [
         (["sample", "dcgan-mnist-32", "--n", "1", "--out", "FILE/x"], "must be a folder, but 'FILE' is a file"),
-        (["study", "--data", "DATA", "--recipe", "tiny", "--out", "FILE"], "must be a folder, but 'FILE' is a file"),
+        (
+            ["study", "--data", "DATA", "--recipe", "tiny-conditional", "--out", "FILE"],
+            "must be a folder, but 'FILE' is a file",
+        ),
         (["demo", "--out", "FILE"], "must be a folder, but 'FILE' is a file"),
-        (["study", "--data", "DATA", "--recipe", "tiny", "--out", "OUT", "--image-size", "99999"], "image_size=99999"),
+        (
+            ["study", "--data", "DATA", "--recipe", "tiny-conditional", "--out", "OUT", "--image-size", "99999"],
+            "image_size=99999",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_done_is_a_sentence(tmp_path, capsys, arguments, sentence):
     file, data = tmp_path / "file.txt", tmp_path / "data.npz"
     file.write_text("x")
-    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
     np.savez(data, images=images, labels=np.arange(40) % 2)
     places = {"FILE": str(file), "DATA": str(data), "OUT": str(tmp_path / "out")}
     for name, place in places.items():

@@ -186,7 +186,7 @@ def explain_full_disk(path: Path, size: int | None = None) -> Iterator[None]:
 
 def aside_path(path: Path) -> Path:
     """A name beside ``path`` that nobody else takes, which says whose it is."""
-    short = path.name.encode()[:100].decode(errors="ignore")  # a name is at most 255 bytes
+    short = path.name.encode(errors="ignore")[:100].decode(errors="ignore")  # a name is at most 255 bytes
     return path.with_name(f".{short}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}")
 
 

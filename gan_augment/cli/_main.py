@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import shlex
 import sys
@@ -32,11 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: After ``--help`` and ``--version``, and for options that do not exist.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # for names that a terminal or file cannot show
     try:
         try:
             return _run(sys.argv[1:] if arguments is None else arguments)
         finally:
-            sys.stdout.flush()  # here, where a closed pipe can be handled
+            if sys.stdout is not None:  # as after >&- in a shell
+                sys.stdout.flush()  # here, where a closed pipe can be handled
     except BrokenPipeError:
         if not _has_lost_its_reader():  # a connection, or another process
             raise
@@ -75,6 +79,8 @@ def _has_lost_its_reader() -> bool:
     """Whether what this process prints to is closed; if so, what is left to print goes nowhere."""
     lost = False
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
         try:
             if stream is sys.stdout:
                 stream.write("\n")  # without something to write, a flush finds nothing
