@@ -19,8 +19,7 @@ from .._core import check_space, holds_something, write_folder_aside
 from .._version import __version__
 from ..hub import one_line
 from ..models import check_count, check_labels, check_seed, mix_seed
-from ._pool import check_names
-from ._source import Source, as_source, class_indices, draw, num_classes, spread_classes
+from ._source import Source, as_source, check_names, class_indices, draw, num_classes, spread_classes
 from ._upscale import UpscaledSource
 
 LONGEST_NAME = 100  # bytes of a folder's name, so that a path on Windows stays below its 260 characters

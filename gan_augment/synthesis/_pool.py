@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +22,7 @@ from ._fingerprints import check_fingerprints, fingerprints_of
 from ._pool_arrays import MappedImages
 from ._pool_files import Identity, PoolInfo, open_pool, write_pool
 from ._pool_fill import PoolFiller
-from ._source import Geometry, as_source, geometry, num_classes, spread_classes
+from ._source import Geometry, as_source, check_names, geometry, num_classes, spread_classes
 
 
 class SyntheticPool:
@@ -344,20 +343,3 @@ def is_child_process() -> bool:
     """Whether this process was started by multiprocessing, also while it still receives its work."""
     starting = getattr(multiprocessing.current_process(), "_inheriting", False)
     return starting or multiprocessing.parent_process() is not None
-
-
-def check_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...] | None:
-    """Names of the classes, as many as there are.
-
-    Raises:
-        TypeError: If one is no text, or they have no order or another than that of the classes, as in a mapping.
-        ValueError: If they are more or fewer.
-    """
-    if names is None:
-        return None
-    ordered = isinstance(names, (Sequence, np.ndarray)) and not isinstance(names, str)
-    if not ordered or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"class_names must be a sequence of str, but got {str(names)[:100]!r}.")
-    if len(names) != num_classes:
-        raise ValueError(f"class_names must be {num_classes}, as many as num_classes, but got {len(names)}.")
-    return tuple(names)

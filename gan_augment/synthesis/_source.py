@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -148,6 +149,7 @@ def as_source(source: Any) -> Source:
     keywords = inspect.signature(source.sample).parameters
     if "seed" not in keywords and not any(each.kind is each.VAR_KEYWORD for each in keywords.values()):
         raise TypeError(f"A source must have sample(n, labels=None, *, seed=None), but {type(source)} takes no seed.")
+    check_names(getattr(source, "class_names", None), num_classes(source))
     result: Source = source
     return result
 
@@ -158,6 +160,23 @@ def num_classes(source: Source) -> int:
     if not 0 <= found <= MAX_CLASSES:
         raise ValueError(f"A source's num_classes must be between 0 and {MAX_CLASSES:,}, but got {found} instead.")
     return found
+
+
+def check_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...] | None:
+    """Names of the classes, as many as there are.
+
+    Raises:
+        TypeError: If one is no text, or they have no order or another than that of the classes, as in a mapping.
+        ValueError: If they are more or fewer.
+    """
+    if names is None:
+        return None
+    ordered = isinstance(names, (Sequence, np.ndarray)) and not isinstance(names, str)
+    if not ordered or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"class_names must be a sequence of str, but got {str(names)[:100]!r}.")
+    if len(names) != num_classes:
+        raise ValueError(f"class_names must be {num_classes}, as many as num_classes, but got {len(names)}.")
+    return tuple(names)
 
 
 def class_indices(source: Source) -> Sequence[int]:

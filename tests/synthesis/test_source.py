@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import tv_tensors
 
-from gan_augment import Generator, GeneratorConfig, Geometry, Source, SyntheticPool
+from gan_augment import Generator, GeneratorConfig, Geometry, Source, SyntheticMix, SyntheticPool
 from gan_augment.synthesis import ClassSources, as_source, class_indices, draw, geometry, num_classes
 
 
@@ -192,3 +192,15 @@ def test_draw_gives_a_plain_tensor_without_gradient():
 def test_draw_refuses_what_are_no_images(images, error, message):
     with pytest.raises(error, match=message):
         draw(Gives(images), 2, None, seed=0)
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"], {"b": 1, "a": 0}, {"a", "b"}, [1, 2], 5], ids=repr)
+def test_names_that_are_not_those_of_the_classes_are_refused(names):
+    class Named:
+        num_classes, class_names = 2, names
+
+        def sample(self, n, labels=None, *, seed=None):
+            return torch.zeros(n, 1, 8, 8, dtype=torch.uint8)
+
+    with pytest.raises((ValueError, TypeError), match="class_names must be "):
+        SyntheticMix(Named(), 0.5)
