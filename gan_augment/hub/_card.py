@@ -70,6 +70,12 @@ class Card:
             object.__setattr__(self, name, _as_json(name, getattr(self, name)))
         object.__setattr__(self, "datasets", tuple(_as_json("datasets", self.datasets)))
 
+    @property
+    def forbids_commercial_use(self) -> bool:
+        """Whether the terms of the training data do; whatever an edited card says but true, or nothing, counts so."""
+        said = self.data.get("commercial_use")
+        return said is not None and str(said).strip().casefold() not in ("true", "yes")
+
     def to_readme(self, config: GeneratorConfig, grid: str | None = None) -> str:
         """The card as the README.md of a Hub repository: metadata in front, then words.
 

@@ -76,7 +76,7 @@ def from_pretrained(
 
 def _warn_of_terms(generator: Generator) -> None:
     card = generator.card
-    if card is None or card.data.get("commercial_use") is not False:
+    if card is None or not card.forbids_commercial_use:
         return
     terms = str(card.data.get("terms", "its card does not say whose"))
     if (card.name, terms) not in _warned:

@@ -68,7 +68,7 @@ class Start:
         if card is None:
             return {}
         terms = {key: card.data[key] for key in ("commercial_use", "terms") if key in card.data}
-        inherited = {"data": terms} if terms.get("commercial_use") is False else {}
+        inherited = {"data": terms} if card.forbids_commercial_use else {}
         return inherited if card.fingerprints is None else {**inherited, "fingerprints": card.fingerprints}
 
     def adapt_recipe(self, recipe: Recipe, overrides: dict[str, Any]) -> Recipe:

@@ -317,6 +317,13 @@ def test_a_card_of_the_wrong_types_is_refused(values):
         Card(**values)
 
 
+@pytest.mark.parametrize("said", [False, "false", "no", "No.", "unknown", 0, []])
+def test_whatever_a_card_says_of_commercial_use_but_true_is_a_no(said):
+    assert Card("edited", data={"commercial_use": said}).forbids_commercial_use
+    for allowed in ({}, {"commercial_use": True}, {"commercial_use": "Yes"}, {"commercial_use": None}):
+        assert not Card("edited", data=allowed).forbids_commercial_use
+
+
 def test_what_is_printed_of_a_card_has_no_control_characters(tmp_path):
     hostile = "fine\x1b[2J\x1b]0;title\x07\u202eeno\u2066\u200b\r\n\u2028two" + "x" * 10_000
     generator = Generator(GeneratorConfig(image_size=16, width=4))
