@@ -147,7 +147,11 @@ def test_a_link_to_a_folder_and_within_one_is_followed(folder, tmp_path):
     assert values(SyntheticPool.load(tmp_path / "link")) == [10, 11, 12, 13]
 
 
-@pytest.mark.parametrize("names", [{"b": 1, "a": 0}, {"a", "b"}, 5, iter(["a", "b"]), "ab"], ids=repr)
+@pytest.mark.parametrize(
+    "names",
+    [{"b": 1, "a": 0}, {"a", "b"}, 5, iter(["a", "b"]), "ab"],
+    ids=["mapping", "set", "number", "iterator", "text"],
+)
 def test_class_names_without_an_order_are_refused(names):
     class Named:
         num_classes, class_names = 2, names
