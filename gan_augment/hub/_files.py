@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from .._core import make_folder, remove_asides, write_aside
+from .._core import holds_something, make_folder, remove_asides, write_aside, write_folder_aside
 from .._version import __version__
 from ..models import (
     Discriminator,
@@ -104,8 +104,17 @@ def save_pretrained(
     config = {"format": FORMAT, "gan_augment": __version__, **networks, "files": files}
     contents[CARD] = card.to_readme(generator.config, GRID).encode()
     contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()
-    folder = Path(folder)
-    make_folder(folder)
+    _write(Path(folder), contents)
+
+
+def _write(folder: Path, contents: dict[str, bytes]) -> None:
+    """Writes the files of a new folder all at once, and those of one that holds others file by file."""
+    if not holds_something(folder):
+        with write_folder_aside(folder, sum(map(len, contents.values()))) as aside:
+            for name, data in contents.items():
+                (aside / name).write_bytes(data)
+        return
+    make_folder(folder)  # refuses a file in its place
     remove_asides(folder)
     with contextlib.ExitStack() as stack:  # all are written before any is renamed, and config.json comes last
         for name, data in reversed(contents.items()):
