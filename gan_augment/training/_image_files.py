@@ -90,7 +90,8 @@ def _decode(file: IO[bytes]) -> PIL.Image.Image:
         if image.mode.startswith(("I", "F")):
             raise ValueError(f"it has more than 8 bits a channel (mode {image.mode!r})")
         image.load()  # what is damaged fails here, and not while looking for EXIF data
-        turn = _TURNS.get(_orientation(image))
+        # Pillow turns TIFF files itself; before version 10, what it says of them afterwards is as before.
+        turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
         upright = image if turn is None else image.transpose(PIL.Image.Transpose(turn))
         if turn is not None:  # else the copy says that it is turned
             upright.info = {key: value for key, value in image.info.items() if key == "transparency"}

@@ -204,7 +204,7 @@ FORMATS += [("bmp", "bmp"), ("pgm", "ppm"), ("dib", "dib")]
 @pytest.mark.parametrize("container", ["folder", "zip"])
 def test_no_class_vanishes_for_its_suffix(tmp_path, container, recwarn):
     files = {f"{suffix}/0.{suffix}": encoded(100, kind) for suffix, kind in FORMATS}
-    if PIL.features.check("avif"):
+    if ".avif" in PIL.Image.registered_extensions():  # older ones warn of a feature that they do not know
         files["avif/0.avif"] = encoded(100, "avif")
     dataset = open_images(store(tmp_path, container, files))
     assert list(dataset.classes) == sorted(name.partition("/")[0] for name in files)
