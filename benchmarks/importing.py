@@ -2,9 +2,10 @@
 
     python -m benchmarks.importing [--only course-64] [--seed 1]
 
-Each is drawn three times, with weights and statistics that no test uses: the layouts of the tests, and three of them
-with seven activations. "Close" is a mean difference of pixels under a hundredth of their range: a leaky ReLU of slope
-0.01 is taken for a ReLU, which is half of that. There is no peer: other libraries ask for the code of the network.
+Thirteen layouts of the tests, and two more of two sizes each with seven activations, are drawn three times each, with
+weights and statistics that no test uses. "Close" is a mean difference of pixels under a hundredth of their range. A
+leaky ReLU of slope 0.01 is taken for a ReLU, which makes half of that. There is no peer: other libraries need the
+code of the network.
 """
 
 from __future__ import annotations

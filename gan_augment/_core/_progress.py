@@ -24,7 +24,7 @@ def progress_bar(items: Iterable[Any] | None = None, *, show: bool = True, **opt
         >>> sum(progress_bar(range(4)))
         6
     """
-    # Else, after a restart's first leap, the bar waits for as large a one.
+    # miniters=0: else tqdm waits for another step as large as the first one of a resumed run.
     return _Bar(items, disable=not show, delay=DELAY, miniters=0, **options)
 
 

@@ -17,7 +17,7 @@ from ._targets import TargetKind, read_target
 _LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 say labels
 _WRAPPED = ("dataset", "subset", "base_dataset", "base", "ds", "_dataset")
 PROBES = 8  # items that are read to find whether a data set says the truth
-_PROBED_CLASSES = 64  # of each of which one item more is read
+_PROBED_CLASSES = 64  # at most; one more item of each is read
 
 
 def spread(count: int, most: int) -> list[int]:
@@ -60,9 +60,13 @@ def labels_hold(dataset: Any, labels: Tensor) -> bool:
     """Whether labels are those of the items of a data set, at a few of them, of many classes."""
     if len(labels) != len(dataset):
         return False
+    return all(label_at(dataset, place) == labels[place] for place in {*_probes(len(labels)), *_of_classes(labels)})
+
+
+def _of_classes(labels: Tensor) -> list[int]:
+    """Where an item of each class is, or of some of very many classes."""
     _, first = np.unique(labels.numpy(), return_index=True)
-    of_classes = first[spread(len(first), _PROBED_CLASSES)]
-    return all(label_at(dataset, int(place)) == labels[place] for place in {*_probes(len(labels)), *of_classes})
+    return [int(place) for place in first[spread(len(first), _PROBED_CLASSES)]]
 
 
 def _probes(count: int) -> list[int]:
@@ -179,7 +183,6 @@ def _passes_labels_on(wrapper: Any, inner: Any) -> bool:
     chosen = _probes(len(wrapper))
     labels = find_labels(inner)
     if labels is not None:
-        kept = labels[torch.as_tensor(places)]
-        chosen = [*chosen, *np.unique(kept.numpy(), return_index=True)[1].tolist()[:_PROBED_CLASSES]]
+        chosen = [*chosen, *_of_classes(labels[torch.as_tensor(places)])]
     found = [label_at(wrapper, index) for index in chosen]
     return None not in found and found == [label_at(inner, int(places[index])) for index in chosen]

@@ -72,7 +72,7 @@ class Card:
 
     @property
     def forbids_commercial_use(self) -> bool:
-        """Whether the terms of the training data do; whatever an edited card says but true, or nothing, counts so."""
+        """Whether the training data forbid it. If the card says anything but true or yes, they do."""
         said = self.data.get("commercial_use")
         return said is not None and str(said).strip().casefold() not in ("true", "yes")
 

@@ -99,7 +99,7 @@ def target_of(item: Any) -> Any:
     if path is None:
         raise TypeError(
             'Items of a labelled data set must be (image, label) or mappings with a key "label", but got '
-            f"{describe(item)}; rename the entry that is the label, or pass labels=None if there is none."
+            f"{describe(item)}; rename the entry of the label, or pass labels=None if the items have no labels."
         )
     return get(item, path)
 

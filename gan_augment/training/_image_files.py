@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import PIL.Image
+from PIL.Image import Transpose
 from torch.utils.data import Dataset
 
 from ._layout import describe_skipped, find_layout, image_formats
@@ -15,7 +16,15 @@ from ._listing import MAX_BYTES, MAX_FILE_BYTES, TAR, ZIP, Container, Folder, Ta
 
 MAX_PIXELS = 2**26
 _ORIENTATION = 0x0112  # the tag in EXIF data
-_TURNS = dict(zip(range(2, 9), (0, 3, 1, 5, 4, 6, 2)))  # Pillow's transpositions that bring an image upright
+_UPRIGHT = {  # what brings an image upright, by the value of that tag
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
 
 
 class ImageFiles(Dataset[Any]):
@@ -91,8 +100,8 @@ def _decode(file: IO[bytes]) -> PIL.Image.Image:
             raise ValueError(f"it has more than 8 bits a channel (mode {image.mode!r})")
         image.load()  # what is damaged fails here, and not while looking for EXIF data
         # Pillow turns TIFF files itself; before version 10, what it says of them afterwards is as before.
-        turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
-        upright = image if turn is None else image.transpose(PIL.Image.Transpose(turn))
+        turn = None if image.format == "TIFF" else _UPRIGHT.get(_orientation(image))
+        upright = image if turn is None else image.transpose(turn)
         if turn is not None:  # else the copy says that it is turned
             upright.info = {key: value for key, value in image.info.items() if key == "transparency"}
         if upright.mode == "P" and "transparency" in upright.info:

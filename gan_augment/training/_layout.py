@@ -23,7 +23,7 @@ LABEL_FILE = "dataset.json"  # of StyleGAN's archives
 _SPLITS = {"train", "training", "trainval", "val", "valid", "validation", "dev", "eval", "test", "testing"}
 _SPLITS |= {"labeled", "labelled", "unlabeled", "unlabelled", "holdout", "heldout", "validate", "evaluation"}
 _FILLERS = {"set", "images", "imgs", "data", "split"}  # of a split's name, as in "test_set", "TestSet" and "testset"
-_JOINED = re.compile(f"({'|'.join(_SPLITS)})({'|'.join(_FILLERS)})")
+_JOINED = re.compile(f"({'|'.join(sorted(_SPLITS))})({'|'.join(sorted(_FILLERS))})")
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,14 @@ def _place_of_split(split: str, folders: tuple[str, ...]) -> int | None:
     return next((place for place, part in enumerate(folders) if part.casefold() == split.casefold()), None)
 
 
+def _check_split(path: Path, split: str, found: Sequence[Any]) -> None:
+    if not found:
+        raise ValueError(f"{str(path)!r} must hold a folder {split!r} to take it as a split, but holds none.")
+
+
 def _split_of_labelled(path: Path, split: str, whole: Layout) -> Layout:
     kept = [place for place, image in enumerate(whole.images) if _place_of_split(split, image.parts[:-1]) is not None]
-    if not kept:
-        raise ValueError(f"{str(path)!r} must hold a folder {split!r} to take it as a split, but holds none.")
+    _check_split(path, split, kept)
     labels = whole.labels
     return Layout([whole.images[place] for place in kept], labels and [labels[place] for place in kept])
 
@@ -148,8 +152,7 @@ def _take_split(path: Path, split: str, entries: list[Entry]) -> list[Entry]:
         place = _place_of_split(split, entry.parts if entry.is_folder else entry.parts[:-1])
         if place is not None and len(entry.parts) > 1:
             taken.append(replace(entry, parts=entry.parts[:place] + entry.parts[place + 1 :]))
-    if not taken:
-        raise ValueError(f"{str(path)!r} must hold a folder {split!r} to take it as a split, but holds none.")
+    _check_split(path, split, taken)
     twice = [parts for parts, times in Counter(e.parts for e in taken if not e.is_folder).items() if times > 1]
     if twice:
         raise ValueError(

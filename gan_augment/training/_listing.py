@@ -138,7 +138,8 @@ class _Archive(Container):
             file = self._open_file()
             try:
                 archive = self._parse(file)
-                if self._identity not in (None, self._identify(archive)):  # entries are found by their number
+                # Entries are found by their number.
+                if self._identity is not None and self._identity != self._identify(archive):
                     raise ValueError("it was changed or replaced after it was opened; open it again")
                 self._opened = os.getpid(), archive, file
             except BaseException:
@@ -222,7 +223,7 @@ class Zip(_Archive):
         first = min((member.header_offset for member in archive.infolist()), default=0)
         file.seek(0)
         if first > 0 and file.read(4) == b"PK\3\4":
-            raise ValueError("it is two archives in one file, of which a reader sees the last; unpack and zip it again")
+            raise ValueError("it is two archives in one file, and only the last can be read; zip their files again")
         return archive
 
     def _identify(self, archive: zipfile.ZipFile) -> str:

@@ -2,9 +2,7 @@
 
 import copy
 import functools
-import os
 import random
-import signal
 import time
 
 import pytest
@@ -12,6 +10,8 @@ import torch
 
 from gan_augment import SyntheticPool, from_pretrained
 from gan_augment.synthesis import export_images
+
+from .processes import killed_after
 
 IMAGES = torch.randint(0, 256, (300, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -23,22 +23,6 @@ class Drawing:
 
 def files_of(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def killed_after(task, seconds):
-    """Whether a process that does it had to be killed."""
-    child = os.fork()
-    if child == 0:
-        try:
-            task()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
-    assert status in (0, signal.SIGKILL)
-    return status != 0
 
 
 TASKS = {

@@ -1,5 +1,6 @@
 """Downloading and publishing with the client of huggingface_hub, against a server on loopback."""
 
+import functools
 import hashlib
 import multiprocessing
 import os
@@ -31,6 +32,7 @@ from gan_augment.hub import HubName
 from gan_augment.hub._download import explained
 
 from ..core.disks import small_files
+from ..core.processes import killed_after
 from .server import TOKEN, HubServer, Repository
 
 SOON = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
@@ -120,15 +122,8 @@ def killed(name, **options):
     return list(cache.glob("*/blobs/*.incomplete"))
 
 
-def killed_after(seconds, name, **options):
-    """Whether a process that downloads had to be killed by then."""
-    child = os.fork()
-    if child == 0:
-        failure(name, **options)  # which raises nothing
-        os._exit(0)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1] == signal.SIGKILL
+def is_killed_after(seconds, name, **options):
+    return killed_after(functools.partial(failure, name, **options), seconds)
 
 
 def save_again(name, folder, **options):
@@ -449,7 +444,7 @@ def test_downloads_that_are_killed_at_random_moments_end_whole(hub, client, repo
     seconds, moments, kills = time.perf_counter() - started, random.Random(0), 0
     for number in range(30):
         cache = tmp_path / f"cache-{number // 3}"  # killed three times each
-        kills += client(killed_after, moments.uniform(0, 1.2 * seconds), repo, cache_dir=cache)
+        kills += client(is_killed_after, moments.uniform(0, 1.2 * seconds), repo, cache_dir=cache)
         if number % 3 == 2:
             assert torch.equal(client(sample, repo, cache_dir=cache), wanted)
             assert not list(cache.rglob("*.incomplete"))

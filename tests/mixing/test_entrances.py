@@ -329,7 +329,7 @@ def test_albumentations_is_inherited_and_taken_as_a_transform():
 def test_an_entry_of_another_name_is_shown_beside_what_a_label_is_called(name):
     items = [{"image": picture(label), name: label} for label in LABELS]
     words = rf"a dict of \['image', '{name}'\]"
-    with pytest.raises(TypeError, match=f'a key "label", but got {words}; rename the entry that is the label, or'):
+    with pytest.raises(TypeError, match=f'a key "label", but got {words}; rename the entry of the label, or'):
         GANAugmentedDataset(items, pool(channels=3), 0.5, progress=False)
     with pytest.raises(ValueError, match=f"Could not find the labels in {words}"):
         SyntheticMix(pool(channels=3))(default_collate(items))

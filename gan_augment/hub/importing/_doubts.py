@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...models import Generator, conv_side
-from ._modules import Module, brief
-from ._path import ContradictedError, Hints, Path
-from ._search import Limits, search
+from ._modules import brief
+from ._path import Hints, Path
 
 DOUBTFUL_MISFIT = 0.1  # of a norm, on average
-WELL_MATCHED, BETTER = 0.01, 0.1  # misfit that contradicts no hint; the share of it that other layers may leave
-FOUND = ("image_size", "latent", "strides", "paddings", "output_paddings", "function", "negative_slope", "eps")
 SAMPLES = 32
 MOST_VALUES = 2**22  # of sampled images
 ALL = 0.995  # the share of pixels taken for all of them
@@ -25,45 +21,6 @@ CONFINED = 0.8  # what tanh makes of about 1
 def doubts(found: Path, hints: Hints, generator: Generator, scaling: Any) -> list[str]:
     """Says what is doubtful, each with the hint that would settle it."""
     return [*_of_layers(found, hints), *_of_side(found, hints), *_of_images(found, hints, generator, scaling)]
-
-
-def check_hints(found: Path, orders: list[list[Module]], hints: Hints, limits: Limits, one_hot: int) -> None:
-    """Refuses hints without which the statistics match far better; no hint is looked at where they match anyway.
-
-    Args:
-        found (Path): The layers that were found by the hints.
-        orders (list of list of Module): As :func:`search` took them, like the rest.
-        hints (Hints): What the user knows.
-        limits (Limits): Of the file; what is left of them.
-        one_hot (int): Classes that follow the latent.
-
-    Raises:
-        ContradictedError: Naming them.
-    """
-    free = replace(hints, **dict.fromkeys(FOUND))
-    if free == hints or hints.settled or found.misfit <= WELL_MATCHED * found.norms:
-        return
-    try:
-        better = search(orders, free, limits, one_hot)
-    except ValueError:
-        return
-    if better.misfit > BETTER * found.misfit:
-        return
-    convs = [layer for layer, _ in better.layers if layer["kind"] in ("conv", "conv_transpose")]
-    name, slope = better.function or (None, None)
-    without = {
-        "image_size": better.shape[1],
-        "latent": better.latent,
-        "strides": tuple(conv["stride"] for conv in convs),
-        "paddings": tuple(conv["padding"] for conv in convs),
-        "output_paddings": tuple(conv.get("output_padding", 0) for conv in convs),
-        "function": name,
-        "negative_slope": slope,
-        "eps": better.eps,
-    }
-    given = {name: getattr(hints, name) for name in FOUND if getattr(hints, name) not in (None, without[name])}
-    wrong = [f"`{name}` be {without[name]!r} and not {value!r}" for name, value in given.items()]
-    raise ContradictedError(", ".join(wrong) or "hints be left out")
 
 
 def _of_layers(found: Path, hints: Hints) -> list[str]:

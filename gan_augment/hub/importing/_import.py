@@ -14,14 +14,14 @@ from torch import Tensor
 
 from ...models import Generator, GeneratorConfig, LayeredConfig, LayeredGenerator
 from .._card import Card
-from ._doubts import check_hints, doubts
+from ._doubts import doubts
 from ._kinds import PAIRS, RESIDUAL, TRANSLATOR, check_kind, check_order, residual_blocks
 from ._modules import Module, brief, chained, find_modules, join_stems, natural_order, networks, with_norms_placed
 from ._ours import is_ours
 from ._path import Budget, ContradictedError, Hints, OutOfBudgetError
 from ._path import Path as Found
 from ._read import MAX_NODES, read_checkpoint
-from ._search import Limits, search
+from ._search import Limits, check_hints, search
 
 MAX_ATTEMPTS = 64
 HELPFUL = ("strides", "paddings", "function", "image_size")  # hints that shorten the search
@@ -211,13 +211,13 @@ def _infer(tensors: dict[str, Tensor], hints: Hints, limits: Limits) -> Found:
         raise reasons[0]
     try:
         found = search(orders, hints, limits, classes)
-        check_hints(found, orders, hints, limits, classes)
-    except (OutOfBudgetError, ContradictedError):
+    except OutOfBudgetError:
         raise
     except ValueError as error:
         if residual_blocks(joined):
             raise ValueError(PAIRS) from error
         raise
+    check_hints(found, orders, hints, limits, classes)
     if found.misfit >= DOUBTFUL_RESIDUAL * found.norms and residual_blocks(joined):
         raise ValueError(f"{PAIRS}, and it has no statistics that say otherwise")
     return found
@@ -302,14 +302,10 @@ def _native(found: Found) -> Generator | None:
 
 
 def _card(path: Path, where: str, found: Found, reasons: list[str], scaling: Scaling | None, sha256: str) -> Card:
-    convs = [layer for layer, _ in found.layers if layer["kind"].startswith("conv")]
+    known = found.as_hints()
     assumed: dict[str, Any] = {
-        "latent": found.latent,
-        "strides": [conv["stride"] for conv in convs],
-        "paddings": [conv["padding"] for conv in convs],
-        "output_paddings": [conv.get("output_padding", 0) for conv in convs],
+        **{name: known[name] for name in ("latent", "strides", "paddings", "output_paddings", "function")},
         "resized": sum(layer["kind"] == "upsample" for layer, _ in found.layers),
-        "function": found.function[0] if found.function else None,
         "last": found.layers[-1][0]["function"],
         "misfit": round(found.misfit, 3),
         "norms_with_statistics": found.norms,

@@ -222,6 +222,21 @@ class Path:
             return []
         return [*self.parent.layers, (self.layer, self.module)]
 
+    def as_hints(self) -> dict[str, Any]:
+        """What hints could have said of it, by their names."""
+        convs = [layer for layer, _ in self.layers if layer["kind"] in ("conv", "conv_transpose")]
+        function, slope = self.function or (None, None)
+        return {
+            "image_size": self.shape[1],
+            "latent": self.latent,
+            "strides": tuple(conv["stride"] for conv in convs),
+            "paddings": tuple(conv["padding"] for conv in convs),
+            "output_paddings": tuple(conv.get("output_padding", 0) for conv in convs),
+            "function": function,
+            "negative_slope": slope,
+            "eps": self.eps,
+        }
+
     @property
     def classes(self) -> int:
         """Number of classes that are joined to the latent."""

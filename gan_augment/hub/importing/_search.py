@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from ._modules import Module, brief
-from ._path import Budget, Hints, OutOfBudgetError, Path
+from ._path import Budget, ContradictedError, Hints, OutOfBudgetError, Path
 from ._steps import longer, starts, with_epsilons
 
 MAX_STEPS = 6000  # without statistics in between
@@ -27,6 +27,7 @@ MAX_SECONDS = 120.0  # of this thread's work on a file; the bound on multiplicat
 MAX_ALIKE = 24  # hypotheses of one shape and activation after one module, the likeliest first
 MAX_LOOKS = 400  # at a norm
 MAX_MISFIT, HOPELESS = 0.5, 3.0  # of a norm: on average over a network, and of one
+WELL_MATCHED, BETTER = 0.01, 0.1  # misfit of a norm that contradicts no hint; the share that may be left without hints
 CLEAN = 0.05  # the average misfit at which no second search is worth it
 UNLIKELY_ORDER = 0.5
 NOISE, COARSE_NOISE = 0.004, 0.03  # misfit that the draw of latents may leave, and of few latents and channels
@@ -101,6 +102,35 @@ def search(orders: list[list[Module]], hints: Hints, limits: Limits, one_hot: in
     raise ValueError(f"its {brief(last.order[last.index].name)} does not fit what comes before it")
 
 
+def check_hints(found: Path, orders: list[list[Module]], hints: Hints, limits: Limits, one_hot: int) -> None:
+    """Refuses hints if the statistics match far better without them.
+
+    It costs a second search, but only where the statistics match badly.
+
+    Args:
+        found (Path): The layers that were found by the hints.
+        orders (list of list of Module): As :func:`search` took them, like the rest.
+        hints (Hints): What the user knows.
+        limits (Limits): Of the file; what is left of them.
+        one_hot (int): Classes that follow the latent.
+
+    Raises:
+        ContradictedError: Naming the hints that the statistics contradict.
+    """
+    free = replace(hints, **dict.fromkeys(found.as_hints()))
+    if free == hints or hints.settled or found.misfit <= WELL_MATCHED * found.norms:
+        return
+    try:
+        better = search(orders, free, limits, one_hot)
+    except ValueError:
+        return
+    if better.misfit > BETTER * found.misfit:
+        return
+    pairs = ((name, value, getattr(hints, name)) for name, value in better.as_hints().items())
+    wrong = [f"`{name}` be {value!r} and not {hint!r}" for name, value, hint in pairs if hint not in (None, value)]
+    raise ContradictedError(", ".join(wrong) or "hints be left out")
+
+
 def _followed(
     modules: list[Module], hints: Hints, limits: Limits, one_hot: int, width: Width, furthest: list[Path]
 ) -> Path | None:
@@ -169,8 +199,10 @@ def _look_closer(looks: list[tuple[float, int, Path]], scored: dict[Path, Path],
     A look at few channels and latents may rank the right geometry behind many variants of a wrong one.
     """
     near = [path for cost, _, path in looks if cost <= looks[0][0] + MISLED]
-    first = list({_geometry(path): path for path in reversed(near)}.values())[::-1]
-    for path in (first + [path for path in near if path not in first])[: 4 * width.kept]:
+    first: dict[Any, Path] = {}
+    for path in near:
+        first.setdefault(_geometry(path), path)
+    for path in list(dict.fromkeys([*first.values(), *near]))[: 4 * width.kept]:
         least = min((full.cost for full in scored.values()), default=math.inf)
         if path not in scored and path.cost <= least + width.margin:
             full = _scored(path, budget)
