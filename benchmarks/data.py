@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 from torchvision.transforms.v2 import functional as F
 
-from gan_augment.models.images import fit_image
+from gan_augment._core import fit_image
 
 
 @dataclass(frozen=True)

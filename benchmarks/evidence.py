@@ -17,7 +17,7 @@ from typing import Any
 
 from torch.utils.data import TensorDataset
 
-from gan_augment.study import study
+from gan_augment.studies import study
 
 from .data import Data, blood_cells, cifar10, fashion_mnist, long_tailed, mnist, pneumonia
 from .options import add_set

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from gan_augment import GANAugmentedDataset, SyntheticMix, SyntheticPool
-from gan_augment.study import SmallCNN
+from gan_augment.evaluation import SmallCNN
 
 SOURCE, RATIO, ROUNDS = "dcgan-mnist-32", 0.25, 7
 

@@ -35,9 +35,9 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as F
 
 from gan_augment import Generator, fit, from_pretrained
+from gan_augment._core import to_channels, unfit_images
+from gan_augment.evaluation import accuracy, predict, train_classifier
 from gan_augment.metrics import ClassifierFeatures, FeatureNetwork, load_features, measure
-from gan_augment.models.images import to_channels, unfit_images
-from gan_augment.study import accuracy, predict, train_classifier
 
 from .data import Data, celeba, fashion_mnist, mnist, white_cells
 from .options import add_set_of_tiny, fields_of

@@ -23,14 +23,14 @@ import torch
 from torch import Tensor, nn
 
 from gan_augment import Generator, Same, SyntheticMix, SyntheticPool, Teacher, Uniform
-from gan_augment.models import mix_seed
-from gan_augment.study import predict_logits
-from gan_augment.study._arms import TrainSettings, train, weighted
-from gan_augment.study._classifier import BatchTransform
-from gan_augment.study._files import read_images
-from gan_augment.study._paired import Interval, crossed_difference
-from gan_augment.study._scores import correct
-from gan_augment.study._sources import FILTERS, Given, MatchedSource, build_filter, make_pool
+from gan_augment._core import mix_seed
+from gan_augment.evaluation import predict_logits
+from gan_augment.evaluation._classifiers import BatchTransform
+from gan_augment.evaluation._scores import correct
+from gan_augment.studies._arms import TrainSettings, train, weighted
+from gan_augment.studies._files import read_images
+from gan_augment.studies._paired import Interval, crossed_difference
+from gan_augment.studies._sources import FILTERS, Given, MatchedSource, build_filter, make_pool
 
 NONE, PLAIN = "none", "plain"
 

@@ -27,11 +27,12 @@ from torch import Tensor
 
 from benchmarks.data import Data
 from gan_augment import Generator, from_pretrained
+from gan_augment._core import unfit_images
+from gan_augment.data import seen
 from gan_augment.demo import load_digits
+from gan_augment.evaluation import accuracy, predict, train_classifier
 from gan_augment.hub import REAL
-from gan_augment.metrics import copy_report, measure, seen
-from gan_augment.models.images import unfit_images
-from gan_augment.study import accuracy, predict, train_classifier
+from gan_augment.metrics import copy_report, measure
 
 from .zoo_entries import ENTRIES
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.data import Data, celeba, fashion_mnist, mnist, utkface
+from gan_augment.data import fingerprints, seen
 from gan_augment.demo import load_digits
-from gan_augment.metrics import fingerprints, seen
 
 FACES_HELD_OUT = 1000
 

@@ -5,15 +5,9 @@
 """
 
 from ._version import __version__
-from .hub import (
-    Card,
-    download,
-    from_pretrained,
-    import_checkpoint,
-    list_pretrained,
-    push_to_hub,
-    save_pretrained,
-)
+from .evaluation import Evaluation, evaluate
+from .hub import Card, download, from_pretrained, list_pretrained, push_to_hub, save_pretrained
+from .importing import import_checkpoint
 from .mixing import (
     Conditional,
     Fixed,
@@ -26,7 +20,7 @@ from .mixing import (
     Uniform,
 )
 from .models import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from .study import Evaluation, StudyResult, evaluate, study
+from .studies import StudyResult, study
 from .synthesis import (
     DiscriminatorRejection,
     Geometry,

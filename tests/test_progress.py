@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from gan_augment import GANAugmentedDataset, SyntheticPool, fit
 from gan_augment._core import _progress
-from gan_augment.training._open import ArrayImages
+from gan_augment.data._open import ArrayImages
 
 
 class Slow:

@@ -108,7 +108,7 @@ def run_sample(arguments: argparse.Namespace) -> None:
 
 def run_study(arguments: argparse.Namespace) -> None:
     """Runs a study."""
-    from ..study import study
+    from ..studies import study
     from ..training import Recipe
 
     ignored = ("run", "data", "set", "quiet", "command_name", "command_line", "traceback")
@@ -134,7 +134,7 @@ def run_study(arguments: argparse.Namespace) -> None:
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
     """Measures a source."""
-    from ..study import evaluate
+    from ..evaluation import evaluate
 
     found = evaluate(
         arguments.source,
@@ -151,7 +151,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
 def run_import(arguments: argparse.Namespace) -> None:
     """Imports a checkpoint."""
-    from ..hub import import_checkpoint
+    from ..importing import import_checkpoint
 
     known = list(inspect.signature(import_checkpoint).parameters)[1:]
     for name, _ in arguments.hint:

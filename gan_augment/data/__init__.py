@@ -1,8 +1,9 @@
 """Items, labels and class names of data sets: one reading of them for fitting and for mixing."""
 
-from ._class_names import as_names, class_map_by_name, differing_class, names_kept_by, names_say_more
 from ._facts import PROBES, find_class_names, find_labels, labels_hold, spread
+from ._hashes import fingerprint, fingerprints, seen
 from ._items import Places, describe, find_images, find_label, get, put, split_item, walk
+from ._open import open_images
 from ._targets import MAX_LABELS, TargetKind, check_label_range, is_target, one_hot, read_target
 
 __all__ = [
@@ -10,23 +11,22 @@ __all__ = [
     "PROBES",
     "Places",
     "TargetKind",
-    "as_names",
     "check_label_range",
-    "class_map_by_name",
     "describe",
-    "differing_class",
     "find_class_names",
     "find_images",
     "find_label",
     "find_labels",
+    "fingerprint",
+    "fingerprints",
     "get",
     "is_target",
     "labels_hold",
-    "names_kept_by",
-    "names_say_more",
     "one_hot",
+    "open_images",
     "put",
     "read_target",
+    "seen",
     "split_item",
     "spread",
     "walk",

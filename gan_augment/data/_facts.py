@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
-from ._class_names import as_names, differing_class, names_kept_by
+from .._core import as_names, differing_class, names_kept_by
 from ._items import Places, find_label, label_key, split_item
 from ._targets import TargetKind, read_target
 

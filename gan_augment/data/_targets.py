@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..models.images import check_dense
+from .._core import check_dense
 
 MAX_LABELS = 2**20  # classes that data may have: of each there are counts, and in soft labels columns
 

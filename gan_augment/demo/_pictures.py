@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from .._core import write_whole
-from ..study import Interval
+from ..studies import Interval
 from ..synthesis import Source
 
 ZOOM = 2

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .._core import make_folder, progress_bar, write_whole
-from ..metrics import fingerprint
+from .._core import check_count, make_folder, progress_bar, write_whole
+from ..data import fingerprint
+from ..evaluation import accuracy, check_unseen, train_classifier
 from ..mixing import SyntheticMix
-from ..models import Generator, check_count
-from ..study import Interval, accuracy, check_unseen, paired_difference, train_classifier
+from ..models import Generator
+from ..studies import Interval, paired_difference
 from ..synthesis import Source
 from ._data import load_digits, split_digits
 from ._page import write_page

@@ -9,8 +9,6 @@ from ._pretrained import from_pretrained
 from ._publish import push_to_hub
 from ._registry import REGISTRY, ZooEntry, list_pretrained
 from ._upscalers import list_upscalers, load_upscaler, save_upscaler
-from ._words import one_line
-from .importing import import_checkpoint
 
 __all__ = [
     "REAL",
@@ -21,13 +19,11 @@ __all__ = [
     "config_sha256",
     "download",
     "from_pretrained",
-    "import_checkpoint",
     "list_pretrained",
     "list_upscalers",
     "load_discriminator",
     "load_generator",
     "load_upscaler",
-    "one_line",
     "push_to_hub",
     "resolve_name",
     "sample_grid",

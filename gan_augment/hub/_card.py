@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._core import one_line, plain
 from ..models import GeneratorConfig
 from ._names import hub_name
-from ._words import one_line, plain
 
 MAX_METADATA = 2**15
 REAL = "real images"  # what a figure of the floor is of
@@ -39,7 +39,7 @@ class Card:
             is not told it as one of the generator. With ``benchmark`` (a Hub id) and ``task`` the Hub puts it on that
             benchmark's leaderboard.
         fingerprints (Tensor, optional): Content hashes of the training images, int64, sorted; see
-            :func:`gan_augment.metrics.fingerprint`.
+            :func:`gan_augment.data.fingerprint`.
 
     Raises:
         ValueError: If a field is of another type, or holds what JSON cannot say, such as a tensor, a path or NaN.

@@ -7,12 +7,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from .._core import explain_full_disk
+from .._core import explain_full_disk, first_line, one_line
 from .._version import __version__
 from ._files import CARD, CONFIG, DISCRIMINATOR, GRID, MAX_BYTES, listed_files
 from ._names import HubName, Target, resolve_name
 from ._registry import ZooEntry
-from ._words import first_line, one_line
 
 
 def download(

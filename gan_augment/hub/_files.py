@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from .._core import holds_something, make_folder, remove_asides, write_aside, write_folder_aside
+from .._core import holds_something, make_folder, one_line, remove_asides, short, write_aside, write_folder_aside
 from .._version import __version__
 from ..models import (
     Discriminator,
@@ -28,7 +28,6 @@ from ..models import (
 )
 from ._card import Card
 from ._grid import card_grid
-from ._words import one_line, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

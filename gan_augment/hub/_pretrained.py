@@ -7,12 +7,12 @@ import warnings
 
 import torch
 
+from .._core import one_line
 from ..models import Generator
 from ._download import fetch, resolve_revision
 from ._files import check_pinned, load_generator
 from ._names import HubName
 from ._registry import ZooEntry
-from ._words import one_line
 
 _warned: set[tuple[str, str]] = set()
 

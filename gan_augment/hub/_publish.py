@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._core import short
 from ..models import Generator
 from ._card import Card, eval_results
 from ._download import explained
 from ._files import CARD, OPTIONAL, save_pretrained
 from ._names import HubName, hub_name
-from ._words import short
 
 EVAL_RESULTS = ".eval_results/gan-augment.yaml"
 

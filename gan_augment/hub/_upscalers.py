@@ -12,13 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._core import make_folder, remove_asides, write_aside
+from .._core import first_line, make_folder, remove_asides, write_aside
 from .._version import __version__
+from ..importing import networks, read_checkpoint
 from ..models import SRGAN, SRGANConfig
 from ._files import CONFIG, FORMAT, check_pinned, digest, network_tensors, read_file, read_tensors
 from ._registry import ZOO_FOLDER
-from ._words import first_line
-from .importing import networks, read_checkpoint
 
 UPSCALER_FOLDER = ZOO_FOLDER / "upscalers"
 UPSCALERS = {  # that ship with the package, and the SHA-256 of their config.json

@@ -6,6 +6,7 @@ from ._distances import (
     DensityCoverage,
     Estimate,
     PrecisionRecall,
+    _distances,
     density_coverage,
     frechet_distance,
     kid,
@@ -13,10 +14,9 @@ from ._distances import (
 )
 from ._diversity import Diversity, diversity, diversity_report, relative_diversity
 from ._features import CallableFeatures, ClassifierFeatures, FeatureNetwork, RandomConvolutions
-from ._fingerprint import fingerprint, fingerprints, seen
 from ._leakage import Leakage, leaked_augmentation
 from ._load_features import FeaturesLike, load_features
-from ._measurement import Measurement, measure
+from ._measurement import Measurement, check_counts, measure, measure_features, warn_if_few
 from ._memorization import authenticity, ct_score
 from ._pairs import ClosestPairs, closest_pairs, pairs_picture
 from ._pretrained import EfficientNetFeatures, InceptionFeatures
@@ -38,7 +38,9 @@ __all__ = [
     "Measurement",
     "PrecisionRecall",
     "RandomConvolutions",
+    "_distances",
     "authenticity",
+    "check_counts",
     "class_agreement",
     "class_share",
     "closest_pairs",
@@ -47,16 +49,15 @@ __all__ = [
     "density_coverage",
     "diversity",
     "diversity_report",
-    "fingerprint",
-    "fingerprints",
     "frechet_distance",
     "kid",
     "leaked_augmentation",
     "load_features",
     "measure",
+    "measure_features",
     "nearest_training_image",
     "pairs_picture",
     "precision_recall",
     "relative_diversity",
-    "seen",
+    "warn_if_few",
 ]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..models.images import check_tensor
+from .._core import check_tensor
 from ._distances import Estimate
 
 

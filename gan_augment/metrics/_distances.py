@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..models.images import check_tensor
+from .._core import check_tensor
 
 ROWS = 1024  # of a distance or kernel matrix that are held at a time
 

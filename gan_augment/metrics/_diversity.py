@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..models.images import check_tensor
+from .._core import check_tensor
 from ._features import check_images
 
 Features = Callable[[Tensor], Tensor]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._core import check_tensor
 from ..models import eval_mode
-from ..models.images import check_tensor
 
 BATCH = 32
 

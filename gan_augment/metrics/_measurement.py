@@ -15,7 +15,7 @@ from ._features import check_images
 from ._load_features import FeaturesLike, load_features
 from ._memorization import authenticity, ct_score
 
-ENOUGH = 50  # images of a side
+FEW = 50  # images of a side
 
 
 @dataclass(frozen=True)
@@ -113,19 +113,21 @@ def measure(
                 f"and {tuple(real.shape[1:])} instead; bring both to the size of the real ones."
             )
     k = check_counts(real, synthetic, k)
-    if min(len(real), len(synthetic)) < ENOUGH:
-        warnings.warn(few_images(len(real), len(synthetic)), UserWarning, stacklevel=2)
+    warn_if_few(len(real), len(synthetic))
     network = load_features(features)
     vectors = {name: network(images) for name, images in sides.items()}
     return measure_features(**vectors, name=network.name, split=split, k=k)
 
 
-def few_images(n_real: int, n_synthetic: int) -> str:
-    """What to say of too few images."""
-    return (
-        f"There are {n_real} real and {n_synthetic} synthetic images, and under {ENOUGH} of either the figures are "
-        "mostly chance; add images."
-    )
+def warn_if_few(n_real: int, n_synthetic: int) -> None:
+    """Warns, in the name of the caller's caller, of figures that are mostly chance."""
+    if min(n_real, n_synthetic) < FEW:
+        warnings.warn(
+            f"There are {n_real} real and {n_synthetic} synthetic images, and under {FEW} of either the figures are "
+            "mostly chance; add images.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def check_counts(real: Tensor, synthetic: Tensor, k: int | None = None) -> int:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from .._core import MAX_SEED, check_count, mix_seed
 from ..data import TargetKind, check_label_range
-from ..models import MAX_SEED, check_count, mix_seed
 from ..synthesis import SourceLike, as_source, match_image
 from ..synthesis import num_classes as classes_of
 from ._forward import ForwardsNames

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch.utils.data import Subset
 
-from ..data import find_class_names, names_kept_by
+from .._core import names_kept_by
+from ..data import find_class_names
 
 
 class ForwardsNames:

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from ..data import MAX_LABELS, as_names, class_map_by_name, differing_class, find_class_names, names_say_more
-from ..models import check_count
+from .._core import as_names, check_count, class_map_by_name, differing_class, names_say_more
+from ..data import MAX_LABELS, find_class_names
 from ..synthesis import (
     ClassSources,
     Source,

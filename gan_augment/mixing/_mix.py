@@ -15,9 +15,8 @@ from torch.utils.data import get_worker_info
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from .._core import ROW_BYTES, check_space
+from .._core import ROW_BYTES, check_space, draw_seed
 from ..data import MAX_LABELS, TargetKind, check_label_range, one_hot, read_target
-from ..models import draw_seed
 from ..synthesis import (
     ClassSources,
     ImageKind,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models import mix_seed
+from .._core import mix_seed
 from ._ratio import apportion
 
 ALL = -1  # the group of images that are of no class in particular

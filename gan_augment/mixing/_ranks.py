@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 import torch.distributed
 
-from ..models import draw_seed, mix_seed
+from .._core import draw_seed, mix_seed
 
 
 def find_rank(default: int = 0) -> int:

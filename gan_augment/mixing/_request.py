@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..models import draw_seed
+from .._core import draw_seed
 from ..synthesis import Source, class_indices, draw
 from ._labels import LabelPolicy
 

@@ -11,7 +11,7 @@ import torch.distributed
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from ..models import check_count, mix_seed
+from .._core import check_count, mix_seed
 from ._dataset import GANAugmentedDataset
 from ._ratio import check_ratio, takes_places
 

@@ -1,24 +1,22 @@
 """The networks: DCGAN generator and discriminator, one frozen configuration each."""
 
 from ._anchors import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
-from ._blocks import ClassConditionalNorm2d
+from ._blocks import ClassConditionalNorm2d, initialized
 from ._config import (
     MAX_ANCHORS,
     MAX_CLASSES,
     DiscriminatorConfig,
-    Fit,
     GeneratorConfig,
     Initialization,
     Latent,
     Normalization,
     Upsampling,
-    check_types,
 )
-from ._discriminator import Discriminator
+from ._discriminator import Discriminator, DiscriminatorBlock
 from ._finite import check_forward, check_images
 from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
-from ._sampling import MAX_SEED, check_count, check_labels, check_seed, draw_latents, draw_seed, eval_mode, mix_seed
+from ._sampling import check_labels, draw_latents, eval_mode
 from ._srgan import SRGAN, SRGANConfig
 from ._variations import CONTROLS, KNOTS, Variations, warp
 
@@ -29,13 +27,12 @@ __all__ = [
     "LAYERS",
     "MAX_ANCHORS",
     "MAX_CLASSES",
-    "MAX_SEED",
     "SRGAN",
     "AnchorWalk",
     "ClassConditionalNorm2d",
     "Discriminator",
+    "DiscriminatorBlock",
     "DiscriminatorConfig",
-    "Fit",
     "Generator",
     "GeneratorConfig",
     "Initialization",
@@ -47,18 +44,14 @@ __all__ = [
     "Upsampling",
     "Variations",
     "build_layer",
-    "check_count",
     "check_forward",
     "check_images",
     "check_labels",
-    "check_seed",
-    "check_types",
     "conv_side",
     "disturb",
     "draw_latents",
-    "draw_seed",
     "eval_mode",
-    "mix_seed",
+    "initialized",
     "to_sphere",
     "warp",
 ]

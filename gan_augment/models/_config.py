@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import typing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from .._core import Fit, check_range, check_share, check_types
 from ._cost import Cost, discriminator_cost, generator_cost
 
 Latent = Literal["normal", "uniform"]
 Upsampling = Literal["transposed", "resize"]
 Normalization = Literal["batch", "instance", "none"]
-Fit = Literal["resize", "crop", "pad"]
 Initialization = Literal["dcgan", "glorot", "torch"]
 
 IMAGE_SIZES = (16, 28, 32, 64, 128, 256)
@@ -23,53 +21,6 @@ MAX_ANCHORS = 20_000  # for more, finding the nearest costs more than the networ
 _CHEAPER = "reduce image_size, width, max_width, kernel_size or attention_resolution"
 
 _T = TypeVar("_T", bound="_NetworkConfig")
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
-
-
-def _check_share(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, but got {value} instead.")
-
-
-def _accepts(annotation: Any, value: Any) -> bool:
-    """Whether ``value``, as JSON or Python gives it, is of the annotated type."""
-    origin, options = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Literal:
-        return isinstance(value, str) and value in options
-    if origin is tuple:
-        kinds = options[:1] * len(value) if isinstance(value, tuple) and options[-1] is Ellipsis else options
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_accepts, kinds, value))
-    if origin is dict:
-        return isinstance(value, dict) and all(
-            _accepts(options[0], key) and _accepts(options[1], each) for key, each in value.items()
-        )
-    if origin is not None:  # a union with None
-        return any(_accepts(option, value) for option in options)
-    if annotation is Any:
-        return True
-    return type(value) is annotation or (annotation is float and type(value) is int)
-
-
-@functools.cache
-def _type_hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def check_types(config: Any) -> None:
-    """Refuses fields of a dataclass that are not of the annotated types.
-
-    Raises:
-        ValueError: With the first one that is not.
-    """
-    hints = _type_hints(type(config))  # type: ignore[arg-type]  # classes are hashable
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if not _accepts(hints[field.name], value):
-            raise ValueError(f"{field.name} must be {_describe(hints[field.name])}, but got {value!r:.200} instead.")
 
 
 class _NetworkConfig:
@@ -116,19 +67,6 @@ class _NetworkConfig:
         if unknown:
             raise ValueError(f"A {cls.__name__} has the fields {names}, but {unknown} is unknown.")
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-
-def _describe(annotation: Any) -> str:
-    origin = typing.get_origin(annotation)
-    if origin is Literal:
-        return "one of " + ", ".join(repr(v) for v in typing.get_args(annotation))
-    if origin is tuple:
-        return "a tuple of " + ", ".join("..." if v is Ellipsis else v.__name__ for v in typing.get_args(annotation))
-    if origin is dict:
-        return "a dict of " + " to ".join("values" if v is Any else v.__name__ for v in typing.get_args(annotation))
-    if origin is not None:
-        return " or ".join(_describe(option) for option in typing.get_args(annotation))
-    return "None" if annotation is type(None) else str(annotation.__name__)
 
 
 @dataclass(frozen=True)
@@ -213,16 +151,16 @@ class GeneratorConfig(_NetworkConfig):
             raise ValueError(
                 f"class_names must be {self.num_classes}, as many as num_classes, but got {len(self.class_names)}."
             )
-        _check_range("latent_dim", self.latent_dim, 1, 4096)
+        check_range("latent_dim", self.latent_dim, 1, 4096)
         _check_common(self)
         if self.upsampling == "resize" and self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd for upsampling='resize', but got {self.kernel_size} instead.")
-        _check_range("stem_width", self.stem_width, 0, 4096)
-        _check_range("mapping_layers", self.mapping_layers, 0, 16)
-        _check_range("anchors", self.anchors, 0, MAX_ANCHORS)
-        _check_range("latent_noise", self.latent_noise, 0.0, 10.0)
+        check_range("stem_width", self.stem_width, 0, 4096)
+        check_range("mapping_layers", self.mapping_layers, 0, 16)
+        check_range("anchors", self.anchors, 0, MAX_ANCHORS)
+        check_range("latent_noise", self.latent_noise, 0.0, 10.0)
         for name in ("deformations", "tones"):
-            _check_range(name, getattr(self, name), 0, MAX_VARIATIONS)
+            check_range(name, getattr(self, name), 0, MAX_VARIATIONS)
             if getattr(self, name) and not self.anchors:
                 raise ValueError(f"{name} must be 0 for a generator without anchors, but got {getattr(self, name)}.")
         if self.anchors and self.latent != "normal":
@@ -244,7 +182,7 @@ class GeneratorConfig(_NetworkConfig):
             )
         if self.source_size is not None:
             for side in self.source_size:
-                _check_range("source_size", side, 1, 65536)
+                check_range("source_size", side, 1, 65536)
             if self.fit == "pad" and max(self.source_size) > self.image_size:
                 raise ValueError(
                     f"source_size must be at most image_size={self.image_size} for fit='pad', "
@@ -314,12 +252,12 @@ class DiscriminatorConfig(_NetworkConfig):
     def __post_init__(self) -> None:
         check_types(self)
         _check_common(self)
-        _check_share("dropout", self.dropout)
+        check_share("dropout", self.dropout)
         if self.normalize_first and self.normalization == "none":
             raise ValueError("normalize_first must be False for normalization='none', but got True instead.")
         if self.minibatch_stddev == 1:
             raise ValueError("minibatch_stddev must be 0 (none) or at least 2, but got 1 instead.")
-        _check_range("minibatch_stddev", self.minibatch_stddev, 0, 1024)
+        check_range("minibatch_stddev", self.minibatch_stddev, 0, 1024)
         discriminator_cost(self).check("A discriminator", _CHEAPER)
 
 
@@ -331,11 +269,11 @@ def _check_common(config: NetworkConfig) -> None:
         raise ValueError(f"image_size must be one of {IMAGE_SIZES}, but got {config.image_size} instead.")
     if config.channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3, but got {config.channels} instead.")
-    _check_range("width", config.width, 1, 512)
-    _check_range("max_width", config.max_width, config.width, 4096)
-    _check_range("kernel_size", config.kernel_size, 3, 7)
-    _check_range("num_classes", config.num_classes, 0, MAX_CLASSES)
-    _check_share("negative_slope", config.negative_slope)
+    check_range("width", config.width, 1, 512)
+    check_range("max_width", config.max_width, config.width, 4096)
+    check_range("kernel_size", config.kernel_size, 3, 7)
+    check_range("num_classes", config.num_classes, 0, MAX_CLASSES)
+    check_share("negative_slope", config.negative_slope)
     size = config.image_size
     bases = [size // 2**level for level in range(1, 8) if size % 2**level == 0 and size // 2**level > 1]
     if config.base_size not in (None, *bases):

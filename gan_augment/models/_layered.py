@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ._config import GeneratorConfig, check_types
+from .._core import check_types
+from ._config import GeneratorConfig
 from ._cost import Cost, layer_cost
 from ._generator import Generator
 

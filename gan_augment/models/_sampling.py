@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._core import ROW_BYTES, check_space
+from .._core import ROW_BYTES, check_count, check_dense, check_seed, check_space, to_uint8
 from ._anchors import ANCHOR_DRAWS
-from .images import check_dense
 
 if TYPE_CHECKING:
     from ._generator import Generator
@@ -22,23 +20,6 @@ if TYPE_CHECKING:
 # values alike only in whole vectors, and matrix kernels round differently for odd batch sizes, by 1e-8:
 # enough to move a pixel by one. In whole blocks both are exact.
 BLOCK = 16
-MAX_SEED = 2**63 - 1
-
-
-def draw_seed() -> int:
-    """A seed from torch's global generator."""
-    return int(torch.randint(MAX_SEED, ()).item())
-
-
-def mix_seed(*parts: int) -> int:
-    """One seed out of several numbers, each of which changes it (splitmix64, doi.org/10.1145/2660193.2660195)."""
-    state = 0
-    for part in parts:
-        state = ((state ^ part) + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-        state ^= state >> 31
-    return state >> 1
 
 
 @contextmanager
@@ -110,30 +91,6 @@ def check_labels(labels: Tensor | Sequence[int] | int | None, n: int, num_classe
         wrong = tensor[(tensor < 0) | (tensor >= num_classes)][0].item()
         raise ValueError(f"labels must be between 0 and {num_classes - 1}, but got {wrong} instead.")
     return tensor
-
-
-def check_count(name: str, value: int, minimum: int) -> int:
-    """Refuses what is not an int of at least ``minimum``."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an int, but got {type(value)} instead.")
-    if value < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, but got {value} instead.")
-    return int(value)
-
-
-def check_seed(seed: int | None) -> int:
-    """A checked seed; one from torch's global generator where none was given."""
-    if seed is None:
-        return draw_seed()
-    seed = check_count("seed", seed, 0)
-    if seed > MAX_SEED:
-        raise ValueError(f"seed must be at most 2**63 - 1, but got {seed} instead.")
-    return seed
-
-
-def to_uint8(images: Tensor) -> Tensor:
-    """Images in -1..1 as uint8 0..255."""
-    return images.float().mul(127.5).add_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 @torch.inference_mode()

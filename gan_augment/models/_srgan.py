@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._config import check_types
+from .._core import check_types
 from ._cost import srgan_cost
 
 TILE = 160  # side of what an upscaler enlarges at once: 128 pixels, and 16 more around them

@@ -11,30 +11,13 @@ from ._convert import (
     match_shape,
 )
 from ._export import export_images
-from ._filters import (
-    Filter,
-    TeacherAgreement,
-    TeacherConfidence,
-    apply_filters,
-    check_threshold,
-    teacher_probabilities,
-)
+from ._filters import Filter, TeacherAgreement, TeacherConfidence, apply_filters, check_threshold, teacher_probabilities
 from ._filters_real import NotACopy, RealDensity
 from ._filters_rejection import DiscriminatorRejection
-from ._fingerprints import fingerprints_of
+from ._fingerprints import fingerprints_of, parts_of
 from ._pool import SyntheticPool
 from ._pool_fill import draw_candidates
-from ._source import (
-    ClassSources,
-    Geometry,
-    Source,
-    SourceLike,
-    as_source,
-    class_indices,
-    draw,
-    geometry,
-    num_classes,
-)
+from ._source import ClassSources, Geometry, Source, SourceLike, as_source, class_indices, draw, geometry, num_classes
 from ._upscale import UpscaledSource, Upscaler
 
 __all__ = [
@@ -69,5 +52,6 @@ __all__ = [
     "match_image",
     "match_shape",
     "num_classes",
+    "parts_of",
     "teacher_probabilities",
 ]

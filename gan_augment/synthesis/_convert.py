@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
-from ..models.images import channels_last, check_dense, from_array, to_channels, unfit_images
+from .._core import channels_last, check_dense, from_array, to_channels, unfit_images
 from ._source import Geometry
 
 _CHANNELS = {"L": 1, "RGB": 3}

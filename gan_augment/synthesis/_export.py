@@ -15,10 +15,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from .._core import check_space, holds_something, write_folder_aside
+from .._core import check_count, check_seed, check_space, holds_something, mix_seed, one_line, write_folder_aside
 from .._version import __version__
-from ..hub import one_line
-from ..models import check_count, check_labels, check_seed, mix_seed
+from ..models import check_labels
 from ._source import Source, as_source, check_names, class_indices, draw, num_classes, spread_classes
 from ._upscale import UpscaledSource
 

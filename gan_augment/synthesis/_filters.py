@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from .._core import check_tensor
 from ..models import eval_mode
-from ..models.images import check_tensor
 
 Filter: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 ENOUGH = 10  # candidates of a class, from which a quantile of it is taken

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .._core import check_count, check_dense, check_tensor
 from ..metrics import FeatureNetwork, copy_report, load_features, nearest_training_image
-from ..models import check_count
-from ..models.images import check_dense, check_tensor
 from ._filters import check_group_sizes
 
 ROWS, COLUMNS = 1024, 4096  # of a matrix of distances that are held at a time

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from ..metrics import fingerprint
-from ..models import Discriminator, check_count, check_seed, eval_mode, mix_seed
-from ..models.images import fit_image, to_signed
+from .._core import check_count, check_seed, fit_image, mix_seed, to_signed
+from ..data import fingerprint
+from ..models import Discriminator, eval_mode
 from ._filters import ENOUGH
 from ._pool_fill import as_trained
 from ._source import as_source, class_indices, draw, geometry, num_classes, spread_classes

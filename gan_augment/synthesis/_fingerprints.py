@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..models.images import check_tensor
+from .._core import check_tensor
 from ._source import ClassSources
 from ._upscale import UpscaledSource
 
@@ -23,7 +23,7 @@ def check_fingerprints(fingerprints: Tensor) -> Tensor:
     if fingerprints.dtype != torch.int64 or fingerprints.ndim != 1:
         raise ValueError(
             f"fingerprints must be int64 (m,), but got {fingerprints.dtype} of shape {tuple(fingerprints.shape)} "
-            "instead; make them by gan_augment.metrics.fingerprints."
+            "instead; make them by gan_augment.data.fingerprints."
         )
     distinct: Tensor = torch.unique(fingerprints.detach().cpu())
     return distinct
@@ -51,7 +51,7 @@ def fingerprints_of(source: Any) -> Tensor | None:
         source: A generator, a pool, or any :class:`Source`.
 
     Returns:
-        Tensor: int64, sorted and distinct; see :func:`gan_augment.metrics.fingerprint`.
+        Tensor: int64, sorted and distinct; see :func:`gan_augment.data.fingerprint`.
 
     Raises:
         TypeError: If what it has as fingerprints is no tensor.

@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, check_space
-from ..models import MAX_CLASSES, Generator, check_count, check_labels, check_seed
-from ..models.images import check_dense, check_tensor
+from .._core import ROW_BYTES, check_count, check_dense, check_seed, check_space, check_tensor
+from ..models import MAX_CLASSES, Generator, check_labels
 from ._filters import Filter, as_filters
 from ._fingerprints import check_fingerprints, fingerprints_of
 from ._pool_arrays import MappedImages
@@ -39,7 +38,7 @@ class SyntheticPool:
         geometry (Geometry, optional): How the images behind it were brought to its size.
         class_names (sequence of str, optional): Names of the classes, where they are known.
         fingerprints (Tensor, optional): Of all images that the generators behind it were trained on, int64 ``(m,)``,
-            see :func:`gan_augment.metrics.fingerprint`; None: not known.
+            see :func:`gan_augment.data.fingerprint`; None: not known.
 
     Raises:
         TypeError: If images or fingerprints are no tensor.

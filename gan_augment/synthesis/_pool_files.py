@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from .._core import holds_something, write_folder_aside
+from .._core import check_types, holds_something, write_folder_aside
 from .._version import __version__
-from ..models import MAX_CLASSES, check_types
+from ..models import MAX_CLASSES
 from ._pool_arrays import MappedImages, Stamp, array_bytes, hash_of, open_inside, read_array, write_images
 from ._source import Geometry
 

@@ -8,9 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, check_space, progress_bar
-from ..models import check_count, check_seed, mix_seed
-from ..models.images import unfit_images
+from .._core import ROW_BYTES, check_count, check_seed, check_space, mix_seed, progress_bar, unfit_images
 from ._filters import Filter, apply_filters
 from ._source import Geometry, Source, as_source, draw, geometry, num_classes, spread_classes
 

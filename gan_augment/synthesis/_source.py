@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, check_space
+from .._core import ROW_BYTES, Fit, check_dense, check_space, quantize
 from ..hub import from_pretrained, resolve_name
-from ..models import MAX_CLASSES, Fit, Generator, check_labels
-from ..models import images as image_tools
+from ..models import MAX_CLASSES, Generator, check_labels
 
 
 @runtime_checkable
@@ -211,12 +210,12 @@ def draw(source: Source, n: int, labels: Tensor | None, *, seed: int | None) -> 
     images = source.sample(n, seed=seed) if labels is None else source.sample(n, labels, seed=seed)
     if not isinstance(images, Tensor):
         raise TypeError(f"A source's sample must return a tensor, but got {type(images)} instead.")
-    image_tools.check_dense(images, "A source's images")
+    check_dense(images, "A source's images")
     if images.ndim != 4 or len(images) != n or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
         raise ValueError(
             f"A source's sample({n}) must return ({n}, 1 or 3, height, width), but got {tuple(images.shape)} instead."
         )
     try:
-        return image_tools.quantize(images.detach().as_subclass(Tensor))
+        return quantize(images.detach().as_subclass(Tensor))
     except ValueError as error:
         raise ValueError(f"A source's sample must return uint8 or float images of 0..1, but: {error}") from error

@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._core import check_space
+from .._core import check_count, check_space, check_tensor, quantize
 from ..hub import Card, load_upscaler
-from ..models import check_count, check_forward, eval_mode
-from ..models.images import check_tensor, quantize
+from ..models import check_forward, eval_mode
 from ._source import Geometry, as_source, class_indices, draw, geometry, num_classes
 
 MAX_PIXELS = 2**22  # that leave the network at once; SRGAN has 2 GB of feature maps for them

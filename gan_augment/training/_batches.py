@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..models import mix_seed
+from .._core import mix_seed
 from ._data import TrainingImages
 
 _EPOCH = 2  # the stream of random numbers that orders are drawn from

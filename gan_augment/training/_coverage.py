@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._core import to_signed
 from ..models import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
-from ..models.images import to_signed
 from ._data import TrainingImages
 from ._recipe import Recipe
 from ._variations import SCALES

@@ -13,11 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from .._core import progress_bar
-from ..data import TargetKind, find_class_names, split_item
-from ..metrics import fingerprint
-from ..models import Fit, check_seed
-from ..models.images import as_uint8, fit_image, to_channels
+from .._core import Fit, as_uint8, check_seed, fit_image, progress_bar, to_channels
+from ..data import TargetKind, find_class_names, fingerprint, split_item
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
+from .._core import check_seed
 from .._version import __version__
-from ..models import Generator, check_seed
+from ..models import Generator
 from ._finetune import Start
 from ._plan import Plan
 from ._recipe import Recipe

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from ..models._blocks import initialized
-from ..models._discriminator import DiscriminatorBlock
+from ..models import Discriminator, DiscriminatorBlock, DiscriminatorConfig, Generator, GeneratorConfig, initialized
 
 SMALLEST = 8
 

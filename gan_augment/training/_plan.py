@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from ..data import differing_class
+from .._core import differing_class
+from ..data import open_images
 from ..hub import save_pretrained
 from ..models import MAX_ANCHORS
 from ._data import TrainingImages
 from ._finetune import Start
 from ._loop import Loop
 from ._monitor import LEAST_HELD_OUT, Monitor
-from ._open import open_images
 from ._pictures import check_plotting
 from ._processes import accelerator, is_first
 from ._recipe import Recipe

@@ -10,16 +10,8 @@ from typing import Any, Literal
 
 import torch
 
-from ..models import (
-    DiscriminatorConfig,
-    Fit,
-    GeneratorConfig,
-    Initialization,
-    Latent,
-    Normalization,
-    Upsampling,
-    check_types,
-)
+from .._core import Fit, check_types
+from ..models import DiscriminatorConfig, GeneratorConfig, Initialization, Latent, Normalization, Upsampling
 from ._recipe_checks import check_recipe
 from ._recipe_fields import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS
 from ._variations import DEFORMATIONS, TONES

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..models import check_count, check_seed, mix_seed
+from .._core import check_count, check_seed, mix_seed
 
 # From dark blue over teal to yellow, in equal steps of the measured value 0..1.
 _COLOURS = torch.tensor(

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..models import Discriminator, Generator, check_count, mix_seed, to_sphere
-from ..models.images import to_signed
+from .._core import check_count, mix_seed, to_signed
+from ..models import Discriminator, Generator, to_sphere
 from ._adversary import discriminator_loss, generator_loss
 from ._augment import diff_augment
 from ._batches import Order

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .._core import to_signed
 from ..models import CONTROLS, KNOTS, Variations, warp
-from ..models.images import to_signed
 
 DEFORMATIONS, TONES = 12, 4  # components that are kept
 MAX_PAIRS = 512

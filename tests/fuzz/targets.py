@@ -11,7 +11,7 @@ import torch
 
 from gan_augment import Generator, GeneratorConfig, import_checkpoint
 from gan_augment.hub import load_generator, resolve_name
-from gan_augment.hub.importing import read_checkpoint
+from gan_augment.importing import read_checkpoint
 
 REFUSALS = (ValueError, FileNotFoundError)
 

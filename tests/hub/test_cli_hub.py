@@ -6,7 +6,7 @@ import torch
 from gan_augment import from_pretrained
 from gan_augment.cli import main
 
-from .layouts import Wrapped, as_trained, plain
+from ..importing.layouts import Wrapped, as_trained, plain
 
 
 def test_import_writes_a_folder_and_says_what_was_assumed(tmp_path, capsys):

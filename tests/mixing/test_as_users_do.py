@@ -19,7 +19,7 @@ from gan_augment import (
     SyntheticPool,
     Teacher,
 )
-from gan_augment.models.images import unfit_images
+from gan_augment._core import unfit_images
 
 from .helpers import batch, pool, real
 

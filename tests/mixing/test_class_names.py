@@ -12,7 +12,8 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from gan_augment import Conditional, GANAugmentedDataset, SyntheticMix, SyntheticPool
-from gan_augment.data import differing_class, find_class_names
+from gan_augment._core import differing_class
+from gan_augment.data import find_class_names
 from gan_augment.training import TrainingImages
 
 from .helpers import Digits, pool, real, shown

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torchvision import tv_tensors
 
 from gan_augment import Geometry
-from gan_augment.models.images import fit_image
+from gan_augment._core import fit_image
 from gan_augment.synthesis import ImageKind, check_unit_range, match_batch, match_image
 
 SIDES = st.integers(2, 40)  # torch itself cannot resize three channels to 1 x 1

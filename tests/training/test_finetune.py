@@ -16,8 +16,8 @@ from gan_augment import (
     resume,
     save_pretrained,
 )
+from gan_augment.data import fingerprints
 from gan_augment.hub import load_generator
-from gan_augment.metrics import fingerprints
 from gan_augment.training._ema import recalibrate_batch_norm
 from gan_augment.training._finetune import Start, adapt_discriminator, adapt_generator, class_rows
 

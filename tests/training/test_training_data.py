@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.utils.data import IterableDataset, TensorDataset
 from torchvision import tv_tensors
 
-from gan_augment.metrics import fingerprints
-from gan_augment.models.images import fit_image
+from gan_augment._core import fit_image
+from gan_augment.data import fingerprints
 from gan_augment.training._data import TrainingImages
 
 GREY = torch.randint(0, 256, (6, 1, 14, 12), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)

@@ -1,0 +1,105 @@
+"""Checks of arguments, each with an error that says what must be, what was, and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def check_count(name: str, value: int, minimum: int) -> int:
+    """Refuses what is not an int of at least ``minimum``."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an int, but got {type(value)} instead.")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, but got {value} instead.")
+    return int(value)
+
+
+def _accepts(annotation: Any, value: Any) -> bool:
+    """Whether ``value``, as JSON or Python gives it, is of the annotated type."""
+    origin, options = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return isinstance(value, str) and value in options
+    if origin is tuple:
+        kinds = options[:1] * len(value) if isinstance(value, tuple) and options[-1] is Ellipsis else options
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_accepts, kinds, value))
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            _accepts(options[0], key) and _accepts(options[1], each) for key, each in value.items()
+        )
+    if origin is not None:  # a union with None
+        return any(_accepts(option, value) for option in options)
+    if annotation is Any:
+        return True
+    return type(value) is annotation or (annotation is float and type(value) is int)
+
+
+@functools.cache
+def _type_hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def check_types(config: Any) -> None:
+    """Refuses fields of a dataclass that are not of the annotated types.
+
+    Raises:
+        ValueError: With the first one that is not.
+    """
+    hints = _type_hints(type(config))  # type: ignore[arg-type]  # classes are hashable
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not _accepts(hints[field.name], value):
+            raise ValueError(f"{field.name} must be {_describe(hints[field.name])}, but got {value!r:.200} instead.")
+
+
+def _describe(annotation: Any) -> str:
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(v) for v in typing.get_args(annotation))
+    if origin is tuple:
+        return "a tuple of " + ", ".join("..." if v is Ellipsis else v.__name__ for v in typing.get_args(annotation))
+    if origin is dict:
+        return "a dict of " + " to ".join("values" if v is Any else v.__name__ for v in typing.get_args(annotation))
+    if origin is not None:
+        return " or ".join(_describe(option) for option in typing.get_args(annotation))
+    return "None" if annotation is type(None) else str(annotation.__name__)
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
+
+
+def check_share(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, but got {value} instead.")
+
+
+def check_dense(tensor: Tensor, name: str) -> None:
+    """Refuses tensors without values in memory: sparse, quantized, nested, and those of the meta device.
+
+    Raises:
+        ValueError: If it is one of these.
+    """
+    if tensor.is_meta or tensor.is_quantized or tensor.is_nested or tensor.layout != torch.strided:
+        kind = "meta" if tensor.is_meta else "nested" if tensor.is_nested else str(tensor.layout)[6:]
+        kind = "quantized" if tensor.is_quantized else kind
+        raise ValueError(f"{name} must be plain tensors with values, but got a {kind} tensor; convert it first.")
+
+
+def check_tensor(value: Any, name: str) -> None:
+    """Refuses what is no tensor, and tensors without values in memory; see :func:`check_dense`.
+
+    Raises:
+        TypeError: If it is no tensor.
+        ValueError: If it has no values.
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a tensor, but got {type(value)} instead.")
+    check_dense(value, name)

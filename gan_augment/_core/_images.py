@@ -1,0 +1,153 @@
+"""Images into uint8 and into a generator's size, and out of that size again."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+from ._checks import check_dense
+
+Fit = Literal["resize", "crop", "pad"]
+
+
+def as_uint8(image: Any) -> Tensor:
+    """Any single image as a uint8 tensor ``(channels, height, width)`` of 1 or 3 channels.
+
+    Args:
+        image: A PIL image, or a uint8 (0..255) or float (0..1) tensor ``(h, w)`` or ``(c, h, w)`` or array
+            ``(h, w)``, ``(h, w, c)`` or ``(c, h, w)``.
+
+    Raises:
+        TypeError: If it is no image.
+        ValueError: If its mode, shape or values are not those of a grey or RGB image.
+    """
+    if isinstance(image, PIL.Image.Image):
+        if image.mode not in ("1", "L", "P", "RGB"):
+            raise ValueError(
+                f"A PIL image must be of mode '1', 'L', 'P' or 'RGB', but got {image.mode!r}; convert it first."
+            )
+        image = F.pil_to_tensor(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    elif isinstance(image, np.ndarray):
+        image = from_array(image)
+    if not isinstance(image, Tensor):
+        raise TypeError(f"An image must be a PIL image, a tensor or an array, but got {type(image)} instead.")
+    check_dense(image, "Images")
+    image = image.as_subclass(Tensor)
+    if image.ndim == 2:
+        image = image[None]
+    if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
+        raise ValueError(f"An image must have shape (1 or 3, height, width), but got {tuple(image.shape)} instead.")
+    return quantize(image)
+
+
+def from_array(image: np.ndarray[Any, Any]) -> Tensor:
+    """An array ``(..., h, w, c)``, ``(..., c, h, w)`` or ``(h, w)`` as a tensor with its channels first.
+
+    Raises:
+        ValueError: If its values are neither uint8 nor float.
+    """
+    if image.dtype != np.uint8 and image.dtype.kind != "f":
+        raise ValueError(f"Images must be uint8 (0..255) or float (0..1), but got {image.dtype} instead.")
+    image = np.moveaxis(image, -1, -3) if channels_last(image) else image
+    return torch.from_numpy(np.array(image, order="C"))
+
+
+def channels_last(image: np.ndarray[Any, Any]) -> bool:
+    """Whether an array has its channels last, as OpenCV, Albumentations and Matplotlib have them."""
+    return image.ndim >= 3 and image.shape[-1] in (1, 3)
+
+
+def quantize(images: Tensor) -> Tensor:
+    """Float images 0..1 as uint8 0..255; uint8 passes. Refuses other types and values."""
+    if images.dtype == torch.uint8:
+        return images
+    if not images.is_floating_point():
+        raise ValueError(f"Images must be uint8 (0..255) or float (0..1), but got {images.dtype} instead.")
+    if images.numel() and not (float(images.min()) >= 0 and float(images.max()) <= 1):
+        raise ValueError(
+            f"Float images must be between 0 and 1, but got {float(images.min()):.3g} to "
+            f"{float(images.max()):.3g}; pass them before they are normalised."
+        )
+    return images.mul(255).round_().to(torch.uint8)
+
+
+def to_signed(images: Tensor) -> Tensor:
+    """uint8 images as the networks see them: float in -1..1."""
+    return images.float().div_(127.5).sub_(1)
+
+
+def to_channels(images: Tensor, channels: int) -> Tensor:
+    """Grey images as RGB or RGB as grey, ``(..., c, h, w)``."""
+    if images.shape[-3] == channels:
+        return images
+    if channels == 3:
+        return images.repeat_interleave(3, dim=-3)
+    grey: Tensor = F.rgb_to_grayscale(images)
+    return grey
+
+
+def fit_image(image: Tensor, image_size: int, fit: Fit) -> Tensor:
+    """Brings a uint8 image ``(..., h, w)`` to a square, as the configuration's ``fit`` says.
+
+    Raises:
+        ValueError: If the image is larger than the square that it should be padded to.
+    """
+    height, width = image.shape[-2:]
+    if fit == "pad":
+        if max(height, width) > image_size:
+            raise ValueError(
+                f"Images must be at most {image_size} px for fit='pad', but got {height} x {width}; "
+                "try fit='crop' or a larger image_size."
+            )
+        top, left = (image_size - height) // 2, (image_size - width) // 2
+        right, bottom = image_size - width - left, image_size - height - top
+        padded: Tensor = F.pad(image, [left, top, right, bottom])
+        return padded
+    if fit == "crop":
+        side = min(height, width)
+        image = F.center_crop(image, [side, side])
+    resized: Tensor = F.resize(image, [image_size, image_size], antialias=True)
+    return resized
+
+
+def unfit_images(images: Tensor, height: int, width: int, fit: Fit, source: tuple[int, int] | None) -> Tensor:
+    """The inverse of :func:`fit_image`: a generator's images at the size of real ones.
+
+    Args:
+        images (Tensor): uint8 ``(..., s, s)``.
+        height (int): Of the real images.
+        width (int): Of the real images.
+        fit (str): How the training images were brought to ``s``.
+        source (tuple, optional): Height and width of the training images before that.
+
+    Raises:
+        ValueError: If it has no inverse: a crop cannot give a wide image back.
+    """
+    if tuple(images.shape[-2:]) == (height, width):
+        return images
+    if fit == "pad" and source is None and max(height, width) <= images.shape[-1]:
+        source = (height, width)  # of padded images of many sizes, this one
+    if fit == "pad" and source is not None:
+        top, left = (images.shape[-2] - source[0]) // 2, (images.shape[-1] - source[1]) // 2
+        images = images[..., top : top + source[0], left : left + source[1]]
+    if tuple(images.shape[-2:]) == (height, width):
+        return images
+    stretched = fit == "resize" and source is None  # images of any shape were made square
+    shape = source if fit == "resize" and source is not None else images.shape[-2:]
+    if not stretched and abs(height / width - shape[0] / shape[1]) > 0.02 * shape[0] / shape[1]:
+        raise ValueError(
+            f"Synthetic images must have the shape of the real ones, but got {shape[0]} x {shape[1]} for "
+            f"real images of {height} x {width}; crop the real ones first."
+        )
+    resized: Tensor = F.resize(images, [height, width], antialias=True)
+    return resized
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in -1..1 as uint8 0..255."""
+    return images.float().mul(127.5).add_(127.5).round_().clamp_(0, 255).to(torch.uint8)

@@ -1,0 +1,14 @@
+"""Does it help? The fair comparison, its statistics, its report."""
+
+from ._paired import Interval, crossed_difference, paired_difference
+from ._result import ArmResult, StudyResult
+from ._study import study
+
+__all__ = [
+    "ArmResult",
+    "Interval",
+    "StudyResult",
+    "crossed_difference",
+    "paired_difference",
+    "study",
+]

@@ -1,0 +1,181 @@
+"""The report as one page of HTML that needs nothing besides itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import PIL.Image
+import torch
+from torch import Tensor
+
+from ..._version import __version__
+from . import _words as words
+from ._plots import class_plot, families, interval_plot, most_changed, ratio_plot
+from ._style import STYLE
+from ._svg import escaped
+from ._words import Table
+
+if TYPE_CHECKING:
+    from .._result import StudyResult
+
+
+_ENLARGED = 480  # pixels of the page that a small picture may fill, across or down
+_SIGNS = {"helps": ("helps", "▲"), "hurts": ("hurts", "▼")}
+# Whatever a name might smuggle in, the page may load nothing and run nothing.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def page(result: StudyResult) -> str:
+    """The whole page.
+
+    Raises:
+        ValueError: If a picture is not uint8 ``(c, h, w)`` of 1, 3 or 4 channels.
+    """
+    parts = (_verdict, _compared, _arms, _ratios, _classes, _pictures, _notes, _settings)
+    title = escaped(f"{words.verdict(result)}: synthetic images in {result.data['name']}")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(text for text in (part(result) for part in parts) if text)
+        + f'\n</main>\n<footer><p class="faint">Written by gan-augment {escaped(__version__)}.</p></footer>\n'
+        "</body>\n</html>\n"
+    )
+
+
+def _section(name: str, title: str, *inside: str) -> str:
+    return (
+        f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escaped(title)}</h2>\n'
+        + "\n".join(inside)
+        + "\n</section>"
+    )
+
+
+def _paragraphs(sentences: Iterable[str]) -> str:
+    return "\n".join(f"<p>{escaped(sentence)}</p>" for sentence in sentences)
+
+
+def _code(text: str) -> str:
+    return f'<pre tabindex="0"><code>{escaped(text)}</code></pre>'
+
+
+def _table(table: Table | None, chosen: int | None = None) -> str:
+    """A table in a box of its own that scrolls."""
+    if table is None:
+        return ""
+    rows = []
+    for i, (name, *figures) in enumerate(table.rows):
+        css = ' class="choice"' if i == chosen else ""
+        rows.append(
+            f'<tr{css}><th scope="row">{escaped(name)}</th>{"".join(f"<td>{escaped(f)}</td>" for f in figures)}</tr>'
+        )
+    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in table.head)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escaped(table.title)}"><table>'
+        f"<caption>{escaped(table.title)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        + "\n".join(rows)
+        + "\n</tbody></table></div>"
+    )
+
+
+def _verdict(result: StudyResult) -> str:
+    css, sign = _SIGNS.get(result.verdict, ("none", "●"))
+    code = words.snippet(result)
+    parts = [
+        f'<h1 class="{css}"><span class="sign" aria-hidden="true">{sign}</span> {escaped(words.verdict(result))}</h1>',
+        f'<p class="headline">{escaped(result.headline)}</p>',
+        f'<p class="ratio">Ratio to use: <b>{result.ratio:g}</b></p>',
+        f"<p>{escaped(words.advice(result))}</p>",
+        f"{_code(code)}\n<p>{escaped(words.origin(result))}</p>" if code else "",
+    ]
+    return "<header>\n" + "\n".join(part for part in parts if part) + "\n</header>"
+
+
+def _compared(result: StudyResult) -> str:
+    return _section("compared", "What was compared", _paragraphs(words.compared(result)))
+
+
+def _arms(result: StudyResult) -> str:
+    caption = (
+        f"Difference in {result.metric} to the baseline, in points, with its {words.level(result)} interval. The line "
+        "at 0 and the hollow square are the baseline, the diamond is the choice; the synthetic arms are coloured, the "
+        "others grey."
+    )
+    chosen = [arm.name for arm in result.arms].index(result.choice)
+    figure = f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{interval_plot(result)}\n</figure>"
+    tables = (_table(words.arm_table(result), chosen), _table(words.comparison_table(result)))
+    return _section("arms", "All arms against the baseline", figure, *tables)
+
+
+def _ratios(result: StudyResult) -> str:
+    if not families(result):
+        return ""
+    caption = (
+        f"Difference in {result.metric} to the baseline, in points. Lines join the means of arms that differ in "
+        "nothing but the ratio; each small ring is a seed."
+    )
+    figure = f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{ratio_plot(result)}\n</figure>"
+    return _section("ratios", "Score against ratio", figure)
+
+
+def _classes(result: StudyResult) -> str:
+    changes = words.class_changes(result)
+    shown = most_changed(changes)
+    few = len(shown) < len(changes)
+    caption = (
+        "Recall of each class on the test images, mean over the seeds: hollow bars with the baseline, filled bars with "
+        "the choice; on the right their difference."
+    )
+    if few:
+        caption += f" Of {len(changes)} classes, the {len(shown)} whose recall changed most, either way, are shown."
+    figure = f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{class_plot(shown)}\n</figure>"
+    summary = f"<summary>All {len(changes)} classes as a table</summary>"
+    table = f"<details>{summary}{_table(words.class_table(result))}</details>"
+    return _section("classes", "Class by class", figure, table)
+
+
+def _pictures(result: StudyResult) -> str:
+    if not result.pictures:
+        return ""
+    figures = []
+    for caption, image in result.pictures.items():
+        times = max(1, min(8, _ENLARGED // max(image.shape[-2:]))) if image.ndim == 3 and image.numel() else 1
+        css = ' class="small"' if times > 1 else ""
+        width = image.shape[-1] * times
+        figures.append(
+            f'<figure style="width: {max(width, 240)}px"><img{css} alt="{escaped(caption)}" width="{width}" '
+            f'height="{image.shape[-2] * times}" src="{_data_uri(caption, image)}">'
+            f"<figcaption>{escaped(caption)}</figcaption></figure>"
+        )
+    return _section("pictures", "Pictures", f'<div class="pictures">\n{"".join(figures)}\n</div>')
+
+
+def _data_uri(caption: str, image: Tensor) -> str:
+    if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] not in (1, 3, 4) or image.numel() == 0:
+        raise ValueError(
+            f"Pictures must be uint8 (c, h, w) of 1, 3 or 4 channels, but {caption!r} is {image.dtype} of shape "
+            f"{tuple(image.shape)}."
+        )
+    pixels = image.cpu().permute(1, 2, 0).contiguous().numpy()
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels[:, :, 0] if image.shape[0] == 1 else pixels).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _notes(result: StudyResult) -> str:
+    notes = "".join(f"<li>{escaped(note)}</li>\n" for note in words.remarks(result))
+    listed = f'<ul class="notes">\n{notes}</ul>' if notes else ""
+    return _section(
+        "notes", "Notes and cost", listed, _table(words.cost_table(result)), _table(words.acceptance_table(result))
+    )
+
+
+def _settings(result: StudyResult) -> str:
+    command = words.command(result)
+    parts = [f"<p>The command:</p>\n{_code(command)}" if command else ""]
+    parts.append(f"<details><summary>All settings</summary>{_code(words.as_json(result.settings))}</details>")
+    return _section("repeat", "To repeat it", *(part for part in parts if part))

@@ -1,0 +1,194 @@
+"""The plots of a report: intervals by arm, changes by class, and the score against the ratio."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ._svg import Axis, Panel, escaped, marker, placed
+from ._words import ClassChange, interval_words, mark, mean, number, points, policy
+
+if TYPE_CHECKING:
+    from .._result import ArmResult, StudyResult
+
+
+SHOWN_CLASSES = 20  # beyond it, only those that changed most
+MOST_CHANGED = 10
+
+
+def interval_plot(result: StudyResult) -> str:
+    """A row for each arm: its difference to the baseline, in points, with its interval."""
+    found = [arm.difference for arm in result.arms if arm.difference]
+    values = [value * 100 for each in found for value in (each.low, each.mean, each.high)]
+    panel = Panel(Axis.around([0.0, *values], narrowest=0.2))
+    rows = [_row(arm.name, mark(result, arm), _interval(arm, panel, result), _words(arm)) for arm in result.arms]
+    ends = (
+        '<text class="tick" x="0" y="32">worse</text><text class="tick" x="100%" y="32" text-anchor="end">better</text>'
+    )
+    return _rows(rows, f"{panel.scale(14, signed=True)}{ends}", 38)
+
+
+def _words(arm: ArmResult) -> str:
+    found = arm.difference
+    return f"{points(found.mean)} ({interval_words(found)})" if found else "0"
+
+
+def _interval(arm: ArmResult, panel: Panel, result: StudyResult) -> str:
+    found, chosen = arm.difference, arm.name == result.choice
+    css = "choice" if chosen else "synthetic" if arm.synthetic else "other"
+    inside = ""
+    if found is None:
+        inside = marker(1, panel.x(0.0), 0, 5, "hollow other")
+    elif all(math.isfinite(value) for value in (found.low, found.mean, found.high)):
+        low, high = panel.x(found.low * 100), panel.x(found.high * 100)
+        inside = f'<line class="line {css}" x1="{low}" x2="{high}" y1="0" y2="0"/>'
+        inside += "".join(f'<line class="line {css}" x1="{x}" x2="{x}" y1="-5" y2="5"/>' for x in (low, high))
+        inside += marker(2 if chosen else 0, panel.x(found.mean * 100), 0, 5, f"fill {css}")
+    return _strip(f"{arm.name}: {_words(arm)}", panel.grid(), inside)
+
+
+def class_plot(changes: Sequence[ClassChange]) -> str:
+    """A row for each class: recall with the baseline and with the choice, and beside them the difference."""
+    shown = most_changed(changes)
+    recall = Panel(Axis.around([0.0, 100.0, *(v * 100 for c in shown for v in (c.before, c.after))], count=4), 0, 58)
+    change = Panel(Axis.around([0.0, *(each.change * 100 for each in shown)], count=2, narrowest=0.2), 70, 100)
+    rows = []
+    for each in shown:
+        words = f"{number(each.before * 100, 1)} → {number(each.after * 100, 1)} % ({points(each.change)})"
+        count = f"{number(each.count, 0)} training images" if math.isfinite(each.count) else ""
+        bars = _bar(recall, each.before, -11, "bar other") + _bar(recall, each.after, 1, "bar choice")
+        bars += _bar(change, each.change, -5, "bar choice" if each.change >= 0 else "bar worse")
+        rows.append(_row(each.name, count, _strip(f"{each.name}: {words}", recall.grid() + change.grid(), bars), words))
+    titles = '<text class="tick" x="0" y="34">recall, %</text>'
+    titles += '<text class="tick" x="100%" y="34" text-anchor="end">difference, points</text>'
+    scale = recall.scale(14, signed=False) + change.scale(14, signed=True) + titles
+    return _rows(rows, scale, 40, "strips classes")
+
+
+def most_changed(changes: Sequence[ClassChange]) -> list[ClassChange]:
+    """All classes, or where they are too many to show, those that changed most, from the best gain to the worst."""
+    if len(changes) <= SHOWN_CLASSES:
+        return list(changes)
+    known = [each for each in changes if math.isfinite(each.change)]
+    most = sorted(known, key=lambda each: -abs(each.change))[:MOST_CHANGED]
+    return sorted(most, key=lambda each: -each.change)
+
+
+def _bar(panel: Panel, share: float, y: float, css: str) -> str:
+    if not math.isfinite(share):
+        return ""
+    start, end = sorted((panel.axis.share(0.0), panel.axis.share(share * 100)))
+    width = (panel.right - panel.left) * (end - start)
+    x = panel.left + (panel.right - panel.left) * start
+    return f'<rect class="{css}" x="{x:.3f}%" y="{y:g}" width="{width:.3f}%" height="10"/>'
+
+
+def _strip(title: str, grid: str, inside: str) -> str:
+    """A row's picture, as high as the row, with its contents half way down."""
+    # Hidden from screen readers, since the same figures stand beside it as text.
+    picture = f"<title>{escaped(title)}</title>{grid}{placed(inside, '0', '50%')}"
+    return f'<span class="strip"><svg aria-hidden="true">{picture}</svg></span>'
+
+
+def _row(name: str, tag: str, strip: str, words: str) -> str:
+    small = f" <small>{escaped(tag)}</small>" if tag else ""
+    return (
+        f'<li><span class="name">{escaped(name)}{small}</span>{strip}<span class="figures">{escaped(words)}</span></li>'
+    )
+
+
+def _rows(rows: Iterable[str], scale: str, height: int, css: str = "strips") -> str:
+    foot = f'<div class="foot"><svg height="{height}" aria-hidden="true">{scale}</svg></div>'
+    return f'<ul class="{css}">{"".join(rows)}</ul>{foot}'
+
+
+HEIGHT = 260
+COLOURS = 6  # that differ to every eye; further families have dashed lines
+
+
+def families(result: StudyResult) -> dict[str, list[ArmResult]]:
+    """The synthetic arms that differ in nothing but the ratio, and the oversampled ones, each sorted by ratio."""
+    found: dict[str, list[ArmResult]] = {}
+    for arm in sorted(result.arms, key=lambda arm: arm.ratio):
+        if arm.kind in ("synthetic", "oversampled") and arm.ratio:
+            filters = f", filtered by {', '.join(arm.filters)}" if arm.filters else ""
+            labels = f", labels: {policy(arm)}" if arm.labels and arm.kind == "synthetic" else ""
+            found.setdefault(f"{arm.kind}{labels}{filters}, on {arm.augment}", []).append(arm)
+    return dict(sorted(found.items(), key=lambda item: item[0].startswith("oversampled")))
+
+
+def ratio_plot(result: StudyResult) -> str:
+    """Difference to the baseline against the ratio: a line of means for each family, and a dot for each seed."""
+    groups, baseline = families(result), result.arm(result.baseline)
+    control = result.scores(baseline)
+    unmixed = result.unmixed
+    seeds = {
+        arm.name: [(score - other) * 100 for score, other in zip(result.scores(arm), control)]
+        for arms in (*groups.values(), [unmixed])
+        for arm in arms
+    }
+    across = Panel(Axis.around([0.0, *(arm.ratio for arms in groups.values() for arm in arms)]), 1, 98)
+    up = Axis.around([0.0, *(value for values in seeds.values() for value in values)], count=6, narrowest=0.2)
+    title = f"Difference in {result.metric} to the baseline against the ratio, a line for each family of arms"
+    parts = [f"<title>{escaped(title)}</title>", _levels(up), across.scale(HEIGHT + 18, signed=False)]
+    parts.append(f'<text class="tick" x="50%" y="{HEIGHT + 36}" text-anchor="middle">ratio</text>')
+    keys = [_key(marker(1, "16", 8, 5, "hollow other"), f"baseline: {result.baseline}")]
+    for i, (name, arms) in enumerate(groups.items()):
+        places = [(arm.ratio, value, mean(tuple(seeds[arm.name]))) for arm in arms for value in seeds[arm.name]]
+        means = {ratio: middle for ratio, _, middle in places}
+        if arms[0].augment == unmixed.augment:
+            means = {0.0: mean(tuple(seeds[unmixed.name])), **means}  # what this family is at ratio 0
+        dots = [(ratio, value) for ratio, value, _ in places]
+        shift = min(5, 24 / len(groups)) * (i - (len(groups) - 1) / 2)  # since families may have the same ratios
+        drawn = _family(i, list(means.items()), dots, across, up)
+        if result.choice in [arm.name for arm in arms] and math.isfinite(
+            means.get(result.arm(result.choice).ratio, math.nan)
+        ):
+            ratio = result.arm(result.choice).ratio
+            drawn += marker(0, across.x(ratio), _y(up, means[ratio]), 10, "ring")
+        parts.append(f'<g transform="translate({shift:g} 0)">{drawn}</g>')
+        line = f'<line class="line c{i % COLOURS} dash{i // COLOURS % 3}" x1="0" x2="32" y1="8" y2="8"/>'
+        keys.append(_key(line + marker(i, "16", 8, 4, f"fill c{i % COLOURS}"), name))
+    keys.append(_key(marker(0, "16", 8, 7, "ring"), f"the choice: {result.choice}"))
+    parts.append(marker(1, across.x(0.0), _y(up, 0.0), 5, "hollow other"))
+    picture = f'<div class="plot"><svg role="img" height="{HEIGHT + 44}">{"".join(parts)}</svg></div>'
+    return f'{picture}<ul class="keys">{"".join(keys)}</ul>'
+
+
+def _y(up: Axis, value: float) -> float:
+    return round((1 - up.share(value)) * HEIGHT, 2)
+
+
+def _levels(up: Axis) -> str:
+    return "".join(
+        f'<line class="{"zero" if tick == 0 else "grid"}" x1="0" x2="100%" y1="{_y(up, tick):g}" '
+        f'y2="{_y(up, tick):g}"/><text class="tick" x="-8" y="{_y(up, tick) + 4:g}" text-anchor="end">'
+        f"{up.label(tick, signed=True)}</text>"
+        for tick in up.ticks
+    )
+
+
+def _family(
+    i: int, means: Sequence[tuple[float, float]], dots: Sequence[tuple[float, float]], across: Panel, up: Axis
+) -> str:
+    """The lines between the means, the means, and the seeds."""
+    css = f"c{i % COLOURS}"
+    means = [(ratio, value) for ratio, value in means if math.isfinite(value)]
+    lines = [
+        f'<line class="line {css} dash{i // COLOURS % 3}" x1="{across.x(a)}" y1="{_y(up, b):g}" x2="{across.x(c)}" '
+        f'y2="{_y(up, d):g}"/>'
+        for (a, b), (c, d) in itertools.pairwise(means)
+    ]
+    seeds = [
+        f'<circle class="seed {css}" cx="{across.x(ratio)}" cy="{_y(up, value):g}" r="2.5"/>'
+        for ratio, value in dots
+        if math.isfinite(value)
+    ]
+    markers = [marker(i, across.x(ratio), _y(up, value), 5, f"fill {css}") for ratio, value in means if ratio > 0]
+    return "".join([*lines, *seeds, *markers])
+
+
+def _key(swatch: str, name: str) -> str:
+    return f'<li><svg width="32" height="16" aria-hidden="true">{swatch}</svg> <span>{escaped(name)}</span></li>'

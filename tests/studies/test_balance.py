@@ -1,0 +1,86 @@
+"""Uneven classes: all brought to the largest, by synthetic images or by all real ones before any comes twice."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import TensorDataset
+
+from gan_augment import SyntheticPool
+from gan_augment.mixing import even_rows
+from gan_augment.studies import _arms, study
+from gan_augment.studies._balance import fill_up, weighted_targets
+
+from .conftest import CLASSES, gratings
+
+# Real images are dark, and each is of its own grey; synthetic ones are bright, and each class is of its own.
+POOL = SyntheticPool((250 + torch.arange(4))[:, None, None, None].expand(-1, 1, 8, 8).byte(), torch.arange(4))
+
+
+def real(counts):
+    labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    greys = torch.arange(len(labels), dtype=torch.uint8)
+    return greys[:, None, None, None].expand(-1, 1, 8, 8).contiguous(), labels
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(0, 2**40))
+@settings(max_examples=40, deadline=None)
+def test_even_rows_have_every_class_as_often(counts, seed):
+    labels = real(counts)[1]
+    rows = even_rows(labels, seed)
+    assert torch.bincount(labels[rows]).tolist() == [max(counts)] * len(counts)
+    times = torch.bincount(rows)
+    for label in range(len(counts)):
+        assert int(times[labels == label].min()) >= 1
+        assert int(times[labels == label].max()) - int(times[labels == label].min()) <= 1
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(0, 2**40))
+@settings(max_examples=40, deadline=None)
+def test_what_classes_lack_is_filled_up_by_synthetic_images_of_them(counts, seed):
+    images, labels = real(counts)
+    filled, targets = fill_up(images, labels, POOL, seed)
+    assert torch.equal(filled[: len(images)], images)
+    assert torch.bincount(targets).tolist() == [max(counts)] * len(counts)
+    assert torch.equal(filled[len(images) :, 0, 0, 0].long(), 250 + targets[len(images) :])
+
+
+def test_arms_train_on_the_classes_as_they_say(monkeypatch):
+    images, labels = gratings(120, 3)
+    kept = (labels > 0) | (torch.cumsum(labels == 0, 0) <= 9)
+    seen, foreign, known = {}, [], set(map(bytes, images.numpy()))
+
+    def note(settings, augment, images, targets, seed, mix=None):
+        counts = targets.sum(0) if targets.ndim == 2 else torch.bincount(targets, minlength=CLASSES)
+        seen.setdefault((len(images), mix is None), []).append(counts.tolist())
+        foreign.append(not known.issuperset(map(bytes, images.numpy())))
+        return train(settings, augment, images, targets, seed, mix)
+
+    train = _arms.train
+    monkeypatch.setattr(_arms, "train", note)
+    options = {"augment": "none", "steps": 1, "seeds": 2, "ratios": 0.5, "progress": False}
+    data = TensorDataset(images[kept], labels[kept])
+    result = study(data, SyntheticPool(*gratings(60, 4)), test=0.25, mode="balance", **options)
+    few, even = min(count for count, _ in seen), max(count for count, _ in seen)
+    assert even > few
+    assert len(seen[few, True]) == 2 * 2  # no augmentation, and class weights
+    assert len(seen[even, True]) == 2 * 2  # oversampled, and filled up
+    assert len(seen[even, False]) == 2  # synthetic, in the places of evened real images
+    assert sum(foreign) == 2  # filled up
+    assert all(max(counts) - min(counts) < 1e-3 for counts in [*seen[even, True], *seen[even, False]])
+    assert {arm.kind for arm in result.arms} == {"none", "oversampled", "class weights", "synthetic", "filled up"}
+
+
+def test_a_source_of_some_classes_alone_is_refused():
+    images, labels = gratings(120, 3)
+    with pytest.raises(ValueError, match="all 3 classes for mode='balance', but has 1"):
+        study(TensorDataset(images, labels), {0: SyntheticPool(images[labels == 0])}, mode="balance", progress=False)
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_under_weights_all_classes_weigh_alike(counts):
+    labels = real(counts)[1]
+    weights = weighted_targets(labels, len(counts))
+    assert torch.allclose(weights.sum(0), torch.full((len(counts),), len(labels) / len(counts)))
+    assert torch.equal(weights.argmax(1), labels)
