@@ -70,7 +70,7 @@ def test_what_needs_an_extra_names_it_before_any_work(files):
 IN_PYTHON = """
 import sys, warnings, torch
 from gan_augment import Generator, GANAugmentedDataset, SyntheticMix, SyntheticPool, evaluate, fit, from_pretrained
-from gan_augment.hub import import_checkpoint
+from gan_augment import import_checkpoint
 from gan_augment.synthesis import RealDensity, NotACopy
 images, labels = torch.rand(10, 1, 28, 28), torch.arange(10)
 SyntheticMix("dcgan-mnist-32", ratio=0.5)(images, labels)

@@ -85,7 +85,7 @@ def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> 
         ValueError: If the source has seen some of the images, or the hashes are no such ones.
 
     Example:
-        >>> from gan_augment.metrics import fingerprint
+        >>> from gan_augment.data import fingerprint
         >>> image = torch.zeros(1, 28, 28, dtype=torch.uint8)
         >>> check_unseen("dcgan-mnist-32", torch.tensor([fingerprint(image)])).sentence
         'The source was trained on none of the 1 test images.'

@@ -9,6 +9,7 @@ from gan_augment import (
     SyntheticPool,
     Upscaler,
 )
+from gan_augment import data as d
 from gan_augment import metrics as m
 from gan_augment.models import SRGAN, SRGANConfig
 from gan_augment.synthesis import (
@@ -59,8 +60,8 @@ ENTRANCES = {
     "density": (RealDensity, IMAGES),
     "copies": (NotACopy, IMAGES),
     "density labels": (lambda labels: RealDensity(IMAGES, labels, k=1), LABELS),
-    "fingerprint": (m.fingerprint, IMAGES[0]),
-    "fingerprints": (lambda images: m.fingerprints([images]), IMAGES[0]),
+    "fingerprint": (d.fingerprint, IMAGES[0]),
+    "fingerprints": (lambda images: d.fingerprints([images]), IMAGES[0]),
     "measure real": (lambda images: m.measure(images, IMAGES, "random-convolutions", split="test"), IMAGES),
     "measure samples": (lambda images: m.measure(IMAGES, images, "random-convolutions", split="test"), IMAGES),
     "diversity": (m.diversity, IMAGES),
