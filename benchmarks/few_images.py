@@ -32,8 +32,8 @@ from torch.nn import functional as F
 
 from gan_augment import Generator, SyntheticMix, SyntheticPool, fit
 from gan_augment.evaluation import SmallCNN, accuracy, predict, train_classifier
-from gan_augment.hub import sample_grid
 from gan_augment.metrics import ClassifierFeatures, copy_report, relative_diversity
+from gan_augment.models import sample_grid
 from gan_augment.studies import paired_difference
 
 from .data import Data, fashion_mnist, mnist

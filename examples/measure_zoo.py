@@ -31,8 +31,8 @@ from gan_augment._core import unfit_images
 from gan_augment.data import seen
 from gan_augment.demo import load_digits
 from gan_augment.evaluation import accuracy, predict, train_classifier
-from gan_augment.hub import REAL
 from gan_augment.metrics import copy_report, measure
+from gan_augment.models import REAL
 
 from .zoo_entries import ENTRIES
 

@@ -16,7 +16,9 @@ import json
 from pathlib import Path
 
 from gan_augment import save_pretrained
-from gan_augment.hub import REGISTRY, config_sha256, load_discriminator, load_generator
+from gan_augment._core import config_sha256
+from gan_augment.hub import REGISTRY
+from gan_augment.models import load_discriminator, load_generator
 
 from .zoo_entries import ENTRIES
 

@@ -6,7 +6,7 @@
 
 from ._version import __version__
 from .evaluation import Evaluation, evaluate
-from .hub import Card, download, from_pretrained, list_pretrained, push_to_hub, save_pretrained
+from .hub import download, from_pretrained, list_pretrained, push_to_hub
 from .importing import import_checkpoint
 from .mixing import (
     Conditional,
@@ -19,7 +19,7 @@ from .mixing import (
     Teacher,
     Uniform,
 )
-from .models import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from .models import Card, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, save_pretrained
 from .studies import StudyResult, study
 from .synthesis import (
     DiscriminatorRejection,

@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,16 @@ def third_party():
     if "GAN_AUGMENT_DATA" not in os.environ:
         pytest.skip("GAN_AUGMENT_DATA does not name the folder of data by others")
     return Path(os.environ["GAN_AUGMENT_DATA"]) / "third-party-weights"
+
+
+@pytest.fixture(scope="session")
+def saved(tiny, tmp_path_factory):
+    """A folder that holds the tiny generator; tests copy it."""
+    folder = tmp_path_factory.mktemp("saved")
+    tiny.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    return Path(shutil.copytree(saved, tmp_path / "generator"))

@@ -2,6 +2,21 @@
 
 from ._checks import check_count, check_dense, check_range, check_share, check_tensor, check_types
 from ._class_names import as_names, class_map_by_name, differing_class, names_kept_by, names_say_more
+from ._folders import (
+    CONFIG,
+    FORMAT,
+    MAX_CONFIG,
+    MAX_WEIGHTS,
+    check_pinned,
+    config_sha256,
+    listing,
+    read_config,
+    read_file,
+    read_tensors,
+    stored_tensors,
+    write_files,
+)
+from ._hub_names import HubName, hub_name
 from ._images import (
     Fit,
     as_uint8,
@@ -33,10 +48,15 @@ from ._writing import (
 )
 
 __all__ = [
+    "CONFIG",
+    "FORMAT",
     "LOCK",
+    "MAX_CONFIG",
     "MAX_SEED",
+    "MAX_WEIGHTS",
     "ROW_BYTES",
     "Fit",
+    "HubName",
     "NoRoomError",
     "as_names",
     "as_uint8",
@@ -44,6 +64,7 @@ __all__ = [
     "channels_last",
     "check_count",
     "check_dense",
+    "check_pinned",
     "check_range",
     "check_seed",
     "check_share",
@@ -51,6 +72,7 @@ __all__ = [
     "check_tensor",
     "check_types",
     "class_map_by_name",
+    "config_sha256",
     "differing_class",
     "draw_seed",
     "end_by",
@@ -59,6 +81,8 @@ __all__ = [
     "fit_image",
     "from_array",
     "holds_something",
+    "hub_name",
+    "listing",
     "lock_folder",
     "make_folder",
     "mix_seed",
@@ -69,13 +93,18 @@ __all__ = [
     "plain",
     "progress_bar",
     "quantize",
+    "read_config",
+    "read_file",
+    "read_tensors",
     "remove_asides",
     "short",
+    "stored_tensors",
     "to_channels",
     "to_signed",
     "to_uint8",
     "unfit_images",
     "write_aside",
+    "write_files",
     "write_folder_aside",
     "write_whole",
 ]

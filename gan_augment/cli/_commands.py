@@ -173,7 +173,8 @@ def run_download(arguments: argparse.Namespace) -> None:
 
 def run_push(arguments: argparse.Namespace) -> None:
     """Publishes generators."""
-    from ..hub import REGISTRY, download, from_pretrained, load_discriminator, push_to_hub
+    from ..hub import REGISTRY, download, from_pretrained, push_to_hub
+    from ..models import load_discriminator
 
     if arguments.zoo == (arguments.generator is not None):
         raise ValueError("push needs a generator and org/name, or --zoo and the organisation that gets all of it.")

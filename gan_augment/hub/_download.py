@@ -7,10 +7,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from .._core import explain_full_disk, first_line, one_line
+from .._core import CONFIG, HubName, explain_full_disk, first_line, one_line
 from .._version import __version__
-from ._files import CARD, CONFIG, DISCRIMINATOR, GRID, MAX_BYTES, listed_files
-from ._names import HubName, Target, resolve_name
+from ..models import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, listed_files
+from ._names import Target, resolve_name
 from ._registry import ZooEntry
 
 
@@ -107,8 +107,8 @@ def fetch(
 
     def get(name: str, of: HubName) -> Path:
         size = None if offline else _unfetched_size(name, of, token, cache_dir)
-        if size is not None and size > MAX_BYTES[name]:
-            raise ValueError(f"{name} of {str(of)!r} must be at most {MAX_BYTES[name]:,} bytes, but has {size:,}.")
+        if size is not None and size > FILE_LIMITS[name]:
+            raise ValueError(f"{name} of {str(of)!r} must be at most {FILE_LIMITS[name]:,} bytes, but has {size:,}.")
         cache = Path(constants.HF_HUB_CACHE if cache_dir is None else cache_dir)
         try:
             with explain_full_disk(cache / of.repo_id / name, size):

@@ -7,11 +7,9 @@ import warnings
 
 import torch
 
-from .._core import one_line
-from ..models import Generator
+from .._core import HubName, check_pinned, one_line
+from ..models import Generator, load_generator
 from ._download import fetch, resolve_revision
-from ._files import check_pinned, load_generator
-from ._names import HubName
 from ._registry import ZooEntry
 
 _warned: set[tuple[str, str]] = set()

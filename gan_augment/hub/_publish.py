@@ -9,12 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._core import short
-from ..models import Generator
-from ._card import Card, eval_results
+from .._core import HubName, hub_name, short
+from ..models import CARD, OPTIONAL_FILES, Card, Generator, eval_results, save_pretrained
 from ._download import explained
-from ._files import CARD, OPTIONAL, save_pretrained
-from ._names import HubName, hub_name
 
 EVAL_RESULTS = ".eval_results/gan-augment.yaml"
 
@@ -92,7 +89,7 @@ def push_to_hub(
                 folder_path=folder,
                 revision=revision,
                 commit_message=commit_message,
-                delete_patterns=[*sorted(OPTIONAL), EVAL_RESULTS],  # but for those that are uploaded
+                delete_patterns=[*sorted(OPTIONAL_FILES), EVAL_RESULTS],  # but for those that are uploaded
             )
         except Exception as error:  # as in downloading, of any version's transport
             raise explained(error, target, "write") from error

@@ -12,11 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._core import first_line, make_folder, remove_asides, write_aside
+from .._core import (
+    CONFIG,
+    FORMAT,
+    check_pinned,
+    first_line,
+    listing,
+    read_config,
+    read_tensors,
+    stored_tensors,
+    write_files,
+)
 from .._version import __version__
 from ..importing import networks, read_checkpoint
 from ..models import SRGAN, SRGANConfig
-from ._files import CONFIG, FORMAT, check_pinned, digest, network_tensors, read_file, read_tensors
 from ._registry import ZOO_FOLDER
 
 UPSCALER_FOLDER = ZOO_FOLDER / "upscalers"
@@ -47,19 +56,15 @@ def save_upscaler(network: SRGAN, folder: str | os.PathLike[str], *, half_precis
     """
     from safetensors.torch import save
 
-    weights = save(network_tensors(network, half_precision))
+    contents = {WEIGHTS: save(stored_tensors(network, half_precision))}
     config = {
         "format": FORMAT,
         "gan_augment": __version__,
         "upscaler": network.config.to_dict(),
-        "files": {WEIGHTS: digest(weights)},
+        "files": listing(contents),
     }
-    folder = Path(folder)
-    make_folder(folder)
-    remove_asides(folder)
-    with write_aside(folder / CONFIG) as config_aside, write_aside(folder / WEIGHTS, len(weights)) as weights_aside:
-        weights_aside.write_bytes(weights)
-        config_aside.write_text(json.dumps(config, indent=2) + "\n")
+    contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()
+    write_files(Path(folder), contents)
 
 
 def list_upscalers() -> list[str]:
@@ -111,26 +116,14 @@ def _find(name: str | os.PathLike[str]) -> Path:
 
 
 def _load_ours(folder: Path) -> SRGAN:
-    path = folder / CONFIG
-    try:
-        config = json.loads(read_file(folder, CONFIG))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} must be JSON, but: {error}") from error
-    if not isinstance(config, dict) or set(config) != {"format", "gan_augment", "upscaler", "files"}:
-        raise ValueError(f"{path} must be that of an upscaler, but is not.")
-    files = config["files"]
-    if config["format"] != FORMAT or not isinstance(files, dict) or set(files) != {WEIGHTS}:
-        raise ValueError(f"{path} must be of format {FORMAT} and list {WEIGHTS}, but is or does not.")
-    known = files[WEIGHTS]
-    if not isinstance(known, dict) or set(known) != {"bytes", "sha256"}:
-        raise ValueError(f"{path} must give bytes and sha256 for {WEIGHTS}, but has {known!r:.200}.")
+    path, config = folder / CONFIG, read_config(folder, ("upscaler",), WEIGHTS)
     try:
         structure = SRGANConfig.from_dict(config["upscaler"])
     except ValueError as error:
         raise ValueError(f"{path} is not usable: {error}") from error
     with torch.device("meta"):
         network = SRGAN(structure)
-    network.load_state_dict(read_tensors(folder, WEIGHTS, files, network.state_dict()), assign=True)
+    network.load_state_dict(read_tensors(folder, WEIGHTS, config["files"], network.state_dict()), assign=True)
     return network.eval()
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..hub import Card
-from ..models import Generator, GeneratorConfig, LayeredConfig, LayeredGenerator
+from ..models import Card, Generator, GeneratorConfig, LayeredConfig, LayeredGenerator
 from ._doubts import doubts
 from ._kinds import PAIRS, RESIDUAL, TRANSLATOR, check_kind, check_order, residual_blocks
 from ._modules import Module, brief, chained, find_modules, join_stems, natural_order, networks, with_norms_placed

@@ -2,6 +2,7 @@
 
 from ._anchors import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
 from ._blocks import ClassConditionalNorm2d, initialized
+from ._card import REAL, Card, eval_results
 from ._config import (
     MAX_ANCHORS,
     MAX_CLASSES,
@@ -14,21 +15,30 @@ from ._config import (
 )
 from ._discriminator import Discriminator, DiscriminatorBlock
 from ._finite import check_forward, check_images
+from ._folder import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, OPTIONAL_FILES, save_pretrained
 from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
-from ._sampling import check_labels, draw_latents, eval_mode
+from ._loading import listed_files, load_discriminator, load_generator
+from ._sampling import check_labels, draw_latents, eval_mode, sample_grid
 from ._srgan import SRGAN, SRGANConfig
 from ._variations import CONTROLS, KNOTS, Variations, warp
 
 __all__ = [
     "ANCHOR_DRAWS",
+    "CARD",
     "CONTROLS",
+    "DISCRIMINATOR",
+    "FILE_LIMITS",
+    "GRID",
     "KNOTS",
     "LAYERS",
     "MAX_ANCHORS",
     "MAX_CLASSES",
+    "OPTIONAL_FILES",
+    "REAL",
     "SRGAN",
     "AnchorWalk",
+    "Card",
     "ClassConditionalNorm2d",
     "Discriminator",
     "DiscriminatorBlock",
@@ -51,7 +61,13 @@ __all__ = [
     "disturb",
     "draw_latents",
     "eval_mode",
+    "eval_results",
     "initialized",
+    "listed_files",
+    "load_discriminator",
+    "load_generator",
+    "sample_grid",
+    "save_pretrained",
     "to_sphere",
     "warp",
 ]

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._blocks import SelfAttention2d, append_stddev, halving, initialized, plain_norm
+from ._blocks import Picklable, SelfAttention2d, append_stddev, halving, initialized, plain_norm
 from ._config import DiscriminatorConfig
-from ._pickling import Picklable
 
 
 class DiscriminatorBlock(nn.Module):

@@ -10,14 +10,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._anchors import AnchorWalk, to_sphere
-from ._blocks import ClassConditionalNorm2d, Mapping, SelfAttention2d, doubling, initialized, keeping, plain_norm
+from ._blocks import (
+    ClassConditionalNorm2d,
+    Mapping,
+    Picklable,
+    SelfAttention2d,
+    doubling,
+    initialized,
+    keeping,
+    plain_norm,
+)
 from ._config import GeneratorConfig
-from ._pickling import Picklable
+from ._folder import save_pretrained
 from ._sampling import sample_uint8
 from ._variations import Variations
 
 if TYPE_CHECKING:
-    from ..hub import Card
+    from ._card import Card
+    from ._discriminator import Discriminator
 
 
 class _GeneratorBlock(nn.Module):
@@ -176,20 +186,35 @@ class Generator(Picklable):
         """
         return sample_uint8(self, n, labels, seed, truncation, batch_size)
 
-    def save_pretrained(self, folder: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Writes the generator to a folder; see :func:`gan_augment.hub.save_pretrained`."""
-        from ..hub import save_pretrained  # files are the hub's business; this is its name on the object
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | os.PathLike[str], **kwargs: Any) -> Generator:
+        """Loads a generator by name or from a folder; see :func:`gan_augment.from_pretrained`."""
+        generator: Generator = _hub().from_pretrained(name_or_path, **kwargs)
+        return generator
 
-        save_pretrained(self, folder, **kwargs)
+    def save_pretrained(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        discriminator: Discriminator | None = None,
+        half_precision: bool = False,
+    ) -> None:
+        """Writes the generator to a folder; see :func:`gan_augment.save_pretrained`."""
+        save_pretrained(self, folder, discriminator=discriminator, half_precision=half_precision)
 
     def push_to_hub(self, repo_id: str, *, license: str, **kwargs: Any) -> str:  # noqa: A002  # the Hub's word
-        """Publishes the generator, privately by default; see :func:`gan_augment.hub.push_to_hub`."""
-        from ..hub import push_to_hub
-
-        return push_to_hub(self, repo_id, license=license, **kwargs)
+        """Publishes the generator, privately by default; see :func:`gan_augment.push_to_hub`."""
+        return str(_hub().push_to_hub(self, repo_id, license=license, **kwargs))
 
     def upscaled(self, upscaler: Any) -> Any:
         """A source of the same images, enlarged; see :class:`gan_augment.synthesis.UpscaledSource`."""
         from ..synthesis import UpscaledSource
 
         return UpscaledSource(self, upscaler)
+
+
+def _hub() -> Any:
+    """Returns the room ``hub``, which is built on this one: the only import that points upwards."""
+    from .. import hub
+
+    return hub

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import PIL.Image
 import torch
 from torch import Tensor, nn
+from torchvision.utils import make_grid
 
 from .._core import ROW_BYTES, check_count, check_dense, check_seed, check_space, to_uint8
 from ._anchors import ANCHOR_DRAWS
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
 # values alike only in whole vectors, and matrix kernels round differently for odd batch sizes, by 1e-8:
 # enough to move a pixel by one. In whole blocks both are exact.
 BLOCK = 16
+SIDE = 10
+WIDTH = 1320  # pixels, of a hundred images of 128 px
+CARD_WIDTH = 660  # of a hundred of 64 px: half a megabyte
+PADDING = 2
 
 
 @contextmanager
@@ -144,3 +151,28 @@ def sample_uint8(
     with eval_mode(generator), torch.autocast(next(generator.parameters()).device.type, enabled=False):
         images = _forward_blocks(generator, latents, tensor, batch_size)
     return images.clone()  # out of inference mode, so that it can enter autograd
+
+
+def sample_grid(generator: Generator, seed: int = 0, width: int = WIDTH) -> PIL.Image.Image:
+    """A picture of fixed samples in rows of ten, or fewer if they are large.
+
+    Args:
+        generator (Generator): With classes there is a row for each of the first ten.
+        seed (int): Of the latents, the same ones for the same seed.
+        width (int): Of the picture in pixels, at most, if one image is not wider.
+    """
+    columns = max(1, min(SIDE, width // (generator.config.image_size + PADDING)))
+    rows = min(generator.num_classes, SIDE) or columns
+    labels = torch.arange(rows).repeat_interleave(columns) if generator.num_classes else None
+    samples = generator.sample(rows * columns, labels, seed=seed).cpu()
+    grid = make_grid(samples, nrow=columns, padding=PADDING, pad_value=255)
+    picture = PIL.Image.fromarray(grid.permute(1, 2, 0).numpy())
+    zoom = max(1, 480 // picture.width)  # small pixels are seen better as squares
+    return picture.resize((picture.width * zoom, picture.height * zoom), PIL.Image.Resampling.NEAREST)
+
+
+def card_grid(generator: Generator) -> bytes:
+    """The PNG of a card: what ``sample(..., seed=0)`` gave where it was written."""
+    file = io.BytesIO()
+    sample_grid(generator, width=CARD_WIDTH).save(file, format="png", optimize=True)
+    return file.getvalue()

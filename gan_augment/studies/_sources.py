@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from .._core import make_folder
-from ..hub import download, load_discriminator
-from ..models import Discriminator, Generator, GeneratorConfig
+from ..hub import download
+from ..models import Discriminator, Generator, GeneratorConfig, load_discriminator
 from ..synthesis import (
     ClassSources,
     DiscriminatorRejection,

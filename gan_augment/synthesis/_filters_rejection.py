@@ -34,7 +34,7 @@ class DiscriminatorRejection:
     process and order, and an image that is drawn again in another batch is judged anew.
 
     Args:
-        discriminator (Discriminator): Such as of :func:`gan_augment.hub.load_discriminator`; copied, and used in
+        discriminator (Discriminator): Such as of :func:`gan_augment.models.load_discriminator`; copied, and used in
             eval mode on its device.
         source: The generator that it was trained against: a name, folder, generator or any :class:`Source`, at the
             discriminator's size.
@@ -49,7 +49,8 @@ class DiscriminatorRejection:
         ValueError: If a number is out of range, or the source's images or classes are not the discriminator's.
 
     Example:
-        >>> from gan_augment.hub import download, load_discriminator
+        >>> from gan_augment.hub import download
+        >>> from gan_augment.models import load_discriminator
         >>> discriminator = load_discriminator(download("dcgan-mnist-32"))
         >>> keep = DiscriminatorRejection(discriminator, "dcgan-mnist-32", burn_in=100)
         >>> images = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)

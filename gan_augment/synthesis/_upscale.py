@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from .._core import check_count, check_space, check_tensor, quantize
-from ..hub import Card, load_upscaler
-from ..models import check_forward, eval_mode
+from ..hub import load_upscaler
+from ..models import Card, check_forward, eval_mode
 from ._source import Geometry, as_source, class_indices, draw, geometry, num_classes
 
 MAX_PIXELS = 2**22  # that leave the network at once; SRGAN has 2 GB of feature maps for them

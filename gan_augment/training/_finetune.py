@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..hub import HubName, download, from_pretrained, load_discriminator, resolve_name
+from .._core import HubName
+from ..hub import download, from_pretrained, resolve_name
 from ..models import (
     ClassConditionalNorm2d,
     Discriminator,
@@ -19,6 +20,7 @@ from ..models import (
     Generator,
     GeneratorConfig,
     LayeredGenerator,
+    load_discriminator,
 )
 from ._recipe import Recipe
 from ._recipe_fields import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS

@@ -14,8 +14,7 @@ import torch
 
 from .._core import differing_class
 from ..data import open_images
-from ..hub import save_pretrained
-from ..models import MAX_ANCHORS
+from ..models import MAX_ANCHORS, save_pretrained
 from ._data import TrainingImages
 from ._finetune import Start
 from ._loop import Loop

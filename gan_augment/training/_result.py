@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from .._version import __version__
-from ..hub import Card
-from ..models import Generator
+from ..models import Card, Generator
 from ._monitor import Monitor
 from ._processes import of_first
 from ._trainer import Trainer

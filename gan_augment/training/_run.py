@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .._core import explain_full_disk, holds_something, lock_folder, make_folder, remove_asides, write_whole
-from ..hub import sample_grid
-from ..models import Generator
+from ..models import Generator, sample_grid
 from ._checkpoints import Checkpoints
 from ._pictures import animate, plot_metrics
 

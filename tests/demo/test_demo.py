@@ -15,7 +15,7 @@ from gan_augment import SyntheticMix, SyntheticPool
 from gan_augment.cli import main
 from gan_augment.data import fingerprints
 from gan_augment.demo import load_digits, refuse_seen, run_demo, split_digits
-from gan_augment.hub import Card
+from gan_augment.models import Card
 
 
 @pytest.fixture(scope="module")

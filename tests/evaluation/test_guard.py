@@ -13,7 +13,7 @@ from torch import nn
 from gan_augment import SyntheticPool, from_pretrained
 from gan_augment.data import fingerprints
 from gan_augment.evaluation._guard import Exposure, check_unseen
-from gan_augment.hub import Card
+from gan_augment.models import Card
 from gan_augment.synthesis import ClassSources, UpscaledSource, Upscaler, fingerprints_of
 
 IMAGES = torch.randint(0, 256, (20, 1, 6, 6), generator=torch.Generator().manual_seed(0)).byte()

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from gan_augment import Generator, GeneratorConfig, import_checkpoint
-from gan_augment.hub import load_generator, resolve_name
+from gan_augment.hub import resolve_name
 from gan_augment.importing import read_checkpoint
+from gan_augment.models import load_generator
 
 REFUSALS = (ValueError, FileNotFoundError)
 

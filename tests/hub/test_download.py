@@ -27,8 +27,8 @@ from gan_augment import (
     push_to_hub,
     save_pretrained,
 )
+from gan_augment._core import HubName
 from gan_augment.cli import main
-from gan_augment.hub import HubName
 from gan_augment.hub._download import explained
 
 from ..core.disks import small_files

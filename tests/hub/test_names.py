@@ -7,8 +7,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from gan_augment import from_pretrained, list_pretrained
-from gan_augment.hub import REGISTRY, HubName, resolve_name
-from gan_augment.hub._names import hub_name
+from gan_augment._core import HubName, hub_name
+from gan_augment.hub import REGISTRY, resolve_name
 
 from .conftest import cut_network
 

@@ -15,8 +15,9 @@ from PIL import Image
 from gan_augment import Card, SyntheticPool, from_pretrained, list_pretrained
 from gan_augment.data import seen
 from gan_augment.demo import load_digits
-from gan_augment.hub import REAL, REGISTRY, _registry, sample_grid
-from gan_augment.hub._grid import CARD_WIDTH
+from gan_augment.hub import REGISTRY, _registry
+from gan_augment.models import REAL, sample_grid
+from gan_augment.models._sampling import CARD_WIDTH
 
 DOCS = Path(__file__).parents[2] / "docs"
 

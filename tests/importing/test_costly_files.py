@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save
 
 from gan_augment import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, from_pretrained
-from gan_augment.hub import load_discriminator, load_upscaler, save_pretrained, save_upscaler
-from gan_augment.models import SRGAN, SRGANConfig
+from gan_augment.hub import load_upscaler, save_upscaler
+from gan_augment.models import SRGAN, SRGANConfig, load_discriminator, save_pretrained
 from gan_augment.synthesis import Upscaler
 
 

@@ -17,9 +17,8 @@ from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm, weight_norm
 
 from gan_augment import Generator, fit, from_pretrained, import_checkpoint
-from gan_augment.hub import sample_grid
 from gan_augment.importing import _path
-from gan_augment.models import LayeredGenerator
+from gan_augment.models import LayeredGenerator, sample_grid
 
 from . import layouts
 from .layouts import Wrapped, as_trained, plain

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_augment import Generator, GeneratorConfig, Geometry, SyntheticPool
-from gan_augment.hub import Card, resolve_name
+from gan_augment.hub import resolve_name
+from gan_augment.models import Card
 
 
 def images_of(*values):

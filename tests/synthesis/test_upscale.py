@@ -14,7 +14,8 @@ from torch import nn
 from torchvision.transforms.v2 import functional as F
 
 from gan_augment import GANAugmentedDataset, SyntheticPool, Upscaler, from_pretrained
-from gan_augment.hub import _upscalers, config_sha256, load_upscaler, save_upscaler
+from gan_augment._core import config_sha256
+from gan_augment.hub import _upscalers, load_upscaler, save_upscaler
 from gan_augment.models import SRGAN, SRGANConfig
 from gan_augment.synthesis import UpscaledSource
 

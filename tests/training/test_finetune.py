@@ -17,7 +17,7 @@ from gan_augment import (
     save_pretrained,
 )
 from gan_augment.data import fingerprints
-from gan_augment.hub import load_generator
+from gan_augment.models import load_generator
 from gan_augment.training._ema import recalibrate_batch_norm
 from gan_augment.training._finetune import Start, adapt_discriminator, adapt_generator, class_rows
 

@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core import one_line, plain
-from ..models import GeneratorConfig
-from ._names import hub_name
+from .._core import hub_name, one_line, plain
+from ._config import GeneratorConfig
 
 MAX_METADATA = 2**15
 REAL = "real images"  # what a figure of the floor is of

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from gan_augment import Generator, GeneratorConfig
-from gan_augment.hub import sample_grid
-from gan_augment.hub._grid import card_grid
+from gan_augment.models import sample_grid
+from gan_augment.models._sampling import card_grid
 
 
 def test_a_grid_has_a_row_for_each_class_and_fixed_latents(tiny):

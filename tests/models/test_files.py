@@ -20,7 +20,7 @@ from gan_augment import (
     from_pretrained,
     save_pretrained,
 )
-from gan_augment.hub import _files, load_discriminator
+from gan_augment.models import _folder, load_discriminator
 
 FILES = {"README.md", "config.json", "generator.safetensors", "grid.png"}
 
@@ -524,7 +524,7 @@ def test_a_huge_configuration_file_is_refused_by_name_and_a_huge_card_not_read(f
 
 def test_huge_weights_are_refused_by_name(folder, monkeypatch):
     size = (folder / "generator.safetensors").stat().st_size
-    monkeypatch.setitem(_files.MAX_BYTES, "generator.safetensors", size - 1)
+    monkeypatch.setitem(_folder.FILE_LIMITS, "generator.safetensors", size - 1)
     with pytest.raises(ValueError, match=r"generator\.safetensors must be at most"):
         from_pretrained(folder)
 
@@ -712,6 +712,6 @@ def test_weights_of_a_discriminator_that_are_not_finite_are_refused(judged):
 
 def test_a_huge_discriminator_is_refused_by_name(judged, monkeypatch):
     size = (judged / "discriminator.safetensors").stat().st_size
-    monkeypatch.setitem(_files.MAX_BYTES, "discriminator.safetensors", size - 1)
+    monkeypatch.setitem(_folder.FILE_LIMITS, "discriminator.safetensors", size - 1)
     with pytest.raises(ValueError, match=r"discriminator\.safetensors must be at most"):
         load_discriminator(judged)
