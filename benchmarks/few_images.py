@@ -72,12 +72,12 @@ def measure(generator: Generator, data: Data, rows: Tensor, judge: SmallCNN, opt
     common = {"num_classes": 10, "steps": STEPS, "augment": augment}
     asked = torch.arange(POOL) % 10
     samples = generator.sample(POOL, asked, seed=1)
-    copies = copy_report(samples[:2000], images[rows], test[:2000], flips=False)
-    held_out = copy_report(test[:2000], images[rows], flips=False)
+    copies = copy_report(images[rows], samples[:2000], test[:2000], flips=False)
+    held_out = copy_report(images[rows], test[:2000], flips=False)
     figures: dict[str, Any] = {
         "agreement": 100 * float((predict(judge, samples) == asked).float().mean()),
         "diversity": relative_diversity(
-            samples[:2000], test[:2000], asked[:2000], test_labels[:2000], ClassifierFeatures(judge)
+            test[:2000], samples[:2000], test_labels[:2000], asked[:2000], ClassifierFeatures(judge)
         ),
         "nearest": copies.distance / held_out.distance,
         "near_copies": copies.near_copies,

@@ -163,7 +163,7 @@ def train_peer(data: Data, options: argparse.Namespace, network: FeatureNetwork)
     for mode, samples in candidates.items():
         samples = F.resize(samples, list(held_out.shape[2:]), antialias=True)
         candidates[mode] = samples = to_channels(samples, held_out.shape[1])
-        scores[mode] = measure(samples, held_out, network, split="held-out")["kid"].value
+        scores[mode] = measure(held_out, samples, network, split="held-out")["kid"].value
     best = min(scores, key=lambda mode: scores[mode])
     note = f"{best} statistics of the batch norm"
     return Trained(PEER, candidates[best], None, options.minutes * 60, steps, 64, note)
@@ -203,7 +203,7 @@ def judge(trained: Trained, data: Data, networks: list[FeatureNetwork], case: st
     if trained.steps:
         speed = trained.steps * trained.batch_size / trained.seconds
         figures.update(seconds=round(trained.seconds), steps=trained.steps, images_per_second=round(speed, 1))
-    measured = [measure(trained.images, data.held_out[:n], network, split="held-out") for network in networks]
+    measured = [measure(data.held_out[:n], trained.images, network, split="held-out") for network in networks]
     figures["measured"] = [
         {**measurement.to_dict(), "text": str(measurement)} for m in measured for measurement in m.values()
     ]

@@ -72,8 +72,8 @@ def realism(samples: Samples, data: Data) -> list[dict[str, Any]]:
     others = rest if len(rest) == COUNT else shuffled(data.train, None)[0][:COUNT]
     asked = None if labels is None or not samples.generator.num_classes else labels[:COUNT]
     rows = []
-    found = measure(samples(COUNT, asked), real, "efficientnet-lite0", split="held-out")
-    floor = measure(others, real, "efficientnet-lite0", split="held-out")
+    found = measure(real, samples(COUNT, asked), "efficientnet-lite0", split="held-out")
+    floor = measure(real, others, "efficientnet-lite0", split="held-out")
     for name in ("kid", "fid", "precision", "recall"):
         for measured, of in ((found[name], "samples"), (floor[name], REAL)):
             digits = 4 if name == "kid" else 1 if name == "fid" else 2
@@ -90,7 +90,7 @@ def copies(samples: Samples, data: Data) -> list[dict[str, Any]]:
         (samples(COPIES, seed=1), "samples", f"{COPIES:,} samples"),
         (data.held_out, REAL, "held-out images"),
     ):
-        report = copy_report(images, data.train, data.held_out, flips=flips, shift=1)
+        report = copy_report(data.train, images, data.held_out, flips=flips, shift=1)
         rows.append({"metric": "near copies", "of": of, "value": round(report.near_copies, 4), "on": on})
         closest = report.closest / report.distance_real
         rows.append({"metric": "closest to a training image", "of": of, "value": round(closest, 3), "on": on})

@@ -94,7 +94,7 @@ def judge(made: Tensor, real: Tensor) -> dict[str, float]:
     return {
         "psnr": float((10 * torch.log10(255**2 / error)).mean()),
         "features": float((ours - theirs).square().sum(1).mean()),
-        "kid": measure(made, real, network, split="held-out")["kid"].value,
+        "kid": measure(real, made, network, split="held-out")["kid"].value,
     }
 
 

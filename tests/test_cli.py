@@ -12,7 +12,7 @@ import pytest
 from gan_augment.cli import main
 from gan_augment.cli._parser import COMMANDS
 
-COMMAND = [sys.executable, "-m", "gan_augment.cli"]
+COMMAND = [sys.executable, "-m", "gan_augment"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
 
 

@@ -93,7 +93,7 @@ def test_labels_of_a_pool():
 
 def test_a_count():
     with pytest.raises(TypeError, match="n must be an int"):
-        gan.evaluate(POOL, DATA, n=NAN, progress=False)
+        gan.evaluate(DATA, POOL, n=NAN, progress=False)
 
 
 RECIPE_NUMBERS = [

@@ -137,8 +137,8 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     from ..evaluation import evaluate
 
     found = evaluate(
-        arguments.source,
         arguments.data,
+        arguments.source,
         train=arguments.train,
         features=arguments.features,
         n=arguments.n,

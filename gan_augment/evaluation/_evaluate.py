@@ -48,8 +48,8 @@ LEAST = 16  # pixels in which leaked augmentation can be seen
 
 
 def evaluate(
-    source: Any,
     dataset: Any,
+    source: Any,
     *,
     train: Any = None,
     features: FeaturesLike = "efficientnet-lite0",
@@ -66,8 +66,8 @@ def evaluate(
     classifiers say what the classes are worth. The result is a function of the seed.
 
     Args:
-        source: A zoo name, folder, generator, pool, mapping or any :class:`Source`. Of a pool, no image counts twice.
         dataset: Real images that were not trained on, labelled or not: see :func:`open_images`. All are read.
+        source: A zoo name, folder, generator, pool, mapping or any :class:`Source`. Of a pool, no image counts twice.
         train (optional): Those that the source was trained on, in the same form. Then there are also the floor,
             which is what real images in place of the samples score, memorisation, and GAN-test.
         features (str, FeatureNetwork or callable): See :func:`load_features`.
@@ -90,7 +90,7 @@ def evaluate(
     Example:
         >>> from gan_augment.demo import load_digits
         >>> digits, _ = load_digits()
-        >>> found = evaluate("dcgan-mnist-32", digits[::50], features="random-convolutions", n=100, progress=False)
+        >>> found = evaluate(digits[::50], "dcgan-mnist-32", features="random-convolutions", n=100, progress=False)
         >>> found["kid"].label
         'kid[random-convolutions, n=100/100, test]'
     """
@@ -131,7 +131,7 @@ def evaluate(
     agreement = None
     if labels is not None:
         taught, classes = _draw(source, TIMES * n, labels, mix_seed(seed, 1), kind, progress)
-        found["gan_train"] = gan_train(taught, classes, real.images, real.classes, split=split, steps=STEPS, seed=seed)
+        found["gan_train"] = gan_train(real.images, real.classes, taught, classes, split=split, steps=STEPS, seed=seed)
         if others is not None and others.labels is not None:
             number = _classes_of(others.classes, real.classes, asked)
             judge = train_classifier(others.images, others.classes, num_classes=number, steps=STEPS, seed=seed)
@@ -142,17 +142,17 @@ def evaluate(
             right = class_agreement(predict(judge, real.images), real.classes).overall
             floor["gan_train"] = Measurement("gan_train", *right, CLASSIFIER, len(real), len(others), split)
             floor["gan_test"] = Measurement("gan_test", *right, CLASSIFIER, len(others), len(real), "train")
-    copies = None if others is None else copy_report(samples, others.images, real.images)
-    leakage = leaked_augmentation(samples, chosen) if side >= LEAST else None
+    copies = None if others is None else copy_report(others.images, samples, real.images)
+    leakage = leaked_augmentation(chosen, samples) if side >= LEAST else None
     parts = (copies, leakage, agreement, exposure)
     return Evaluation(list(found.values()), list(floor.values()), *parts, describe(found, floor, *parts))
 
 
 def gan_train(
-    synthetic: Tensor,
-    asked: Tensor,
     real: Tensor,
     labels: Tensor,
+    synthetic: Tensor,
+    asked: Tensor,
     *,
     split: str = "test",
     steps: int = STEPS,
@@ -163,10 +163,10 @@ def gan_train(
     It falls with both wrong and missing samples; compare it with that of a classifier of as many real images.
 
     Args:
-        synthetic (Tensor): uint8 ``(m, c, h, w)``.
-        asked (Tensor): int64 ``(m,)``: their classes.
         real (Tensor): uint8 ``(n, c, h, w)`` to test on.
         labels (Tensor): int64 ``(n,)``.
+        synthetic (Tensor): uint8 ``(m, c, h, w)``.
+        asked (Tensor): int64 ``(m,)``: their classes.
         split (str): What the real images are.
         steps (int): Steps of :func:`train_classifier`.
         seed (int): Of the training.

@@ -94,13 +94,13 @@ def _check(samples: Tensor, training: Tensor, name: str, shift: int) -> None:
 
 
 def nearest_training_image(
-    samples: Tensor, training: Tensor, *, side: int = 16, flips: bool = True, shift: int = 0
+    training: Tensor, samples: Tensor, *, side: int = 16, flips: bool = True, shift: int = 0
 ) -> Nearest:
     """The training image that is nearest to each sample, in pixels at reduced size.
 
     Args:
-        samples (Tensor): uint8 ``(n, c, h, w)``.
         training (Tensor): uint8 ``(m, c, h, w)``. Memory grows with ``m * c * side * side`` floats only.
+        samples (Tensor): uint8 ``(n, c, h, w)``.
         side (int): To which both are reduced, antialiased.
         flips (bool): Whether mirrored copies are copies too.
         shift (int): By how many pixels of the original size a copy may be shifted, each way, such as 2. The time
@@ -111,7 +111,7 @@ def nearest_training_image(
 
     Example:
         >>> training = torch.randint(0, 256, (20, 3, 32, 32), dtype=torch.uint8)
-        >>> nearest_training_image(training[[7, 3]].flip(-1), training).indices.tolist()
+        >>> nearest_training_image(training, training[[7, 3]].flip(-1)).indices.tolist()
         [7, 3]
     """
     check_batch(training, "training")
@@ -173,8 +173,8 @@ class Copies:
 
 
 def copy_report(
-    samples: Tensor,
     training: Tensor,
+    samples: Tensor,
     held_out: Tensor | None = None,
     *,
     percentile: float = 5.0,
@@ -187,9 +187,9 @@ def copy_report(
     Blurred or flat samples are near to many images without copying any: look at the pairs before judging.
 
     Args:
-        samples (Tensor): uint8 ``(n, c, h, w)``.
         training (Tensor): All images of the training, uint8 ``(m, c, h, w)``, at least two; of these 512, evenly
             spaced, are compared with all others for the floor.
+        samples (Tensor): uint8 ``(n, c, h, w)``.
         held_out (Tensor, optional): Real images that were not trained on, uint8 ``(k, c, h, w)``; up to 512 count.
         percentile (float): Of the nearest distances among training images, below which a sample is a near copy.
         side (int): See :func:`nearest_training_image`, as for the others.
@@ -201,7 +201,7 @@ def copy_report(
 
     Example:
         >>> training = torch.randint(0, 256, (50, 1, 16, 16), dtype=torch.uint8)
-        >>> copy_report(training[:10], training).near_copies
+        >>> copy_report(training, training[:10]).near_copies
         1.0
     """
     check_batch(training, "training", least=2)

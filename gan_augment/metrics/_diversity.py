@@ -110,10 +110,10 @@ def diversity(images: Tensor, labels: Tensor | None = None, features: Features |
 
 
 def relative_diversity(
-    samples: Tensor,
     real: Tensor,
-    labels: Tensor | None = None,
+    samples: Tensor,
     real_labels: Tensor | None = None,
+    labels: Tensor | None = None,
     features: Features | None = None,
 ) -> float:
     """How diverse samples are: 1 is as diverse as the real images, 0 is one image again and again.
@@ -123,10 +123,10 @@ def relative_diversity(
 
     Example:
         >>> real = torch.randint(0, 256, (100, 1, 16, 16), dtype=torch.uint8)
-        >>> relative_diversity(real[:1].repeat(50, 1, 1, 1), real)
+        >>> relative_diversity(real, real[:1].repeat(50, 1, 1, 1))
         0.0
     """
-    return diversity_report(samples, real, labels, real_labels, features).relative
+    return diversity_report(real, samples, real_labels, labels, features).relative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,19 +178,19 @@ def _duplicates(rows: Tensor, classes: dict[int, Tensor], limits: dict[int, floa
 
 
 def diversity_report(
-    samples: Tensor,
     real: Tensor,
-    labels: Tensor | None = None,
+    samples: Tensor,
     real_labels: Tensor | None = None,
+    labels: Tensor | None = None,
     features: Features | None = None,
 ) -> Diversity:
     """Looks for collapse: of the whole generator, of one class, and onto a few images.
 
     Args:
-        samples (Tensor): uint8 ``(n, c, h, w)``, at least two.
         real (Tensor): Real images, uint8 ``(m, c, h, w)``, of any size.
-        labels (Tensor, optional): Integers ``(n,)``; distances are then those within classes.
+        samples (Tensor): uint8 ``(n, c, h, w)``, at least two.
         real_labels (Tensor, optional): Integers ``(m,)``, given if and only if ``labels`` are.
+        labels (Tensor, optional): Integers ``(n,)``; distances are then those within classes.
         features (callable, optional): From uint8 images to ``(n, d)``; :func:`contrast_features` by default.
 
     Raises:
@@ -199,7 +199,7 @@ def diversity_report(
 
     Example:
         >>> real = torch.randint(0, 256, (100, 1, 16, 16), dtype=torch.uint8)
-        >>> diversity_report(real[:3].repeat(20, 1, 1, 1), real).duplicates
+        >>> diversity_report(real, real[:3].repeat(20, 1, 1, 1)).duplicates
         1.0
     """
     check_batch(samples, "samples", least=2)

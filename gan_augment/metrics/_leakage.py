@@ -164,12 +164,12 @@ class Leakage:
         return f"{' and '.join(found)}: {advice}"
 
 
-def leaked_augmentation(samples: Tensor, real: Tensor) -> Leakage:
+def leaked_augmentation(real: Tensor, samples: Tensor) -> Leakage:
     """Looks for the marks of differentiable augmentation in samples, always relative to real images.
 
     Args:
-        samples (Tensor): uint8 ``(n, c, h, w)``, 16 px at least.
-        real (Tensor): Real images of the same size, uint8 ``(m, c, h, w)``; of more than 1,000 evenly spaced ones.
+        real (Tensor): Real images, uint8 ``(m, c, h, w)``; of more than 1,000 evenly spaced ones.
+        samples (Tensor): uint8 ``(n, c, h, w)`` of the same size, 16 px at least.
 
     Raises:
         ValueError: If the images are no such ones.
@@ -178,7 +178,7 @@ def leaked_augmentation(samples: Tensor, real: Tensor) -> Leakage:
         >>> real = torch.randint(0, 256, (100, 3, 32, 32), dtype=torch.uint8)
         >>> samples = real.clone()
         >>> samples[:50, :, 4:20, 9:25] = 128
-        >>> leaked_augmentation(samples, real).cutout
+        >>> leaked_augmentation(real, samples).cutout
         0.5
     """
     check_batch(samples, "samples")

@@ -59,8 +59,8 @@ class Measurement:
 
 
 def measure(
-    synthetic: Tensor,
     real: Tensor,
+    synthetic: Tensor,
     features: FeaturesLike = "efficientnet-lite0",
     *,
     split: str,
@@ -73,8 +73,8 @@ def measure(
     50 images a side the figures serve, but FID, which is to be compared at equal counts only.
 
     Args:
-        synthetic (Tensor): uint8 ``(m, c, h, w)``.
-        real (Tensor): uint8 ``(n, c, h, w)``, of the same size and channels.
+        real (Tensor): uint8 ``(n, c, h, w)``.
+        synthetic (Tensor): uint8 ``(m, c, h, w)``, of the same size and channels.
         features (str, FeatureNetwork or callable): See :func:`load_features`.
         split (str): What the real images are, such as ``"test"``; it stands in every name.
         train (Tensor, optional): The images that the generator was trained on, uint8 ``(t, c, h, w)``; for

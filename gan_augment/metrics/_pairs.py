@@ -29,8 +29,8 @@ class ClosestPairs(NamedTuple):
 
 
 def closest_pairs(
-    samples: Tensor,
     training: Tensor,
+    samples: Tensor,
     n: int = 8,
     *,
     features: FeaturesLike | None = None,
@@ -41,8 +41,8 @@ def closest_pairs(
     """The samples that come nearest to a training image, in pixels or in features.
 
     Args:
-        samples (Tensor): uint8 ``(k, c, h, w)``.
         training (Tensor): uint8 ``(m, c, h, w)``.
+        samples (Tensor): uint8 ``(k, c, h, w)``.
         n (int): How many pairs; as many as there are samples, if those are fewer.
         features (optional): Where to compare, as of :func:`load_features`. Default: pixels.
         side (int): Of pixels: see :func:`nearest_training_image`, as for the others.
@@ -55,7 +55,7 @@ def closest_pairs(
     Example:
         >>> training = torch.randint(0, 256, (20, 1, 16, 16), dtype=torch.uint8)
         >>> samples = torch.cat([255 - training[:3], training[[5]]])
-        >>> closest_pairs(samples, training, 1)[:2]
+        >>> closest_pairs(training, samples, 1)[:2]
         (tensor([3]), tensor([5]))
     """
     if n < 1:
@@ -63,7 +63,7 @@ def closest_pairs(
     check_batch(training, "training")
     check_batch(samples, "samples", channels=training.shape[1])
     if features is None:
-        distances, indices = nearest_training_image(samples, training, side=side, flips=flips, shift=shift)
+        distances, indices = nearest_training_image(training, samples, side=side, flips=flips, shift=shift)
     else:
         network = load_features(features)
         distances, indices = nearest(network(samples).double(), network(training).double())
@@ -72,13 +72,13 @@ def closest_pairs(
 
 
 def pairs_picture(
-    samples: Tensor, training: Tensor, pairs: ClosestPairs | None = None, *, columns: int = 4, gap: int = 2
+    training: Tensor, samples: Tensor, pairs: ClosestPairs | None = None, *, columns: int = 4, gap: int = 2
 ) -> Tensor:
     """A picture of pairs: each sample with its nearest training image to the right of it, row by row, closest first.
 
     Args:
-        samples (Tensor): uint8 ``(k, c, h, w)``.
-        training (Tensor): uint8 ``(m, c, h, w)``, of the same size.
+        training (Tensor): uint8 ``(m, c, h, w)``.
+        samples (Tensor): uint8 ``(k, c, h, w)``, of the same size.
         pairs (ClosestPairs, optional): Default: the eight of :func:`closest_pairs`.
         columns (int): Pairs beside each other.
         gap (int): White pixels around a pair.
@@ -91,7 +91,7 @@ def pairs_picture(
 
     Example:
         >>> training = torch.randint(0, 256, (20, 1, 16, 16), dtype=torch.uint8)
-        >>> pairs_picture(training[:4], training, columns=2).shape
+        >>> pairs_picture(training, training[:4], columns=2).shape
         torch.Size([1, 38, 70])
     """
     check_batch(training, "training")
@@ -103,7 +103,7 @@ def pairs_picture(
         )
     if columns < 1 or gap < 0:
         raise ValueError(f"columns must be at least 1 and gap not negative, but got {columns} and {gap} instead.")
-    pairs = closest_pairs(samples, training) if pairs is None else pairs
+    pairs = closest_pairs(training, samples) if pairs is None else pairs
     both = torch.cat([samples[pairs.samples], training[pairs.training]], dim=3)
     channels, height, width = both.shape[1:]
     columns = min(columns, len(both))

@@ -44,7 +44,7 @@ class Conclusion:
         found = comparisons[control_of(baseline.name, comparisons)]
         pool = pools.load(choice.filters)
         looked_at = pool.rows(torch.arange(min(len(pool), MOST_COPIES)))
-        copies = copy_report(looked_at, first.train, first.test)
+        copies = copy_report(first.train, looked_at, first.test)
         counts = [torch.bincount(part.labels, minlength=self.data.num_classes).float() for part in self.splits]
         return StudyResult(
             verdict=found.verdict,

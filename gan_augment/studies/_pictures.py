@@ -34,7 +34,7 @@ def report_pictures(pool: SyntheticPool, data: Images, teacher: nn.Module, filte
     pictures[f"Of which a classifier of the real images is surest that they show {of}"] = _tiles(images[order])
     pictures["Of which it is least sure"] = _tiles(images[order.flip(0)])
     pictures["Synthetic images (left of each pair) that come closest to a training image (right)"] = pairs_picture(
-        images, data.train
+        data.train, images
     )
     return pictures
 

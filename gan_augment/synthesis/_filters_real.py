@@ -144,7 +144,7 @@ class NotACopy:
     def __post_init__(self) -> None:
         check_real(self.real, least=2)
         check_count("side", self.side, 1)
-        report = copy_report(self.real[:1], self.real, percentile=self.percentile, side=self.side, flips=self.flips)
+        report = copy_report(self.real, self.real[:1], percentile=self.percentile, side=self.side, flips=self.flips)
         object.__setattr__(self, "threshold", report.threshold)
 
     def __call__(self, images: Tensor, labels: Tensor | None) -> Tensor:
@@ -154,7 +154,7 @@ class NotACopy:
                 f"real must have the shape of the candidates, {tuple(images.shape[1:])}, but has "
                 f"{tuple(self.real.shape[1:])} instead."
             )
-        nearest = nearest_training_image(images.to(self.real.device), self.real, side=self.side, flips=self.flips)
+        nearest = nearest_training_image(self.real, images.to(self.real.device), side=self.side, flips=self.flips)
         return (nearest.distances >= self.threshold).cpu()
 
 

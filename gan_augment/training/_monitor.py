@@ -90,14 +90,14 @@ class Monitor:
         if labels is not None and real_labels is not None:
             samples, labels = samples[varied[labels]], labels[varied[labels]]
             real, real_labels = real[varied[real_labels]], real_labels[varied[real_labels]]
-        report = diversity_report(samples, real, labels, real_labels)
+        report = diversity_report(real, samples, real_labels, labels)
         self.sentences.append(report.sentence)
         return {"diversity": report.relative, "duplicates": report.duplicates}
 
     def _marks(self, samples: Tensor, *, toned: bool) -> dict[str, float]:
         """Copies of training images, and what augmentation left in samples."""
-        copies = copy_report(samples, self.training.images, None if self.held_out is None else self.held_out.images)
-        leakage = leaked_augmentation(samples, self.training.images)
+        copies = copy_report(self.training.images, samples, None if self.held_out is None else self.held_out.images)
+        leakage = leaked_augmentation(self.training.images, samples)
         if toned:  # on purpose, beyond the tones of the images
             leakage = dataclasses.replace(leakage, color_share=leakage.color_real)
         self.sentences += [copies.sentence, *([leakage.sentence] if self.augmented else [])]

@@ -78,7 +78,7 @@ def quick(monkeypatch):
 
 
 def run(source, dataset, **options):
-    return evaluate(source, dataset, **{"features": pixels, "n": 60, "progress": False, **options})
+    return evaluate(dataset, source, **{"features": pixels, "n": 60, "progress": False, **options})
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +278,7 @@ def test_what_cannot_be_evaluated_is_refused(arguments, options, error, message)
 
 def test_gan_train_and_gan_test_by_themselves(real, train):
     made, asked = Ideal().sample(60, classes(60), seed=3), classes(60)
-    taught = gan_train(made, asked, real.images, real.labels, split="held-out", steps=QUICK)
+    taught = gan_train(real.images, real.labels, made, asked, split="held-out", steps=QUICK)
     assert taught.label == "gan_train[small-cnn, n=90/60, held-out]"
     assert taught.value > 0.9
     agrees = gan_test(train.images, train.labels, made, asked, steps=QUICK)

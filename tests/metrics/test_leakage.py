@@ -68,7 +68,7 @@ def hit(images, share, operation, seed=3):
 @pytest.mark.parametrize("operation", ["cutout", "border"])
 @pytest.mark.parametrize("kind", [photos, digits])
 def test_the_excess_follows_the_share_of_marked_samples(kind, operation, share):
-    leakage = leaked_augmentation(hit(kind(100, seed=1), share, operation), kind(300))
+    leakage = leaked_augmentation(kind(300), hit(kind(100, seed=1), share, operation))
     assert getattr(leakage, operation) == pytest.approx(share, abs=0.05)
     other = "border" if operation == "cutout" else "cutout"
     assert getattr(leakage, other) < 0.05
@@ -120,7 +120,7 @@ def test_marks_that_real_images_have_too_are_no_leak():
     real, samples = photos(200), photos(100, seed=1)
     for images in (real, samples):
         images[:, :, :4] = 128  # a grey band that belongs to the data
-    leakage = leaked_augmentation(samples, real)
+    leakage = leaked_augmentation(real, samples)
     assert leakage.border_share == leakage.border_real == 1
     assert leakage.border == 0
     assert leakage.sentence == "No sign of leaked augmentation."
@@ -136,7 +136,7 @@ def test_colors_beyond_those_of_real_images_are_counted(operation):
         "contrast": (floats - mean) * 0.5 + mean,
         "saturation": (floats - grey) * 0.1 + grey,
     }[operation]
-    leakage = leaked_augmentation(torch.cat([odd.clamp(0, 255).byte(), samples[50:]]), real)
+    leakage = leaked_augmentation(real, torch.cat([odd.clamp(0, 255).byte(), samples[50:]]))
     assert leakage.color == pytest.approx(0.5, abs=0.06)
     assert leakage.color_real == pytest.approx(0.05, abs=0.02)
     assert not leakage.leaks
@@ -147,7 +147,7 @@ def test_the_sentence_counts_samples_and_says_what_to_do():
     samples = photos(100, seed=1)
     samples[:3] = torch.stack([cut(image, 30, 30) for image in samples[:3]])
     samples[3:23] = torch.stack([shift(image, 0, -5) for image in samples[3:23]])
-    leakage = leaked_augmentation(samples, photos(300))
+    leakage = leaked_augmentation(photos(300), samples)
     assert leakage.sentence == (
         "20 of 100 samples show shifted borders (reals: 0): leaked augmentation; lower the probabilities of augment."
     )
@@ -156,8 +156,8 @@ def test_the_sentence_counts_samples_and_says_what_to_do():
 def test_a_record_is_the_same_each_time_and_goes_into_a_log():
     samples, real = photos(20, seed=1), photos(1500, side=16)
     samples = samples[..., :16, :16].contiguous()
-    first = leaked_augmentation(samples, real)
-    assert first == leaked_augmentation(samples, real)
+    first = leaked_augmentation(real, samples)
+    assert first == leaked_augmentation(real, samples)
     entry = first.to_dict()
     assert all(type(value) is float for value in entry.values())
     assert json.loads(json.dumps(entry)) == entry
@@ -179,4 +179,4 @@ IMAGES = photos(4, side=16)
 )
 def test_what_cannot_be_compared_is_refused(samples, real, message):
     with pytest.raises(ValueError, match=message):
-        leaked_augmentation(samples, real)
+        leaked_augmentation(real, samples)

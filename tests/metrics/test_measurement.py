@@ -48,7 +48,7 @@ NAMES = ["kid", "fid", "precision", "recall", "density", "coverage"]
 
 def test_measure_computes_features_once_and_names_everything():
     pixels, real, synthetic = Pixels(), smooth(60, 1, 8), smooth(50, 1, 8, seed=1)
-    measured = measure(synthetic, real, pixels, split="held-out")
+    measured = measure(real, synthetic, pixels, split="held-out")
     assert pixels.calls == 2
     assert list(measured) == NAMES
     for key, measurement in measured.items():
@@ -63,8 +63,8 @@ def test_measure_computes_features_once_and_names_everything():
 
 def test_training_images_add_memorisation():
     pixels, real, train = Pixels(), smooth(60, 1, 8), smooth(70, 1, 8, seed=2)
-    fresh = measure(smooth(50, 1, 8, seed=1), real, pixels, split="test", train=train)
-    copied = measure(train[:50], real, pixels, split="test", train=train)
+    fresh = measure(real, smooth(50, 1, 8, seed=1), pixels, split="test", train=train)
+    copied = measure(real, train[:50], pixels, split="test", train=train)
     assert pixels.calls == 6
     assert list(fresh) == [*NAMES, "authenticity", "ct"]
     assert fresh["authenticity"].label == "authenticity[pixels, n=70/50, train]"
@@ -77,10 +77,10 @@ def test_training_images_add_memorisation():
 
 def test_neighbours_are_five_and_of_few_images_three():
     real, synthetic = smooth(500, 1, 8), smooth(500, 1, 8, seed=1)
-    five, three = (measure(synthetic, real, Pixels(), split="test", k=k)["density"] for k in (5, 3))
-    assert measure(synthetic, real, Pixels(), split="test")["density"] == five != three
-    few = measure(synthetic[:499], real, Pixels(), split="test")["density"]
-    assert few == measure(synthetic[:499], real, Pixels(), split="test", k=3)["density"]
+    five, three = (measure(real, synthetic, Pixels(), split="test", k=k)["density"] for k in (5, 3))
+    assert measure(real, synthetic, Pixels(), split="test")["density"] == five != three
+    few = measure(real, synthetic[:499], Pixels(), split="test")["density"]
+    assert few == measure(real, synthetic[:499], Pixels(), split="test", k=3)["density"]
 
 
 def test_spreads_of_shares_are_those_of_repeated_samples():
@@ -88,7 +88,7 @@ def test_spreads_of_shares_are_those_of_repeated_samples():
         return torch.randint(0, 256, (n, 1, 2, 2), generator=torch.Generator().manual_seed(seed)).byte()
 
     real = draw(0, 80)
-    runs = [measure(draw(seed), real, Pixels(), split="test") for seed in range(1, 120)]
+    runs = [measure(real, draw(seed), Pixels(), split="test") for seed in range(1, 120)]
     for key in ("precision", "density"):  # of samples anew, in a manifold that stays
         values = torch.tensor([run[key].value for run in runs])
         spreads = torch.tensor([run[key].spread for run in runs])
@@ -101,36 +101,36 @@ def test_spreads_of_shares_are_those_of_repeated_samples():
 @pytest.mark.parametrize(("real", "synthetic"), [(49, 60), (60, 49)])
 def test_few_images_are_measured_with_a_warning(real, synthetic):
     with pytest.warns(UserWarning, match=f"There are {real} real and {synthetic} synthetic images, and under 50"):
-        measure(smooth(synthetic, 1, 8), smooth(real, 1, 8, seed=1), Pixels(), split="test")
+        measure(smooth(real, 1, 8, seed=1), smooth(synthetic, 1, 8), Pixels(), split="test")
 
 
 def test_fifty_images_are_enough():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        measure(smooth(50, 1, 8), smooth(50, 1, 8, seed=1), Pixels(), split="test")
+        measure(smooth(50, 1, 8, seed=1), smooth(50, 1, 8), Pixels(), split="test")
 
 
 def test_images_that_do_not_compare_are_refused():
     real = smooth(10, 1, 8)
     with pytest.raises(ValueError, match="synthetic must be uint8"):
-        measure(real.float(), real, Pixels(), split="test")
+        measure(real, real.float(), Pixels(), split="test")
     with pytest.raises(ValueError, match="must be of one size"):
-        measure(smooth(10, 1, 16), real, Pixels(), split="test")
+        measure(real, smooth(10, 1, 16), Pixels(), split="test")
     with pytest.raises(ValueError, match="must be of one size"):
-        measure(smooth(10, 3, 8), real, Pixels(), split="test")
+        measure(real, smooth(10, 3, 8), Pixels(), split="test")
     with pytest.raises(ValueError, match="train and real must be of one size"):
         measure(real, real, Pixels(), split="test", train=smooth(10, 3, 8))
     with pytest.raises(ValueError, match=r"real must hold more than 5 images \(k=5\), but got 5"):
-        measure(real, real[:5], Pixels(), split="test", k=5)
+        measure(real[:5], real, Pixels(), split="test", k=5)
     with pytest.raises(ValueError, match=r"real must hold more than 2 images \(k=1\), but got 2"):
-        measure(real, real[:2], Pixels(), split="test", k=1)
+        measure(real[:2], real, Pixels(), split="test", k=1)
 
 
 def test_better_images_measure_better():
     real, fresh = smooth(100), smooth(100, seed=1)
     noise = torch.randint(0, 256, fresh.shape, generator=torch.Generator().manual_seed(0)).byte()
-    good = measure(fresh, real, "random-convolutions", split="test")
-    bad = measure(noise, real, "random-convolutions", split="test")
+    good = measure(real, fresh, "random-convolutions", split="test")
+    bad = measure(real, noise, "random-convolutions", split="test")
     assert good["kid"].value < bad["kid"].value
     assert good["fid"].value < bad["fid"].value
     assert all(good[key].value > bad[key].value for key in ("precision", "recall", "density", "coverage"))

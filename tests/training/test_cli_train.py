@@ -190,7 +190,7 @@ def test_an_unknown_recipe_is_a_sentence(capsys):
 
 @pytest.mark.slow
 def test_the_command_runs_as_a_process(data, tmp_path):
-    command = [sys.executable, "-m", "gan_augment.cli"]
+    command = [sys.executable, "-m", "gan_augment"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     arguments = train("--data", data, "--out", tmp_path / "run")
     done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, timeout=300)

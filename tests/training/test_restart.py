@@ -30,7 +30,7 @@ SETTINGS = {
 
 def command(*arguments, **settings):
     given = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
-    return [sys.executable, "-m", "gan_augment.cli", "train", "--quiet", *map(str, arguments), *given]
+    return [sys.executable, "-m", "gan_augment", "train", "--quiet", *map(str, arguments), *given]
 
 
 def environment():

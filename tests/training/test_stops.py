@@ -137,7 +137,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_can_be_given_again(
 
 @pytest.mark.slow
 def test_ctrl_c_to_a_real_process_ends_it_without_a_traceback(data, tmp_path):
-    arguments = [sys.executable, "-m", "gan_augment.cli", *command(data, tmp_path / "run"), "--set=steps=100000"]
+    arguments = [sys.executable, "-m", "gan_augment", *command(data, tmp_path / "run"), "--set=steps=100000"]
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
     while not list((tmp_path / "run").glob("checkpoints/step-*")):
         assert process.poll() is None

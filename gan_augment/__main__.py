@@ -1,8 +1,8 @@
-"""``python -m gan_augment.cli`` is the command ``gan-augment``."""
+"""``python -m gan_augment`` is the command ``gan-augment``."""
 
 import sys
 
-from . import main
+from .cli import main
 
 if __name__ == "__main__":  # a process that a study spawns imports this file too
     sys.exit(main())
