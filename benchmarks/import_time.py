@@ -1,4 +1,4 @@
-"""What ``import gan_augment`` adds to ``import torch, torchvision``, and that it opens no socket.
+"""What the package adds to a script's imports, and how soon its command answers: medians of nine processes.
 
 python -m benchmarks.import_time
 """
@@ -8,27 +8,48 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import time
 
-RUNS = 7
+RUNS = 9
 PROGRAM = """
 import socket, time
-import torch, torchvision
+import torch, torchvision.transforms.v2
 def refuse(*arguments, **keywords):
-    raise RuntimeError("import gan_augment opened a socket")
+    raise RuntimeError("the import opened a socket")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 started = time.perf_counter()
-import gan_augment
+{statement}
 print(time.perf_counter() - started)
 """
+STATEMENTS = {
+    "import gan_augment": 60,
+    "from gan_augment import GANAugmentedDataset, SyntheticMix, SyntheticPool, from_pretrained": 60,
+    "import gan_augment; gan_augment.fit, gan_augment.evaluate, gan_augment.study": None,
+}
+COMMANDS = {"--version": 400, "--help": 400, "list": 400, "recipes": 400, "study --help": 400}
+
+
+def added(statement: str) -> float:
+    """Returns the milliseconds that a statement takes after torch and torchvision."""
+    program = PROGRAM.format(statement=statement)
+    out = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    return float(out) * 1000
+
+
+def answered(arguments: str) -> float:
+    """Returns the milliseconds that a command takes as a whole process."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "gan_augment", *arguments.split()], check=True, capture_output=True)
+    return (time.perf_counter() - started) * 1000
 
 
 def main() -> None:
-    seconds = []
-    for _ in range(RUNS + 1):
-        out = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True).stdout
-        seconds.append(float(out))
-    added = statistics.median(seconds[1:]) * 1000  # the first run fills caches
-    print(f"import gan_augment adds {added:.0f} ms to import torch, torchvision (aim: at most 100 ms; no socket)")
+    for measure, cases in ((added, STATEMENTS), (answered, COMMANDS)):
+        for case, limit in cases.items():
+            measure(case)  # the first run fills caches
+            median = statistics.median(measure(case) for _ in range(RUNS))
+            aim = "" if limit is None else f" (aim: at most {limit} ms)"
+            print(f"{median:6.0f} ms  {'gan-augment ' if measure is answered else ''}{case}{aim}")
 
 
 if __name__ == "__main__":

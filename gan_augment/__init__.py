@@ -2,75 +2,12 @@
 
 >>> from gan_augment import SyntheticMix
 >>> mix = SyntheticMix("dcgan-mnist-32", ratio=0.25)
+
+Importing the package loads nothing else: each name, listed in ``__init__.pyi``, is loaded when it is first used.
 """
 
-from ._version import __version__
-from .evaluation import Evaluation, evaluate
-from .hub import download, from_pretrained, list_pretrained, push_to_hub
-from .importing import import_checkpoint
-from .mixing import (
-    Conditional,
-    Fixed,
-    FixedRatioBatchSampler,
-    GANAugmentedDataset,
-    LabelPolicy,
-    Same,
-    SyntheticMix,
-    Teacher,
-    Uniform,
-)
-from .models import Card, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, save_pretrained
-from .studies import StudyResult, study
-from .synthesis import (
-    DiscriminatorRejection,
-    Geometry,
-    NotACopy,
-    RealDensity,
-    Source,
-    SyntheticPool,
-    TeacherAgreement,
-    TeacherConfidence,
-    Upscaler,
-)
-from .training import FitResult, Recipe, fit, resume
+import lazy_loader as _lazy
 
-__all__ = [
-    "Card",
-    "Conditional",
-    "Discriminator",
-    "DiscriminatorConfig",
-    "DiscriminatorRejection",
-    "Evaluation",
-    "FitResult",
-    "Fixed",
-    "FixedRatioBatchSampler",
-    "GANAugmentedDataset",
-    "Generator",
-    "GeneratorConfig",
-    "Geometry",
-    "LabelPolicy",
-    "NotACopy",
-    "RealDensity",
-    "Recipe",
-    "Same",
-    "Source",
-    "StudyResult",
-    "SyntheticMix",
-    "SyntheticPool",
-    "Teacher",
-    "TeacherAgreement",
-    "TeacherConfidence",
-    "Uniform",
-    "Upscaler",
-    "__version__",
-    "download",
-    "evaluate",
-    "fit",
-    "from_pretrained",
-    "import_checkpoint",
-    "list_pretrained",
-    "push_to_hub",
-    "resume",
-    "save_pretrained",
-    "study",
-]
+__getattr__, __dir__, _names = _lazy.attach_stub(__name__, __file__)
+_rooms = {"data", "evaluation", "hub", "importing", "metrics", "mixing", "models", "studies", "synthesis", "training"}
+__all__ = [name for name in _names if name not in _rooms]  # star imports bring classes and functions only

@@ -1,12 +1,13 @@
 """The rooms of the package: ``python -m tests.architecture`` prints what they import and which import breaks a rule.
 
-A room is a folder of ``gan_augment/``. Rooms import only rooms that stand before them, and only through their
-``__init__.py``; files never import each other in a circle.
+A room is a folder of ``gan_augment/``. Rooms import only rooms that stand before them, and only the
+names that these list; files never import each other in a circle.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Import:
     imported: str
     path: Path
     line: int
+    private: bool  # whether it names a private module itself, and not a name that the room lists
 
     def __str__(self) -> str:
         return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.imported}"
@@ -58,10 +60,13 @@ def imports() -> list[Import]:
                 continue
             base = package[: len(package) - node.level + 1] if node.level else []
             target = ".".join([*base, *((node.module or "").split(".") if node.module else [])])
-            for name in {_module(f"{target}.{alias.name}") or target for alias in node.names}:
-                if name != module:
-                    found.append(Import(module, name, path, node.lineno))
-    return found
+            for alias in node.names:
+                named = _module(f"{target}.{alias.name}") or target
+                found_at = named if named != target else _home(target, alias.name)
+                private = any(part.startswith("_") for part in named.split(".")[2:])
+                if found_at != module:
+                    found.append(Import(module, found_at, path, node.lineno, private))
+    return list(dict.fromkeys(found))
 
 
 def _run_imports(tree: ast.AST) -> Iterator[ast.ImportFrom]:
@@ -76,6 +81,16 @@ def _run_imports(tree: ast.AST) -> Iterator[ast.ImportFrom]:
 def _module(name: str) -> str | None:
     path = ROOT / name.replace(".", "/")
     return name if path.with_suffix(".py").is_file() or (path / "__init__.py").is_file() else None
+
+
+@functools.cache
+def _home(package: str, name: str) -> str:
+    """Returns the module behind a name that the ``__init__.pyi`` of a package lists."""
+    stub = ROOT / package.replace(".", "/") / "__init__.pyi"
+    for node in ast.parse(stub.read_text(encoding="utf-8")).body if stub.is_file() else ():
+        if isinstance(node, ast.ImportFrom) and name in (alias.asname or alias.name for alias in node.names):
+            return _home(f"{package}.{node.module}", name)
+    return package
 
 
 def room(module: str) -> str:
@@ -96,8 +111,8 @@ def violations(found: list[Import]) -> list[str]:
             wrong.append(f"{each}: the room {unknown.pop()} has no place in the order.")
         elif ours != theirs and level[theirs] >= level[ours]:
             wrong.append(f"{each}: {ours} stands before {theirs}, or beside it.")
-        elif ours != theirs and any(part.startswith("_") for part in each.imported.split(".")[2:]):
-            wrong.append(f"{each}: other rooms are imported through their __init__.py only.")
+        elif ours != theirs and each.private:
+            wrong.append(f"{each}: other rooms are imported by their public names only.")
         for leaf in LEAVES:
             inside = each.importer.startswith(f"{PACKAGE}.{leaf}")
             if inside and ours == theirs and not each.imported.startswith(f"{PACKAGE}.{leaf}"):

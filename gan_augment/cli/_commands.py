@@ -42,7 +42,7 @@ def run_list(arguments: argparse.Namespace) -> None:
 
 def run_train(arguments: argparse.Namespace) -> None:
     """Fits a generator, or goes on with a run."""
-    from ..training import Recipe, fit, is_first, resume
+    from ..training import fit, is_first, resume
 
     common = {
         "budget": arguments.budget,
@@ -60,12 +60,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     else:
         if arguments.data is None or arguments.out is None:
             raise ValueError("train needs --data and --out, or --resume.")
-        known = {field.name for field in dataclasses.fields(Recipe)}
-        for key, _ in arguments.set:
-            if key not in known:
-                raise ValueError(
-                    f"--set must name a field of a recipe, but got {key!r}; see `gan-augment recipes tiny`."
-                )
+        _check_set(arguments)
         result = fit(
             arguments.data,
             arguments.recipe or "tiny",
@@ -81,6 +76,15 @@ def run_train(arguments: argparse.Namespace) -> None:
     for finding in result.findings:
         print(textwrap.fill(finding, 96, initial_indent="- ", subsequent_indent="  "))
     print(f"Generator: {result.folder / 'generator' if result.folder else ''}")
+
+
+def _check_set(arguments: argparse.Namespace) -> None:
+    from ..training import Recipe
+
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    for name, _ in arguments.set:
+        if name not in known:
+            raise ValueError(f"--set must name a field of a recipe, but got {name!r}; see `gan-augment recipes tiny`.")
 
 
 def run_recipes(arguments: argparse.Namespace) -> None:
@@ -109,13 +113,9 @@ def run_sample(arguments: argparse.Namespace) -> None:
 def run_study(arguments: argparse.Namespace) -> None:
     """Runs a study."""
     from ..studies import study
-    from ..training import Recipe
 
     ignored = ("run", "data", "set", "quiet", "command_name", "command_line", "traceback")
-    fields = {field.name for field in dataclasses.fields(Recipe)}
-    for name, _ in arguments.set:
-        if name not in fields:
-            raise ValueError(f"--set must name a field of a recipe, but got {name!r}; see `gan-augment recipes tiny`.")
+    _check_set(arguments)
     if arguments.source is not None and (arguments.set or arguments.init or arguments.budget):
         raise ValueError("--set, --init and --budget belong to --recipe; leave them out with --source.")
     if (arguments.source is None) == (arguments.recipe is None):

@@ -6,8 +6,6 @@ import sys
 import traceback
 from pathlib import Path
 
-import torch
-
 PACKAGE = Path(__file__).parents[1]
 REFUSED, BUG = 2, 1  # exit statuses
 HINT = "add --traceback to see where it was raised"
@@ -20,7 +18,8 @@ def report(error: Exception, *, show_traceback: bool) -> int:
     with a hint at ``--traceback``. Anything else is a bug of ours, and shows its traceback.
     """
     ours = _is_raised_by_us(error)
-    system = isinstance(error, (OSError, ImportError, MemoryError, torch.cuda.OutOfMemoryError))
+    full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's, without loading it
+    system = full or isinstance(error, (OSError, ImportError))
     bug = not (ours or system or _is_refused_elsewhere(error))
     if bug or show_traceback:
         traceback.print_exception(error)

@@ -1,33 +1,5 @@
 """Items, labels and class names of data sets: one reading of them for fitting and for mixing."""
 
-from ._facts import PROBES, find_class_names, find_labels, labels_hold, spread
-from ._hashes import fingerprint, fingerprints, seen
-from ._items import Places, describe, find_images, find_label, get, put, split_item, walk
-from ._open import open_images
-from ._targets import MAX_LABELS, TargetKind, check_label_range, is_target, one_hot, read_target
+import lazy_loader as _lazy
 
-__all__ = [
-    "MAX_LABELS",
-    "PROBES",
-    "Places",
-    "TargetKind",
-    "check_label_range",
-    "describe",
-    "find_class_names",
-    "find_images",
-    "find_label",
-    "find_labels",
-    "fingerprint",
-    "fingerprints",
-    "get",
-    "is_target",
-    "labels_hold",
-    "one_hot",
-    "open_images",
-    "put",
-    "read_target",
-    "seen",
-    "split_item",
-    "spread",
-    "walk",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)  # names: __init__.pyi

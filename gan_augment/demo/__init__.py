@@ -1,14 +1,5 @@
 """The demo: does mixing help 365 real digits?"""
 
-from ._data import load_digits, split_digits
-from ._run import SNIPPET, DemoResult, refuse_seen, run_demo, table
+import lazy_loader as _lazy
 
-__all__ = [
-    "SNIPPET",
-    "DemoResult",
-    "load_digits",
-    "refuse_seen",
-    "run_demo",
-    "split_digits",
-    "table",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)  # names: __init__.pyi

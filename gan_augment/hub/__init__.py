@@ -1,21 +1,5 @@
 """Names of generators and what they stand for: the zoo, folders, and repositories on the Hugging Face Hub."""
 
-from ._download import download
-from ._names import resolve_name
-from ._pretrained import from_pretrained
-from ._publish import push_to_hub
-from ._registry import REGISTRY, ZooEntry, list_pretrained
-from ._upscalers import list_upscalers, load_upscaler, save_upscaler
+import lazy_loader as _lazy
 
-__all__ = [
-    "REGISTRY",
-    "ZooEntry",
-    "download",
-    "from_pretrained",
-    "list_pretrained",
-    "list_upscalers",
-    "load_upscaler",
-    "push_to_hub",
-    "resolve_name",
-    "save_upscaler",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)  # names: __init__.pyi

@@ -1,11 +1,5 @@
 """Bringing in generators that others trained, from the files in which they left them."""
 
-from ._import import import_checkpoint
-from ._modules import networks
-from ._read import read_checkpoint
+import lazy_loader as _lazy
 
-__all__ = [
-    "import_checkpoint",
-    "networks",
-    "read_checkpoint",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)  # names: __init__.pyi

@@ -1,37 +1,5 @@
 """Mixing synthetic images into real data."""
 
-from ._dataset import GANAugmentedDataset
-from ._labels import (
-    Conditional,
-    Fixed,
-    LabelPolicy,
-    Same,
-    Teacher,
-    Uniform,
-    as_policy,
-    check_class_names,
-    check_classes,
-)
-from ._mix import SyntheticMix
-from ._plan import even_rows, present, top_up
-from ._ratio import apportion
-from ._sampler import FixedRatioBatchSampler
+import lazy_loader as _lazy
 
-__all__ = [
-    "Conditional",
-    "Fixed",
-    "FixedRatioBatchSampler",
-    "GANAugmentedDataset",
-    "LabelPolicy",
-    "Same",
-    "SyntheticMix",
-    "Teacher",
-    "Uniform",
-    "apportion",
-    "as_policy",
-    "check_class_names",
-    "check_classes",
-    "even_rows",
-    "present",
-    "top_up",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)  # names: __init__.pyi

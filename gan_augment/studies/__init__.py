@@ -1,14 +1,5 @@
 """Does it help? The fair comparison, its statistics, its report."""
 
-from ._paired import Interval, crossed_difference, paired_difference
-from ._result import ArmResult, StudyResult
-from ._study import study
+import lazy_loader as _lazy
 
-__all__ = [
-    "ArmResult",
-    "Interval",
-    "StudyResult",
-    "crossed_difference",
-    "paired_difference",
-    "study",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)  # names: __init__.pyi

@@ -1,57 +1,5 @@
 """Where synthetic images come from, and how they take the kind of real ones."""
 
-from ._convert import (
-    ImageKind,
-    as_channels_first,
-    as_kind,
-    call_transform,
-    check_unit_range,
-    match_batch,
-    match_image,
-    match_shape,
-)
-from ._export import export_images
-from ._filters import Filter, TeacherAgreement, TeacherConfidence, apply_filters, check_threshold, teacher_probabilities
-from ._filters_real import NotACopy, RealDensity
-from ._filters_rejection import DiscriminatorRejection
-from ._fingerprints import fingerprints_of, parts_of
-from ._pool import SyntheticPool
-from ._pool_fill import draw_candidates
-from ._source import ClassSources, Geometry, Source, SourceLike, as_source, class_indices, draw, geometry, num_classes
-from ._upscale import UpscaledSource, Upscaler
+import lazy_loader as _lazy
 
-__all__ = [
-    "ClassSources",
-    "DiscriminatorRejection",
-    "Filter",
-    "Geometry",
-    "ImageKind",
-    "NotACopy",
-    "RealDensity",
-    "Source",
-    "SourceLike",
-    "SyntheticPool",
-    "TeacherAgreement",
-    "TeacherConfidence",
-    "UpscaledSource",
-    "Upscaler",
-    "apply_filters",
-    "as_channels_first",
-    "as_kind",
-    "as_source",
-    "call_transform",
-    "check_threshold",
-    "check_unit_range",
-    "class_indices",
-    "draw",
-    "draw_candidates",
-    "export_images",
-    "fingerprints_of",
-    "geometry",
-    "match_batch",
-    "match_image",
-    "match_shape",
-    "num_classes",
-    "parts_of",
-    "teacher_probabilities",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)  # names: __init__.pyi

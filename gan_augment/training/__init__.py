@@ -1,31 +1,5 @@
 """Fitting generators to images."""
 
-from ._checkpoints import pack, unpack
-from ._data import TrainingImages
-from ._fit import fit, parse_budget, resolve_recipe, resume
-from ._processes import autocast_type, is_first
-from ._recipe import Recipe
-from ._recipes import RECIPES, get_recipe
-from ._result import FEW_STEPS, LEAST_STEPS, FitResult, few_steps
-from ._rings import Rings, invalid_share
+import lazy_loader as _lazy
 
-__all__ = [
-    "FEW_STEPS",
-    "LEAST_STEPS",
-    "RECIPES",
-    "FitResult",
-    "Recipe",
-    "Rings",
-    "TrainingImages",
-    "autocast_type",
-    "few_steps",
-    "fit",
-    "get_recipe",
-    "invalid_share",
-    "is_first",
-    "pack",
-    "parse_budget",
-    "resolve_recipe",
-    "resume",
-    "unpack",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)  # names: __init__.pyi

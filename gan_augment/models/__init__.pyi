@@ -1,0 +1,71 @@
+from ._anchors import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
+from ._blocks import ClassConditionalNorm2d, initialized
+from ._card import REAL, Card, eval_results
+from ._config import (
+    MAX_ANCHORS,
+    MAX_CLASSES,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    Initialization,
+    Latent,
+    Normalization,
+    Upsampling,
+)
+from ._discriminator import Discriminator, DiscriminatorBlock
+from ._finite import check_forward, check_images
+from ._folder import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, OPTIONAL_FILES, save_pretrained
+from ._generator import Generator
+from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
+from ._loading import listed_files, load_discriminator, load_generator
+from ._sampling import check_labels, draw_latents, eval_mode, sample_grid
+from ._srgan import SRGAN, SRGANConfig
+from ._variations import CONTROLS, KNOTS, Variations, warp
+
+__all__ = [
+    "ANCHOR_DRAWS",
+    "CARD",
+    "CONTROLS",
+    "DISCRIMINATOR",
+    "FILE_LIMITS",
+    "GRID",
+    "KNOTS",
+    "LAYERS",
+    "MAX_ANCHORS",
+    "MAX_CLASSES",
+    "OPTIONAL_FILES",
+    "REAL",
+    "SRGAN",
+    "AnchorWalk",
+    "Card",
+    "ClassConditionalNorm2d",
+    "Discriminator",
+    "DiscriminatorBlock",
+    "DiscriminatorConfig",
+    "Generator",
+    "GeneratorConfig",
+    "Initialization",
+    "Latent",
+    "LayeredConfig",
+    "LayeredGenerator",
+    "Normalization",
+    "SRGANConfig",
+    "Upsampling",
+    "Variations",
+    "build_layer",
+    "check_forward",
+    "check_images",
+    "check_labels",
+    "conv_side",
+    "disturb",
+    "draw_latents",
+    "eval_mode",
+    "eval_results",
+    "initialized",
+    "listed_files",
+    "load_discriminator",
+    "load_generator",
+    "sample_grid",
+    "save_pretrained",
+    "to_sphere",
+    "warp",
+]

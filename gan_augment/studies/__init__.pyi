@@ -1,0 +1,12 @@
+from ._paired import Interval, crossed_difference, paired_difference
+from ._result import ArmResult, StudyResult
+from ._study import study
+
+__all__ = [
+    "ArmResult",
+    "Interval",
+    "StudyResult",
+    "crossed_difference",
+    "paired_difference",
+    "study",
+]
