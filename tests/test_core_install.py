@@ -79,9 +79,9 @@ GANAugmentedDataset(data, "dcgan-mnist-32", ratio=0.25)[0]
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     options = {"features": "random-convolutions", "n": 4, "progress": False}
-    print(evaluate(sys.argv[1], list(images), **options) and "evaluated", flush=True)  # without labels: no trainings
+    print(evaluate(list(images), sys.argv[1], **options) and "evaluated", flush=True)  # without labels: no trainings
 try:
-    evaluate(sys.argv[1], list(images))
+    evaluate(list(images), sys.argv[1])
 except ModuleNotFoundError as error:
     print(error)
 """
