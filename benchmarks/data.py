@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 from torchvision.transforms.v2 import functional as F
 
-from gan_augment._core import fit_image
+from gan_augment._core import resize_to_square
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def celeba(held_out: int, size: int = 64, attributes: tuple[str, ...] = ()) -> D
 
     Classes are the combinations of attributes, the first the least significant bit.
     """
-    images = torch.stack([fit_image(image, size, "crop") for _, image in pictures("celeba-10k")])
+    images = torch.stack([resize_to_square(image, size, "crop") for _, image in pictures("celeba-10k")])
     train, others = images[:-held_out], images[-held_out:]
     if not attributes:
         return Data(train, others)
@@ -84,7 +84,7 @@ def celeba(held_out: int, size: int = 64, attributes: tuple[str, ...] = ()) -> D
 
 def utkface(youngest: int = 0) -> Data:
     """UTKFace's faces of an age and above, 128 px; every tenth is held out."""
-    images = torch.stack([fit_image(image, 128, "crop") for _, image in pictures("utkface-4500")])
+    images = torch.stack([resize_to_square(image, 128, "crop") for _, image in pictures("utkface-4500")])
     with np.load(folder() / "utkface-4500" / "labels.npz", allow_pickle=False) as file:
         images = images[torch.from_numpy(file["age"]) >= youngest]
     held_out = torch.arange(len(images)) % 10 == 0

@@ -73,7 +73,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "cells-fitted": cells,
     "cifar-1000-fitted": lambda: fitted(cifar10, 1000, fit_options={"flip": True}),
     "fashion-365-tuned": lambda: fitted(
-        fashion_mnist, 365, init="dcgan-mnist-32", fit_options={"image_size": 32, "fit": "pad"}
+        fashion_mnist, 365, init="dcgan-mnist-32", fit_options={"image_size": 32, "resize_mode": "pad"}
     ),
     "pneumonia": lambda: balanced(pneumonia(), DIGITS),
     "fashion-tailed": lambda: balanced(long_tailed(fashion_mnist(), 500, 5), ORDINARY),

@@ -125,7 +125,7 @@ def main() -> None:
         dataset = [(images[row], int(labels[row])) for row in rows]
         started = time.perf_counter()
         fitted = fit(
-            dataset, options.recipe, image_size=28, fit="resize", budget=options.budget, seed=number,
+            dataset, options.recipe, image_size=28, resize_mode="resize", budget=options.budget, seed=number,
             progress=False, **dict(options.set),
         )  # fmt: skip
         seconds = time.perf_counter() - started

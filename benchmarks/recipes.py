@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as F
 
 from gan_augment import Generator, fit, from_pretrained
-from gan_augment._core import to_channels, unfit_images
+from gan_augment._core import to_channels, undo_resize
 from gan_augment.evaluation import accuracy, predict, train_classifier
 from gan_augment.metrics import ClassifierFeatures, FeatureNetwork, load_features, measure
 
@@ -136,7 +136,7 @@ def sample_generator(generator: Generator, data: Data, options: argparse.Namespa
     images = generator.sample(options.n, labels, seed=options.seed)
     height, width = data.held_out.shape[2:]
     config = generator.config
-    images = unfit_images(images, height, width, config.fit, config.source_size)
+    images = undo_resize(images, height, width, config.resize_mode, config.source_size)
     return to_channels(images, data.held_out.shape[1]), labels
 
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from benchmarks.data import Data
 from gan_augment import Generator, from_pretrained
-from gan_augment._core import unfit_images
+from gan_augment._core import undo_resize
 from gan_augment.data import seen
 from gan_augment.demo import load_digits
 from gan_augment.evaluation import accuracy, predict, train_classifier
@@ -62,7 +62,9 @@ class Samples:
     def __call__(self, n: int, labels: Tensor | None = None, seed: int = 0) -> Tensor:
         """uint8 images ``(n, c, h, w)``."""
         config = self.generator.config
-        return unfit_images(self.generator.sample(n, labels, seed=seed), *self.size, config.fit, config.source_size)
+        return undo_resize(
+            self.generator.sample(n, labels, seed=seed), *self.size, config.resize_mode, config.source_size
+        )
 
 
 def realism(samples: Samples, data: Data) -> list[dict[str, Any]]:

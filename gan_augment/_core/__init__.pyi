@@ -16,16 +16,16 @@ from ._folders import (
 )
 from ._hub_names import HubName, hub_name
 from ._images import (
-    Fit,
+    ResizeMode,
     as_uint8,
     channels_last,
-    fit_image,
     from_array,
     quantize,
+    resize_to_square,
     to_channels,
     to_signed,
     to_uint8,
-    unfit_images,
+    undo_resize,
 )
 from ._locking import LOCK, lock_folder
 from ._progress import progress_bar
@@ -53,9 +53,9 @@ __all__ = [
     "MAX_SEED",
     "MAX_WEIGHTS",
     "ROW_BYTES",
-    "Fit",
     "HubName",
     "NoRoomError",
+    "ResizeMode",
     "as_names",
     "as_uint8",
     "aside_path",
@@ -76,7 +76,6 @@ __all__ = [
     "end_by",
     "explain_full_disk",
     "first_line",
-    "fit_image",
     "from_array",
     "holds_something",
     "hub_name",
@@ -95,12 +94,13 @@ __all__ = [
     "read_file",
     "read_tensors",
     "remove_asides",
+    "resize_to_square",
     "short",
     "stored_tensors",
     "to_channels",
     "to_signed",
     "to_uint8",
-    "unfit_images",
+    "undo_resize",
     "write_aside",
     "write_files",
     "write_folder_aside",

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as F
 
 from ._checks import check_dense
 
-Fit = Literal["resize", "crop", "pad"]
+ResizeMode = Literal["resize", "crop", "pad"]
 
 
 def as_uint8(image: Any) -> Tensor:
@@ -91,38 +91,40 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
     return grey
 
 
-def fit_image(image: Tensor, image_size: int, fit: Fit) -> Tensor:
-    """Brings a uint8 image ``(..., h, w)`` to a square, as the configuration's ``fit`` says.
+def resize_to_square(image: Tensor, image_size: int, resize_mode: ResizeMode) -> Tensor:
+    """Brings a uint8 image ``(..., h, w)`` to a square, as the configuration's ``resize_mode`` says.
 
     Raises:
         ValueError: If the image is larger than the square that it should be padded to.
     """
     height, width = image.shape[-2:]
-    if fit == "pad":
+    if resize_mode == "pad":
         if max(height, width) > image_size:
             raise ValueError(
-                f"Images must be at most {image_size} px for fit='pad', but got {height} x {width}; "
-                "try fit='crop' or a larger image_size."
+                f"Images must be at most {image_size} px for resize_mode='pad', but got {height} x {width}; "
+                "try resize_mode='crop' or a larger image_size."
             )
         top, left = (image_size - height) // 2, (image_size - width) // 2
         right, bottom = image_size - width - left, image_size - height - top
         padded: Tensor = F.pad(image, [left, top, right, bottom])
         return padded
-    if fit == "crop":
+    if resize_mode == "crop":
         side = min(height, width)
         image = F.center_crop(image, [side, side])
     resized: Tensor = F.resize(image, [image_size, image_size], antialias=True)
     return resized
 
 
-def unfit_images(images: Tensor, height: int, width: int, fit: Fit, source: tuple[int, int] | None) -> Tensor:
-    """The inverse of :func:`fit_image`: a generator's images at the size of real ones.
+def undo_resize(
+    images: Tensor, height: int, width: int, resize_mode: ResizeMode, source: tuple[int, int] | None
+) -> Tensor:
+    """The inverse of :func:`resize_to_square`: a generator's images at the size of real ones.
 
     Args:
         images (Tensor): uint8 ``(..., s, s)``.
         height (int): Of the real images.
         width (int): Of the real images.
-        fit (str): How the training images were brought to ``s``.
+        resize_mode (str): How the training images were brought to ``s``.
         source (tuple, optional): Height and width of the training images before that.
 
     Raises:
@@ -130,15 +132,15 @@ def unfit_images(images: Tensor, height: int, width: int, fit: Fit, source: tupl
     """
     if tuple(images.shape[-2:]) == (height, width):
         return images
-    if fit == "pad" and source is None and max(height, width) <= images.shape[-1]:
+    if resize_mode == "pad" and source is None and max(height, width) <= images.shape[-1]:
         source = (height, width)  # of padded images of many sizes, this one
-    if fit == "pad" and source is not None:
+    if resize_mode == "pad" and source is not None:
         top, left = (images.shape[-2] - source[0]) // 2, (images.shape[-1] - source[1]) // 2
         images = images[..., top : top + source[0], left : left + source[1]]
     if tuple(images.shape[-2:]) == (height, width):
         return images
-    stretched = fit == "resize" and source is None  # images of any shape were made square
-    shape = source if fit == "resize" and source is not None else images.shape[-2:]
+    stretched = resize_mode == "resize" and source is None  # images of any shape were made square
+    shape = source if resize_mode == "resize" and source is not None else images.shape[-2:]
     if not stretched and abs(height / width - shape[0] / shape[1]) > 0.02 * shape[0] / shape[1]:
         raise ValueError(
             f"Synthetic images must have the shape of the real ones, but got {shape[0]} x {shape[1]} for "

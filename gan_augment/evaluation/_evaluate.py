@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, Fit, as_uint8, check_count, check_seed, check_space, mix_seed, progress_bar
+from .._core import ROW_BYTES, ResizeMode, as_uint8, check_count, check_seed, check_space, mix_seed, progress_bar
 from ..data import is_target, open_images, split_item
 from ..metrics import (
     Estimate,
@@ -102,18 +102,23 @@ def evaluate(
     first, labelled = _look_at(opened)
     labelled = labelled and num_classes(source) > 0
     square = first[0] == first[1]
-    side, fit = _Shape(first[0], "resize") if square else _shape_of(source)
-    real = TrainingImages.from_dataset(opened, side, fit, conditional=labelled, progress=progress)
+    side, resize_mode = _Shape(first[0], "resize") if square else _shape_of(source)
+    real = TrainingImages.from_dataset(opened, side, resize_mode, conditional=labelled, progress=progress)
     exposure = check_unseen(source, real.hashes, on_seen=on_seen)
     if square and real.source_size is None:  # of several sizes
-        side, fit = _shape_of(source)
-        real = TrainingImages.from_dataset(opened, side, fit, conditional=labelled, progress=progress)
+        side, resize_mode = _shape_of(source)
+        real = TrainingImages.from_dataset(opened, side, resize_mode, conditional=labelled, progress=progress)
     channels = real.images.shape[1]
     others = None
     if train is not None:
         opened = open_images(train)
         others = TrainingImages.from_dataset(
-            opened, side, fit, channels=channels, conditional=labelled and _look_at(opened)[1], progress=progress
+            opened,
+            side,
+            resize_mode,
+            channels=channels,
+            conditional=labelled and _look_at(opened)[1],
+            progress=progress,
         )
         _check_apart(real, others, on_seen)
     rng = torch.Generator().manual_seed(seed)
@@ -221,13 +226,13 @@ class _Shape(NamedTuple):
     """What images are brought to, and how."""
 
     side: int
-    fit: Fit
+    resize_mode: ResizeMode
 
 
 def _shape_of(source: Source) -> _Shape:
     """The side of a source's images, and how its training images were brought to it."""
     images = SyntheticPool.generate(source, 1, seed=0, progress=False)
-    return _Shape(max(images.image_shape[1:]), geometry(source).fit)
+    return _Shape(max(images.image_shape[1:]), geometry(source).resize_mode)
 
 
 def _check_apart(real: TrainingImages, train: TrainingImages, on_seen: OnSeen) -> None:

@@ -46,7 +46,7 @@ REGISTRY: dict[str, ZooEntry] = {
     for entry in (
         ZooEntry(
             name="dcgan-mnist-32",
-            sha256="d0a3621ae8d5c17a34773edaf2c61134b5124334f7756cfe7d7d13c3024522e6",
+            sha256="08b3626f48c014bdbf16f8afac0f81d3f568573c8a3654553cccd99fe5b902b7",
             license="mit",
             data_terms="MNIST (LeCun, Cortes, Burges), commonly given as CC BY-SA 3.0",
             description="Handwritten digits, 10 classes, from 55,000 of MNIST's 60,000 training images",
@@ -57,7 +57,7 @@ REGISTRY: dict[str, ZooEntry] = {
         ),
         ZooEntry(
             name="dcgan-fashion-mnist-32",
-            sha256="d54f0413715afa156dca5954bee0b9fbfc1243cec52d118e67b44a9842c0a9c2",
+            sha256="8c23d135637c87e93e136fc326b5d657ca42c75d6b63485c93ebfe0dcf2c95dd",
             license="mit",
             data_terms="Fashion-MNIST (Xiao, Rasul, Vollgraf, Zalando): MIT",
             description="Clothes, 10 classes, from 57,000 of Fashion-MNIST's 60,000 training images",
@@ -68,7 +68,7 @@ REGISTRY: dict[str, ZooEntry] = {
         ),
         ZooEntry(
             name="dcgan-celeba-64",
-            sha256="16182b5ea28c73853afe7c63757d714a4fc2969e4ff6869c11f20989fb8565a7",
+            sha256="7a1799e4724903a15b7e8bd55ac7d2cca87fc489e731e79f17127418298d1c89",
             license="cc-by-nc-4.0",
             data_terms=CELEBA,
             description="Faces, from 8,550 of CelebA's images",
@@ -79,7 +79,7 @@ REGISTRY: dict[str, ZooEntry] = {
         ),
         ZooEntry(
             name="dcgan-celeba-attributes-64",
-            sha256="8b5e55d4ec61d8f05c1756a8f4bd8f25c40f90ff0ba5f997ff44c23371284e10",
+            sha256="63cb32d5d909142321702810ba34b47adc1a263a48086620fa285566304d5cd5",
             license="cc-by-nc-4.0",
             data_terms=CELEBA,
             description="Faces of women and men, smiling or not, 4 classes, from 8,550 of CelebA's images",
@@ -90,7 +90,7 @@ REGISTRY: dict[str, ZooEntry] = {
         ),
         ZooEntry(
             name="dcgan-faces-128",
-            sha256="e60e6eda3e76f57a1588823d1dbff5b513e69539095d35aa658a3299700d9e7a",
+            sha256="898c57c0c4e03bb2affb54c786b244a0b77661130fb9bc71eed0129b3da7616f",
             license="cc-by-nc-4.0",
             data_terms="UTKFace (Zhang, Song, Qi, 2017): non-commercial research only; the images are their owners'",
             description="Faces of adults, from 2,312 of UTKFace's images",

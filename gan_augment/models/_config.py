@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from .._core import Fit, check_range, check_share, check_types
+from .._core import ResizeMode, check_range, check_share, check_types
 from ._cost import Cost, discriminator_cost, generator_cost
 
 Latent = Literal["normal", "uniform"]
@@ -89,7 +89,7 @@ class GeneratorConfig(_NetworkConfig):
         spectral_norm (bool): Spectral normalisation of every layer (https://arxiv.org/abs/1802.05957).
         attention_resolution (int): Side of the feature map that gets self-attention
             (https://arxiv.org/abs/1805.08318); 0 for none.
-        fit (str): How training images were brought to ``image_size``: ``"resize"`` (both sides),
+        resize_mode (str): How training images were brought to ``image_size``: ``"resize"`` (both sides),
             ``"crop"`` (shorter side resized, centre kept) or ``"pad"`` (black around).
         source_size (tuple, optional): Height and width of the training images before that, if they all
             had the same.
@@ -131,7 +131,7 @@ class GeneratorConfig(_NetworkConfig):
     normalization: Normalization = "batch"
     spectral_norm: bool = False
     attention_resolution: int = 0
-    fit: Fit = "resize"
+    resize_mode: ResizeMode = "resize"
     source_size: tuple[int, int] | None = None
     class_names: tuple[str, ...] | None = None
     base_size: int | None = None
@@ -183,9 +183,9 @@ class GeneratorConfig(_NetworkConfig):
         if self.source_size is not None:
             for side in self.source_size:
                 check_range("source_size", side, 1, 65536)
-            if self.fit == "pad" and max(self.source_size) > self.image_size:
+            if self.resize_mode == "pad" and max(self.source_size) > self.image_size:
                 raise ValueError(
-                    f"source_size must be at most image_size={self.image_size} for fit='pad', "
+                    f"source_size must be at most image_size={self.image_size} for resize_mode='pad', "
                     f"but got {self.source_size} instead."
                 )
         self.cost.check("A generator", _CHEAPER)

@@ -58,8 +58,8 @@ class LayeredConfig(GeneratorConfig):
         layers (tuple of dict): Each has a ``kind`` and that kind's fields, see ``LAYERS``. The first may join the
             class to the latent; the last is ``tanh``, ``sigmoid`` or ``hardtanh``.
         image_size (int): Side of the square output in pixels, from 8 to 1024.
-        channels, latent_dim, latent, num_classes, fit, source_size, class_names: As in :class:`GeneratorConfig`,
-            whose other fields stay as they are by default.
+        channels, latent_dim, latent, num_classes, resize_mode, source_size, class_names: See
+            :class:`GeneratorConfig`, whose other fields keep their defaults.
 
     Raises:
         ValueError: If a field or layer is of the wrong type or out of range, or the layers do not fit each other or
@@ -105,7 +105,7 @@ class LayeredConfig(GeneratorConfig):
         return {name: values[name] for name in (*_OWN, "layers")}
 
 
-_OWN = ("image_size", "channels", "latent_dim", "latent", "num_classes", "fit", "source_size", "class_names")
+_OWN = ("image_size", "channels", "latent_dim", "latent", "num_classes", "resize_mode", "source_size", "class_names")
 
 
 def layers_shape(layers: Any, latent_dim: int, num_classes: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
-from .._core import channels_last, check_dense, from_array, to_channels, unfit_images
+from .._core import channels_last, check_dense, from_array, to_channels, undo_resize
 from ._source import Geometry
 
 _CHANNELS = {"L": 1, "RGB": 3}
@@ -106,7 +106,7 @@ def match_shape(images: Tensor, kind: ImageKind, geometry: Geometry) -> Tensor:
     Raises:
         ValueError: If their shape cannot be matched.
     """
-    images = unfit_images(images, kind.height, kind.width, geometry.fit, geometry.source_size)
+    images = undo_resize(images, kind.height, kind.width, geometry.resize_mode, geometry.source_size)
     return to_channels(images, kind.channels)
 
 
@@ -144,7 +144,9 @@ def match_image(image: Tensor, kind: ImageKind, geometry: Geometry, *, resize: b
         resize (bool): Whether to take their size; if not, it keeps the one that the source's images had.
     """
     if not resize:
-        height, width = geometry.source_size if geometry.fit == "pad" and geometry.source_size else image.shape[1:]
+        height, width = (
+            geometry.source_size if geometry.resize_mode == "pad" and geometry.source_size else image.shape[1:]
+        )
         kind = dataclasses.replace(kind, height=height, width=width)
     if kind.container == "PIL":
         return F.to_pil_image(match_shape(image, kind, geometry))

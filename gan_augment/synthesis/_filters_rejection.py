@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from .._core import check_count, check_seed, fit_image, mix_seed, to_signed
+from .._core import check_count, check_seed, mix_seed, resize_to_square, to_signed
 from ..data import fingerprint
 from ..models import Discriminator, eval_mode
 from ._filters import ENOUGH
@@ -116,7 +116,7 @@ class DiscriminatorRejection:
     def _logits(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """The discriminator's logits of images as filters see them, float64 on the CPU."""
         network, config = self.discriminator, self.discriminator.config
-        fitted = fit_image(images, config.image_size, self._geometry.fit)
+        fitted = resize_to_square(images, config.image_size, self._geometry.resize_mode)
         parameter = next(network.parameters())
         classes = labels if config.num_classes else None
         parts = []

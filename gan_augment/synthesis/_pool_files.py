@@ -172,12 +172,12 @@ def _parse(
     if channels not in (1, 3):
         raise ValueError(f"its images have {channels} channels, not 1 or 3")
     _check_ints("num_classes", [values["num_classes"]], 0, MAX_CLASSES)
-    fit, source_size = values["geometry"]["fit"], values["geometry"]["source_size"]
-    if fit not in ("resize", "crop", "pad"):
-        raise ValueError(f"its fit is {fit!r:.100}")
+    resize_mode, source_size = values["geometry"]["resize_mode"], values["geometry"]["source_size"]
+    if resize_mode not in ("resize", "crop", "pad"):
+        raise ValueError(f"its resize_mode is {resize_mode!r:.100}")
     if source_size is not None:
         _check_ints("source_size", source_size, 1, 65536)
-        if len(source_size) != 2 or (fit == "pad" and (source_size[0] > height or source_size[1] > width)):
+        if len(source_size) != 2 or (resize_mode == "pad" and (source_size[0] > height or source_size[1] > width)):
             raise ValueError(f"its source_size is {source_size!r:.100}")
         source_size = (source_size[0], source_size[1])
     names = values["class_names"]
@@ -199,7 +199,7 @@ def _parse(
     if {"sha256", "fingerprints"} <= set(values) and set(hashes) != {name for name, there in held.items() if there}:
         raise ValueError(f"its sha256 are of {sorted(hashes)}, which num_classes and fingerprints contradict")
     shape = (size, channels, height, width)
-    return shape, values["num_classes"], Geometry(fit, source_size), names, count, info, hashes
+    return shape, values["num_classes"], Geometry(resize_mode, source_size), names, count, info, hashes
 
 
 def _check_ints(name: str, values: list[Any], low: int, high: int) -> None:

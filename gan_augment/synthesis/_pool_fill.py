@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, check_count, check_seed, check_space, mix_seed, progress_bar, unfit_images
+from .._core import ROW_BYTES, check_count, check_seed, check_space, mix_seed, progress_bar, undo_resize
 from ._filters import Filter, apply_filters
 from ._source import Geometry, Source, as_source, draw, geometry, num_classes, spread_classes
 
@@ -18,9 +18,9 @@ ENOUGH_CANDIDATES, HOPELESS = 5000, 1e-3
 
 def as_trained(images: Tensor, known: Geometry) -> Tensor:
     """Images as those that their source was trained on were, which is what a teacher knows."""
-    if known.source_size is None or known.fit == "crop":  # a crop stays one: what it left out is gone
+    if known.source_size is None or known.resize_mode == "crop":  # a crop stays one: what it left out is gone
         return images
-    return unfit_images(images, *known.source_size, known.fit, known.source_size)
+    return undo_resize(images, *known.source_size, known.resize_mode, known.source_size)
 
 
 def draw_candidates(source: Any, n: int, *, seed: int | None = 0) -> tuple[Tensor, Tensor | None]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, Fit, check_dense, check_space, quantize
+from .._core import ROW_BYTES, ResizeMode, check_dense, check_space, quantize
 from ..hub import from_pretrained, resolve_name
 from ..models import MAX_CLASSES, Generator, check_labels
 
@@ -55,12 +55,12 @@ class Geometry:
     """How the images behind a source were brought to its size, so that it can be undone.
 
     Attributes:
-        fit (str): ``"resize"``, ``"crop"`` or ``"pad"``; of an unknown source ``"crop"``, which lets it be
+        resize_mode (str): ``"resize"``, ``"crop"`` or ``"pad"``; of an unknown source ``"crop"``, which lets it be
             resized and not stretched.
         source_size (tuple, optional): Height and width before that.
     """
 
-    fit: Fit = "crop"
+    resize_mode: ResizeMode = "crop"
     source_size: tuple[int, int] | None = None
 
 
@@ -193,7 +193,7 @@ def spread_classes(source: Source, n: int) -> Tensor:
 def geometry(source: Source) -> Geometry:
     """How the images behind a source were brought to its size; cropped, where it does not say."""
     if isinstance(source, Generator):
-        return Geometry(source.config.fit, source.config.source_size)
+        return Geometry(source.config.resize_mode, source.config.source_size)
     if isinstance(source, ClassSources):
         return geometry(source.sources[source.class_indices[0]])
     known = getattr(source, "geometry", None)

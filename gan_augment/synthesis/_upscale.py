@@ -192,7 +192,7 @@ class UpscaledSource:
         if known.source_size is None:
             return known
         height, width = known.source_size
-        return Geometry(known.fit, (height * self.upscaler.scale, width * self.upscaler.scale))
+        return Geometry(known.resize_mode, (height * self.upscaler.scale, width * self.upscaler.scale))
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
         """Draws images and enlarges them; see :class:`Source`."""

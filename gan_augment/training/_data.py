@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from .._core import Fit, as_uint8, check_seed, fit_image, progress_bar, to_channels
+from .._core import ResizeMode, as_uint8, check_seed, progress_bar, resize_to_square, to_channels
 from ..data import TargetKind, find_class_names, fingerprint, split_item
 
 
@@ -42,7 +42,7 @@ class TrainingImages:
         cls,
         dataset: Dataset[Any],
         image_size: int,
-        fit: Fit,
+        resize_mode: ResizeMode,
         *,
         channels: int | None = None,
         conditional: bool = True,
@@ -56,7 +56,7 @@ class TrainingImages:
             dataset (Dataset): Items are images (PIL, uint8 or float 0..1), ``(image, label, ...)``, or mappings
                 that hold both; see :class:`gan_augment.data.Places`.
             image_size (int): Side to bring them to.
-            fit (str): How: ``"resize"``, ``"crop"`` or ``"pad"``.
+            resize_mode (str): How: ``"resize"``, ``"crop"`` or ``"pad"``.
             channels (int, optional): 1 or 3. Default: 1 if every image is grey, else 3.
             conditional (bool): Whether to keep the labels.
             progress (bool): Whether to show a bar.
@@ -74,7 +74,7 @@ class TrainingImages:
         hashes = torch.empty(count, dtype=torch.int64)
         labels, sizes = [], set()
         for index in progress_bar(range(count), show=progress, desc="Reading images", leave=False):
-            original, fitted, label = _read_item(dataset, index, image_size, fit)
+            original, fitted, label = _read_item(dataset, index, image_size, resize_mode)
             if channels is None and len(fitted) > images.shape[1]:
                 images = to_channels(images, 3)
             images[index] = to_channels(fitted, images.shape[1])
@@ -198,7 +198,7 @@ def _share_out(total: int, counts: list[int], rng: torch.Generator) -> list[int]
     return shares
 
 
-def _read_item(dataset: Any, index: int, image_size: int, fit: Fit) -> tuple[Tensor, Tensor, Any]:
+def _read_item(dataset: Any, index: int, image_size: int, resize_mode: ResizeMode) -> tuple[Tensor, Tensor, Any]:
     """One original, the same brought to size, and its label."""
     try:
         image, label = split_item(dataset[index])
@@ -211,7 +211,7 @@ def _read_item(dataset: Any, index: int, image_size: int, fit: Fit) -> tuple[Ten
             "A data set to fit must give its images whole and without transforms."
         ) from error
     try:
-        return original, fit_image(original, image_size, fit), label
+        return original, resize_to_square(original, image_size, resize_mode), label
     except ValueError as error:
         raise ValueError(f"Item {index} of the data set does not fit: {error}") from error
 

@@ -104,7 +104,7 @@ class Start:
         fields["generator_width"] = self._scaled("generator_width", config.width, factor)
         if self.discriminator is not None:
             fields["discriminator_width"] = self._scaled("discriminator_width", self.discriminator.config.width, factor)
-        fields |= {"image_size": size, "fit": overrides.get("fit", config.fit)}
+        fields |= {"image_size": size, "resize_mode": overrides.get("resize_mode", config.resize_mode)}
         return dataclasses.replace(recipe, **fields)
 
     def _scaled(self, name: str, width: int, factor: float) -> int:

@@ -138,7 +138,7 @@ class Plan:
         return TrainingImages.from_dataset(
             open_images(dataset),
             recipe.image_size,
-            recipe.fit,
+            recipe.resize_mode,
             channels=recipe.channels if channels is None else channels,
             conditional=recipe.conditional,
             progress=self.progress and is_first(),

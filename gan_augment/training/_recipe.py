@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from .._core import Fit, check_types
+from .._core import ResizeMode, check_types
 from ..models import DiscriminatorConfig, GeneratorConfig, Initialization, Latent, Normalization, Upsampling
 from ._recipe_checks import check_recipe
 from ._recipe_fields import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS
@@ -31,7 +31,7 @@ class Recipe:
 
         image_size (int): Side of the images in pixels: 16, 28, 32, 64, 128 or 256.
         channels (int, optional): 1 or 3. Default: as the images are.
-        fit (str): How images are brought to that size: ``"resize"``, ``"crop"`` or ``"pad"``.
+        resize_mode (str): How images are brought to that size: ``"resize"``, ``"crop"`` or ``"pad"``.
         conditional (bool): Whether the generator learns the classes.
         flip (bool): Whether a mirrored image is as good as the image; with anchors it gets one too.
         balance_classes (bool): Whether every class is drawn equally often, however rare.
@@ -122,7 +122,7 @@ class Recipe:
 
     image_size: int = 64
     channels: int | None = None
-    fit: Fit = "crop"
+    resize_mode: ResizeMode = "crop"
     conditional: bool = False
     flip: bool = False
     balance_classes: bool = False
@@ -216,7 +216,7 @@ class Recipe:
             image_size=self.image_size,
             channels=channels,
             num_classes=num_classes,
-            fit=self.fit,
+            resize_mode=self.resize_mode,
             source_size=source_size,
             class_names=class_names,
             **self._network(GENERATOR_FIELDS),

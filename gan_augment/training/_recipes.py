@@ -43,7 +43,7 @@ _SMALL = Recipe(augment=_MILD, held_out=0.1)
 # The defaults of Keras, in which two of the systems were written, and the layers of its DCGAN tutorial.
 _KERAS = dataclasses.replace(
     _PLAIN,
-    fit="resize",
+    resize_mode="resize",
     kernel_size=5,
     initialization="glorot",
     normalize_units=True,
@@ -92,7 +92,7 @@ RECIPES: dict[str, Recipe] = {
         "Fashion-MNIST at 28 px, uniform latents, 50 epochs",
         image_size=28,
         channels=1,
-        fit="resize",
+        resize_mode="resize",
         latent="uniform",
         discriminator_normalization="none",
         batch_size=128,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import tv_tensors
 
-from gan_augment._core import as_uint8, fit_image, quantize, to_channels, unfit_images
+from gan_augment._core import as_uint8, quantize, resize_to_square, to_channels, undo_resize
 
 GREY = torch.arange(12, dtype=torch.uint8).reshape(1, 3, 4) * 20
 COLOUR = torch.arange(36, dtype=torch.uint8).reshape(3, 3, 4) * 7
@@ -93,7 +93,7 @@ def test_what_is_no_image_is_refused(image, error, message):
 @given(st.sampled_from(("resize", "crop", "pad")), st.integers(1, 32), st.integers(1, 32), st.sampled_from((1, 3)))
 def test_every_fit_gives_the_square(fit, height, width, channels):
     image = torch.randint(0, 256, (channels, height, width), dtype=torch.uint8)
-    fitted = fit_image(image, 32, fit)
+    fitted = resize_to_square(image, 32, fit)
     assert fitted.shape == (channels, 32, 32)
     assert fitted.dtype == torch.uint8
 
@@ -101,25 +101,25 @@ def test_every_fit_gives_the_square(fit, height, width, channels):
 @pytest.mark.parametrize("fit", ["resize", "crop", "pad"])
 def test_an_image_of_the_right_size_is_left_alone(fit):
     image = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)
-    assert torch.equal(fit_image(image, 32, fit), image)
+    assert torch.equal(resize_to_square(image, 32, fit), image)
 
 
 def test_resize_keeps_both_sides_and_crop_the_centre():
     image = torch.zeros(1, 32, 64, dtype=torch.uint8)
     image[..., :16] = 255
-    assert fit_image(image, 32, "resize")[0, 16, 0] == 255
-    assert int(fit_image(image, 32, "crop").max()) == 0
+    assert resize_to_square(image, 32, "resize")[0, 16, 0] == 255
+    assert int(resize_to_square(image, 32, "crop").max()) == 0
 
 
 def test_pad_puts_black_around():
-    fitted = fit_image(torch.full((1, 28, 20), 9, dtype=torch.uint8), 32, "pad")
+    fitted = resize_to_square(torch.full((1, 28, 20), 9, dtype=torch.uint8), 32, "pad")
     assert bool((fitted[:, 2:30, 6:26] == 9).all())
     assert int(fitted.int().sum()) == 9 * 28 * 20
 
 
 def test_pad_refuses_what_is_larger_than_the_square():
-    with pytest.raises(ValueError, match="at most 32 px for fit='pad', but got 33 x 10"):
-        fit_image(torch.zeros(1, 33, 10, dtype=torch.uint8), 32, "pad")
+    with pytest.raises(ValueError, match="at most 32 px for resize_mode='pad', but got 33 x 10"):
+        resize_to_square(torch.zeros(1, 33, 10, dtype=torch.uint8), 32, "pad")
 
 
 @settings(max_examples=50, deadline=None)
@@ -127,21 +127,21 @@ def test_pad_refuses_what_is_larger_than_the_square():
 def test_cropping_undoes_padding_exactly(side, data):
     height, width = data.draw(st.integers(1, side)), data.draw(st.integers(1, side))
     image = torch.randint(0, 256, (2, 1, height, width), dtype=torch.uint8)
-    padded = fit_image(image, side, "pad")
-    assert torch.equal(unfit_images(padded, height, width, "pad", (height, width)), image)
+    padded = resize_to_square(image, side, "pad")
+    assert torch.equal(undo_resize(padded, height, width, "pad", (height, width)), image)
 
 
 def test_resize_is_undone_to_the_shape_it_came_from():
     images = torch.zeros(2, 1, 32, 32, dtype=torch.uint8)
-    assert unfit_images(images, 20, 40, "resize", (20, 40)).shape == (2, 1, 20, 40)
-    assert unfit_images(images, 10, 20, "resize", (20, 40)).shape == (2, 1, 10, 20)
+    assert undo_resize(images, 20, 40, "resize", (20, 40)).shape == (2, 1, 20, 40)
+    assert undo_resize(images, 10, 20, "resize", (20, 40)).shape == (2, 1, 10, 20)
     with pytest.raises(ValueError, match="20 x 40"):
-        unfit_images(images, 32, 33, "resize", (20, 40))
+        undo_resize(images, 32, 33, "resize", (20, 40))
 
 
 def test_a_crop_cannot_give_a_wide_image_back():
     with pytest.raises(ValueError, match="32 x 32 for real images of 20 x 40"):
-        unfit_images(torch.zeros(2, 1, 32, 32, dtype=torch.uint8), 20, 40, "crop", (20, 40))
+        undo_resize(torch.zeros(2, 1, 32, 32, dtype=torch.uint8), 20, 40, "crop", (20, 40))
 
 
 def test_grey_becomes_rgb_and_back_unchanged():

@@ -100,7 +100,7 @@ def test_the_digit_generator_draws_different_digits_of_each_class():
 
 def test_samples_leave_by_cropping_at_28_px():
     pool = SyntheticPool.generate("dcgan-mnist-32", 4, progress=False)
-    assert pool.geometry.fit == "pad"
+    assert pool.geometry.resize_mode == "pad"
     assert pool.geometry.source_size == (28, 28)
 
 

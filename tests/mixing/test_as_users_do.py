@@ -19,7 +19,7 @@ from gan_augment import (
     SyntheticPool,
     Teacher,
 )
-from gan_augment._core import unfit_images
+from gan_augment._core import undo_resize
 
 from .helpers import batch, pool, real
 
@@ -75,8 +75,8 @@ def test_labels_that_are_kept_but_are_not_those_of_the_items_are_not_trusted():
 
 def test_padded_sources_match_real_images_of_their_own_size_as_they_are():
     images = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8)
-    assert torch.equal(unfit_images(images, 32, 32, "pad", (28, 28)), images)
-    assert torch.equal(unfit_images(images, 28, 28, "pad", (28, 28)), images[..., 2:-2, 2:-2])
+    assert torch.equal(undo_resize(images, 32, 32, "pad", (28, 28)), images)
+    assert torch.equal(undo_resize(images, 28, 28, "pad", (28, 28)), images[..., 2:-2, 2:-2])
 
 
 def test_a_transform_that_is_set_later_is_the_one_of_both():

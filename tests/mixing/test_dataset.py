@@ -182,7 +182,7 @@ def test_tensors_of_both_kinds_are_alike(dtype, wrap, channels):
 
 
 def test_padded_images_come_back_by_cropping():
-    config = GeneratorConfig(image_size=32, channels=1, num_classes=3, width=4, fit="pad", source_size=(28, 28))
+    config = GeneratorConfig(image_size=32, channels=1, num_classes=3, width=4, resize_mode="pad", source_size=(28, 28))
     generator = Generator(config)
     dataset = augmented(real([0], size=28), generator, num_classes=3)
     image = (dataset[1][0] * 255).round().to(torch.uint8)

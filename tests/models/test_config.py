@@ -54,7 +54,7 @@ def generator_configs(draw):
         latent_dim=draw(st.integers(1, 256)),
         latent=draw(st.sampled_from(("normal", "uniform"))),
         upsampling=upsampling,
-        fit=draw(st.sampled_from(("resize", "crop", "pad"))),
+        resize_mode=draw(st.sampled_from(("resize", "crop", "pad"))),
         source_size=draw(st.none() | st.tuples(sides, sides)),
         stem_width=draw(st.integers(0, 256)) if fields["kernel_size"] % 2 else 0,
         normalize_units=fields["normalization"] == "batch" and draw(st.booleans()),
@@ -119,7 +119,7 @@ def test_a_missing_field_takes_its_default_and_leaves_the_others(kind, name):
 def test_a_generator_of_the_first_version_is_that_of_today():
     values = {"image_size": 32, "channels": 1, "latent_dim": 64, "latent": "normal", "width": 32, "max_width": 1024}
     values |= {"kernel_size": 4, "upsampling": "transposed", "num_classes": 10, "normalization": "batch"}
-    values |= {"spectral_norm": False, "attention_resolution": 0, "fit": "pad", "source_size": [28, 28]}
+    values |= {"spectral_norm": False, "attention_resolution": 0, "resize_mode": "pad", "source_size": [28, 28]}
     config = GeneratorConfig.from_dict({**values, "class_names": list("0123456789")})
     assert (config.sides, config.widths) == ((4, 8, 16), (128, 64, 32))
     new = (config.base_size, config.stem_width, config.normalize_units, config.negative_slope, config.initialization)
@@ -182,10 +182,10 @@ def test_an_absurd_value_is_refused_by_name(kind, name, value):
         ("upsampling", {"upsampling": "bilinear"}),
         ("kernel_size", {"upsampling": "resize", "kernel_size": 4}),
         ("normalization", {"num_classes": 3, "normalization": "none"}),
-        ("fit", {"fit": "stretch"}),
+        ("resize_mode", {"resize_mode": "stretch"}),
         ("source_size", {"source_size": (0, 28)}),
         ("source_size", {"source_size": (28, 65_537)}),
-        ("source_size", {"image_size": 32, "fit": "pad", "source_size": (33, 28)}),
+        ("source_size", {"image_size": 32, "resize_mode": "pad", "source_size": (33, 28)}),
         ("attention_resolution", {"image_size": 28, "attention_resolution": 8}),
         ("attention_resolution", {"base_size": 8, "attention_resolution": 4}),
         ("base_size", {"image_size": 28, "base_size": 4}),

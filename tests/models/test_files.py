@@ -57,7 +57,7 @@ def contents(folder):
         {},
         {"num_classes": 3, "spectral_norm": True, "attention_resolution": 8},
         {"image_size": 28, "channels": 1, "upsampling": "resize", "kernel_size": 3, "latent": "uniform"},
-        {"image_size": 32, "normalization": "instance", "fit": "pad", "source_size": (28, 20)},
+        {"image_size": 32, "normalization": "instance", "resize_mode": "pad", "source_size": (28, 20)},
     ],
 )
 def test_a_generator_survives_its_folder(tmp_path, options):

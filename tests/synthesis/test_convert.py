@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torchvision import tv_tensors
 
 from gan_augment import Geometry
-from gan_augment._core import fit_image
+from gan_augment._core import resize_to_square
 from gan_augment.synthesis import ImageKind, check_unit_range, match_batch, match_image
 
 SIDES = st.integers(2, 40)  # torch itself cannot resize three channels to 1 x 1
@@ -93,7 +93,7 @@ def test_a_batch_takes_the_shape_type_and_values_of_the_real_one(kind, channels,
 @given(st.sampled_from(("PIL", "tensor", "tv_tensors.Image")), SIDES, SIDES, st.sampled_from((1, 3)))
 def test_pixels_survive_padding_and_matching(container, height, width, channels):
     real = torch.randint(0, 256, (channels, height, width), dtype=torch.uint8)
-    padded = fit_image(real, 40, "pad")
+    padded = resize_to_square(real, 40, "pad")
     kind = ImageKind(container, torch.uint8, channels, height, width)
     matched = match_image(padded, kind, Geometry("pad", (height, width)))
     expected = image_of("tensor", torch.uint8, channels, height, width)
@@ -106,7 +106,7 @@ def test_pixels_survive_padding_and_matching(container, height, width, channels)
 
 def test_digits_of_28_padded_to_32_come_back_identical():
     digits = torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8)
-    padded = fit_image(digits, 32, "pad")
+    padded = resize_to_square(digits, 32, "pad")
     kind = ImageKind.of(digits)
     assert torch.equal(match_batch(padded, kind, Geometry("pad", (28, 28))), digits)
     floats = match_batch(padded, ImageKind.of(digits / 255), Geometry("pad", (28, 28)))
@@ -115,7 +115,7 @@ def test_digits_of_28_padded_to_32_come_back_identical():
 
 def test_padding_is_undone_by_cropping_where_the_sizes_varied():
     digit = torch.randint(0, 256, (1, 28, 28), dtype=torch.uint8)
-    matched = match_image(fit_image(digit, 32, "pad"), ImageKind.of(digit), Geometry("pad", None))
+    matched = match_image(resize_to_square(digit, 32, "pad"), ImageKind.of(digit), Geometry("pad", None))
     assert torch.equal(matched, digit)
 
 

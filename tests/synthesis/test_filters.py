@@ -414,7 +414,9 @@ def test_not_a_copy_refuses_images_of_another_size():
 
 def padded(classes=3):
     torch.manual_seed(0)
-    config = GeneratorConfig(image_size=16, channels=1, num_classes=classes, width=4, fit="pad", source_size=(12, 10))
+    config = GeneratorConfig(
+        image_size=16, channels=1, num_classes=classes, width=4, resize_mode="pad", source_size=(12, 10)
+    )
     generator = Generator(config)
     with torch.no_grad():
         generator.to_image.weight.mul_(400)

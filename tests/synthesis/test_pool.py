@@ -421,7 +421,7 @@ def edit(folder, change):
         lambda d: d.update(num_classes=2),
         lambda d: d.update(num_classes=10**13),
         lambda d: d.update(geometry=3),
-        lambda d: d["geometry"].update(fit="stretch"),
+        lambda d: d["geometry"].update(resize_mode="stretch"),
         lambda d: d["geometry"].update(source_size=[1]),
         lambda d: d["geometry"].update(source_size=[0, -3]),
         lambda d: d.update(acceptance="most"),
@@ -504,7 +504,7 @@ def test_the_folder_of_a_pool_is_a_source(pool, folder):
 
 
 def test_a_source_of_cropped_images_gives_crops():
-    generator = Generator(GeneratorConfig(image_size=16, channels=1, width=2, fit="crop", source_size=(40, 56)))
+    generator = Generator(GeneratorConfig(image_size=16, channels=1, width=2, resize_mode="crop", source_size=(40, 56)))
     assert SyntheticPool.generate(generator, 4, progress=False, seed=0).sample(4, seed=0).shape == (4, 1, 16, 16)
 
 

@@ -57,7 +57,7 @@ def test_a_folder_is_the_generator_in_it(tiny, tmp_path):
 
 
 def test_the_geometry_of_a_generator_is_in_its_configuration():
-    config = GeneratorConfig(image_size=32, width=2, fit="pad", source_size=(28, 28))
+    config = GeneratorConfig(image_size=32, width=2, resize_mode="pad", source_size=(28, 28))
     assert geometry(Generator(config)) == Geometry("pad", (28, 28))
     assert geometry(ClassSources({0: Generator(config)})) == Geometry("pad", (28, 28))
 

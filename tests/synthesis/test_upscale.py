@@ -115,7 +115,7 @@ def test_an_enlarged_source_is_a_source(tiny, network):
 
 def test_padding_is_undone_at_the_larger_size(network):
     source = UpscaledSource("dcgan-mnist-32", Upscaler(network))
-    assert (source.geometry.fit, source.geometry.source_size) == ("pad", (56, 56))
+    assert (source.geometry.resize_mode, source.geometry.source_size) == ("pad", (56, 56))
     images = [(torch.zeros(1, 56, 56, dtype=torch.uint8), label % 10) for label in range(20)]
     mixed = GANAugmentedDataset(images, source, 0.5)
     assert mixed[len(mixed) - 1][0].shape == (1, 56, 56)

@@ -63,10 +63,10 @@ def test_it_says_what_it_did_and_found(data, tmp_path, capsys):
 def test_settings_are_json_or_words(data, tmp_path):
     fields = {"augment": {"color": 0.25}, "class_fade": [0.1, 0.5], "optimizer_options": {"betas": [0.5, 0.9]}}
     arguments = train("--data", data, "--out", tmp_path / "run", "--recipe", "small", **fields)
-    assert main([*arguments, "--set", "fit=pad", "--set", "flip=true", "--set", "optimizer=AdamW"]) == 0
+    assert main([*arguments, "--set", "resize_mode=pad", "--set", "flip=true", "--set", "optimizer=AdamW"]) == 0
     recipe = Recipe.from_dict(json.loads((tmp_path / "run" / "config.json").read_text())["recipe"])
     assert (recipe.augment, recipe.class_fade) == ({"color": 0.25}, (0.1, 0.5))
-    assert (recipe.fit, recipe.flip, recipe.optimizer) == ("pad", True, "AdamW")
+    assert (recipe.resize_mode, recipe.flip, recipe.optimizer) == ("pad", True, "AdamW")
 
 
 def test_a_killed_run_goes_on_by_its_folder_alone(data, run, tmp_path, monkeypatch):

@@ -54,7 +54,13 @@ def anchored(separable, tmp_path_factory):
     out = tmp_path_factory.mktemp("anchored") / "run"
     options = {**TINY, "generator_width": 8, "batch_size": 18, "steps": 120, "coverage": 1.0, "evaluations": 1}
     result = fit(
-        list(zip(images, labels)), "tiny-conditional", fit="resize", out=out, progress=False, **options, ema_decay=0.9
+        list(zip(images, labels)),
+        "tiny-conditional",
+        resize_mode="resize",
+        out=out,
+        progress=False,
+        **options,
+        ema_decay=0.9,
     )
     return result, out
 
@@ -87,7 +93,13 @@ def test_each_anchored_class_has_its_own_anchors(anchored):
 @pytest.mark.parametrize("objective", ["anchored", "imle"])
 @pytest.mark.parametrize("coverage", [0.5, 1.0])
 def test_a_killed_run_goes_on_to_the_same_bits(labelled, tiny_recipe, tmp_path, objective, coverage):
-    options = {"recipe": "tiny-conditional", **tiny_recipe, "objective": objective, "coverage": coverage, "fit": "pad"}
+    options = {
+        "recipe": "tiny-conditional",
+        **tiny_recipe,
+        "objective": objective,
+        "coverage": coverage,
+        "resize_mode": "pad",
+    }
     options["evaluations"] = 2
     whole = fit(labelled, out=tmp_path / "whole", progress=False, **options)
     run_until(4, labelled, tmp_path / "killed", **options)

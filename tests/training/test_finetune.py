@@ -242,7 +242,7 @@ def test_a_zoo_name_is_a_start(labelled):
     dataset = images if labels is None else [(image, i % len(labels)) for i, image in enumerate(images)]
     result = fit(dataset, init="dcgan-mnist-32", conditional=labels is not None, **STILL)
     ours, theirs = result.generator.config, start.config
-    assert (ours.width, ours.image_size, ours.fit) == (theirs.width, theirs.image_size, theirs.fit)
+    assert (ours.width, ours.image_size, ours.resize_mode) == (theirs.width, theirs.image_size, theirs.resize_mode)
     assert result.generator.card.training["init"] == "dcgan-mnist-32"
     assert nearness(result.generator.sample(16, seed=0), start.sample(16, seed=0)) < 10
 

@@ -23,7 +23,14 @@ def run(labelled, tmp_path_factory):
     """One conditional run that wrote its folder."""
     out = tmp_path_factory.mktemp("runs") / "deep" / "run"
     tiny = {"image_size": 16, "latent_dim": 8, "generator_width": 4, "discriminator_width": 4}
-    options = {"batch_size": 8, "steps": 6, "held_out": 0.0, "evaluations": 3, "checkpoint_every": 0.0, "fit": "pad"}
+    options = {
+        "batch_size": 8,
+        "steps": 6,
+        "held_out": 0.0,
+        "evaluations": 3,
+        "checkpoint_every": 0.0,
+        "resize_mode": "pad",
+    }
     result = fit(labelled, "conditional", out=out, progress=False, **options, **tiny)
     return result, out
 
@@ -34,7 +41,7 @@ def test_a_run_gives_a_generator_of_the_data(run):
     assert result.seconds > 0
     assert set(result.losses) == {"generator", "discriminator"}
     config = result.generator.config
-    assert (config.num_classes, config.channels, config.fit, config.source_size) == (3, 1, "pad", (14, 12))
+    assert (config.num_classes, config.channels, config.resize_mode, config.source_size) == (3, 1, "pad", (14, 12))
     assert not any(module.training for module in result.generator.modules())
     assert result.generator.sample(4, seed=0).shape == (4, 1, 16, 16)
 
@@ -168,7 +175,7 @@ def test_every_image_is_used_once_an_epoch(labelled, tiny_recipe, monkeypatch):
 
     numbers = set()
     monkeypatch.setattr(Trainer, "_real", record)
-    options = {**tiny_recipe, "batch_size": 8, "steps": 10, "fit": "pad", "held_out": 0.0}
+    options = {**tiny_recipe, "batch_size": 8, "steps": 10, "resize_mode": "pad", "held_out": 0.0}
     fit(labelled, "small", progress=False, **options)
     epochs = [used[start : start + 20] for start in range(0, 80, 20)]
     assert all(len(set(epoch)) == 20 for epoch in epochs)

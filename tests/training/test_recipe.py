@@ -51,7 +51,7 @@ NAN = float("nan")
     [
         *[("image_size", value) for value in (0, 15, 48, "64")],
         *[("channels", value) for value in (0, 2, 4, "3")],
-        *[("fit", value) for value in ("stretch", None)],
+        *[("resize_mode", value) for value in ("stretch", None)],
         *[("conditional", value) for value in ("no", 2)],
         *[("loss", value) for value in ("wgan", None)],
         *[("objective", value) for value in ("vae", None)],

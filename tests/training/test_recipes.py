@@ -138,7 +138,7 @@ def test_the_counts_are_those_that_were_published():
             {
                 "image_size": 64,
                 "channels": 3,
-                "fit": "resize",
+                "resize_mode": "resize",
                 "latent_dim": 100,
                 "epochs": 500,
                 "batch_size": 64,
@@ -157,7 +157,7 @@ def test_the_counts_are_those_that_were_published():
             {
                 "image_size": 128,
                 "channels": 3,
-                "fit": "crop",
+                "resize_mode": "crop",
                 "latent_dim": 128,
                 "epochs": 60,
                 "batch_size": 256,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.utils.data import IterableDataset, TensorDataset
 from torchvision import tv_tensors
 
-from gan_augment._core import fit_image
+from gan_augment._core import resize_to_square
 from gan_augment.data import fingerprints
 from gan_augment.training._data import TrainingImages
 
@@ -17,8 +17,10 @@ GREY = torch.randint(0, 256, (6, 1, 14, 12), generator=torch.Generator().manual_
 COLOUR = torch.randint(0, 256, (6, 3, 14, 12), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
 
 
-def read(dataset, image_size=16, fit="pad", **options):
-    return TrainingImages.from_dataset(dataset, image_size, fit, **{"conditional": False, "progress": False, **options})
+def read(dataset, image_size=16, resize_mode="pad", **options):
+    return TrainingImages.from_dataset(
+        dataset, image_size, resize_mode, **{"conditional": False, "progress": False, **options}
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def read(dataset, image_size=16, fit="pad", **options):
 )
 def test_every_kind_of_data_set_gives_the_same_images(dataset):
     read_images = read(dataset)
-    assert torch.equal(read_images.images, fit_image(GREY, 16, "pad"))
+    assert torch.equal(read_images.images, resize_to_square(GREY, 16, "pad"))
     assert (read_images.labels, read_images.num_classes, read_images.class_counts()) == (None, 0, [])
     assert read_images.source_size == (14, 12)
     assert torch.equal(read_images.fingerprints, fingerprints(GREY))
@@ -66,7 +68,7 @@ def test_channels_are_as_asked(channels, dataset):
 
 
 def test_fingerprints_are_of_the_images_before_the_fit():
-    assert torch.equal(read(COLOUR, fit="crop", channels=1).fingerprints, fingerprints(COLOUR))
+    assert torch.equal(read(COLOUR, resize_mode="crop", channels=1).fingerprints, fingerprints(COLOUR))
 
 
 def test_there_is_no_source_size_where_sizes_vary():
@@ -174,7 +176,7 @@ def test_the_first_rgb_image_makes_all_rgb_wherever_it_comes(place):
     dataset = [*GREY[:3]]
     dataset.insert(place, COLOUR[0])
     images = read(dataset).images
-    assert torch.equal(images, torch.stack([fit_image(image.expand(3, -1, -1), 16, "pad") for image in dataset]))
+    assert torch.equal(images, torch.stack([resize_to_square(image.expand(3, -1, -1), 16, "pad") for image in dataset]))
 
 
 def test_grey_saved_as_rgb_stays_rgb():
