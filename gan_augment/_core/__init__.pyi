@@ -29,6 +29,7 @@ from ._images import (
 )
 from ._locking import LOCK, lock_folder
 from ._progress import progress_bar
+from ._rounding import largest_remainder
 from ._seeds import MAX_SEED, check_seed, draw_seed, mix_seed
 from ._signals import end_by, on_ending
 from ._space import ROW_BYTES, check_space
@@ -79,6 +80,7 @@ __all__ = [
     "from_array",
     "holds_something",
     "hub_name",
+    "largest_remainder",
     "listing",
     "lock_folder",
     "make_folder",

@@ -12,7 +12,6 @@ from ._labels import (
 )
 from ._mix import SyntheticMix
 from ._plan import even_rows, present, top_up
-from ._ratio import apportion
 from ._sampler import FixedRatioBatchSampler
 
 __all__ = [
@@ -25,7 +24,6 @@ __all__ = [
     "SyntheticMix",
     "Teacher",
     "Uniform",
-    "apportion",
     "as_policy",
     "check_class_names",
     "check_classes",

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._core import mix_seed
-from ._ratio import apportion
+from .._core import largest_remainder, mix_seed
 
 ALL = -1  # the group of images that are of no class in particular
 
@@ -57,7 +56,7 @@ def share_out(total: int, labels: Tensor | None, reachable: list[int] | None) ->
     counts = torch.bincount(labels, minlength=max(reachable) + 1)[torch.tensor(reachable)]
     if total and int(counts.sum()) == 0:
         raise ValueError(f"The data must have images of the classes {reachable} of the source, but has none.")
-    return Slots(tuple(reachable), tuple(apportion(total, counts).tolist()))
+    return Slots(tuple(reachable), tuple(largest_remainder(total, counts.tolist())))
 
 
 def top_up(labels: Tensor, reachable: list[int], to: int | None) -> Slots:

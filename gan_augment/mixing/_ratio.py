@@ -7,7 +7,6 @@ import numbers
 import warnings
 
 import torch
-from torch import Tensor
 
 
 def check_ratio(ratio: float, mode: str) -> float:
@@ -56,30 +55,6 @@ def warn_of_fill(mode: str) -> None:
 def synthetic_share(ratio: float, mode: str) -> float:
     """Synthetic images per real image that was there: ``ratio``, or ``ratio / (1 - ratio)`` by appending."""
     return ratio if takes_places(mode) else ratio / (1 - ratio)
-
-
-def apportion(total: int, weights: Tensor) -> Tensor:
-    """Divides a total by weights into whole numbers that add up to it (largest remainders).
-
-    Args:
-        total (int): What to divide.
-        weights (Tensor): Non-negative ``(n,)``, not all zero unless the total is.
-
-    Returns:
-        Tensor: int64 ``(n,)``, each within one of its exact share.
-
-    Example:
-        >>> apportion(5, torch.tensor([1, 1, 2])).tolist()
-        [1, 1, 3]
-    """
-    if total == 0:
-        return torch.zeros(len(weights), dtype=torch.int64)
-    exact = weights.double() * (total / float(weights.sum()))
-    counts = exact.floor().long()
-    missing = total - int(counts.sum())
-    order = torch.argsort(exact - counts, descending=True, stable=True)
-    counts[order[:missing]] += 1
-    return counts
 
 
 def stochastic_round(value: float) -> int:

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .._core import as_uint8, check_count, check_space, mix_seed
+from .._core import as_uint8, check_count, check_space, largest_remainder, mix_seed
 from ..data import open_images, split_item
-from ..mixing import apportion
 from ..training import TrainingImages
 
 ATTEMPTS = 100
@@ -195,17 +194,18 @@ def first_of_classes(labels: Tensor, count: int) -> Tensor:
     Raises:
         ValueError: If the count is less than the classes, or more than the rows.
     """
-    sizes = torch.bincount(labels)
-    present = (sizes > 0).long()
-    if not int(present.sum()) <= count <= len(labels):
+    sizes = torch.bincount(labels).tolist()
+    present = [min(size, 1) for size in sizes]
+    if not sum(present) <= count <= len(labels):
         raise ValueError(
-            f"count must be between the {int(present.sum())} classes and the {len(labels)} images, but got {count}."
+            f"count must be between the {sum(present)} classes and the {len(labels)} images, but got {count}."
         )
-    shares = apportion(count, sizes)
-    if bool((shares < present).any()):  # one of each first
-        shares = present + apportion(count - int(present.sum()), sizes - present)
+    shares = largest_remainder(count, sizes)
+    if any(share < one for share, one in zip(shares, present)):  # one of each first
+        rest = largest_remainder(count - sum(present), [size - one for size, one in zip(sizes, present)])
+        shares = [one + share for one, share in zip(present, rest)]
     keep = torch.zeros(len(labels), dtype=torch.bool)
-    for label, share in enumerate(shares.tolist()):
+    for label, share in enumerate(shares):
         keep[(labels == label).nonzero().flatten()[:share]] = True
     return keep
 
