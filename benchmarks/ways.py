@@ -24,9 +24,7 @@ from torch import Tensor, nn
 
 from gan_augment import Generator, Same, SyntheticMix, SyntheticPool, Teacher, Uniform
 from gan_augment._core import mix_seed
-from gan_augment.evaluation import predict_logits
-from gan_augment.evaluation._classifiers import BatchTransform
-from gan_augment.evaluation._scores import correct
+from gan_augment.evaluation import BatchTransform, is_correct, predict_logits
 from gan_augment.studies._arms import TrainSettings, train, weighted
 from gan_augment.studies._files import read_images
 from gan_augment.studies._paired import Interval, crossed_difference
@@ -73,7 +71,7 @@ class Split:
 
     def correct(self, mix: BatchTransform | None) -> Tensor:
         """Which test images a classifier that was trained so gets right, ``(n,)``."""
-        return correct(predict_logits(self.trained(mix), self.images.test).float(), self.images.test_labels)
+        return is_correct(predict_logits(self.trained(mix), self.images.test).float(), self.images.test_labels)
 
 
 def ways(split: Split, ratio: float) -> dict[str, Callable[[], BatchTransform | None]]:

@@ -150,12 +150,8 @@ def _test_accuracy(
         batch, targets, _ = mix(batch, targets)
         return batch, targets
 
-    def tick() -> None:
-        bar.update()
-
-    model = train_classifier(
-        images[train], labels[train], num_classes=10, steps=steps, seed=seed, mix=mixed, on_step=tick
-    )
+    model = train_classifier(images[train], labels[train], num_classes=10, steps=steps, seed=seed, mix=mixed)
+    bar.update(steps)
     return accuracy(model, images[test], labels[test])
 
 

@@ -1,4 +1,4 @@
-"""Judging a source of synthetic images on real images that it has not seen."""
+"""Measures a source of synthetic images on real images that it has not seen."""
 
 import lazy_loader as _lazy
 

@@ -1,23 +1,24 @@
-from ._augmentations import AUGMENTATIONS
+from ._augmentations import AUGMENTATIONS, BatchTransform, random_affine
 from ._classifiers import (
-    BatchTransform,
-    Build,
+    BuildClassifier,
     SmallCNN,
     accuracy,
+    calibration_error,
+    class_recall,
+    is_correct,
     predict,
     predict_logits,
-    random_affine,
+    tempered_brier,
     train_classifier,
 )
 from ._evaluate import evaluate
 from ._guard import OnSeen, check_same_classes, check_unseen
 from ._result import Evaluation
-from ._scores import calibration_error, class_recall, correct, tempered_brier
 
 __all__ = [
     "AUGMENTATIONS",
     "BatchTransform",
-    "Build",
+    "BuildClassifier",
     "Evaluation",
     "OnSeen",
     "SmallCNN",
@@ -26,8 +27,8 @@ __all__ = [
     "check_same_classes",
     "check_unseen",
     "class_recall",
-    "correct",
     "evaluate",
+    "is_correct",
     "predict",
     "predict_logits",
     "random_affine",

@@ -1,15 +1,17 @@
-"""Ordinary augmentation, by name: what synthetic images have to beat."""
+"""Ordinary data augmentation by name, which synthetic images have to beat."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from ._classifiers import BatchTransform, random_affine
+BatchTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -17,15 +19,15 @@ class Augmentation:
     """Ordinary augmentation of float batches 0..1.
 
     Args:
-        images (callable, optional): ``images -> images``.
-        blends (bool): Whether MixUp or CutMix, one of the two for each batch, follows.
+        images (callable, optional): Maps images to images.
+        blends (bool): Whether MixUp or CutMix follows; one of the two is drawn for each batch.
     """
 
     images: Callable[[Tensor], Tensor] | None = None
     blends: bool = False
 
     def blend(self, num_classes: int) -> BatchTransform | None:
-        """What follows on images and labels: https://arxiv.org/abs/1710.09412, https://arxiv.org/abs/1905.04899."""
+        """Returns MixUp (https://arxiv.org/abs/1710.09412) or CutMix (https://arxiv.org/abs/1905.04899) at random."""
         if not self.blends:
             return None
         choice: BatchTransform = v2.RandomChoice(
@@ -34,24 +36,43 @@ class Augmentation:
         return choice
 
 
+def random_affine(images: Tensor, degrees: float = 10.0, scale: float = 0.1, shift: float = 2.0) -> Tensor:
+    """Rotates, scales and shifts each image of a batch by its own random amounts.
+
+    Args:
+        images (Tensor): Float ``(n, c, h, w)``. Areas outside the image are filled with 0.
+        degrees (float): Maximum rotation in degrees. Default: 10.
+        scale (float): Maximum relative change of size. Default: 0.1.
+        shift (float): Maximum shift in pixels. Default: 2.
+    """
+    n, device = len(images), images.device
+    angle = (torch.rand(n, device=device) * 2 - 1) * math.radians(degrees)
+    zoom = 1 + (torch.rand(n, device=device) * 2 - 1) * scale
+    move = (torch.rand(n, 2, device=device) * 2 - 1) * shift * 2 / images.shape[-1]
+    cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    rows = [torch.stack([cosine, -sine, move[:, 0]], 1), torch.stack([sine, cosine, move[:, 1]], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
+
+
 def flip_and_affine(images: Tensor) -> Tensor:
-    """Half of the images mirrored, then :func:`random_affine`."""
+    """Mirrors each image with probability 0.5, then applies :func:`random_affine`."""
     mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
     return random_affine(torch.where(mirrored, images.flip(3), images))
 
 
 def trivial_augment(images: Tensor) -> Tensor:
-    """TrivialAugment, one operation for each image: https://arxiv.org/abs/2103.10158."""
-    return _each(v2.TrivialAugmentWide(), images)
+    """Applies one operation of TrivialAugment (https://arxiv.org/abs/2103.10158) to each image."""
+    return _apply_to_each(v2.TrivialAugmentWide(), images)
 
 
 def random_augment(images: Tensor) -> Tensor:
-    """RandAugment, two operations for each image: https://arxiv.org/abs/1909.13719."""
-    return _each(v2.RandAugment(num_ops=2, magnitude=9), images)
+    """Applies two operations of RandAugment (https://arxiv.org/abs/1909.13719) to each image."""
+    return _apply_to_each(v2.RandAugment(num_ops=2, magnitude=9), images)
 
 
-def _each(transform: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """A transform of whole numbers, drawn anew for each image: on a batch it would be one for all."""
+def _apply_to_each(transform: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Applies a uint8 transform to each image by itself; on a batch it would draw one operation for all images."""
     whole = images.mul(255).round_().clamp_(0, 255).byte()
     return torch.stack([transform(image) for image in whole]).to(images.dtype).div_(255)
 

@@ -1,9 +1,8 @@
-"""A small classifier and a plain way to train it: what the effect of mixing is measured by."""
+"""The classifiers that measure what synthetic images are worth: a small network, its training and its scores."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,18 +10,21 @@ from torch.nn import functional as F
 
 from .._core import mix_seed
 from ..models import eval_mode
+from ._augmentations import BatchTransform, random_affine
 
-BatchTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-Build = Callable[[int, int], nn.Module]
+BuildClassifier = Callable[[int, int], nn.Module]
+
+TEMPERATURES = torch.logspace(-1, 1, 41)
+CALIBRATION_BINS = 15
 
 
 class SmallCNN(nn.Sequential):
-    """Three convolutions, each with batch normalisation and pooling, and a linear layer; for 16 px and more.
+    """A classifier of three convolutions with batch normalisation and pooling, and one linear layer.
 
     Args:
-        channels (int): Of the images.
+        channels (int): Channels of the images, which must be 16 px or larger.
         num_classes (int): Number of classes.
-        width (int): Feature maps of the first convolution; doubled by each next.
+        width (int): Feature maps of the first convolution; each further convolution doubles them. Default: 32.
 
     Example:
         >>> SmallCNN(1, 10)(torch.zeros(2, 1, 28, 28)).shape
@@ -38,25 +40,6 @@ class SmallCNN(nn.Sequential):
         super().__init__(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(9 * 4 * width, num_classes))
 
 
-def random_affine(images: Tensor, degrees: float = 10.0, scale: float = 0.1, shift: float = 2.0) -> Tensor:
-    """Ordinary augmentation: rotates, scales and shifts each image of a batch by its own random amounts.
-
-    Args:
-        images (Tensor): Float ``(n, c, h, w)``; what comes in at the borders is 0.
-        degrees (float): Largest rotation.
-        scale (float): Largest relative change of size.
-        shift (float): Largest shift in pixels.
-    """
-    n, device = len(images), images.device
-    angle = (torch.rand(n, device=device) * 2 - 1) * math.radians(degrees)
-    zoom = 1 + (torch.rand(n, device=device) * 2 - 1) * scale
-    move = (torch.rand(n, 2, device=device) * 2 - 1) * shift * 2 / images.shape[-1]
-    cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    rows = [torch.stack([cosine, -sine, move[:, 0]], 1), torch.stack([sine, cosine, move[:, 1]], 1)]
-    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, align_corners=False)
-
-
 def train_classifier(
     images: Tensor,
     labels: Tensor,
@@ -69,33 +52,32 @@ def train_classifier(
     mix: BatchTransform | None = None,
     augment: Callable[[Tensor], Tensor] | None = random_affine,
     blend: BatchTransform | None = None,
-    build: Build | None = None,
+    build: BuildClassifier | None = None,
     dtype: torch.dtype | None = None,
-    on_step: Callable[[], None] | None = None,
 ) -> nn.Module:
-    """Trains a classifier for a number of steps, from batches of the images, mixed and augmented.
+    """Trains a classifier for a fixed number of steps on batches that are mixed and augmented.
 
-    Weights, order and augmentation are functions of the seed; torch's global generator is left as it was.
+    The initial weights, the order of the images and the augmentation depend only on the seed. The state of torch's
+    global generator does not change.
 
     Args:
-        images (Tensor): uint8 ``(n, c, h, w)``.
-        labels (Tensor): int64 ``(n,)``, or float ``(n, num_classes)``: weighted probabilities.
+        images (Tensor): Training images, uint8 ``(n, c, h, w)``.
+        labels (Tensor): Classes, int64 ``(n,)``, or weighted probabilities, float ``(n, num_classes)``.
         num_classes (int): Number of classes.
-        steps (int): Steps of Adam; the learning rate falls to zero as a cosine.
-        batch_size (int): Images a step.
-        lr (float): The first learning rate.
-        seed (int): Of everything.
-        mix (callable, optional): ``(images, labels) -> (images, labels)`` on float batches, such as
-            :class:`SyntheticMix`; before the augmentation.
-        augment (callable, optional): ``images -> images`` on float batches.
-        blend (callable, optional): Like ``mix``, but after the augmentation, such as ``v2.MixUp``.
-        build (callable, optional): ``(channels, num_classes) -> module`` that maps float images 0..1 to logits.
+        steps (int): Training steps. Default: 600.
+        batch_size (int): Images in each step. Default: 64.
+        lr (float): Initial learning rate of Adam; it falls to zero on a cosine schedule. Default: 0.002.
+        seed (int): Seed of the weights, the order and the augmentation. Default: 0.
+        mix (callable, optional): Maps ``(images, labels)`` to ``(images, labels)`` on float batches before the
+            augmentation, like :class:`SyntheticMix`.
+        augment (callable, optional): Maps images to images on float batches. Default: :func:`random_affine`.
+        blend (callable, optional): Like ``mix``, but after the augmentation, like ``v2.MixUp``.
+        build (callable, optional): Maps ``(channels, num_classes)`` to a module that maps float images 0..1 to logits.
             Default: :class:`SmallCNN`.
-        dtype (torch.dtype, optional): To compute in where it is safe, such as bfloat16; see ``torch.autocast``.
-        on_step (callable, optional): Called after each step.
+        dtype (torch.dtype, optional): Type for ``torch.autocast``, such as bfloat16. Default: no autocast.
 
     Returns:
-        nn.Module: In eval mode.
+        nn.Module: The trained classifier in eval mode.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix_seed(seed, 0))
@@ -111,7 +93,7 @@ def train_classifier(
             batch, targets = images[rows].float().div(255), labels[rows]
             if mix is not None:
                 batch, targets = mix(batch, targets)
-            # Seeded anew, as above: what a mix draws does not move the order or the augmentation.
+            # A new seed before and after `mix`, so that its draws change neither the order nor the augmentation.
             torch.manual_seed(mix_seed(seed, 2, step))
             if augment is not None:
                 batch = augment(batch)
@@ -124,23 +106,64 @@ def train_classifier(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-            if on_step is not None:
-                on_step()
     return model.eval()
 
 
 @torch.no_grad()
 def predict_logits(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
-    """The logits that a classifier gives uint8 images, float ``(n, num_classes)``; in eval mode."""
+    """Returns a classifier's logits for uint8 images, float ``(n, num_classes)``, in eval mode."""
     with eval_mode(model):
         return torch.cat([model(batch.float().div(255)) for batch in torch.split(images, batch_size)])
 
 
 def predict(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
-    """The class that a classifier gives each uint8 image, int64 ``(n,)``; in eval mode."""
+    """Returns the class that a classifier predicts for each uint8 image, int64 ``(n,)``, in eval mode."""
     return predict_logits(model, images, batch_size).argmax(dim=1)
 
 
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Share of uint8 images that a classifier gives their label, 0..1."""
+    """Returns the share of uint8 images that a classifier assigns to their label, 0..1."""
     return float((predict(model, images) == labels).float().mean())
+
+
+def is_correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """Returns 1 for each image whose largest logit is that of its label and 0 for the others, float ``(n,)``."""
+    return (logits.argmax(1) == labels).float()
+
+
+def class_recall(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Returns the recall of each class, ``(num_classes,)``; it is NaN for a class without images."""
+    hits = torch.zeros(num_classes).index_add_(0, labels, is_correct(logits, labels))
+    return hits / torch.bincount(labels, minlength=num_classes)
+
+
+def calibration_error(logits: Tensor, labels: Tensor) -> float:
+    """Returns the expected calibration error, 0..1: the mean gap between confidence and accuracy.
+
+    It uses 15 bins of equal width (https://arxiv.org/abs/1706.04599).
+    """
+    confidence, predicted = logits.softmax(1).max(1)
+    bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
+    gaps = torch.zeros(CALIBRATION_BINS).index_add_(0, bins, confidence - (predicted == labels).float())
+    return float(gaps.abs().sum() / len(labels))
+
+
+def tempered_brier(logits: Sequence[Tensor], labels: Sequence[Tensor], balanced: bool) -> float:
+    """Returns the Brier score of several classifiers under the one temperature that suits them best together.
+
+    The score is the mean squared difference between probabilities and truth, 0..2
+    (https://doi.org/10.1175/1520-0493(1950)078). It is NaN without images.
+
+    Args:
+        logits (sequence of Tensor): Logits ``(n, num_classes)`` of each seed on its own images.
+        labels (sequence of Tensor): Classes ``(n,)`` of each seed's images.
+        balanced (bool): Whether every class has the same weight, whatever its number of images.
+    """
+    values, truth = torch.cat(list(logits)), torch.cat(list(labels))
+    if len(truth) == 0:
+        return float("nan")
+    counts = torch.bincount(truth)
+    weights = 1 / counts[truth] / (counts > 0).sum() if balanced else torch.full((len(truth),), 1 / len(truth))
+    one_hot = F.one_hot(truth, values.shape[1])
+    scores = [((values / t).softmax(1) - one_hot).square().sum(1) @ weights for t in TEMPERATURES]
+    return float(torch.stack(scores).min())

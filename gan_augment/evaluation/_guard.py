@@ -1,4 +1,4 @@
-"""The guard: nobody judges a source by images that it was trained on."""
+"""Checks before a source is measured: it must not have seen the test images, and must have the same classes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ from torch import Tensor
 from ..mixing import LabelPolicy, check_class_names, check_classes
 from ..synthesis import Source, as_source, parts_of
 
-__all__ = ["Exposure", "OnSeen", "check_same_classes", "check_unseen"]
-
 OnSeen = Literal["refuse", "warn"]
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """How many test images a source was trained on.
+    """The number of test images that a source was trained on.
 
     Attributes:
-        seen (int): Test images that it was certainly trained on.
-        of (int): Test images.
-        known (bool): Whether all that it was trained on is known; if not, it may have seen more.
+        seen (int): Test images that the source was certainly trained on.
+        of (int): All test images.
+        known (bool): Whether the source names all its training images. If not, it may have seen more.
     """
 
     seen: int
@@ -34,55 +32,63 @@ class Exposure:
 
     @property
     def sentence(self) -> str:
-        """What it says, for people."""
+        """The finding in one sentence."""
         if self.seen:
-            least = "" if self.known else "at least "
+            at_least = "" if self.known else "at least "
             return (
-                f"The source was trained on {least}{self.seen:,} of the {self.of:,} test images, "
-                "so that what is measured on them is too good."
+                f"The source was trained on {at_least}{self.seen:,} of the {self.of:,} test images, so the scores on "
+                "them are too good."
             )
         if not self.known:
             return (
-                f"Whether the source was trained on some of the {self.of:,} test images cannot be told, "
-                "since not all of it says what it was trained on."
+                f"The source does not list all its training images, so it is not known whether it was trained on some "
+                f"of the {self.of:,} test images."
             )
         return f"The source was trained on none of the {self.of:,} test images."
 
 
 def check_same_classes(
-    policy: LabelPolicy, source: Source, count: int, names: Sequence[str] | None, remedy: str
+    policy: LabelPolicy, source: Source, num_classes: int, names: Sequence[str] | None, remedy: str
 ) -> None:
-    """Refuses a source whose classes are not those of the data, with a remedy that the caller has.
+    """Checks that a source has the classes of the data.
+
+    Args:
+        policy (LabelPolicy): Policy that assigns the classes.
+        source (Source): Source of synthetic images.
+        num_classes (int): Number of classes of the data.
+        names (sequence of str, optional): Class names of the data.
+        remedy (str): Instruction that ends the error message.
 
     Raises:
         ValueError: If a class of the source, or its name, differs.
     """
     try:
-        check_classes(policy, source, count)
+        check_classes(policy, source, num_classes)
         check_class_names(policy, source, names)
-    except ValueError as error:  # whose own remedy is for mixing
-        wrong = str(error).partition(";")[0].replace(" for labels='same'", "")
-        raise ValueError(f"{wrong}; {remedy}.") from error
+    except ValueError as error:  # its own remedy is about mixing
+        problem = str(error).partition(";")[0].replace(" for labels='same'", "")
+        raise ValueError(f"{problem}; {remedy}.") from error
 
 
 def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> Exposure:
-    """Refuses to judge a source by images that it was trained on.
+    """Checks that a source was not trained on the test images.
 
-    It looks at the fingerprints of generators (their cards), of pools, and of all parts of a source that is made of
-    several. Only exact images are found: one that was resized, or stored with loss, before it was hashed is another.
+    It compares the test images with the fingerprints of generators (on their cards) and pools, and of every part of a
+    combined source. It finds exact matches only: an image that was resized or compressed before hashing does not match.
 
     Args:
         source: A zoo name, a folder, or any :class:`Source`.
         hashes (Tensor): Fingerprints of the test images before any resizing, int64 ``(n,)``; see
             :func:`gan_augment.data.fingerprint`.
-        on_seen (str): ``"refuse"``, or ``"warn"`` where a report says it by :attr:`Exposure.sentence`.
+        on_seen (str): ``"refuse"`` raises an error if the source has seen a test image; ``"warn"`` only warns.
+            Default: ``"refuse"``.
 
     Returns:
-        Exposure: Whether it is ``known`` at all is for the caller to judge.
+        Exposure: How many images it has seen. Check ``known``: not every source lists its training images.
 
     Raises:
-        TypeError: If the source or the hashes are none.
-        ValueError: If the source has seen some of the images, or the hashes are no such ones.
+        TypeError: If ``source`` is not a source or ``hashes`` is not a tensor.
+        ValueError: If the source has seen test images, or ``hashes`` does not hold fingerprints.
 
     Example:
         >>> from gan_augment.data import fingerprint
@@ -97,7 +103,7 @@ def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> 
     if hashes.dtype != torch.int64 or hashes.ndim != 1 or not len(hashes):
         raise ValueError(
             f"hashes must be int64 (n,) with n above 0, but got {hashes.dtype} of shape {tuple(hashes.shape)} instead; "
-            "make them by gan_augment.data.fingerprint, one of each test image."
+            "compute one for each test image with gan_augment.data.fingerprint."
         )
     if not hasattr(source, "fingerprints") and not hasattr(source, "card"):
         source = as_source(source)
@@ -108,7 +114,7 @@ def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> 
     if seen and on_seen == "refuse":
         raise ValueError(
             f"The test images must be unseen, but the source was trained on {seen:,} of {len(hashes):,} of them; "
-            "leave those out of the test, or out of its training."
+            "remove those from the test images, or train the source without them."
         )
     if seen:
         warnings.warn(exposure.sentence, stacklevel=2)

@@ -1,4 +1,4 @@
-"""What an evaluation says: figures, a table, and plain words."""
+"""The result of an evaluation: measurements, a table, and sentences that explain them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from typing import Any
 from ..metrics import ClassAgreement, Copies, Leakage, Measurement
 from ._guard import Exposure
 
-COPYING = -3.0  # z-score of the data-copying test below which it is said
+COPYING = -3.0  # the samples are called copies if the z-score of the data-copying test is below
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured of a source.
+    """The measurements of a source.
 
     Attributes:
-        measurements (list of Measurement): Of the samples.
-        floor (list of Measurement): The same of real images in the samples' place, where there are others.
-        copies (Copies, optional): How near samples come to training images in pixels, where those were given.
-        leakage (Leakage, optional): Marks of augmentation in samples; None below 16 px.
-        agreement (ClassAgreement, optional): How often, by class, a classifier of the training images sees the class
-            that was asked for, where there are labels.
+        measurements (list of Measurement): Measurements of the samples.
+        floor (list of Measurement): The same measurements of real training images in place of the samples. Empty
+            without ``train=``.
+        copies (Copies, optional): How close samples are to training images in pixels. None without ``train=``.
+        leakage (Leakage, optional): Traces of augmentation in the samples. None for images below 16 px.
+        agreement (ClassAgreement, optional): Share of samples, by class, in which a classifier of the training images
+            sees the requested class. None without labels.
         exposure (Exposure): Whether the source has seen the real images.
-        sentences (list of str): What the figures mean, in plain words.
+        sentences (list of str): What the numbers mean, one sentence each.
     """
 
     measurements: list[Measurement]
@@ -38,11 +39,11 @@ class Evaluation:
     sentences: list[str]
 
     def __getitem__(self, name: str) -> Measurement:
-        """The measurement of a name, such as ``"kid"``."""
-        return by_name(self.measurements)[name]
+        """Returns the measurement with this name, such as ``"kid"``."""
+        return _by_name(self.measurements)[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluation as JSON can hold it."""
+        """Returns everything as a dictionary that JSON can store."""
         agreement = None
         if self.agreement is not None:
             per_class = {str(label): share for label, share in self.agreement.per_class.items()}
@@ -58,7 +59,7 @@ class Evaluation:
         }
 
     def __str__(self) -> str:
-        floor = by_name(self.floor)
+        floor = _by_name(self.floor)
         rows = [("", "samples", "real images" if floor else "")]
         for measurement in self.measurements:
             other = floor.get(measurement.name)
@@ -68,8 +69,7 @@ class Evaluation:
         return "\n".join([*table, "", *self.sentences])
 
 
-def by_name(measurements: Sequence[Measurement]) -> dict[str, Measurement]:
-    """Measurements by their names."""
+def _by_name(measurements: Sequence[Measurement]) -> dict[str, Measurement]:
     return {measurement.name: measurement for measurement in measurements}
 
 
@@ -85,70 +85,70 @@ def describe(
     agreement: ClassAgreement | None,
     exposure: Exposure,
 ) -> list[str]:
-    """What figures mean, in plain words, one sentence each."""
+    """Returns what the numbers mean in plain words, one sentence each."""
     return [
         exposure.sentence,
-        _of_kid(found["kid"], floor.get("kid")),
-        _of_manifolds(found, floor),
-        *_of_classes(found, floor, agreement),
-        *_of_copies(found, floor),
+        _describe_kid(found["kid"], floor.get("kid")),
+        _describe_neighbours(found, floor),
+        *_describe_classes(found, floor, agreement),
+        *_describe_copies(found, floor),
         *(part.sentence for part in (copies, leakage) if part is not None),
     ]
 
 
-def _of_kid(kid: Measurement, floor: Measurement | None) -> str:
-    text = f"KID is {_number(kid)}"
+def _describe_kid(kid: Measurement, floor: Measurement | None) -> str:
+    text = f"The KID of the samples is {_number(kid)}"
     if floor is None:
-        return f"{text}; of real images it is about 0 (pass train= to measure that floor)."
-    reach = 2 * math.hypot(kid.spread or 0, floor.spread or 0)
-    apart = kid.value - floor.value > reach
-    return f"{text}, and of training images in place of samples {_number(floor)}, the floor: " + (
-        "samples can be told from real images." if apart else "no difference from real images shows at these counts."
-    )
+        return f"{text}; that of real images is about 0 (pass train= to measure this floor)."
+    text += f", and that of real training images, the floor, is {_number(floor)}: "
+    if kid.value - floor.value > 2 * math.hypot(kid.spread or 0, floor.spread or 0):
+        return text + "the samples differ from real images."
+    return text + "these counts show no difference from real images."
 
 
-def _of_manifolds(found: Mapping[str, Measurement], floor: Mapping[str, Measurement]) -> str:
+def _describe_neighbours(found: Mapping[str, Measurement], floor: Mapping[str, Measurement]) -> str:
     def share(name: str, what: str) -> str:
         return f"{found[name].value:.0%} {what}" + (f" (floor: {floor[name].value:.0%})" if name in floor else "")
 
     return (
-        f"{share('precision', 'of samples lie where real images do')}, "
-        f"{share('recall', 'of real images where samples do')}, and "
-        f"{share('coverage', 'of real images have a sample near')}."
+        f"{share('precision', 'of the samples are close to real images')}, "
+        f"{share('recall', 'of the real images are close to samples')}, and "
+        f"{share('coverage', 'of the real images have a sample among their nearest neighbours')}."
     )
 
 
-def _of_classes(
+def _describe_classes(
     found: Mapping[str, Measurement], floor: Mapping[str, Measurement], agreement: ClassAgreement | None
 ) -> list[str]:
-    said = []
+    sentences = []
     if "gan_train" in found:
-        taught, real = found["gan_train"], floor.get("gan_train")
-        other = "" if real is None else f" (of {real.n_synthetic:,} training images {real.value:.1%})"
-        said.append(
-            f"A classifier of {taught.n_synthetic:,} samples alone is right on {taught.value:.1%} of real "
-            f"images{other}."
+        measured, real = found["gan_train"], floor.get("gan_train")
+        other = "" if real is None else f", and one trained on {real.n_synthetic:,} training images {real.value:.1%}"
+        sentences.append(
+            f"A classifier trained on {measured.n_synthetic:,} samples alone classifies {measured.value:.1%} of the "
+            f"real images correctly{other}."
         )
     if agreement is not None:
         lowest = min(agreement.per_class, key=agreement.per_class.__getitem__)
-        said.append(
-            f"A classifier of training images sees the class asked for in {agreement.overall.value:.1%} of samples, in "
-            f"the fewest of class {lowest}: {agreement.per_class[lowest]:.0%}."
+        sentences.append(
+            f"A classifier trained on the training images sees the requested class in {agreement.overall.value:.1%} of "
+            f"the samples; the lowest share is {agreement.per_class[lowest]:.0%}, for class {lowest}."
         )
-    return said
+    return sentences
 
 
-def _of_copies(found: Mapping[str, Measurement], floor: Mapping[str, Measurement]) -> list[str]:
+def _describe_copies(found: Mapping[str, Measurement], floor: Mapping[str, Measurement]) -> list[str]:
     if "ct" not in found:
         return []
     authentic, ct = found["authenticity"], found["ct"]
     return [
-        f"In features of {authentic.n_real:,} training images {authentic.value:.0%} of samples are authentic (of "
-        f"unseen real images {floor['authenticity'].value:.0%}), and samples are "
+        f"Compared with {authentic.n_real:,} training images in features, {authentic.value:.0%} of the samples and "
+        f"{floor['authenticity'].value:.0%} of unseen real images are authentic. The samples are "
         + (
-            "nearer to training images than unseen images are, beyond chance: copies; look at the closest pairs"
+            "closer to training images than unseen images are, beyond chance, so they are copies; look at the closest "
+            "pairs"
             if ct.value < COPYING
-            else "no nearer to training images than unseen images are"
+            else "no closer to training images than unseen images are"
         )
-        + f" (z {ct.value:.1f})."
+        + f" (z-score {ct.value:.1f})."
     ]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._core import mix_seed
-from ..evaluation import AUGMENTATIONS, BatchTransform, Build, predict_logits, train_classifier
+from ..evaluation import AUGMENTATIONS, BatchTransform, BuildClassifier, predict_logits, train_classifier
 from ..mixing import LabelPolicy, SyntheticMix, even_rows
 from ..synthesis import SyntheticPool
 from ..training import autocast_type
@@ -89,7 +89,7 @@ class TrainSettings:
     lr: float
     seed: int
     precision: str = "fp32"
-    build: Build | None = field(default=None, compare=False)
+    build: BuildClassifier | None = field(default=None, compare=False)
 
 
 def run_job(job: Job) -> Outcome:

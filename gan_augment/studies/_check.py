@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .._core import ROW_BYTES, check_space
 from ..data import fingerprints, seen
-from ..evaluation import Build, OnSeen, SmallCNN, check_same_classes, check_unseen
+from ..evaluation import BuildClassifier, OnSeen, SmallCNN, check_same_classes, check_unseen
 from ..mixing import LabelPolicy, Same
 from ..synthesis import SyntheticPool, as_source, fingerprints_of
 from ._data import StudyData
@@ -33,7 +33,7 @@ def check_request(
     data: StudyData,
     splits: list[tuple[Tensor, Tensor]],
     source: Given | Fitting,
-    build: Build | None,
+    build: BuildClassifier | None,
 ) -> dict[str, LabelPolicy]:
     """Refuses what would fail later, and returns the label policies by what they are called.
 
@@ -96,7 +96,7 @@ def _check_discriminator(given: Given, shape: tuple[int, ...]) -> None:
         )
 
 
-def check_classifier(build: Build | None, channels: int, number: int, processes: int) -> None:
+def check_classifier(build: BuildClassifier | None, channels: int, number: int, processes: int) -> None:
     """Refuses what builds no classifier, or cannot go to other processes.
 
     Raises:
@@ -175,7 +175,7 @@ def digest(value: Any) -> str:
 
 
 def identity(
-    source: Given | Fitting, data: StudyData, build: Build | None, splits: list[tuple[Tensor, Tensor]]
+    source: Given | Fitting, data: StudyData, build: BuildClassifier | None, splits: list[tuple[Tensor, Tensor]]
 ) -> dict[str, str]:
     """Digests of the images of each part, of a source by what it draws, and of the classifier by its first weights."""
     rows = [data.test, *(part for split in splits for part in split)]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..evaluation import calibration_error, class_recall, correct
+from ..evaluation import calibration_error, class_recall, is_correct
 from ..metrics import copy_report
 from ._arms import Arm
 from ._files import pool_folder
@@ -92,7 +92,7 @@ class Conclusion:
     def _scores(self, arm: Arm) -> Tensor:
         """Of each split on each test image: seeds that share a split are no independent ones."""
         labels = self.splits[0].test_labels
-        scores = torch.stack([correct(outcome.test, labels) for outcome in self.stages.outcomes[arm.name]])
+        scores = torch.stack([is_correct(outcome.test, labels) for outcome in self.stages.outcomes[arm.name]])
         return torch.stack([scores[split :: self.settings.splits].mean(0) for split in range(self.settings.splits)])
 
     def _difference(self, treated: Arm, control: Arm) -> Interval:
@@ -110,7 +110,7 @@ class Conclusion:
             ratio=arm.ratio,
             labels=arm.labels,
             filters=arm.filters,
-            accuracy=tuple(float(correct(outcome.test, labels).mean()) for outcome in outcomes),
+            accuracy=tuple(float(is_correct(outcome.test, labels).mean()) for outcome in outcomes),
             balanced_accuracy=tuple(recalls.nanmean(1).tolist()),
             recall=tuple(recalls.mean(0).tolist()),
             validation=self.stages.validation(arm),

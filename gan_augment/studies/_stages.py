@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..evaluation import Build, tempered_brier
+from ..evaluation import BuildClassifier, tempered_brier
 from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
 from ._data import StudyData
@@ -41,7 +41,7 @@ class Stages:
         settings: Settings,
         policies: dict[str, LabelPolicy],
         source: Given | Fitting,
-        build: Build | None,
+        build: BuildClassifier | None,
         run: Runner,
         progress: bool,
     ) -> None:

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from .._core import holds_something, lock_folder, make_folder, remove_asides, write_whole
 from .._version import __version__
-from ..evaluation import Build, OnSeen
+from ..evaluation import BuildClassifier, OnSeen
 from ._check import check_request, exposure_of, identity
 from ._conclude import Conclusion
 from ._data import StudyData
@@ -46,7 +46,7 @@ def study(
     filters: Any = None,
     augment: Sequence[str] | str | None = None,
     metric: str | None = None,
-    classifier: Build | None = None,
+    classifier: BuildClassifier | None = None,
     seeds: int = 5,
     splits: int | None = None,
     steps: int | None = None,

@@ -10,8 +10,7 @@ import torch
 from gan_augment import Card, SyntheticPool
 from gan_augment.data import fingerprints
 from gan_augment.data._open import ArrayImages
-from gan_augment.evaluation import SmallCNN, _evaluate
-from gan_augment.evaluation._evaluate import evaluate, gan_test, gan_train
+from gan_augment.evaluation import SmallCNN, _evaluate, evaluate
 from gan_augment.metrics import ClassifierFeatures, authenticity, kid, load_features
 
 QUICK = 20  # steps
@@ -276,15 +275,12 @@ def test_what_cannot_be_evaluated_is_refused(arguments, options, error, message)
         run(*arguments, **options)
 
 
-def test_gan_train_and_gan_test_by_themselves(real, train):
-    made, asked = Ideal().sample(60, classes(60), seed=3), classes(60)
-    taught = gan_train(real.images, real.labels, made, asked, split="held-out", steps=QUICK)
-    assert taught.label == "gan_train[small-cnn, n=90/60, held-out]"
-    assert taught.value > 0.9
-    agrees = gan_test(train.images, train.labels, made, asked, steps=QUICK)
-    assert agrees.label == "gan_test[small-cnn, n=120/60, train]"
-    assert agrees.value > 0.9
-    assert gan_test(train.images, train.labels, made, (asked + 1) % 3, steps=QUICK).value < 0.1
+def test_gan_train_and_gan_test_name_the_split_and_the_images(real, train):
+    found = run(Ideal(), real, train=train, split="held-out")
+    assert found["gan_train"].label == "gan_train[small-cnn, n=90/300, held-out]"
+    assert found["gan_train"].value > 0.9
+    assert found["gan_test"].label == "gan_test[small-cnn, n=120/60, train]"
+    assert found["gan_test"].value > 0.9
 
 
 def test_features_of_a_classifier_of_ones_own(real):

@@ -3,13 +3,13 @@ import math
 import pytest
 import torch
 
-from gan_augment.evaluation._scores import calibration_error, class_recall, correct, tempered_brier
+from gan_augment.evaluation import calibration_error, class_recall, is_correct, tempered_brier
 
 
 def test_recall_by_hand():
     logits = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
     labels = torch.tensor([0, 0, 1, 1])
-    assert correct(logits, labels).tolist() == [1, 0, 1, 0]
+    assert is_correct(logits, labels).tolist() == [1, 0, 1, 0]
     assert class_recall(logits, labels, 2).tolist() == [0.5, 0.5]
     assert math.isnan(class_recall(logits, labels, 3)[2])
 
