@@ -25,10 +25,11 @@ from torch import Tensor, nn
 from gan_augment import Generator, Same, SyntheticMix, SyntheticPool, Teacher, Uniform
 from gan_augment._core import mix_seed
 from gan_augment.evaluation import BatchTransform, is_correct, predict_logits
+from gan_augment.studies import Interval, crossed_difference
 from gan_augment.studies._arms import TrainSettings, train, weighted
-from gan_augment.studies._files import read_images
-from gan_augment.studies._paired import Interval, crossed_difference
-from gan_augment.studies._sources import FILTERS, Given, MatchedSource, build_filter, make_pool
+from gan_augment.studies._files import read_split
+from gan_augment.studies._pools import make_pool
+from gan_augment.studies._sources import FILTERS, LoadedSource, MatchedSource, build_filter
 
 NONE, PLAIN = "none", "plain"
 
@@ -38,7 +39,7 @@ class Split:
 
     def __init__(self, study: Path, report: dict[str, Any], index: int, scratch: Path) -> None:
         asked = report["settings"]
-        self.index, self.scratch, self.images = index, scratch / str(index), read_images(study, index)
+        self.index, self.scratch, self.images = index, scratch / str(index), read_split(study, index)
         self.scratch.mkdir()
         self.augment = next(arm["augment"] for arm in report["arms"] if arm["name"] == report["baseline"])
         self.settings = TrainSettings(
@@ -46,24 +47,24 @@ class Split:
             **{key: asked[key] for key in ("steps", "batch_size", "lr", "seed", "precision")},
         )
         fitted = study / "generators" / f"split-{index}" / "generator"
-        self.given = Given.load(fitted if fitted.exists() else report["source"]["name"])
+        self.loaded = LoadedSource.load(fitted if fitted.exists() else report["source"]["name"])
         self.size = asked["pool_size"]
         self.teacher = self.trained(None, seed=mix_seed(asked["seed"], 15, index))
 
     def trained(self, mix: BatchTransform | None, seed: int | None = None) -> nn.Module:
         """A classifier, as the study trains them."""
         seed = mix_seed(self.settings.seed, 14, self.index) if seed is None else seed
-        return train(self.settings, self.augment, self.images.train, self.images.labels, seed, mix)
+        return train(self.settings, self.augment, self.images.train, self.images.train_labels, seed, mix)
 
     def pool(self, name: str, generator: Any = None) -> SyntheticPool:
         """What a filter lets through, or all; of the split's generator, or of another one."""
-        source = MatchedSource(generator or self.given.source, self.images.train.shape[1:], self.settings.num_classes)
-        keep = [build_filter(name, self.teacher, self.images, self.given)] if name in FILTERS else []
+        source = MatchedSource(generator or self.loaded.source, self.images.train.shape[1:], self.settings.num_classes)
+        keep = [build_filter(name, self.teacher, self.images, self.loaded)] if name in FILTERS else []
         return make_pool(self.scratch / name, source, keep, self.size, mix_seed(self.settings.seed, 13, self.index))[0]
 
     def deformed(self, scale: float) -> SyntheticPool:
         """Samples that are deformed by so many times as much."""
-        generator = copy.deepcopy(self.given.source)
+        generator = copy.deepcopy(self.loaded.source)
         if not isinstance(generator, Generator) or generator.variations is None:
             raise ValueError("The generator does not deform its samples.")
         generator.variations.fields *= scale

@@ -87,14 +87,18 @@ def _study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", help=SOURCE)
     parser.add_argument("--recipe", help="instead of --source: fit a generator to the training images by this recipe")
     parser.add_argument("--init", help="generator that the fitting starts from")
-    parser.add_argument("--budget", help="time of each fitting (default: 10m, or 60s with --light)")
+    parser.add_argument("--budget", help="time of each fitting (default: 10m, or 60s with other presets)")
     parser.add_argument(
         "--set", type=setting, action="append", default=[], metavar="FIELD=VALUE", help="override a field of the recipe"
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the report; the same study continues what is in it"
     )
-    parser.add_argument("--light", action="store_true", help="use smaller defaults: minutes instead of an hour")
+    parser.add_argument(
+        "--preset",
+        choices=["full", "quick", "demo"],
+        help="defaults for about an hour (full), for minutes (quick), or the smallest (demo) (default: full)",
+    )
     parser.add_argument("--count", type=int, help="training images, drawn for each split (default: all)")
     parser.add_argument("--validation", type=float, help="share of the images to choose by (default: 0.2)")
     parser.add_argument(
@@ -113,8 +117,12 @@ def _study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", choices=["accuracy", "balanced accuracy"], help="score (default: by --mode)")
     parser.add_argument("--seeds", type=int, help="number of paired seeds (default: 5)")
     parser.add_argument("--splits", type=int, help="number of splits, 2 to --seeds (default: as many as --seeds)")
-    parser.add_argument("--steps", type=int, help="training steps of each classifier (default: 1000, or 400 if light)")
-    parser.add_argument("--pool-size", type=int, help="synthetic images of a split (default: 10000, or 4000 if light)")
+    parser.add_argument(
+        "--steps", type=int, help="training steps of each classifier (default: 1000; quick and demo: 400)"
+    )
+    parser.add_argument(
+        "--pool-size", type=int, help="synthetic images of a split (default: 10000; quick and demo: 4000)"
+    )
     _add_on_seen(parser, None)
     parser.add_argument("--seed", type=int, help="seed of the study (default: 0)")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one for each core")
@@ -205,7 +213,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], None], str, Callab
     "study": (
         "Measure whether mixing helps on your data, and write a report",
         _commands.run_study,
-        "--data photos/ --recipe tiny-conditional --light --out studies/photos",
+        "--data photos/ --recipe tiny-conditional --preset quick --out studies/photos",
         _study,
     ),
     "evaluate": (

@@ -67,7 +67,7 @@ class DemoResult:
         """What came out and what it means, in plain words."""
         low, high = self.gain.low * 100, self.gain.high * 100
         return [
-            f"Verdict: mixing {self.gain.verdict_words}. Over {self.gain.n} paired seeds the accuracy changed by "
+            f"Verdict: mixing {self.gain.verdict}. Over {self.gain.n} paired seeds the accuracy changed by "
             f"{self.gain.mean * 100:+.2f} points (95 % interval {low:+.2f} to {high:+.2f}).",
             f"Each seed draws its own {self.count} real digits, and both of its classifiers train on them for "
             f"{self.steps} steps; neither they nor the generator saw one of its {self.tested:,} test digits.",

@@ -1,4 +1,4 @@
-"""Does it help? The fair comparison, its statistics, its report."""
+"""Measures whether mixing synthetic images helps: a fair comparison, its statistics and its report."""
 
 import lazy_loader as _lazy
 

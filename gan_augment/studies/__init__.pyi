@@ -1,4 +1,4 @@
-from ._paired import Interval, crossed_difference, paired_difference
+from ._intervals import Interval, crossed_difference, paired_difference
 from ._result import ArmResult, StudyResult
 from ._study import study
 

@@ -1,4 +1,4 @@
-"""Arms: the ways of training that a study compares, and one training under one of them."""
+"""The arms of a study: ways to train a classifier, and one training of an arm."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from torch.nn import functional as F
 
 from .._core import mix_seed
 from ..evaluation import AUGMENTATIONS, BatchTransform, BuildClassifier, predict_logits, train_classifier
-from ..mixing import LabelPolicy, SyntheticMix, even_rows
+from ..mixing import LabelPolicy, SyntheticMix, even_rows, present, top_up
 from ..synthesis import SyntheticPool
 from ..training import autocast_type
-from ._balance import fill_up, weighted_targets
-from ._files import Images, Outcome, pool_folder, read_images, slug, write_outcome
+from ._files import Outcome, SplitImages, file_name, pool_folder, read_split, write_outcome
 from ._result import Kind
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One way of training.
+    """One way to train a classifier.
 
     Args:
-        name (str): Unique among the arms of a study.
-        kind (str): See :class:`ArmResult`.
-        augment (str): A name of :data:`AUGMENTATIONS`.
-        ratio (float): Synthetic or repeated share of each batch.
-        policy (LabelPolicy, optional): Of synthetic images; None repeats real ones.
-        labels (str): What the policy is called.
-        filters (tuple of str): Of the pool.
-        even (bool): Whether real images come again until all classes have as many.
+        name (str): Name; unique in a study.
+        kind (str): Kind of arm; see :class:`ArmResult`.
+        augment (str): Ordinary augmentation, a name of :data:`AUGMENTATIONS`.
+        ratio (float): Synthetic or repeated share of each batch. Default: 0.
+        policy (LabelPolicy, optional): Policy of the synthetic images. Default: None, which repeats real images.
+        labels (str): Name of the policy.
+        filters (tuple of str): Filters of the pool.
+        balanced (bool): Whether real images are repeated until all classes have the same number. Default: False.
     """
 
     name: str
@@ -42,45 +41,21 @@ class Arm:
     policy: LabelPolicy | None = None
     labels: str = ""
     filters: tuple[str, ...] = ()
-    even: bool = False
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training: an arm under a seed.
-
-    Args:
-        folder (Path): Of the study.
-        arm (Arm): How to train.
-        seed (int): Number of the seed: 0, 1, 2, ...
-        split (int): Number of the split.
-        settings (TrainSettings): What all jobs have in common.
-    """
-
-    folder: Path
-    arm: Arm
-    seed: int
-    split: int
-    settings: TrainSettings
-
-    @property
-    def path(self) -> Path:
-        """Where its outcome is kept."""
-        return self.folder / "runs" / f"{slug(self.arm.name)}-{self.seed}.safetensors"
+    balanced: bool = False
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """What all trainings of a study have in common.
+    """The settings that all trainings of a study share.
 
     Args:
-        num_classes (int): Of the data.
-        steps (int): Of training.
-        batch_size (int): Images a step.
+        num_classes (int): Number of classes.
+        steps (int): Training steps.
+        batch_size (int): Images in each step.
         lr (float): Learning rate.
-        seed (int): Of the study.
-        precision (str): To train in, as of a recipe.
-        build (callable, optional): Of the classifier.
+        seed (int): Seed of the study.
+        precision (str): Precision of the training; see :class:`Recipe`. Default: ``"fp32"``.
+        build (callable, optional): Builds the classifier. Default: :class:`SmallCNN`.
     """
 
     num_classes: int
@@ -92,32 +67,59 @@ class TrainSettings:
     build: BuildClassifier | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True)
+class Job:
+    """One training: an arm with a seed.
+
+    Args:
+        folder (Path): Folder of the study.
+        arm (Arm): Way to train.
+        seed (int): Number of the seed: 0, 1, 2, ...
+        split (int): Number of the split.
+        settings (TrainSettings): Settings that all jobs share.
+    """
+
+    folder: Path
+    arm: Arm
+    seed: int
+    split: int
+    settings: TrainSettings
+
+    @property
+    def path(self) -> Path:
+        """File of the outcome."""
+        return self.folder / "runs" / f"{file_name(self.arm.name)}-{self.seed}.safetensors"
+
+
 def run_job(job: Job) -> Outcome:
-    """Trains, and keeps the outcome."""
-    data, settings = read_images(job.folder, job.split), job.settings
+    """Trains the classifier of a job and writes its outcome."""
+    data, settings = read_split(job.folder, job.split), job.settings
     seed = mix_seed(settings.seed, 14, job.seed)
     started = time.perf_counter()
-    images, targets = data.train, data.labels
-    if job.arm.even:
-        rows = even_rows(data.labels, seed)
+    images, targets = data.train, data.train_labels
+    if job.arm.balanced:
+        rows = even_rows(targets, seed)
         images, targets = images[rows], targets[rows]
     elif job.arm.kind == "filled up":
-        images, targets = fill_up(images, targets, _pool(job), seed)
+        images, targets = fill_up(images, targets, _load_pool(job), seed)
     elif job.arm.kind == "class weights":
         targets = weighted_targets(targets, settings.num_classes)
-    mix = _mix(job, data) if job.arm.ratio else None
+    mix = _build_mix(job, data) if job.arm.ratio else None
     model = train(settings, job.arm.augment, images, targets, seed, mix)
     seconds = time.perf_counter() - started
     empty = torch.empty(0, settings.num_classes)
-    judged = [predict_logits(model, part).float() if len(part) else empty for part in (data.validation, data.test)]
-    if judged[1].shape != (len(data.test), settings.num_classes):
+    logits = [predict_logits(model, part).float() if len(part) else empty for part in (data.validation, data.test)]
+    if logits[1].shape != (len(data.test), settings.num_classes):
         raise ValueError(
-            f"classifier must give logits ({len(data.test)}, {settings.num_classes}), but gave "
-            f"{tuple(judged[1].shape)} instead."
+            f"classifier must return logits of shape ({len(data.test)}, {settings.num_classes}), but returned "
+            f"{tuple(logits[1].shape)} instead."
         )
-    if not all(bool(torch.isfinite(logits).all()) for logits in judged):
-        raise ValueError(f"Logits must be finite, but {job.arm.name!r} gave others: its training diverged; lower lr.")
-    outcome = Outcome(judged[0], judged[1], seconds)
+    if not all(bool(torch.isfinite(each).all()) for each in logits):
+        raise ValueError(
+            f"The logits must be finite, but those of the arm {job.arm.name!r} are not: its training diverged; use a "
+            "lower lr."
+        )
+    outcome = Outcome(logits[0], logits[1], seconds)
     write_outcome(job.path, outcome)
     return outcome
 
@@ -125,7 +127,7 @@ def run_job(job: Job) -> Outcome:
 def train(
     settings: TrainSettings, augment: str, images: Tensor, targets: Tensor, seed: int, mix: BatchTransform | None = None
 ) -> nn.Module:
-    """A classifier, as all of a study are trained."""
+    """Trains a classifier with the settings of a study."""
     augmentation = AUGMENTATIONS[augment]
     return train_classifier(
         images,
@@ -143,22 +145,50 @@ def train(
     )
 
 
-def _pool(job: Job) -> SyntheticPool:
-    """What the arm draws from."""
+def weighted_targets(labels: Tensor, num_classes: int) -> Tensor:
+    """Returns targets ``(n, num_classes)`` with class weights, for a loss that is linear in its targets.
+
+    Every class has the same total weight.
+    """
+    counts = torch.bincount(labels, minlength=num_classes)
+    weights = len(labels) / (num_classes * counts.clamp(min=1).float())
+    return F.one_hot(labels, num_classes) * weights[labels, None]
+
+
+def fill_up(images: Tensor, labels: Tensor, pool: SyntheticPool, seed: int) -> tuple[Tensor, Tensor]:
+    """Adds synthetic images until every class has as many images as the largest.
+
+    Args:
+        images (Tensor): Real images, uint8 ``(n, c, h, w)``.
+        labels (Tensor): Classes of the real images, int64 ``(n,)``.
+        pool (SyntheticPool): Pool with the classes and the image size of the data.
+        seed (int): Seed of the draw.
+
+    Returns:
+        tuple: All images, real ones first, and their labels.
+    """
+    missing = top_up(labels, present(labels), None)
+    if not missing.total:
+        return images, labels
+    added = pool.sample(missing.total, missing.labels(), seed=seed)
+    return torch.cat([images, added]), torch.cat([labels, missing.labels()])
+
+
+def _load_pool(job: Job) -> SyntheticPool:
     return SyntheticPool.load(pool_folder(job.folder, job.arm.filters, job.split), verify=True)
 
 
-def _mix(job: Job, data: Images) -> BatchTransform:
-    """Replaces a share of each batch, by synthetic images or by other real ones of the same classes."""
-    number = job.settings.num_classes
+def _build_mix(job: Job, data: SplitImages) -> BatchTransform:
+    """Returns a transform that replaces a share of each batch with synthetic images, or with real ones if no policy."""
+    num_classes = job.settings.num_classes
     if job.arm.policy is None:
-        return SyntheticMix(SyntheticPool(data.train, data.labels, num_classes=number), job.arm.ratio)
-    mix = SyntheticMix(_pool(job), job.arm.ratio, labels=job.arm.policy, num_classes=number)
-    return mix if job.arm.policy.weight is None else weighted(mix, number)
+        return SyntheticMix(SyntheticPool(data.train, data.train_labels, num_classes=num_classes), job.arm.ratio)
+    mix = SyntheticMix(_load_pool(job), job.arm.ratio, labels=job.arm.policy, num_classes=num_classes)
+    return mix if job.arm.policy.weight is None else weighted(mix, num_classes)
 
 
 def weighted(mix: SyntheticMix, num_classes: int) -> BatchTransform:
-    """Weights become a part of the targets, in which cross-entropy is linear."""
+    """Multiplies the targets of a mix by its weights; cross-entropy is linear in its targets."""
 
     def mixed(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         images, targets, weights = mix(images, targets)

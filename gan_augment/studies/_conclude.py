@@ -1,4 +1,4 @@
-"""What the trainings of a study say: scores, differences, the verdict, and what a reader must know."""
+"""Computes the result of a study from its trainings: scores, differences, the verdict and the notes."""
 
 from __future__ import annotations
 
@@ -7,138 +7,138 @@ import statistics
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
 
 from ..evaluation import calibration_error, class_recall, is_correct
 from ..metrics import copy_report
 from ._arms import Arm
 from ._files import pool_folder
-from ._paired import Interval, crossed_difference
+from ._intervals import Interval, crossed_difference
 from ._pictures import report_pictures
-from ._result import ArmResult, StudyResult, control_of
-from ._sources import Fitting, Given
-from ._stages import Stages
+from ._result import ArmResult, StudyResult, strictest_control
+from ._sources import Fitting, LoadedSource
+from ._stages import StudyRun
 
-MOST_COPIES = 2000  # samples that are looked at
-FEW = 5
+MAX_COPIES = 2000  # samples to search for copies
+FEW_SPLITS = 5
 
 
-class Conclusion:
-    """What finished stages say.
+def conclude(
+    run: StudyRun, baseline: Arm, choice: Arm, config: dict[str, Any], seen: str, notes: list[str]
+) -> StudyResult:
+    """Returns the result of a study whose stages are finished.
 
     Args:
-        stages (Stages): Of which all are run.
+        run (StudyRun): Study that has run all stages.
+        baseline (Arm): Best arm without synthetic images.
+        choice (Arm): Best arm with synthetic images.
+        config (dict): Configuration of the study, for the report.
+        seen (str): Sentence on the test images that the source has seen.
+        notes (list of str): Notes to put first.
     """
+    settings, pools, first = run.settings, run.pools, run.splits[0]
+    if pools.teacher is None:
+        raise ValueError("The stages of a study must be run before it is concluded.")
+    arms = tuple(_arm_result(run, arm, baseline) for arm in run.arms.values())
+    comparisons = {arm.name: _difference(run, choice, run.arms[arm.name]) for arm in arms if not arm.synthetic}
+    difference = comparisons[strictest_control(baseline.name, comparisons)]
+    pool = pools.load(choice.filters)
+    copies = copy_report(first.train, pool.rows(torch.arange(min(len(pool), MAX_COPIES))), first.test)
+    class_counts = [torch.bincount(part.train_labels, minlength=run.data.num_classes).float() for part in run.splits]
+    return StudyResult(
+        verdict=difference.verdict,
+        ratio=choice.ratio if difference.verdict == "helps" else 0.0,
+        metric=settings.metric,
+        baseline=baseline.name,
+        choice=choice.name,
+        arms=arms,
+        comparisons=comparisons,
+        seeds=settings.seeds,
+        steps=settings.steps,
+        data={
+            "name": config["data"],
+            "train": len(first.train),
+            "validation": len(first.validation),
+            "test": len(first.test),
+            "class_names": run.data.images.class_names,
+            "class_counts": torch.stack(class_counts).mean(0).tolist(),
+            "image_shape": tuple(first.train.shape[1:]),
+            "splits": settings.splits,
+        },
+        source={
+            "name": config["source"],
+            "load": _name_to_load(run, choice, config),
+            "fitted": settings.splits if isinstance(pools.source, Fitting) else 0,
+            "fit_seconds": pools.fit_seconds,
+            "pool_seconds": pools.pool_seconds,
+            "pool_size": settings.pool_size,
+            "seen": seen,
+            "copies": copies.sentence,
+            "acceptance": pools.acceptance,
+        },
+        notes=(*notes, *pools.notes, *_notes(run, difference)),
+        settings=config,
+        pictures=report_pictures(pool, first, pools.teacher, choice),
+    )
 
-    def __init__(self, stages: Stages) -> None:
-        self.stages, self.settings, self.data, self.splits = stages, stages.settings, stages.data, stages.splits
 
-    def result(self, baseline: Arm, choice: Arm, about: dict[str, Any], seen: str, notes: list[str]) -> StudyResult:
-        """Everything that was found."""
-        settings, first, pools = self.settings, self.splits[0], self.stages.pools
-        if pools.teacher is None:
-            raise ValueError("Pools must be made before a study is concluded.")
-        results = tuple(self._arm_result(arm, baseline) for arm in self.stages.arms.values())
-        of_real_images = (result.name for result in results if not result.synthetic)
-        comparisons = {name: self._difference(choice, self.stages.arms[name]) for name in of_real_images}
-        found = comparisons[control_of(baseline.name, comparisons)]
-        pool = pools.load(choice.filters)
-        looked_at = pool.rows(torch.arange(min(len(pool), MOST_COPIES)))
-        copies = copy_report(first.train, looked_at, first.test)
-        counts = [torch.bincount(part.labels, minlength=self.data.num_classes).float() for part in self.splits]
-        return StudyResult(
-            verdict=found.verdict,
-            ratio=choice.ratio if found.verdict == "helps" else 0.0,
-            metric=settings.metric,
-            baseline=baseline.name,
-            choice=choice.name,
-            arms=results,
-            comparisons=comparisons,
-            seeds=settings.seeds,
-            steps=settings.steps,
-            data={
-                "name": about["data"],
-                "train": len(first.train),
-                "validation": len(first.validation),
-                "test": len(first.test),
-                "class_names": self.data.images.class_names,
-                "class_counts": torch.stack(counts).mean(0).tolist(),
-                "image_shape": tuple(first.train.shape[1:]),
-                "splits": settings.splits,
-            },
-            source={
-                "name": about["source"],
-                "load": self._loadable(choice, about),
-                "fitted": settings.splits if isinstance(pools.source, Fitting) else 0,
-                "fit_seconds": pools.fit_seconds,
-                "pool_seconds": pools.pool_seconds,
-                "pool_size": settings.pool_size,
-                "seen": seen,
-                "copies": copies.sentence,
-                "acceptance": pools.acceptance,
-            },
-            notes=(*notes, *pools.notes, *self._notes(found)),
-            settings=about,
-            pictures=report_pictures(pool, first, pools.teacher, _filtered(choice.filters)),
+def _name_to_load(run: StudyRun, choice: Arm, config: dict[str, Any]) -> str | None:
+    """Returns the name or pool folder that loads the images of the choice, or None if nothing was kept."""
+    source = run.pools.source
+    if not choice.filters and isinstance(source, LoadedSource) and source.name is not None:
+        return os.fspath(source.name)
+    return str(pool_folder(run.folder, choice.filters, 0)) if config["kept"] else None
+
+
+def _split_scores(run: StudyRun, arm: Arm) -> Tensor:
+    """Returns the score of each split on each test image, mean over its seeds, which are not independent."""
+    labels, splits = run.splits[0].test_labels, run.settings.splits
+    scores = torch.stack([is_correct(outcome.test, labels) for outcome in run.outcomes[arm.name]])
+    return torch.stack([scores[split::splits].mean(0) for split in range(splits)])
+
+
+def _difference(run: StudyRun, treated: Arm, control: Arm) -> Interval:
+    labels = run.splits[0].test_labels if run.settings.metric == "balanced accuracy" else None
+    return crossed_difference(_split_scores(run, treated), _split_scores(run, control), labels)
+
+
+def _arm_result(run: StudyRun, arm: Arm, baseline: Arm) -> ArmResult:
+    labels, outcomes = run.splits[0].test_labels, run.outcomes[arm.name]
+    recalls = torch.stack([class_recall(outcome.test, labels, run.data.num_classes) for outcome in outcomes])
+    return ArmResult(
+        name=arm.name,
+        kind=arm.kind,
+        augment=arm.augment,
+        ratio=arm.ratio,
+        labels=arm.labels,
+        filters=arm.filters,
+        accuracy=tuple(float(is_correct(outcome.test, labels).mean()) for outcome in outcomes),
+        balanced_accuracy=tuple(recalls.nanmean(1).tolist()),
+        recall=tuple(recalls.mean(0).tolist()),
+        validation=run.validation_score(arm),
+        calibration_error=statistics.fmean(calibration_error(outcome.test, labels) for outcome in outcomes),
+        log_loss=statistics.fmean(float(F.cross_entropy(outcome.test, labels)) for outcome in outcomes),
+        seconds=statistics.fmean(outcome.seconds for outcome in outcomes),
+        difference=None if arm == baseline else _difference(run, arm, baseline),
+    )
+
+
+def _notes(run: StudyRun, difference: Interval) -> list[str]:
+    settings, notes = run.settings, []
+    if run.data.num_duplicates:
+        notes.append(f"{run.data.num_duplicates} test images were dropped because they are also training images.")
+    if settings.splits < settings.seeds:
+        notes.append(
+            f"{settings.seeds} seeds share {settings.splits} splits and are averaged in each, so the interval is based "
+            f"on {settings.splits} values."
         )
-
-    def _loadable(self, choice: Arm, about: dict[str, Any]) -> str | None:
-        """What loads the synthetic images of the choice: their pool, or the source's name; None if nothing is kept."""
-        source = self.stages.pools.source
-        if not choice.filters and isinstance(source, Given) and source.name is not None:
-            return os.fspath(source.name)
-        return str(pool_folder(self.stages.folder, choice.filters, 0)) if about["kept"] else None
-
-    def _scores(self, arm: Arm) -> Tensor:
-        """Of each split on each test image: seeds that share a split are no independent ones."""
-        labels = self.splits[0].test_labels
-        scores = torch.stack([is_correct(outcome.test, labels) for outcome in self.stages.outcomes[arm.name]])
-        return torch.stack([scores[split :: self.settings.splits].mean(0) for split in range(self.settings.splits)])
-
-    def _difference(self, treated: Arm, control: Arm) -> Interval:
-        balanced = self.splits[0].test_labels if self.settings.metric == "balanced accuracy" else None
-        return crossed_difference(self._scores(treated), self._scores(control), balanced)
-
-    def _arm_result(self, arm: Arm, baseline: Arm) -> ArmResult:
-        labels, outcomes = self.splits[0].test_labels, self.stages.outcomes[arm.name]
-        recalls = torch.stack([class_recall(outcome.test, labels, self.data.num_classes) for outcome in outcomes])
-        log_loss = [float(nn.functional.cross_entropy(outcome.test, labels)) for outcome in outcomes]
-        return ArmResult(
-            name=arm.name,
-            kind=arm.kind,
-            augment=arm.augment,
-            ratio=arm.ratio,
-            labels=arm.labels,
-            filters=arm.filters,
-            accuracy=tuple(float(is_correct(outcome.test, labels).mean()) for outcome in outcomes),
-            balanced_accuracy=tuple(recalls.nanmean(1).tolist()),
-            recall=tuple(recalls.mean(0).tolist()),
-            validation=self.stages.validation(arm),
-            calibration_error=statistics.fmean(calibration_error(outcome.test, labels) for outcome in outcomes),
-            log_loss=statistics.fmean(log_loss),
-            seconds=statistics.fmean(outcome.seconds for outcome in outcomes),
-            difference=None if arm == baseline else self._difference(arm, baseline),
+    if settings.splits < FEW_SPLITS:
+        notes.append(f"Fewer than {FEW_SPLITS} splits leave much to chance: treat the verdict as a first look.")
+    if difference.verdict == "no effect shown":
+        margin = (difference.high - difference.low) / 2 * 100
+        notes.append(
+            f"The interval reaches {margin:.2f} points to either side: {len(run.splits[0].test):,} test images and "
+            f"{settings.splits} splits cannot show a smaller effect."
         )
-
-    def _notes(self, found: Interval) -> list[str]:
-        settings, notes = self.settings, []
-        if self.data.left_out:
-            notes.append(f"{self.data.left_out} test images were among those to train on, and were left out.")
-        if settings.splits < settings.seeds:
-            notes.append(
-                f"{settings.seeds} seeds share {settings.splits} splits, and are averaged in each: the interval rests "
-                f"on {settings.splits} values."
-            )
-        if settings.splits < FEW:
-            notes.append(f"Fewer than {FEW} splits leave much to chance: take the verdict for a first look.")
-        if found.verdict == "no effect shown":
-            reach = (found.high - found.low) / 2 * 100
-            notes.append(
-                f"The interval reaches {reach:.2f} points to either side: with {len(self.splits[0].test):,} test "
-                f"images and {settings.splits} splits, smaller effects go unseen."
-            )
-        return notes
-
-
-def _filtered(filters: tuple[str, ...]) -> str:
-    return f"filtered by {' and '.join(filters)}" if filters else "unfiltered"
+    return notes

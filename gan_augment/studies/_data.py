@@ -1,4 +1,4 @@
-"""The images of a study: those to train on, to choose by and to test on, and which belong together."""
+"""The images of a study and their splits into training, validation and test images."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from .._core import as_uint8, check_count, check_space, largest_remainder, mix_s
 from ..data import open_images, split_item
 from ..training import TrainingImages
 
-ATTEMPTS = 100
-MOST_SHARED = 0.1  # of the test images: as many are oversights, more are another mistake
+ATTEMPTS = 100  # random splits to try until every class is on both sides
+MAX_DUPLICATES = 0.1  # share of the test images that may be dropped as duplicates before it is an error
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """Images of one size with their labels, and the rows of them that may be trained on, or are tested on.
+    """Labelled images of one size, and which of them are test images.
 
     Attributes:
-        images (TrainingImages): All of them.
-        pool (Tensor): Rows to train on and to choose by, int64.
-        test (Tensor): Rows to test on, int64.
-        groups (Tensor, optional): Group of each row, int64: a group is never on two sides.
-        left_out (int): Images that are stored twice, and would have been on two sides.
+        images (TrainingImages): All images.
+        train_rows (Tensor): Rows of the images for training and validation, int64.
+        test_rows (Tensor): Rows of the test images, int64.
+        groups (Tensor, optional): Group of each row, int64. All images of a group are on the same side of a split.
+        num_duplicates (int): Test images that were dropped because the training images contain them.
     """
 
     images: TrainingImages
-    pool: Tensor
-    test: Tensor
+    train_rows: Tensor
+    test_rows: Tensor
     groups: Tensor | None = None
-    left_out: int = 0
+    num_duplicates: int = 0
 
     @classmethod
     def read(
@@ -50,47 +50,51 @@ class StudyData:
         seed: int,
         progress: bool,
     ) -> StudyData:
-        """Reads both data sets whole, or splits the test images off the one."""
+        """Reads the data set and the test images, or holds out a share of the data set as test images."""
         if isinstance(test, (int, float)) and not 0 < test < 1:
-            raise ValueError(
-                f"test must be test images, or a share between 0 and 1 to hold out, but got {test} instead."
-            )
+            raise ValueError(f"test must be test images, or the share to hold out between 0 and 1, but got {test}.")
         opened = open_images(dataset)
-        side = common_side(opened) if image_size is None else check_count("image_size", image_size, 1)
+        side = common_image_size(opened) if image_size is None else check_count("image_size", image_size, 1)
         check_space(f"image_size={side}", len(opened), 3 * side * side, remedy="Use a smaller size.")  # type: ignore[arg-type]
         images = TrainingImages.from_dataset(opened, side, "crop", progress=progress)
-        of_rows = _group_numbers(groups, opened, len(images))
+        numbers = _number_groups(groups, opened, len(images))
         if isinstance(test, float):
             rows = torch.arange(len(images))
-            held_out = hold_out(images.classes, of_rows, test, seed)
-            return cls(images, rows[~held_out], rows[held_out], of_rows)._without_twins()
+            held_out = draw_held_out(images.classes, numbers, test, seed)
+            return cls(images, rows[~held_out], rows[held_out], numbers)._without_duplicates()
+        opened_test = open_images(test)
         channels = images.images.shape[1]
-        others = TrainingImages.from_dataset(open_images(test), side, "crop", channels=channels, progress=progress)
+        others = TrainingImages.from_dataset(opened_test, side, "crop", channels=channels, progress=progress)
         names = (others.class_names, images.class_names)
         if others.num_classes != images.num_classes or (None not in names and names[0] != names[1]):
             raise ValueError(
                 f"test must have the classes of the data set, {images.class_names or images.num_classes}, but got "
                 f"{others.class_names or others.num_classes} instead."
             )
-        whole, count = _join(images, others), len(images)
-        if of_rows is not None:
-            of_rows = torch.cat([of_rows, torch.full((len(others),), -1)])
         if isinstance(groups, str):
-            both = set(_groups_of_files(groups, opened)) & set(_groups_of_files(groups, open_images(test)))
-            if both:
-                raise ValueError(f"A group must be on one side, but {min(both)!r} is in the test and in the data set.")
-        return cls(whole, torch.arange(count), torch.arange(count, len(whole)), of_rows)._without_twins()
+            shared = set(_groups_in_paths(groups, opened)) & set(_groups_in_paths(groups, opened_test))
+            if shared:
+                raise ValueError(
+                    f"All images of a group must be on one side, but {min(shared)!r} is both in the test images and in "
+                    "the data set."
+                )
+        if numbers is not None:
+            numbers = torch.cat([numbers, torch.full((len(others),), -1)])
+        count = len(images)
+        rows = torch.arange(count + len(others))
+        return cls(_join(images, others), rows[:count], rows[count:], numbers)._without_duplicates()
 
-    def _without_twins(self) -> StudyData:
-        """The same without the test images that are to be trained on too; many of them are a mistake."""
+    def _without_duplicates(self) -> StudyData:
+        """Drops test images that the training images contain; many of them are an error."""
         hashes = self.images.hashes
-        shared = torch.isin(hashes[self.test], hashes[self.pool])
-        if int(shared.sum()) > MOST_SHARED * len(self.test):
+        shared = torch.isin(hashes[self.test_rows], hashes[self.train_rows])
+        count = int(shared.sum())
+        if count > MAX_DUPLICATES * len(self.test_rows):
             raise ValueError(
-                f"Test images must be others than those to train on, but {int(shared.sum())} of {len(self.test)} are "
-                "the same."
+                f"The test images must not be training images, but {count} of {len(self.test_rows)} are; remove them "
+                "from one of the two."
             )
-        return dataclasses.replace(self, test=self.test[~shared], left_out=int(shared.sum()))
+        return dataclasses.replace(self, test_rows=self.test_rows[~shared], num_duplicates=count)
 
     @property
     def num_classes(self) -> int:
@@ -98,35 +102,36 @@ class StudyData:
         return self.images.num_classes
 
     def split(self, index: int, count: int | None, validation: float, seed: int) -> tuple[Tensor, Tensor]:
-        """Rows to train on and to choose by, of the split of an index; both in random order.
+        """Draws the rows of the training and validation images of one split, in random order.
 
         Args:
-            index (int): Of the split.
-            count (int, optional): Images to train on. Default: all that are not for validation.
-            validation (float): Share to choose by: of the images, or beside ``count`` as many as make it up.
-            seed (int): Of the study.
+            index (int): Number of the split.
+            count (int, optional): Number of training images. Default: all except the validation images.
+            validation (float): Share of validation images. With ``count``, the share of both together.
+            seed (int): Seed of the study.
         """
         split_seed = mix_seed(seed, 11, index)
-        rows = self.pool[torch.randperm(len(self.pool), generator=torch.Generator().manual_seed(split_seed))]
+        rows = self.train_rows
+        rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(split_seed))]
         classes, groups = self.images.classes[rows], None if self.groups is None else self.groups[rows]
         total = len(rows) if count is None else round(count / (1 - validation))
         if total > len(rows):
             raise ValueError(
-                f"count must leave {validation:.0%} of the images for validation, but with them {count} are {total}, "
-                f"and there are {len(rows)}."
+                f"count must leave enough images for validation, but {count} training images and {validation:.0%} "
+                f"validation images are {total} images, and there are {len(rows)}."
             )
-        held_out = hold_out(classes, groups, validation * total / len(rows), split_seed)
+        held_out = draw_held_out(classes, groups, validation * total / len(rows), split_seed)
         chosen, others = rows[~held_out], rows[held_out]
-        twins = torch.isin(self.images.hashes[others], self.images.hashes[chosen])
-        others = others[~twins]  # what is stored twice is not on two sides
-        return (chosen if count is None else chosen[first_of_classes(classes[~held_out], count)]), others
+        duplicates = torch.isin(self.images.hashes[others], self.images.hashes[chosen])
+        others = others[~duplicates]
+        return (chosen if count is None else chosen[first_rows_by_class(classes[~held_out], count)]), others
 
 
-def common_side(dataset: Any) -> int:
-    """The side that the first images of a data set have in common.
+def common_image_size(dataset: Any) -> int:
+    """Returns the side that the first images of a data set have in common.
 
     Raises:
-        ValueError: If they are of several sizes, or not square.
+        ValueError: If the images differ in size or are not square, or have no labels.
     """
     sizes: set[tuple[int, ...]] = set()
     if len(dataset) == 0:
@@ -134,46 +139,49 @@ def common_side(dataset: Any) -> int:
     for index in range(min(len(dataset), 20)):
         image, label = split_item(dataset[index])
         if label is None:
-            raise ValueError("dataset must have labels: its items must be (image, label), but are images alone.")
+            raise ValueError("dataset must have labels: its items must be (image, label), but they are images alone.")
         sizes.add(tuple(as_uint8(image).shape[1:]))
     height, width = next(iter(sizes))
     if len(sizes) > 1 or height != width:
-        raise ValueError(f"image_size must be given where images are not all square and of one size: {sorted(sizes)}.")
+        raise ValueError(
+            f"image_size must be given unless all images are square and have one size, but got {sorted(sizes)}."
+        )
     return height
 
 
-def hold_out(classes: Tensor, groups: Tensor | None, share: float, seed: int) -> Tensor:
-    """Which rows to hold out, bool ``(n,)``: about a share, whole groups, and of every class on both sides.
+def draw_held_out(classes: Tensor, groups: Tensor | None, share: float, seed: int) -> Tensor:
+    """Draws the rows to hold out, bool ``(n,)``: about a share of them, whole groups, every class on both sides.
 
     Raises:
-        ValueError: If there is no such split.
+        ValueError: If no such split was found.
     """
     held_out = torch.zeros(len(classes), dtype=torch.bool)
     if share == 0:
         return held_out
-    known = _kinds(classes)
+    num_classes = _count_present(classes)
     for attempt in range(ATTEMPTS):
         rng = torch.Generator().manual_seed(mix_seed(seed, 12, attempt))
         if groups is None:
             order = torch.randperm(len(classes), generator=rng)
-            held_out[order[first_of_classes(classes[order], max(round(share * len(classes)), known))]] = True
+            wanted = max(round(share * len(classes)), num_classes)
+            held_out[order[first_rows_by_class(classes[order], wanted)]] = True
         else:
-            held_out = _whole_groups(classes, groups, share, rng)
-        if all(_kinds(classes[side]) == known for side in (held_out, ~held_out)):
+            held_out = _draw_whole_groups(classes, groups, share, rng)
+        if all(_count_present(classes[side]) == num_classes for side in (held_out, ~held_out)):
             return held_out
         held_out = torch.zeros_like(held_out)
     raise ValueError(
-        f"Every class must have images on both sides, but none of {ATTEMPTS} ways to hold {share:.0%} of "
-        f"{len(classes)} images out had; give more images of the rarest class, or smaller groups."
+        f"Every class must have images on both sides of a split, but none of {ATTEMPTS} random splits with "
+        f"{share:.0%} of {len(classes)} images held out had; add images of the rarest class, or use smaller groups."
     )
 
 
-def _kinds(classes: Tensor) -> int:
+def _count_present(classes: Tensor) -> int:
     return int((torch.bincount(classes) > 0).sum())
 
 
-def _whole_groups(classes: Tensor, groups: Tensor, share: float, rng: torch.Generator) -> Tensor:
-    """Takes groups in random order, where they bring the classes nearer to their share."""
+def _draw_whole_groups(classes: Tensor, groups: Tensor, share: float, rng: torch.Generator) -> Tensor:
+    """Adds groups in random order if they bring the held-out classes closer to their share."""
     number = int(classes.max()) + 1
     members = torch.from_numpy(np.unique(groups.numpy(), return_inverse=True)[1])
     counts = torch.zeros(int(members.max()) + 1, number).index_put_(
@@ -188,11 +196,11 @@ def _whole_groups(classes: Tensor, groups: Tensor, share: float, rng: torch.Gene
     return chosen[members]
 
 
-def first_of_classes(labels: Tensor, count: int) -> Tensor:
-    """Which rows to take, bool ``(n,)``: the first of each class, in proportion and at least one, ``count`` in all.
+def first_rows_by_class(labels: Tensor, count: int) -> Tensor:
+    """Selects ``count`` rows, bool ``(n,)``: the first of each class, in proportion, and at least one of each.
 
     Raises:
-        ValueError: If the count is less than the classes, or more than the rows.
+        ValueError: If ``count`` is less than the number of classes or more than the number of rows.
     """
     sizes = torch.bincount(labels).tolist()
     present = [min(size, 1) for size in sizes]
@@ -201,7 +209,7 @@ def first_of_classes(labels: Tensor, count: int) -> Tensor:
             f"count must be between the {sum(present)} classes and the {len(labels)} images, but got {count}."
         )
     shares = largest_remainder(count, sizes)
-    if any(share < one for share, one in zip(shares, present)):  # one of each first
+    if any(share < one for share, one in zip(shares, present)):  # give one to each class first
         rest = largest_remainder(count - sum(present), [size - one for size, one in zip(sizes, present)])
         shares = [one + share for one, share in zip(present, rest)]
     keep = torch.zeros(len(labels), dtype=torch.bool)
@@ -210,13 +218,14 @@ def first_of_classes(labels: Tensor, count: int) -> Tensor:
     return keep
 
 
-def _group_numbers(groups: Sequence[Hashable] | str | None, dataset: Any, count: int) -> Tensor | None:
+def _number_groups(groups: Sequence[Hashable] | str | None, dataset: Any, count: int) -> Tensor | None:
+    """Returns the group of each image as a number."""
     if groups is None:
         return None
-    named = _groups_of_files(groups, dataset) if isinstance(groups, str) else groups
+    named = _groups_in_paths(groups, dataset) if isinstance(groups, str) else groups
     if len(named) != count:
         raise ValueError(f"groups must name the group of each of the {count} images, but got {len(named)} instead.")
-    # Tensors and NaN are equal to no key of a dict, so each image would be a group of its own.
+    # As keys of a dict, equal tensors and NaN would each be a group of their own.
     keys = [group.item() if isinstance(group, Tensor) else group for group in named]
     missing = next((index for index, key in enumerate(keys) if key != key), None)
     if missing is not None:
@@ -225,8 +234,8 @@ def _group_numbers(groups: Sequence[Hashable] | str | None, dataset: Any, count:
     return torch.tensor([numbers.setdefault(key, len(numbers)) for key in keys])
 
 
-def _groups_of_files(pattern: str, dataset: Any) -> list[str]:
-    """What the first parenthesis of a regular expression finds in each file's path."""
+def _groups_in_paths(pattern: str, dataset: Any) -> list[str]:
+    """Returns what the first capture group of a regular expression matches in each image's path."""
     names = getattr(dataset, "names", None) or [path for path, _ in getattr(dataset, "samples", ())]
     try:
         expression = re.compile(pattern)
@@ -234,14 +243,14 @@ def _groups_of_files(pattern: str, dataset: Any) -> list[str]:
         raise ValueError(f"groups must be a regular expression, but got {pattern!r}: {error}.") from error
     if not names or not expression.groups:
         raise ValueError(
-            f"groups={pattern!r} must have a parenthesis, and the data set be a folder or zip of classes; else pass "
-            "the group of each image."
+            f"groups={pattern!r} must have a capture group, and the data set must be a folder or zip of classes; "
+            "otherwise pass the group of each image."
         )
-    found = [expression.search(str(name)) for name in names]
-    if None in found:
-        missing = names[found.index(None)]
-        raise ValueError(f"groups={pattern!r} must be found in the path of every image, but is not in {missing!r}.")
-    return [str(match.group(1)) for match in found if match]
+    matches = [expression.search(str(name)) for name in names]
+    if None in matches:
+        missing = names[matches.index(None)]
+        raise ValueError(f"groups={pattern!r} must match the path of every image, but does not match {missing!r}.")
+    return [str(match.group(1)) for match in matches if match]
 
 
 def _join(images: TrainingImages, others: TrainingImages) -> TrainingImages:

@@ -1,47 +1,105 @@
-"""What a study keeps in its folder, for its processes and for the next call: images, pools, outcomes."""
+"""The folder of a study: its configuration, images, pools and outcomes, for its processes and for the next call."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
+import tempfile
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from .._core import make_folder, write_whole
+from .._core import holds_something, lock_folder, make_folder, remove_asides, write_whole
 from ..training import pack, unpack
 
-DATA = "data.safetensors"
+CONFIG = "config.json"
+NOT_IDENTIFYING = ("command", "processes", "data", "test", "source", "gan_augment")  # may differ between two calls
+IMAGES = "data.safetensors"
 
 
 class Outcome(NamedTuple):
-    """Of one training: logits ``(n, num_classes)`` of the validation and test images, and its time."""
+    """The result of one training: logits ``(n, num_classes)`` of the validation and test images, and its seconds."""
 
     validation: Tensor
     test: Tensor
     seconds: float
 
 
-class Images(NamedTuple):
-    """What one split trains on and is judged by: uint8 images, and int64 labels."""
+class SplitImages(NamedTuple):
+    """The images and labels of one split: uint8 ``(n, c, h, w)`` and int64 ``(n,)``."""
 
     train: Tensor
-    labels: Tensor
+    train_labels: Tensor
     validation: Tensor
     validation_labels: Tensor
     test: Tensor
     test_labels: Tensor
 
 
-def slug(name: str) -> str:
-    """A name as a file may have it; names that differ stay different."""
+@contextmanager
+def study_folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
+    """Locks the folder of a study for this process; without ``out``, makes a temporary folder."""
+    if out is None:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary)
+        return
+    folder = Path(out).resolve()
+    make_folder(folder)
+    with lock_folder(folder):
+        for each in (folder, folder / "runs", folder / "pools"):
+            remove_asides(each, locked=True)
+        yield folder
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Writes the configuration of a study, or checks it against the one that the folder holds.
+
+    Raises:
+        ValueError: If the folder holds another study or something else.
+    """
+    path = folder / CONFIG
+    text = json.dumps(config, indent=2)
+    if path.exists():
+        known = _read_config(path)
+        differing = [
+            key for key, value in json.loads(text).items() if key not in NOT_IDENTIFYING and known.get(key) != value
+        ]
+        if differing:
+            raise ValueError(
+                f"out must be a new folder or hold the same study, but {folder} holds one that differs in "
+                f"{', '.join(differing)}; choose another folder, or delete this one."
+            )
+    elif holds_something(folder):
+        raise ValueError(f"out must be a new or empty folder or hold a study, but {folder} holds something else.")
+    write_whole(path, (text + "\n").encode())
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"{path} must be the configuration of a study, but cannot be read ({error}); use a new folder."
+        ) from error
+    if not isinstance(known, dict):
+        raise ValueError(
+            f"{path} must be the configuration of a study, but holds {type(known).__name__}; use a new folder."
+        )
+    return known
+
+
+def file_name(name: str) -> str:
+    """Returns a name for a file; names that differ give different files."""
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
     return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
 
@@ -49,62 +107,59 @@ def slug(name: str) -> str:
 def write_images(
     folder: Path, images: Tensor, labels: Tensor, test: Tensor, splits: list[tuple[Tensor, Tensor]]
 ) -> None:
-    """Puts the images that jobs read, and the rows of each split, where they find them."""
+    """Writes the images of a study, and the rows that each split uses."""
     used = torch.bincount(torch.cat([test, *(rows for split in splits for rows in split)])).nonzero().flatten()
     rows = {"test": test}
     for index, (train, validation) in enumerate(splits):
         rows |= {f"train-{index}": train, f"validation-{index}": validation}
     tensors = {"images": images[used], "labels": labels[used]}
     tensors |= {name: torch.searchsorted(used, places) for name, places in rows.items()}
-    write_whole(folder / DATA, save(tensors))
+    write_whole(folder / IMAGES, save(tensors))
+    for cached in (_read_images, _read_test, read_split):  # drop the images of earlier studies
+        cached.cache_clear()
 
 
 @lru_cache(maxsize=1)
-def _read(folder: Path) -> dict[str, Tensor]:
-    return load_file(folder / DATA)
+def _read_images(folder: Path) -> dict[str, Tensor]:
+    return load_file(folder / IMAGES)
 
 
 @lru_cache(maxsize=1)
-def _test_images(folder: Path) -> tuple[Tensor, Tensor]:
-    tensors = _read(folder)
+def _read_test(folder: Path) -> tuple[Tensor, Tensor]:
+    tensors = _read_images(folder)
     return tensors["images"][tensors["test"]], tensors["labels"][tensors["test"]]
 
 
 @lru_cache(maxsize=16)
-def read_images(folder: Path, split: int) -> Images:
-    """The images of a split; the test images are one tensor for all of them."""
-    tensors = _read(folder)
+def read_split(folder: Path, split: int) -> SplitImages:
+    """Reads the images of a split; all splits share the tensor of the test images."""
+    tensors = _read_images(folder)
     parts = [tensors[name] for name in (f"train-{split}", f"validation-{split}")]
     train, labels, validation, others = (tensors[kind][rows] for rows in parts for kind in ("images", "labels"))
-    return Images(train, labels, validation, others, *_test_images(folder))
-
-
-def forget_images() -> None:
-    """Lets the images of earlier studies go."""
-    for cached in (_read, _test_images, read_images):
-        cached.cache_clear()
+    return SplitImages(train, labels, validation, others, *_read_test(folder))
 
 
 def pool_name(filters: tuple[str, ...]) -> str:
-    """What the pool behind some filters is called."""
+    """Returns the name of the pool with these filters."""
     return "-".join(filters) or "unfiltered"
 
 
 def pool_folder(folder: Path, filters: tuple[str, ...], split: int) -> Path:
-    """Where the pool of a split is."""
+    """Returns the folder of the pool of a split."""
     return folder / "pools" / f"{pool_name(filters)}-{split}"
 
 
 def write_outcome(path: Path, outcome: Outcome) -> None:
+    """Writes the outcome of a training."""
     make_folder(path.parent)
     write_whole(path, pack({"run": path.stem, **outcome._asdict()}))
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """What a training has kept; None if there is nothing.
+    """Reads the outcome of a training, verified against its hash; returns None if it is missing or damaged.
 
     Warns:
-        UserWarning: If it is damaged, by its hash, or of another training; then it counts as nothing.
+        UserWarning: If the file is damaged or belongs to another training.
     """
     try:
         state = unpack(path.read_bytes())
@@ -123,15 +178,15 @@ def _warn_damaged(path: Path, reason: str) -> None:
 
 
 def write_record(folder: Path, seconds: float) -> None:
-    """Keeps beside a pool what it must be known by when the study goes on: its hash, and the time that it took."""
+    """Writes a record beside a pool: the seconds that it took, and a hash to verify it when the study continues."""
     write_whole(_record(folder), pack({"seconds": seconds, "sha256": _digest(folder)}))
 
 
 def read_record(folder: Path) -> float | None:
-    """The seconds that a pool took; None if there is no whole pool, and then what there is of one is removed.
+    """Returns the seconds that a pool took; removes an incomplete or damaged pool and returns None.
 
     Warns:
-        UserWarning: If it is not what was written.
+        UserWarning: If the pool is damaged.
     """
     record = _record(folder)
     try:
@@ -139,7 +194,7 @@ def read_record(folder: Path) -> float | None:
         if not folder.is_dir() or state["sha256"] != _digest(folder):
             raise ValueError("its contents do not match their SHA-256")
         return float(state["seconds"])
-    except FileNotFoundError:  # the study was stopped before the pool was whole
+    except FileNotFoundError:  # the study was stopped before the pool was complete
         pass
     except (ValueError, KeyError, TypeError) as error:
         _warn_damaged(folder, str(error))
@@ -153,7 +208,7 @@ def _record(folder: Path) -> Path:
 
 
 def _digest(folder: Path) -> str:
-    """A hash of the names and contents of a folder's files."""
+    """Returns a hash of the names and contents of all files in a folder."""
     digest = hashlib.sha256()
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         with open(path, "rb") as file:

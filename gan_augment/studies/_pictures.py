@@ -1,59 +1,80 @@
-"""Pictures for a report: what was mixed in, class by class, and what a classifier thinks of it."""
+"""Pictures for the report: real and synthetic images by class, a mixed batch, and the closest pairs."""
 
 from __future__ import annotations
 
 import torch
-import torchvision
 from torch import Tensor, nn
+from torchvision.utils import make_grid
 
 from ..metrics import pairs_picture
+from ..mixing import SyntheticMix
 from ..synthesis import SyntheticPool, teacher_probabilities
-from ._files import Images
+from ._arms import Arm
+from ._files import SplitImages
 
-CLASSES, COLUMNS = 10, 12
-CANDIDATES = 2000
+MAX_CLASSES, COLUMNS = 10, 12
+MAX_CANDIDATES = 2000
+BATCH = 32
+FRAME = (230, 97, 0)  # orange; it differs from the blue of the plots for colour-blind readers too
 
 
-def report_pictures(pool: SyntheticPool, data: Images, teacher: nn.Module, filtered: str) -> dict[str, Tensor]:
-    """Pictures by their captions, uint8 ``(c, h, w)``.
+def report_pictures(pool: SyntheticPool, data: SplitImages, teacher: nn.Module, choice: Arm) -> dict[str, Tensor]:
+    """Returns pictures by caption, uint8 ``(c, h, w)``.
 
     Args:
-        pool (SyntheticPool): Of which the chosen arm drew.
-        data (Images): Of the same split.
-        teacher (nn.Module): Trained on its training images.
-        filtered (str): By what the pool was filtered, in words.
+        pool (SyntheticPool): Pool of the choice.
+        data (SplitImages): Images of the same split.
+        teacher (nn.Module): Classifier trained on the training images of the split.
+        choice (Arm): Arm that mixes images of the pool.
     """
-    images = pool.rows(torch.arange(min(len(pool), CANDIDATES)))
-    pictures = {"Real training images" + _rows(pool): _grid(data.train, data.labels if pool.num_classes else None)}
+    images = pool.rows(torch.arange(min(len(pool), MAX_CANDIDATES)))
     labels = None if pool.labels is None else pool.labels[: len(images)]
-    pictures[f"What was mixed in, {filtered}" + _rows(pool)] = _grid(images, labels)
+    by_class = ", one row for each class" if 0 < pool.num_classes <= MAX_CLASSES else ""
+    filtered = f"filtered by {' and '.join(choice.filters)}" if choice.filters else "unfiltered"
     probabilities = teacher_probabilities(teacher, images)
     sure = probabilities.amax(1) if labels is None else probabilities.gather(1, labels[:, None])[:, 0]
     order = sure.argsort(descending=True)
-    of = "its class" if labels is not None else "a class"
-    pictures[f"Of which a classifier of the real images is surest that they show {of}"] = _tiles(images[order])
-    pictures["Of which it is least sure"] = _tiles(images[order.flip(0)])
-    pictures["Synthetic images (left of each pair) that come closest to a training image (right)"] = pairs_picture(
-        data.train, images
-    )
-    return pictures
-
-
-def _rows(pool: SyntheticPool) -> str:
-    return ", a row for each class" if 0 < pool.num_classes <= CLASSES else ""
+    classifier = "a classifier of the real images assigns to " + ("a class" if labels is None else "their class")
+    return {
+        f"Synthetic images, {filtered}{by_class}": _grid(images, labels),
+        f"Real training images{by_class}": _grid(data.train, data.train_labels if pool.num_classes else None),
+        "A training batch; the synthetic images have an orange frame": _batch_picture(
+            pool, data, choice, probabilities.shape[1]
+        ),
+        f"Synthetic images that {classifier} with the most confidence": _tiles(images[order]),
+        f"Synthetic images that {classifier} with the least confidence": _tiles(images[order.flip(0)]),
+        "The synthetic images (left of each pair) that are closest to a training image (right)": pairs_picture(
+            data.train, images
+        ),
+    }
 
 
 def _grid(images: Tensor, labels: Tensor | None) -> Tensor:
-    """A row of each class, or of whatever comes first."""
-    if labels is None or int(labels.max()) >= CLASSES:
+    """Returns one row of images for each class, or the first images if there are no classes or too many."""
+    if labels is None or int(labels.max()) >= MAX_CLASSES:
         return _tiles(images)
     rows = []
     for label in torch.bincount(labels).nonzero().flatten().tolist():
-        own = images[labels == label][:COLUMNS]
-        rows.append(torch.cat([own, own.new_zeros(COLUMNS - len(own), *own.shape[1:])]))
+        row = images[labels == label][:COLUMNS]
+        rows.append(torch.cat([row, row.new_zeros(COLUMNS - len(row), *row.shape[1:])]))
     return _tiles(torch.cat(rows), len(rows) * COLUMNS)
 
 
 def _tiles(images: Tensor, count: int = 3 * COLUMNS) -> Tensor:
-    grid: Tensor = torchvision.utils.make_grid(images[:count], COLUMNS, 2)
+    grid: Tensor = make_grid(images[:count], COLUMNS, 2)
+    return grid
+
+
+def _batch_picture(pool: SyntheticPool, data: SplitImages, choice: Arm, num_classes: int) -> Tensor:
+    """Returns a mixed batch in the order of the classes, with a frame around each synthetic image."""
+    mix = SyntheticMix(pool, choice.ratio, labels=choice.policy, num_classes=num_classes, return_synthetic=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        rows = torch.randperm(len(data.train))[:BATCH]
+        images, _, *_, synthetic = mix(data.train[rows], data.train_labels[rows])
+    width = max(3, images.shape[-1] // 32)
+    framed = torch.full((len(images), 3, *(side + 2 * width for side in images.shape[2:])), 255, dtype=torch.uint8)
+    framed[synthetic] = torch.tensor(FRAME, dtype=torch.uint8)[:, None, None]
+    framed[:, :, width:-width, width:-width] = images.expand(-1, 3, -1, -1)
+    grid: Tensor = make_grid(framed[data.train_labels[rows].argsort(stable=True)], 8, 1, pad_value=255)
     return grid

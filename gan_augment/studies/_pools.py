@@ -1,120 +1,117 @@
-"""The pools of a study: a generator for each split where one is fitted, a teacher, and what the filters let through."""
+"""The synthetic images of a study: the generator of each split, and its pools with and without filters."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import nn
 
-from .._core import mix_seed
-from ..synthesis import SyntheticPool
+from .._core import make_folder, mix_seed
+from ..synthesis import Filter, SyntheticPool, apply_filters, draw_candidates
 from ..training import few_steps
 from ._arms import TrainSettings, train
-from ._files import Images, pool_folder, pool_name, read_record
+from ._files import SplitImages, pool_folder, pool_name, read_record, write_record
 from ._settings import Settings
-from ._sources import Fitting, Given, MatchedSource, build_filter, fitted, make_pool
+from ._sources import Fitting, LoadedSource, MatchedSource, build_filter
+
+FILTER_TRIALS = 2000  # candidates to try each filter on
+MIN_KEPT = 0.02  # a filter that keeps a smaller share would take long and leave copies of few samples
 
 
 @dataclass
-class Pools:
-    """The pools of all splits, as far as they are made.
+class StudyPools:
+    """Makes the generators and the pools of all splits.
 
     Args:
-        folder (Path): Of the study.
-        settings (Settings): What is asked.
-        train_settings (TrainSettings): Of the teachers.
-        source (Given or Fitting): Of synthetic images.
-        progress (bool): Whether to show bars.
+        folder (Path): Folder of the study.
+        settings (Settings): Settings of the study.
+        train_settings (TrainSettings): Settings of the teachers' training.
+        source (LoadedSource or Fitting): Source of the synthetic images.
+        progress (bool): Whether to show progress bars.
 
     Attributes:
-        filters (list of tuple): Those that let enough through in every split.
-        teacher (nn.Module, optional): Of the first split.
-        fit_seconds (float): Of all fittings.
-        pool_seconds (float): Of all pools, without their teachers.
-        acceptance (dict): Share of candidates that each pool kept, mean over the splits.
-        generators (list of Given): Of each split, as far as they are fitted or given.
-        notes (list of str): On fittings that were cut short, and filters that let too little through.
+        filters (list of tuple): Filters that keep enough samples in every split.
+        teacher (nn.Module, optional): Teacher of the first split.
+        fit_seconds (float): Time of all fittings.
+        pool_seconds (float): Time of all pools, without the teachers' training.
+        acceptance (dict): Share of the candidates that each filter kept, mean over the splits, by name.
+        generators (list of LoadedSource): Source of each split.
+        notes (list of str): Notes on fittings that were cut short and filters that were left out.
     """
 
     folder: Path
     settings: Settings
     train_settings: TrainSettings
-    source: Given | Fitting
+    source: LoadedSource | Fitting
     progress: bool
     filters: list[tuple[str, ...]] = field(default_factory=list)
     teacher: nn.Module | None = None
     fit_seconds: float = 0.0
     pool_seconds: float = 0.0
     acceptance: dict[str, float] = field(default_factory=dict)
-    generators: list[Given] = field(default_factory=list)
+    generators: list[LoadedSource] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def fit(self, splits: list[Images]) -> None:
-        """Fits the generators, first of all: one that comes to nothing ends the study before it has cost more.
+    def fit_generators(self, splits: list[SplitImages]) -> None:
+        """Fits the generators before anything else, so that a budget that is too short costs little time.
 
         Raises:
             ValueError: If a budget is far too short.
         """
-        self.generators = [self._generator(index, images) for index, images in enumerate(splits)]
-        if isinstance(self.source, Given):
+        if isinstance(self.source, LoadedSource):
+            self.generators = [self.source] * len(splits)
             return
-        steps = min(fitted(given)[0] for given in self.generators)
-        recipe = self.source.check(splits[0].train.shape[-1])
+        for index, images in enumerate(splits):
+            seed, out = mix_seed(self.settings.seed, 16, index), self.folder / "generators" / f"split-{index}"
+            self.generators.append(self.source.fit(images.train, images.train_labels, out, seed, self.progress))
+        costs = [generator.training_cost() for generator in self.generators]
+        self.fit_seconds = sum(seconds for _, seconds in costs)
+        steps = min(steps for steps, _ in costs)
+        recipe = self.source.resolve(splits[0].train.shape[-1])
         if few_steps(steps, recipe.total_steps(len(splits[0].train))) is not None:
             self.notes.append(
-                f"A generator was fitted for {steps} steps only, because the budget ended. More steps may give better "
-                "images and another verdict: start a study with a larger budget."
+                f"The budget ended after {steps} training steps of a generator. More steps may give better images and "
+                "another verdict: run a study with a larger budget."
             )
 
-    def make(self, splits: list[Images], augment: str) -> None:
-        """Makes what is missing; teachers train under an augmentation.
+    def make_pools(self, splits: list[SplitImages], augment: str) -> None:
+        """Makes the pools that are missing.
+
+        Args:
+            splits (list of SplitImages): Images of each split.
+            augment (str): Ordinary augmentation of the teachers' training.
 
         Raises:
-            ValueError: If no filter lets enough through.
+            ValueError: If no filter keeps enough samples.
         """
         self.filters = list(self.settings.filters)
         for index, images in enumerate(splits):
-            given = self.generators[index]
-            source = MatchedSource(given.source, images.train.shape[1:], self.train_settings.num_classes)
             teacher: nn.Module | None = None
-            if index == 0 or any(not self._is_made(several, index) for several in self.filters if several):
+            if index == 0 or any(not self._is_made(filters, index) for filters in self.filters if filters):
                 seed = mix_seed(self.settings.seed, 15, index)
-                teacher = train(self.train_settings, augment, images.train, images.labels, seed)
+                teacher = train(self.train_settings, augment, images.train, images.train_labels, seed)
             self.teacher = self.teacher or teacher
-            for several in list(self.filters):
-                self._pool(index, several, given, source, images, teacher)
+            for filters in list(self.filters):
+                self._make_pool(index, filters, images, teacher)
         if not self.filters:
-            raise ValueError("No filter let enough synthetic images through: " + " ".join(self.notes))
+            raise ValueError("No filter kept enough synthetic images: " + " ".join(self.notes))
 
     def load(self, filters: tuple[str, ...], split: int = 0) -> SyntheticPool:
-        """A pool that was made."""
+        """Loads a pool."""
         return SyntheticPool.load(pool_folder(self.folder, filters, split), verify=True)
 
     def _is_made(self, filters: tuple[str, ...], split: int) -> bool:
         return read_record(pool_folder(self.folder, filters, split)) is not None
 
-    def _generator(self, index: int, images: Images) -> Given:
-        """The source of a split, fitted to its training images or given."""
-        if isinstance(self.source, Given):
-            return self.source
-        seed, place = mix_seed(self.settings.seed, 16, index), self.folder / "generators" / f"split-{index}"
-        given = self.source(images.train, images.labels, place, seed, self.progress)
-        self.fit_seconds += fitted(given)[1]
-        return given
-
-    def _pool(
-        self,
-        index: int,
-        filters: tuple[str, ...],
-        given: Given,
-        source: MatchedSource,
-        images: Images,
-        teacher: nn.Module | None,
-    ) -> None:
-        name, keep = pool_name(filters), []
+    def _make_pool(self, index: int, filters: tuple[str, ...], images: SplitImages, teacher: nn.Module | None) -> None:
+        name, keep, generator = pool_name(filters), [], self.generators[index]
         if teacher is not None and not self._is_made(filters, index):
-            keep = [build_filter(each, teacher, images, given) for each in filters]
+            keep = [build_filter(each, teacher, images, generator) for each in filters]
+        source = MatchedSource(generator.source, images.train.shape[1:], self.train_settings.num_classes)
         path, seed = pool_folder(self.folder, filters, index), mix_seed(self.settings.seed, 13, index)
         try:
             pool, seconds = make_pool(path, source, keep, self.settings.pool_size, seed)
@@ -128,3 +125,35 @@ class Pools:
         self.pool_seconds += seconds
         if filters:
             self.acceptance[name] = self.acceptance.get(name, 0.0) + pool.info.acceptance / self.settings.splits
+
+
+def make_pool(
+    path: Path, source: MatchedSource, keep: Sequence[Filter], size: int, seed: int
+) -> tuple[SyntheticPool, float]:
+    """Makes a pool in a folder, or loads it if it is there; returns it with the seconds that it took.
+
+    Raises:
+        ValueError: If the filters keep too few samples.
+    """
+    seconds = read_record(path)
+    if seconds is None:
+        make_folder(path.parent)
+        started = time.perf_counter()
+        if keep:
+            _check_share_kept(source, tuple(keep), seed)
+        SyntheticPool.generate(source, size, seed=seed, keep=list(keep), out=path, progress=False)
+        seconds = time.perf_counter() - started
+        write_record(path, seconds)
+    return SyntheticPool.load(path), seconds
+
+
+def _check_share_kept(source: MatchedSource, keep: tuple[Filter, ...], seed: int) -> None:
+    """Checks that filters keep enough samples of every class before a pool is generated."""
+    images, labels = draw_candidates(source, FILTER_TRIALS, seed=seed)
+    classes = torch.zeros(FILTER_TRIALS, dtype=torch.int64) if labels is None else labels
+    counts = torch.bincount(classes)
+    kept = torch.bincount(classes[apply_filters(keep, images, labels)], minlength=len(counts))
+    shares = torch.where(counts > 0, kept / counts, 1.0)
+    if float(shares.min()) < MIN_KEPT:
+        of_class = "" if labels is None else f" of class {int(shares.argmin())}"
+        raise ValueError(f"It must keep at least {MIN_KEPT:.0%} of the samples, but kept {shares.min():.1%}{of_class}.")

@@ -1,7 +1,8 @@
-"""The stages of a study: ordinary augmentation, then synthetic images under the best of it, then the controls."""
+"""The stages of a study: ordinary augmentation, then synthetic images on top of the best of it, then the controls."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
@@ -10,76 +11,81 @@ from ..evaluation import BuildClassifier, tempered_brier
 from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
 from ._data import StudyData
-from ._files import Images, Outcome, forget_images, read_images, write_images
-from ._jobs import Runner
-from ._pools import Pools
-from ._result import EVEN
+from ._files import Outcome, SplitImages, read_split, write_images
+from ._pools import StudyPools
+from ._result import OVERSAMPLED
+from ._runner import Runner
 from ._settings import Settings
-from ._sources import Fitting, Given
+from ._sources import Fitting, LoadedSource
 
 
-class Stages:
-    """One study, as far as it is.
+@dataclass
+class StudyRun:
+    """A study in progress: its data, its arms and their outcomes.
 
     Args:
-        folder (Path): Where everything is kept.
-        data (StudyData): Its images.
-        parts (list): Rows to train on and to choose by, of each split.
-        settings (Settings): What is asked.
-        policies (dict): Label policies by what they are called.
-        source (Given or Fitting): Of synthetic images.
-        build (callable, optional): Of the classifier.
-        run (Runner): Trains.
-        progress (bool): Whether to show bars.
+        folder (Path): Folder of the study.
+        data (StudyData): Images of the study.
+        parts (list): Rows of the training and validation images of each split.
+        settings (Settings): Settings of the study.
+        policies (dict): Label policies by name.
+        source (LoadedSource or Fitting): Source of the synthetic images.
+        build (callable, optional): Builds the classifier.
+        runner (Runner): Trains the classifiers.
+        progress (bool): Whether to show progress bars.
+
+    Attributes:
+        splits (list of SplitImages): Images of each split.
+        pools (StudyPools): Generators and pools.
+        arms (dict): Arms that have been trained, by name.
+        outcomes (dict): Outcomes of each arm, one for each seed, by name.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        data: StudyData,
-        parts: list[tuple[Tensor, Tensor]],
-        settings: Settings,
-        policies: dict[str, LabelPolicy],
-        source: Given | Fitting,
-        build: BuildClassifier | None,
-        run: Runner,
-        progress: bool,
-    ) -> None:
-        self.folder, self.data, self.settings = folder, data, settings
-        self.policies, self.run = policies, run
-        write_images(folder, data.images.images, data.images.classes, data.test, parts)
-        forget_images()
-        self.splits = [read_images(folder, index) for index in range(settings.splits)]
+    folder: Path
+    data: StudyData
+    parts: list[tuple[Tensor, Tensor]]
+    settings: Settings
+    policies: dict[str, LabelPolicy]
+    source: LoadedSource | Fitting
+    build: BuildClassifier | None
+    runner: Runner
+    progress: bool
+    splits: list[SplitImages] = field(init=False)
+    pools: StudyPools = field(init=False)
+    arms: dict[str, Arm] = field(default_factory=dict)
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings, images = self.settings, self.data.images
+        write_images(self.folder, images.images, images.classes, self.data.test_rows, self.parts)
+        self.splits = [read_split(self.folder, index) for index in range(settings.splits)]
         self.train_settings = TrainSettings(
-            num_classes=data.num_classes,
+            num_classes=self.data.num_classes,
             steps=settings.steps,
             batch_size=settings.batch_size,
             lr=settings.lr,
             seed=settings.seed,
             precision=settings.precision,
-            build=build,
+            build=self.build,
         )
-        self.outcomes: dict[str, list[Outcome]] = {}
-        self.arms: dict[str, Arm] = {}
-        self.pools = Pools(folder, settings, self.train_settings, source, progress)
+        self.pools = StudyPools(self.folder, settings, self.train_settings, self.source, self.progress)
 
-    def run_all(self) -> tuple[Arm, Arm]:
-        """Runs all stages; returns the baseline and the choice."""
+    def run_stages(self) -> tuple[Arm, Arm]:
+        """Runs all stages, and returns the baseline and the choice."""
         settings = self.settings
-        self.pools.fit(self.splits)
+        self.pools.fit_generators(self.splits)
         ordinary = [Arm(name, "ordinary", name) for name in settings.augment if name != "none"]
         self._train([Arm("no augmentation", "none", "none"), *ordinary])
-        tried = [arm for arm in self.arms.values() if arm.augment in settings.augment]
-        baseline = self._best(tried)
+        baseline = self._best([arm for arm in self.arms.values() if arm.augment in settings.augment])
         augment = baseline.augment
         if settings.mode == "balance":
             controls = [
-                Arm(EVEN, "oversampled", augment, even=True),
+                Arm(OVERSAMPLED, "oversampled", augment, balanced=True),
                 Arm("class weights", "class weights", augment),
             ]
             self._train(controls)
             baseline = self._best([baseline, *controls])
-        self.pools.make(self.splits, augment)
+        self.pools.make_pools(self.splits, augment)
         synthetic = self._synthetic_arms(augment)
         self._train(synthetic)
         choice = self._best(synthetic)
@@ -89,38 +95,40 @@ class Stages:
             self._train([Arm(f"oversampled {choice.ratio:g}", "oversampled", augment, choice.ratio)])
         return baseline, choice
 
+    def validation_score(self, arm: Arm) -> float:
+        """Returns the Brier score of an arm on the validation images; see :class:`ArmResult`."""
+        logits = [outcome.validation for outcome in self.outcomes[arm.name]]
+        seeds = range(self.settings.seeds)
+        labels = [self.splits[seed % self.settings.splits].validation_labels for seed in seeds]
+        return tempered_brier(logits, labels, self.settings.metric == "balanced accuracy")
+
     def _train(self, arms: list[Arm]) -> None:
-        """Trains arms under every seed."""
+        """Trains arms with every seed."""
+        seeds = self.settings.seeds
         jobs = [
             Job(self.folder, arm, seed, seed % self.settings.splits, self.train_settings)
             for arm in arms
-            for seed in range(self.settings.seeds)
+            for seed in range(seeds)
         ]
-        outcomes = self.run(jobs)
+        outcomes = self.runner(jobs)
         for index, arm in enumerate(arms):
             self.arms[arm.name] = arm
-            self.outcomes[arm.name] = outcomes[index * self.settings.seeds : (index + 1) * self.settings.seeds]
-
-    def validation(self, arm: Arm) -> float:
-        """See :class:`ArmResult`."""
-        logits = [outcome.validation for outcome in self.outcomes[arm.name]]
-        labels = [self._images(seed).validation_labels for seed in range(self.settings.seeds)]
-        return tempered_brier(logits, labels, self.settings.metric == "balanced accuracy")
+            self.outcomes[arm.name] = outcomes[index * seeds : (index + 1) * seeds]
 
     def _best(self, arms: list[Arm]) -> Arm:
-        """The best on the validation images; the first where there is nothing to choose."""
-        return arms[0] if len(arms) == 1 else min(arms, key=self.validation)
-
-    def _images(self, seed: int) -> Images:
-        return self.splits[seed % self.settings.splits]
+        """Returns the best arm on the validation images; a single arm needs no validation images."""
+        return arms[0] if len(arms) == 1 else min(arms, key=self.validation_score)
 
     def _synthetic_arms(self, augment: str) -> list[Arm]:
-        """The arms to choose from; uneven classes are made even, since what rare ones alone had would tell them."""
+        """Returns the synthetic arms to choose from, balanced in mode ``"balance"``.
+
+        If only rare classes had synthetic images, a classifier could recognise them by that.
+        """
         arms = []
-        for called, policy in self.policies.items():
-            for several in self.pools.filters:
+        for labels, policy in self.policies.items():
+            for filters in self.pools.filters:
                 for ratio in self.settings.ratios:
-                    words = [f"synthetic {ratio:g}", *several, *([called] if len(self.policies) > 1 else [])]
+                    words = [f"synthetic {ratio:g}", *filters, *([labels] if len(self.policies) > 1 else [])]
                     arms.append(
                         Arm(
                             ", ".join(words),
@@ -128,9 +136,9 @@ class Stages:
                             augment,
                             ratio,
                             policy=policy,
-                            labels=called,
-                            filters=several,
-                            even=self.settings.mode == "balance",
+                            labels=labels,
+                            filters=filters,
+                            balanced=self.settings.mode == "balance",
                         )
                     )
         return arms

@@ -1,30 +1,25 @@
-"""Does it help? The fair comparison, in one call."""
+"""Measures whether mixing helps: the whole study in one call."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from .._core import holds_something, lock_folder, make_folder, remove_asides, write_whole
 from .._version import __version__
 from ..evaluation import BuildClassifier, OnSeen
-from ._check import check_request, exposure_of, identity
-from ._conclude import Conclusion
+from ._checks import check_exposure, check_request, study_keys
+from ._conclude import conclude
 from ._data import StudyData
-from ._jobs import runner
+from ._files import study_folder, write_config
 from ._result import StudyResult
-from ._settings import FULL, LIGHT, METRICS, Settings, as_filter_sets, as_tuple
-from ._sources import Fitting, Given
-from ._stages import Stages
-
-CONFIG = "config.json"
+from ._runner import Runner
+from ._settings import METRICS, PRESETS, Settings, as_filter_sets, as_tuple
+from ._sources import Fitting, LoadedSource
+from ._stages import StudyRun
 
 
 def study(
@@ -53,7 +48,7 @@ def study(
     batch_size: int = 64,
     lr: float = 2e-3,
     pool_size: int | None = None,
-    light: bool = False,
+    preset: str = "full",
     on_seen: OnSeen = "refuse",
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
@@ -63,68 +58,80 @@ def study(
     name: str | None = None,
     command: str | None = None,
 ) -> StudyResult:
-    """Says whether mixing synthetic images in helps a classifier of these data, and at which ratio.
+    """Measures whether mixing in synthetic images helps a classifier on your data, and at which ratio.
 
-    Classifiers are trained for equal steps, over paired seeds, on real images without augmentation, under several
-    kinds of ordinary augmentation, and, under the best of these, with synthetic images at several ratios, and with
-    real ones again in their places. The augmentation, the ratio, the labels and the filter are chosen on validation
-    images; the test images only say whether the one synthetic arm that was chosen differs from the baseline. The
-    verdict is ``"helps"`` or ``"hurts"`` where the whole 95 % interval of that difference is on one side of zero, and
-    else ``"no effect shown"``; only the first recommends a ratio above 0.
+    The study trains classifiers for the same number of steps with paired seeds: on real images without augmentation,
+    with several kinds of ordinary augmentation, and, on top of the best of these, with synthetic images at several
+    ratios and with repeated real images in their place. The validation images choose the augmentation, the ratio, the
+    labels and the filter. The test images only decide whether the chosen synthetic arm differs from the baseline. The
+    verdict is ``"helps"`` or ``"hurts"`` if the whole 95 % interval of that difference is on one side of zero, and
+    ``"no effect shown"`` otherwise. Only ``"helps"`` recommends a ratio above 0.
 
     Args:
-        dataset (Dataset or str): Labelled images, as :func:`gan_augment.fit` takes them: without transforms.
-        source: Of synthetic images, as :class:`SyntheticMix` takes it; or None, with ``recipe``.
-        test (Dataset, str or float): Test images of the same classes, or the share to hold out.
-        recipe (str or Recipe, optional): Fits a generator to the training images of each split.
-        init (optional): A generator that the fitting goes on from.
-        budget (float or str, optional): Wall-clock time of one fitting. Default: 10 minutes, or 60 s if light.
+        dataset (Dataset or str): Labelled images without transforms, in any form that :func:`gan_augment.fit` takes.
+        source (optional): Source of synthetic images, in any form that :class:`SyntheticMix` takes. Pass either
+            ``source`` or ``recipe``.
+        test (Dataset, str or float): Test images of the same classes, or the share of the data set to hold out.
+            Default: 0.25.
+        recipe (str or Recipe, optional): Recipe that fits a generator to the training images of each split.
+        init (optional): Generator that the fitting starts from.
+        budget (float or str, optional): Wall-clock time of one fitting. Default: ``"10m"``, or ``"60s"`` with the
+            presets ``"quick"`` and ``"demo"``.
         fit_options (dict, optional): Other arguments of :func:`gan_augment.fit`.
-        groups (sequence or str, optional): Group of each image, such as the patient: never on two sides of a split.
-            Or a regular expression, of which the first parenthesis finds the group in an image file's path.
-        image_size (int, optional): Side to bring the images to. Default: theirs.
-        count (int, optional): Images to train on, drawn anew for each split; validation images come beside them.
-            Default: all.
-        validation (float): Share of the images to choose by, drawn anew for each split.
-        mode (str): ``"replace"`` puts the ratio into every batch. ``"balance"`` does so where all classes come equally
-            often, since they are uneven; the baseline is the best of oversampling, class weights and neither, and the
-            verdict *helps* needs a gain over oversampling besides.
-        ratios (sequence of float, optional): To try, besides 0. Default: 0.1, 0.25, 0.5, 0.75; if light 0.25, 0.5.
-        labels: Label policy, or several to try; see :class:`SyntheticMix`.
-        filters: Names of filters, each alone or several as a tuple, to try: ``"agreement"``, ``"confidence"``,
-            ``"density"``, ``"copies"``, ``"discriminator"``, and None for none, as by default. They are made of the
-            training images of each split alone.
-        augment (sequence of str, optional): Ordinary augmentations to try, of :data:`AUGMENTATIONS`.
-        metric (str, optional): ``"accuracy"`` or ``"balanced accuracy"``. Default: the latter for ``"balance"``.
-        classifier (callable, optional): ``(channels, num_classes) -> module`` that maps float images 0..1 to logits.
-            Default: :class:`SmallCNN`.
-        seeds (int): Paired seeds.
-        splits (int, optional): Different training and validation images, and fitted generators, which seeds take in
-            turn. Fewer than the seeds cost less and widen the interval, which rests on them. Default: one a seed.
-        steps (int, optional): Training steps of every classifier. Default: 1,000, if light 400.
-        batch_size (int): Images a step.
-        lr (float): Learning rate of Adam.
-        pool_size (int, optional): Synthetic images of a split. Default: 10,000, if light 4,000.
-        light (bool): Whether to take the smaller defaults: minutes instead of an hour.
-        on_seen (str): ``"refuse"`` a source that was trained on test images, or ``"warn"`` and say so in the report.
-        out (str or Path, optional): Folder of the report, the generators and all that is needed to go on after a
-            stop: call it again with the same arguments. Default: nothing is kept.
-        seed (int): Of everything that is drawn.
-        processes (int): That classifiers are trained in. More than one are spawned: the script needs
-            ``if __name__ == "__main__"``, and ``classifier`` must be a function that other processes can import.
-        precision (str): Of the classifiers' training: ``"bf16"``, ``"fp32"``, or ``"auto"``, which is the former on
-            machines that compute in it.
-        progress (bool): Whether to show bars.
-        name (str, optional): What the data are called in the report. Default: what was named, or their type.
-        command (str, optional): How it was called, for the report.
+        groups (sequence or str, optional): Group of each image, such as the patient: all images of a group are on the
+            same side of a split. Or a regular expression whose first capture group is the image's group, matched
+            against its path.
+        image_size (int, optional): Side to resize the images to, in pixels. Default: their own size.
+        count (int, optional): Number of training images, drawn again for each split; validation images are drawn in
+            addition. Default: all images.
+        validation (float): Share of validation images, drawn again for each split. Default: 0.2.
+        mode (str): ``"replace"`` replaces a share of every batch. ``"balance"`` is for uneven classes: it does so in
+            batches in which all classes are equally frequent. The baseline is then the best of oversampling, class
+            weights and neither, and the verdict *helps* also needs a gain over oversampling. Default: ``"replace"``.
+        ratios (sequence of float, optional): Ratios to try in addition to 0. Default: 0.1, 0.25, 0.5 and 0.75; preset
+            ``"quick"``: 0.25 and 0.5; preset ``"demo"``: 0.5.
+        labels: One or more label policies to try; see :class:`SyntheticMix`. Default: ``"same"``.
+        filters (optional): Filters to try, each a name or a tuple of names: ``"agreement"``, ``"confidence"``,
+            ``"density"``, ``"copies"``, ``"discriminator"``, or None for no filter. They use the training images of
+            each split only. Default: None.
+        augment (sequence of str, optional): Ordinary augmentations to try, names of :data:`AUGMENTATIONS`.
+        metric (str, optional): ``"accuracy"`` or ``"balanced accuracy"``. Default: ``"balanced accuracy"`` in mode
+            ``"balance"``, otherwise ``"accuracy"``.
+        classifier (callable, optional): Maps ``(channels, num_classes)`` to a module that maps float images 0..1 to
+            logits. Default: :class:`SmallCNN`.
+        seeds (int): Number of paired seeds. Default: 5.
+        splits (int, optional): Number of splits into training and validation images, each with its own fitted
+            generator; the seeds take them in turn. Fewer splits than seeds cost less and widen the interval, which is
+            based on the splits. Default: one for each seed.
+        steps (int, optional): Training steps of every classifier. Default: 1,000, or 400 with the presets ``"quick"``
+            and ``"demo"``.
+        batch_size (int): Images in each step. Default: 64.
+        lr (float): Learning rate of Adam. Default: 0.002.
+        pool_size (int, optional): Synthetic images of a split. Default: 10,000, or 4,000 with the presets ``"quick"``
+            and ``"demo"``.
+        preset (str): Defaults of ``ratios``, ``augment``, ``steps``, ``pool_size`` and ``budget``: ``"full"`` takes
+            about an hour, ``"quick"`` minutes, and ``"demo"`` is the smallest. Default: ``"full"``.
+        on_seen (str): ``"refuse"`` raises an error if the source was trained on test images; ``"warn"`` warns and
+            states it in the report. Default: ``"refuse"``.
+        out (str or Path, optional): Folder of the report and of the generators, pools and outcomes. If the study
+            stops, call it again with the same arguments to continue. Default: nothing is kept.
+        seed (int): Seed of all random draws. Default: 0.
+        processes (int): Number of processes that train classifiers. More than one are spawned, so the script needs
+            ``if __name__ == "__main__":``, and ``classifier`` must be a function that other processes can import.
+            Default: 1.
+        precision (str): Precision of the classifiers' training: ``"bf16"``, ``"fp32"``, or ``"auto"``, which is
+            ``"bf16"`` on processors with fast bfloat16. Default: ``"auto"``.
+        progress (bool): Whether to show progress bars.
+        name (str, optional): Name of the data in the report. Default: the path or type of ``dataset``.
+        command (str, optional): Shell command that started the study, for the report.
 
     Returns:
-        StudyResult: ``print`` it, or open ``report.html`` in ``out``.
+        StudyResult: The verdict and all scores. ``print`` it, or open ``report.html`` in ``out``.
 
     Raises:
-        ValueError: If an argument is out of range, the classes do not fit, the source has seen test images,
-            ``out`` holds another study, or another process works in it.
-        TypeError: If something is no data set, source or policy.
+        ValueError: If an argument is out of range, the classes do not match, the source has seen test images, ``out``
+            holds another study, or another process uses ``out``.
+        TypeError: If a data set, source or policy has the wrong type.
 
     Example:
         >>> import torch
@@ -138,8 +145,12 @@ def study(
         ['no augmentation', 'synthetic 0.5', 'oversampled 0.5']
     """
     if (source is None) == (recipe is None):
-        raise ValueError("source or recipe must be given, but not both: images to mix in, or how to fit a generator.")
-    defaults, given = LIGHT if light else FULL, None if source is None else Given.load(source)
+        raise ValueError(
+            "Pass either source or recipe: images to mix in, or how to fit a generator. Neither or both were given."
+        )
+    if preset not in PRESETS:
+        raise ValueError(f"preset must be one of {tuple(PRESETS)}, but got {preset!r} instead.")
+    defaults, loaded = PRESETS[preset], None if source is None else LoadedSource.load(source)
     settings = Settings(
         ratios=tuple(dict.fromkeys(as_tuple(defaults["ratios"] if ratios is None else ratios))),
         labels=as_tuple(labels),
@@ -159,83 +170,40 @@ def study(
         processes=processes,
         precision=precision,
     )
-    if given is not None and not (init is None and budget is None and fit_options is None):
-        raise ValueError("init, budget and fit_options are of a fitting: pass them with recipe, not with source.")
+    if loaded is not None and not (init is None and budget is None and fit_options is None):
+        raise ValueError("init, budget and fit_options are for fitting: pass them with recipe, not with source.")
     budget = defaults["budget"] if budget is None else budget
-    origin = given or Fitting(recipe, init, budget, fit_options or {})
+    origin = loaded or Fitting(recipe, init, budget, fit_options or {})
     data = StudyData.read(dataset, test, groups, image_size, seed, progress)
-    seen, notes = exposure_of(data, origin, on_seen)
+    seen, notes = check_exposure(data, origin, on_seen)
     parts = [data.split(index, count, validation, seed) for index in range(settings.splits)]
     policies = check_request(settings, data, parts, origin, classifier)
-    about = {
+    config = {
         "gan_augment": __version__,
-        "data": name or _name(dataset),
-        "test": _name(test),
-        "source": f"recipe {_name(recipe)}" if recipe is not None else _name(source),
-        **({} if recipe is None else {"init": _name(init), "budget": budget, "fit_options": str(fit_options or {})}),
+        "data": name or _name_of(dataset),
+        "test": _name_of(test),
+        "source": f"recipe {_name_of(recipe)}" if recipe is not None else _name_of(source),
+        **({} if recipe is None else {"init": _name_of(init), "budget": budget, "fit_options": str(fit_options or {})}),
         "images": data.images.digest(),
-        **identity(origin, data, classifier, parts),
+        **study_keys(origin, data, classifier, parts),
         "groups": groups if groups is None or isinstance(groups, str) else len(set(groups)),
-        **{key: value if _is_plain(value) else str(value) for key, value in vars(settings).items()},
+        **{key: value if _fits_json(value) else str(value) for key, value in vars(settings).items()},
         "labels": list(policies),
         "command": command,
         "kept": out is not None,
     }
-    with _folder(out) as folder:
-        _begin(folder, about)
-        with runner(processes, settings.jobs, progress) as run:
-            stages = Stages(folder, data, parts, settings, policies, origin, classifier, run, progress)
-            result = Conclusion(stages).result(*stages.run_all(), about, seen, notes)
+    with study_folder(out) as folder:
+        write_config(folder, config)
+        with Runner(processes, settings.num_trainings, progress) as runner:
+            run = StudyRun(folder, data, parts, settings, policies, origin, classifier, runner, progress)
+            baseline, choice = run.run_stages()
+            result = conclude(run, baseline, choice, config, seen, notes)
         if out is not None:
             result.save(folder)
     return result
 
 
-@contextmanager
-def _folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
-    """Where the study works, and nobody else: in ``out``, or in a folder that is gone afterwards."""
-    if out is not None:
-        place = Path(out).resolve()
-        make_folder(place)
-        with lock_folder(place):
-            for each in (place, place / "runs", place / "pools"):
-                remove_asides(each, locked=True)
-            yield place
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
-
-
-def _begin(folder: Path, about: dict[str, Any]) -> None:
-    """Writes what is asked, or finds that the folder holds a part of the same."""
-    path, ignored = folder / CONFIG, ("command", "processes", "data", "test", "source", "gan_augment")
-    text = json.dumps(about, indent=2)
-    if path.exists():
-        known = _read_config(path)
-        differing = [key for key, value in json.loads(text).items() if key not in ignored and known.get(key) != value]
-        if differing:
-            raise ValueError(
-                f"out must be new, or hold the same study, but {folder} holds one with other {', '.join(differing)}; "
-                "choose another folder, or delete this one."
-            )
-    elif holds_something(folder):
-        raise ValueError(f"out must be new or empty, or hold a study, but {folder} holds something else.")
-    write_whole(path, (text + "\n").encode())
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        known = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(
-            f"{path} must be what a study wrote, but cannot be read ({error}); take a new folder."
-        ) from error
-    if not isinstance(known, dict):
-        raise ValueError(f"{path} must be what a study wrote, but holds {type(known).__name__}; take a new folder.")
-    return known
-
-
-def _is_plain(value: Any) -> bool:
+def _fits_json(value: Any) -> bool:
     try:
         json.dumps(value)
     except TypeError:
@@ -243,8 +211,8 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
-def _name(value: Any) -> Any:
-    """What was named, or the type of what was given."""
+def _name_of(value: Any) -> Any:
+    """Returns the path or plain value that was given, or otherwise its type."""
     if isinstance(value, (str, os.PathLike)):
         return os.fspath(value)
-    return value if _is_plain(value) else type(value).__name__
+    return value if _fits_json(value) else type(value).__name__

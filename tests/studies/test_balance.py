@@ -9,7 +9,7 @@ from torch.utils.data import TensorDataset
 from gan_augment import SyntheticPool
 from gan_augment.mixing import even_rows
 from gan_augment.studies import _arms, study
-from gan_augment.studies._balance import fill_up, weighted_targets
+from gan_augment.studies._arms import fill_up, weighted_targets
 
 from .conftest import CLASSES, gratings
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from torch.utils.data import TensorDataset
 
 from gan_augment import SyntheticPool
-from gan_augment.studies._paired import Interval
-from gan_augment.studies._result import ArmResult, StudyResult, control_of
+from gan_augment.studies import ArmResult, Interval, StudyResult
+from gan_augment.studies._result import strictest_control
 from gan_augment.studies.report import write_report
 from gan_augment.studies.report._markdown import escaped as escaped_markdown
 from gan_augment.studies.report._plots import ratio_plot
@@ -218,14 +218,14 @@ def balance_result(**changes):
 
 
 def test_of_uneven_classes_the_verdict_is_against_oversampling_too(tmp_path):
-    name = control_of("affine", balance_result().comparisons)
+    name = strictest_control("affine", balance_result().comparisons)
     assert name == "oversampled"
     result = balance_result(verdict="no effect shown", ratio=0.0)
-    assert "+0.10 points (95 % interval -0.30 to +0.50) against oversampled. Use ratio 0." in result.headline
+    assert "+0.10 points (95 % interval -0.30 to +0.50) compared with oversampled. Use ratio 0." in result.headline
     page = read(tmp_path, result)
     assert "all classes equally often" in page.text
     assert any(item.startswith("filled up") for item in page.inside["li"])
-    assert "in which all classes come equally often" in balance_result().headline
+    assert "in which all classes are equally frequent" in balance_result().headline
 
 
 def test_a_line_of_uneven_classes_starts_at_oversampling(tmp_path):

@@ -95,7 +95,7 @@ def test_the_verdict_needs_the_whole_interval_on_one_side(treated, verdict):
 
 
 def test_unpaired_or_single_runs_are_refused():
-    with pytest.raises(ValueError, match="as many on both sides"):
+    with pytest.raises(ValueError, match="one value for each seed"):
         paired_difference([1.0, 2.0], [1.0])
     with pytest.raises(ValueError, match="at least 2"):
         Interval.of([1.0])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data import TensorDataset
 
-from gan_augment.studies._data import StudyData, first_of_classes, hold_out
+from gan_augment.studies._data import StudyData, draw_held_out, first_rows_by_class
 
 from .conftest import gratings
 
@@ -26,8 +26,8 @@ labels_strategy = st.lists(st.integers(0, 3), min_size=12, max_size=80).filter(
 @settings(max_examples=60, deadline=None)
 def test_every_class_is_on_both_sides_in_proportion(labels, share, seed):
     classes = torch.tensor(labels)
-    held_out = hold_out(classes, None, share, seed)
-    assert torch.equal(held_out, hold_out(classes, None, share, seed))
+    held_out = draw_held_out(classes, None, share, seed)
+    assert torch.equal(held_out, draw_held_out(classes, None, share, seed))
     for label in range(4):
         found = int(held_out[classes == label].sum())
         expected = share * labels.count(label)
@@ -40,7 +40,7 @@ def test_every_class_is_on_both_sides_in_proportion(labels, share, seed):
 def test_the_first_of_each_class_are_as_many_as_asked(labels, seed, data):
     classes = torch.tensor(labels)
     count = data.draw(st.integers(4, len(labels)))
-    keep = first_of_classes(classes, count)
+    keep = first_rows_by_class(classes, count)
     assert int(keep.sum()) == count
     for label in range(4):
         taken = keep[classes == label]
@@ -54,7 +54,7 @@ def test_a_group_is_never_on_two_sides(seed):
     rng = torch.Generator().manual_seed(seed)
     groups = torch.randint(0, 30, (200,), generator=rng)
     classes = torch.randint(0, 3, (200,), generator=rng)
-    held_out = hold_out(classes, groups, 0.25, seed)
+    held_out = draw_held_out(classes, groups, 0.25, seed)
     assert not set(groups[held_out].tolist()) & set(groups[~held_out].tolist())
     assert 0.1 < float(held_out.float().mean()) < 0.4
 
@@ -64,11 +64,11 @@ def test_a_study_keeps_groups_together_in_test_and_validation():
     groups = [f"patient {index // 4}" for index in range(120)]
     data = read(TensorDataset(images, labels), groups=groups)
     train, validation = data.split(0, None, 0.2, 0)
-    sides = [{index // 4 for index in rows.tolist()} for rows in (train, validation, data.test)]
+    sides = [{index // 4 for index in rows.tolist()} for rows in (train, validation, data.test_rows)]
     assert not sides[0] & sides[1]
     assert not sides[0] & sides[2]
     assert not sides[1] & sides[2]
-    assert sum(map(len, (train, validation, data.test))) == 120
+    assert sum(map(len, (train, validation, data.test_rows))) == 120
 
 
 @pytest.mark.parametrize("form", [torch.tensor, np.array, lambda groups: list(torch.tensor(groups))])
@@ -94,10 +94,10 @@ def test_groups_of_files_are_found_by_a_regular_expression(tmp_path):
     data = read(str(tmp_path), groups=r"(\d+)_\d+\.png")
     of_rows = data.groups
     assert len(set(of_rows.tolist())) == 8
-    assert not set(of_rows[data.test].tolist()) & set(of_rows[data.pool].tolist())
-    with pytest.raises(ValueError, match="must be found in the path of every image"):
+    assert not set(of_rows[data.test_rows].tolist()) & set(of_rows[data.train_rows].tolist())
+    with pytest.raises(ValueError, match="must match the path of every image"):
         read(str(tmp_path), groups=r"patient(\d+)")
-    with pytest.raises(ValueError, match="must have a parenthesis"):
+    with pytest.raises(ValueError, match="must have a capture group"):
         read(str(tmp_path), groups=r"\d+")
 
 
@@ -114,14 +114,14 @@ def test_count_leaves_validation_images_beside_it():
         data.split(0, 390, 0.2, 0)
 
 
-def test_test_images_that_are_trained_on_are_left_out_and_many_are_refused():
+def test_test_images_that_are_trained_on_are_num_duplicates_and_many_are_refused():
     images, labels = gratings(60, 0)
     others, other_labels = gratings(58, 1)
     test = TensorDataset(torch.cat([others, images[:2]]), torch.cat([other_labels, labels[:2]]))
     data = read(TensorDataset(images, labels), test=test)
-    assert data.left_out == 2
-    assert len(data.test) == 58
-    with pytest.raises(ValueError, match="must be others than those to train on"):
+    assert data.num_duplicates == 2
+    assert len(data.test_rows) == 58
+    with pytest.raises(ValueError, match="must not be training images"):
         read(TensorDataset(images, labels), test=TensorDataset(images[:30], labels[:30]))
 
 

@@ -123,10 +123,10 @@ def ratio_plot(result: StudyResult) -> str:
     """Difference to the baseline against the ratio: a line of means for each family, and a dot for each seed."""
     groups, baseline = families(result), result.arm(result.baseline)
     control = result.scores(baseline)
-    unmixed = result.unmixed
+    ratio_zero = result.ratio_zero
     seeds = {
         arm.name: [(score - other) * 100 for score, other in zip(result.scores(arm), control)]
-        for arms in (*groups.values(), [unmixed])
+        for arms in (*groups.values(), [ratio_zero])
         for arm in arms
     }
     across = Panel(Axis.around([0.0, *(arm.ratio for arms in groups.values() for arm in arms)]), 1, 98)
@@ -138,8 +138,8 @@ def ratio_plot(result: StudyResult) -> str:
     for i, (name, arms) in enumerate(groups.items()):
         places = [(arm.ratio, value, mean(tuple(seeds[arm.name]))) for arm in arms for value in seeds[arm.name]]
         means = {ratio: middle for ratio, _, middle in places}
-        if arms[0].augment == unmixed.augment:
-            means = {0.0: mean(tuple(seeds[unmixed.name])), **means}  # what this family is at ratio 0
+        if arms[0].augment == ratio_zero.augment:
+            means = {0.0: mean(tuple(seeds[ratio_zero.name])), **means}  # what this family is at ratio 0
         dots = [(ratio, value) for ratio, value, _ in places]
         shift = min(5, 24 / len(groups)) * (i - (len(groups) - 1) / 2)  # since families may have the same ratios
         drawn = _family(i, list(means.items()), dots, across, up)

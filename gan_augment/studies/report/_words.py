@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..._core import one_line
 
 if TYPE_CHECKING:
-    from .._paired import Interval
+    from .._intervals import Interval
     from .._result import ArmResult, StudyResult
 
 
@@ -98,7 +98,7 @@ def advice(result: StudyResult) -> str:
     """What to do."""
     choice = result.arm(result.choice)
     if result.ratio > 0:
-        evened = f"into {result.mixed_into}" if result.balances else "in"
+        evened = "into batches in which all classes are equally frequent" if result.balances else "in"
         return f"Mix synthetic images {evened}, {how(choice)}:"
     why = {
         "hurts": "Even the synthetic arm that was best on the validation images was worse on the test images.",

@@ -1,0 +1,203 @@
+"""Checks a study before any work, and computes the keys that identify it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import pickle
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._core import ROW_BYTES, check_space
+from ..data import fingerprints, seen
+from ..evaluation import BuildClassifier, OnSeen, SmallCNN, check_same_classes, check_unseen
+from ..mixing import LabelPolicy, Same
+from ..synthesis import SyntheticPool, as_source, fingerprints_of
+from ._data import StudyData
+from ._settings import Settings
+from ._sources import Fitting, LoadedSource, MatchedSource
+
+KEY_SAMPLES = 8  # samples that identify a source
+REMEDY = (
+    "give the data the same classes in the same order, or map the classes in Python with the label policy "
+    "Conditional(class_map={...})"
+)
+DENSITY_NEIGHBOURS = 6  # real images of each class that the filter "density" needs
+
+
+def check_request(
+    settings: Settings,
+    data: StudyData,
+    splits: list[tuple[Tensor, Tensor]],
+    source: LoadedSource | Fitting,
+    build: BuildClassifier | None,
+) -> dict[str, LabelPolicy]:
+    """Checks that the settings fit the data and the source, and returns the label policies by name.
+
+    Raises:
+        ValueError: If policies, filters, recipe, classifier or the number of test images do not fit.
+        TypeError: If the classifier or a policy has the wrong type.
+    """
+    labels, number = data.images.classes, data.num_classes
+    test = labels[data.test_rows]
+    if len(test) < 2 or int(torch.bincount(test, minlength=number).min()) < 2:
+        raise ValueError("Every class must have at least two test images, but one has fewer; add test images of it.")
+    fewest = min(int(torch.bincount(labels[train], minlength=number).min()) for train, _ in splits)
+    if fewest < 1:
+        raise ValueError("Every class must have a training image, but one has none; add images of it, or raise count.")
+    if settings.uses_filter("density") and fewest < DENSITY_NEIGHBOURS:
+        raise ValueError(
+            f"Every class must have {DENSITY_NEIGHBOURS} training images for the filter 'density', but one has "
+            f"{fewest}; add images, raise count, or leave out the filter."
+        )
+    shape = tuple(data.images.images.shape[1:])
+    check_classifier(build, shape[0], number, settings.processes)
+    if isinstance(source, Fitting):
+        recipe = source.resolve(shape[-1])
+        classes = number if recipe.conditional else 0
+        if settings.uses_filter("discriminator") and not recipe.adversarial:
+            raise ValueError("recipe must train a discriminator for the filter 'discriminator', but does not.")
+        policies = settings.policies(classes)
+    else:
+        matched = MatchedSource(source.source, shape, number)
+        classes = matched.num_classes
+        policies = settings.policies(classes)
+        for policy in policies.values():
+            check_same_classes(policy, matched, number, data.images.class_names, REMEDY)
+        if settings.uses_filter("discriminator"):
+            _check_discriminator(source, shape)
+        if settings.mode == "balance" and classes and len(matched.class_indices) < number:
+            raise ValueError(
+                f"source must have all {number} classes for mode='balance', but has {len(matched.class_indices)}: if "
+                "only some classes had synthetic images, a classifier could recognise them by that."
+            )
+    if not classes and settings.uses_filter("agreement"):
+        raise ValueError("The source must have classes for the filter 'agreement', but is unconditional.")
+    if settings.mode == "balance" and not all(type(policy) is Same for policy in policies.values()):
+        raise ValueError(
+            "labels must be 'same' for mode='balance', because every synthetic image must have a known class."
+        )
+    check_space(f"pool_size={settings.pool_size}", settings.pool_size, math.prod(shape) + ROW_BYTES)
+    if settings.pool_size < classes:
+        raise ValueError(
+            f"pool_size must be at least {classes}, one image of each class, but got {settings.pool_size}."
+        )
+    if settings.processes > 1:
+        _check_picklable("labels", list(policies.values()))
+    return policies
+
+
+def _check_discriminator(loaded: LoadedSource, shape: tuple[int, ...]) -> None:
+    if loaded.discriminator() is None:
+        raise ValueError(
+            "The source must have a saved discriminator for the filter 'discriminator', but this one has none."
+        )
+    trained = loaded.training_shape()
+    if trained != shape:
+        raise ValueError(
+            f"The images must have the shape {trained} that the filter 'discriminator' was trained on, but have shape "
+            f"{shape}."
+        )
+
+
+def check_classifier(build: BuildClassifier | None, channels: int, num_classes: int, processes: int) -> None:
+    """Checks that ``classifier`` builds a new module at each call, and can be sent to other processes.
+
+    Raises:
+        TypeError: If it is not a function that returns a module.
+        ValueError: If it returns the same module twice, or cannot be pickled.
+    """
+    if build is None:
+        return
+    example = "such as lambda channels, num_classes: Net(channels, num_classes)"
+    if isinstance(build, nn.Module) or not callable(build):
+        raise TypeError(f"classifier must be a function that builds a module, {example}, but got {type(build)}.")
+    with torch.random.fork_rng(devices=[]):
+        built = [build(channels, num_classes) for _ in range(2)]
+    if not isinstance(built[0], nn.Module):
+        raise TypeError(f"classifier must build a module, {example}, but built {type(built[0])}.")
+    if built[0] is built[1]:
+        raise ValueError("classifier must build a new module at each call, but returned the same one twice.")
+    if processes > 1:
+        _check_picklable("classifier", build)
+
+
+def _check_picklable(name: str, value: Any) -> None:
+    try:
+        pickle.dumps(value)
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"{name} must be defined at the top level of a module, so that other processes can import it, but cannot "
+            f"be pickled ({error}); move it there, or use one process."
+        ) from error
+
+
+def check_exposure(data: StudyData, source: LoadedSource | Fitting, on_seen: OnSeen) -> tuple[str, list[str]]:
+    """Returns a sentence on the test images that the source has seen, and notes on other images of the data set.
+
+    Raises:
+        ValueError: If the source has seen test images, or contains them.
+    """
+    if isinstance(source, Fitting) and source.init is None:
+        return "The generators were fitted to training images only.", []
+    generator = as_source(source.init) if isinstance(source, Fitting) else source.source
+    images, hashes = data.images.images, data.images.hashes
+    sentence = check_unseen(generator, hashes[data.test_rows], on_seen=on_seen).sentence
+    notes = []
+    known = fingerprints_of(generator)
+    trained_on = 0 if known is None else int(torch.isin(hashes[data.train_rows], known).sum())
+    if trained_on:
+        notes.append(
+            f"The source was trained on {trained_on:,} of the {len(data.train_rows):,} training and validation images: "
+            "the validation scores may favour it, and its gain comes from what it learned from the others."
+        )
+    # A pool may hold any images, also those of the data set itself.
+    if not isinstance(generator, SyntheticPool) or generator.image_shape != tuple(images.shape[1:]):
+        return sentence, notes
+    contained = fingerprints(generator.rows(torch.arange(len(generator))))
+    tested = int(seen(images[data.test_rows], contained).sum())
+    if tested and on_seen == "refuse":
+        raise ValueError(
+            f"The source must not contain test images, but contains {tested} of {len(data.test_rows)}; remove them "
+            "from it."
+        )
+    if tested:
+        notes.append(f"The source contains {tested} of the test images.")
+    others = int(seen(images[data.train_rows], contained).sum())
+    if others:
+        notes.append(
+            f"{others:,} images of the source are images of the data set. In splits that do not train on them, the "
+            "source adds real images instead of synthetic ones."
+        )
+    return sentence, notes
+
+
+def study_keys(
+    source: LoadedSource | Fitting, data: StudyData, build: BuildClassifier | None, splits: list[tuple[Tensor, Tensor]]
+) -> dict[str, str]:
+    """Returns hashes of the split images, of the source's samples or the fitting, and of the classifier's weights."""
+    rows = [data.test_rows, *(part for split in splits for part in split)]
+    keys = {"split_images": _digest([data.images.hashes[part].tolist() for part in rows])}
+    shape = data.images.images.shape[1:]
+    if isinstance(source, Fitting):
+        samples = None if source.init is None else as_source(source.init).sample(KEY_SAMPLES, seed=0).tolist()
+        options = dataclasses.asdict(dataclasses.replace(source, init=None))
+        keys["fitting"] = _digest([{**options, "recipe": source.resolve(shape[-1]).to_dict()}, samples])
+    else:
+        matched = MatchedSource(source.source, shape, data.num_classes)
+        labels = None
+        if matched.num_classes:
+            labels = [matched.class_indices[i % len(matched.class_indices)] for i in range(KEY_SAMPLES)]
+        keys["source_samples"] = _digest(matched.sample(KEY_SAMPLES, labels, seed=0).tolist())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = (build or SmallCNN)(int(shape[0]), data.num_classes)
+    sums = [(name, float(value.double().sum())) for name, value in model.state_dict().items()]
+    return {**keys, "classifier_weights": _digest(sums)}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
