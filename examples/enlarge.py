@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 from torchvision.utils import make_grid
 
-from gan_augment import from_pretrained
+from gan_augment import UpscaledSource, from_pretrained
 
 
 def main() -> None:
@@ -28,7 +28,8 @@ def main() -> None:
     arguments = parser.parse_args()
     source = from_pretrained(arguments.generator)
     small = source.sample(arguments.n, seed=arguments.seed)
-    large = source.upscaled(arguments.upscaler).upscaled(arguments.upscaler).sample(arguments.n, seed=arguments.seed)
+    twice = UpscaledSource(UpscaledSource(source, arguments.upscaler), arguments.upscaler)
+    large = twice.sample(arguments.n, seed=arguments.seed)
     size = list(large.shape[2:])
     rows = [
         F.resize(small, size, interpolation=InterpolationMode.NEAREST),

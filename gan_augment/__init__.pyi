@@ -13,17 +13,25 @@ from .mixing import (
     Teacher,
     Uniform,
 )
-from .models import Card, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, save_pretrained
+from .models import (
+    Card,
+    Discriminator,
+    DiscriminatorConfig,
+    Generator,
+    GeneratorConfig,
+    Geometry,
+    Source,
+    save_pretrained,
+)
 from .studies import StudyResult, study
 from .synthesis import (
     DiscriminatorRejection,
-    Geometry,
     NotACopy,
     RealDensity,
-    Source,
     SyntheticPool,
     TeacherAgreement,
     TeacherConfidence,
+    UpscaledSource,
     Upscaler,
 )
 from .training import FitResult, Recipe, fit, resume
@@ -55,6 +63,7 @@ __all__ = [
     "TeacherAgreement",
     "TeacherConfidence",
     "Uniform",
+    "UpscaledSource",
     "Upscaler",
     "__version__",
     "download",

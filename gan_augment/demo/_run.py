@@ -17,7 +17,6 @@ from .._core import check_count, make_folder, progress_bar, write_whole
 from ..data import fingerprint
 from ..evaluation import accuracy, check_unseen, train_classifier
 from ..mixing import SyntheticMix
-from ..models import Generator
 from ..studies import Interval, paired_difference
 from ..synthesis import Source
 from ._data import load_digits, split_digits
@@ -167,8 +166,7 @@ def refuse_seen(source: Source, images: Tensor) -> None:
 
 
 def _images_seen(mix: SyntheticMix) -> int:
-    source = mix.source
-    card = source.card if isinstance(source, Generator) else None
+    card = mix.source.card
     return 0 if card is None else int(card.training["images"])
 
 

@@ -32,10 +32,7 @@ from ..synthesis import (
     Source,
     SyntheticPool,
     as_source,
-    class_indices,
-    geometry,
     match_shape,
-    num_classes,
 )
 from ..training import TrainingImages
 from ._classifiers import predict, train_classifier
@@ -106,7 +103,7 @@ def evaluate(
     network = load_features(features)  # first, since it may need a package that is not installed
     source, opened = as_source(source), open_images(dataset)
     (height, width), labelled = _look_at_first(opened)
-    labelled = labelled and num_classes(source) > 0
+    labelled = labelled and source.num_classes > 0
     side, resize_mode = _Size(height, "resize") if height == width else _source_size(source)
     real = TrainingImages.from_dataset(opened, side, resize_mode, conditional=labelled, progress=progress)
     exposure = check_unseen(source, real.hashes, on_seen=on_seen)
@@ -165,7 +162,7 @@ class _Size(NamedTuple):
 def _source_size(source: Source) -> _Size:
     """Returns the side of a source's images, and how its training images were resized."""
     images = SyntheticPool.generate(source, 1, seed=0, progress=False)
-    return _Size(max(images.image_shape[1:]), geometry(source).resize_mode)
+    return _Size(max(images.image_shape[1:]), source.geometry.resize_mode)
 
 
 def _check_disjoint(real: TrainingImages, training: TrainingImages, on_seen: OnSeen) -> None:
@@ -180,10 +177,10 @@ def _check_disjoint(real: TrainingImages, training: TrainingImages, on_seen: OnS
 
 def _check_classes(labels: Tensor, count: int, names: Sequence[str] | None, source: Source) -> None:
     check_same_classes(Same(), source, count, names, "evaluate it on data with the same classes in the same order")
-    missing = sorted(set(labels.tolist()) - set(class_indices(source)))
+    missing = sorted(set(labels.tolist()) - set(source.class_indices))
     if missing:
         raise ValueError(
-            f"source must make the classes of the data set, but it makes {list(class_indices(source))[:20]} and not "
+            f"source must make the classes of the data set, but it makes {list(source.class_indices)[:20]} and not "
             f"{missing[:20]}; remove their images from the data set."
         )
 
@@ -202,7 +199,7 @@ def _draw(
     else:
         pool = SyntheticPool.generate(source, n, labels=labels, seed=seed, progress=progress)
         rows = torch.arange(n)
-    images = match_shape(pool.rows(rows), kind, geometry(source))
+    images = match_shape(pool.rows(rows), kind, source.geometry)
     return images, torch.empty(0, dtype=torch.int64) if pool.labels is None else pool.labels[rows]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..mixing import LabelPolicy, check_class_names, check_classes
-from ..synthesis import Source, as_source, parts_of
+from ..synthesis import Source, as_source
 
 OnSeen = Literal["refuse", "warn"]
 
@@ -105,9 +105,7 @@ def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> 
             f"hashes must be int64 (n,) with n above 0, but got {hashes.dtype} of shape {tuple(hashes.shape)} instead; "
             "compute one for each test image with gan_augment.data.fingerprint."
         )
-    if not hasattr(source, "fingerprints") and not hasattr(source, "card"):
-        source = as_source(source)
-    parts = parts_of(source)
+    parts = [part.fingerprints for part in as_source(source).parts()]
     known = [part for part in parts if part is not None]
     seen = int(torch.isin(hashes.cpu(), torch.cat(known)).sum()) if known else 0
     exposure = Exposure(seen=seen, of=len(hashes), known=len(known) == len(parts))

@@ -14,7 +14,6 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from .._core import MAX_SEED, check_count, mix_seed
 from ..data import TargetKind, check_label_range
 from ..synthesis import SourceLike, as_source, match_image
-from ..synthesis import num_classes as classes_of
 from ._forward import ForwardsNames
 from ._inspect import find_names, make_pipeline, read_labels
 from ._items import ItemKind, image_of, target_of, traits
@@ -109,7 +108,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         self.seed = check_count("seed", seed, 0)
         _check_counts(num_synthetic, balance_to, mode)
         source = as_source(source)
-        policy = as_policy(labels, classes_of(source))
+        policy = as_policy(labels, source.num_classes)
         self.num_classes = None if num_classes is None else check_num_classes(num_classes)
         self._labels = None if policy is None else self._read_labels(progress)
         with preserved_randomness():

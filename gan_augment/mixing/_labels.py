@@ -12,14 +12,7 @@ from torch import Tensor
 
 from .._core import as_names, check_count, class_map_by_name, differing_class, names_say_more
 from ..data import MAX_LABELS, find_class_names
-from ..synthesis import (
-    ClassSources,
-    Source,
-    check_threshold,
-    class_indices,
-    num_classes,
-    teacher_probabilities,
-)
+from ..synthesis import Source, check_threshold, teacher_probabilities
 
 CHOICES = (
     "'same' (of the class of the real image), 'conditional' (of the class asked for), a class index, "
@@ -65,7 +58,7 @@ class Same(LabelPolicy):
 
     def classes(self, source: Source) -> dict[int, list[int]]:
         """Every class to itself."""
-        return {label: [label] for label in class_indices(source)}
+        return {label: [label] for label in source.class_indices}
 
 
 @dataclass(frozen=True)
@@ -91,7 +84,7 @@ class Conditional(LabelPolicy):
 
     def classes(self, source: Source) -> dict[int, list[int]]:
         """Every target that the map reaches."""
-        known = list(class_indices(source))
+        known = list(source.class_indices)
         reached: dict[int, list[int]] = {}
         for asked, target in (self.class_map or {label: label for label in known}).items():
             if asked not in known:
@@ -230,11 +223,10 @@ def check_classes(policy: LabelPolicy | None, source: Source, count: int) -> Non
     Raises:
         ValueError: If the source's classes, or a label that the policy gives, are not among them.
     """
-    # The keys of a mapping are the data's own classes, and need not be all of them.
-    matching = num_classes(source) == count or isinstance(source, ClassSources)
-    if isinstance(policy, Same) and (not matching or num_classes(source) > count):
+    matching = source.num_classes == count or source.partial
+    if isinstance(policy, Same) and (not matching or source.num_classes > count):
         raise ValueError(
-            f"The source must have the classes of the data for labels='same', but it has {num_classes(source)} "
+            f"The source must have the classes of the data for labels='same', but it has {source.num_classes} "
             f"and the data {count}; pass num_classes= if the data have more classes than they show, or map the "
             "classes with labels=Conditional(class_map={...})."
         )
@@ -259,7 +251,7 @@ def check_class_names(policy: LabelPolicy | None, source: Source, names: Sequenc
     Raises:
         ValueError: If a class of one index has different names.
     """
-    known = getattr(source, "class_names", None)
+    known = source.class_names
     if known is None or not (isinstance(policy, Same) or (isinstance(policy, Conditional) and not policy.class_map)):
         return
     if names is None:
@@ -297,7 +289,7 @@ def given_names(classes: Any, source: Source) -> tuple[str, ...]:
             "classes must be names in the order of the labels, a mapping such as class_to_idx, or a data set that has "
             f"them, but got {classes!r:.100}."
         )
-    if getattr(source, "class_names", None) is None:
+    if source.class_names is None:
         warnings.warn(
             "The source has no class names, so `classes` cannot be compared with them. Look at samples of each class.",
             UserWarning,

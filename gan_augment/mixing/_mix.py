@@ -18,7 +18,6 @@ from torchvision.transforms import v2
 from .._core import ROW_BYTES, check_space, draw_seed
 from ..data import MAX_LABELS, TargetKind, check_label_range, one_hot, read_target
 from ..synthesis import (
-    ClassSources,
     ImageKind,
     Source,
     SourceLike,
@@ -27,13 +26,9 @@ from ..synthesis import (
     as_source,
     call_transform,
     check_unit_range,
-    geometry,
     match_batch,
     match_image,
     match_shape,
-)
-from ..synthesis import (
-    num_classes as classes_of,
 )
 from ._inputs import Inputs, LabelsGetter
 from ._labels import Labels, Same, as_policy, check_class_names, check_classes, check_num_classes, given_names
@@ -131,8 +126,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         source = as_source(source)
         # In a tuple: nn.Module would register a generator, and the user's model would train it.
         self._held = (source,)
-        self._geometry = geometry(source)
-        self.policy = as_policy(labels, classes_of(source))
+        self._geometry = source.geometry
+        self.policy = as_policy(labels, source.num_classes)
         self._options = None if self.policy is None else self.policy.classes(source)
         if mode in ("balance", "fill") and self._options is None:
             raise ValueError(f"mode={mode!r} must know the class of an image: labels='same' or 'conditional'.")
@@ -143,8 +138,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             num_classes = len(names)
         if names is not None and num_classes != len(names) and isinstance(self.policy, Same):
             raise ValueError(f"classes must name each of num_classes={num_classes}, but names {len(names)} classes.")
-        if num_classes is None and isinstance(self.policy, Same) and not isinstance(source, ClassSources):
-            num_classes = classes_of(source)
+        if num_classes is None and isinstance(self.policy, Same) and not source.partial:
+            num_classes = source.num_classes
         self.num_classes = num_classes
         if num_classes is not None:
             check_classes(self.policy, source, num_classes)
@@ -181,7 +176,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         return self._mix_sample(found, kind) if single else self._mix_batch(found, kind)
 
     def extra_repr(self) -> str:
-        return f"source={type(self.source).__name__}, ratio={self.ratio}, mode={self.mode!r}, labels={self.policy}"
+        return f"source={self.source.name}, ratio={self.ratio}, mode={self.mode!r}, labels={self.policy}"
 
     @property
     def _rank(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..synthesis import Geometry, ImageKind, Source, SyntheticPool, geometry, match_shape
+from ..synthesis import Geometry, ImageKind, Source, SyntheticPool, match_shape
 from ._labels import Fixed, LabelPolicy, Uniform
 from ._plan import ALL, Slots
 
@@ -60,7 +60,7 @@ class PooledImages:
             if not isinstance(source, SyntheticPool):
                 source = SyntheticPool.generate(source, slots.total, seed=seed, progress=progress)
             return cls(source, {ALL: torch.arange(len(source))}, None)
-        source_geometry = geometry(source)
+        source_geometry = source.geometry
 
         def label(images: Tensor) -> tuple[Tensor, Tensor]:  # by a teacher, say, fitted on images like the real ones
             return policy.targets(_like_real(images, kind, source_geometry), num_classes)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .._core import draw_seed
-from ..synthesis import Source, class_indices, draw
+from ..synthesis import Source, draw
 from ._labels import LabelPolicy
 
 MAX_ROUNDS = 64
@@ -16,7 +16,7 @@ MAX_ROUNDS = 64
 
 def random_classes(source: Source, n: int) -> Tensor | None:
     """``n`` classes of a source at random, from torch's global generator; None if it has no classes."""
-    known = torch.tensor(list(class_indices(source)), dtype=torch.int64)
+    known = torch.tensor(list(source.class_indices), dtype=torch.int64)
     return known[torch.randint(len(known), (n,))] if len(known) else None
 
 

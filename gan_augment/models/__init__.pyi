@@ -18,6 +18,7 @@ from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
 from ._loading import listed_files, load_discriminator, load_generator
 from ._sampling import check_labels, draw_latents, eval_mode, sample_grid
+from ._source import Geometry, Source, computed
 from ._srgan import SRGAN, SRGANConfig
 from ._variations import CONTROLS, KNOTS, Variations, warp
 
@@ -43,18 +44,21 @@ __all__ = [
     "DiscriminatorConfig",
     "Generator",
     "GeneratorConfig",
+    "Geometry",
     "Initialization",
     "Latent",
     "LayeredConfig",
     "LayeredGenerator",
     "Normalization",
     "SRGANConfig",
+    "Source",
     "Upsampling",
     "Variations",
     "build_layer",
     "check_forward",
     "check_images",
     "check_labels",
+    "computed",
     "conv_side",
     "disturb",
     "draw_latents",

@@ -23,10 +23,10 @@ from ._blocks import (
 from ._config import GeneratorConfig
 from ._folder import save_pretrained
 from ._sampling import sample_uint8
+from ._source import Geometry, Source, computed
 from ._variations import Variations
 
 if TYPE_CHECKING:
-    from ._card import Card
     from ._discriminator import Discriminator
 
 
@@ -56,10 +56,10 @@ class _GeneratorBlock(nn.Module):
         return out
 
 
-class Generator(Picklable):
+class Generator(Picklable, Source):
     """The generator of DCGAN (https://arxiv.org/abs/1511.06434), for any size from 16 to 256 px.
 
-    It is a *source*: wherever this package takes synthetic images, it takes a generator.
+    A generator is a :class:`Source`: every function that takes a source takes a generator.
 
     Args:
         config (GeneratorConfig, optional): What to build. Default: pytorch/examples' ``dcgan``.
@@ -75,11 +75,15 @@ class Generator(Picklable):
     """
 
     config: GeneratorConfig
+    num_classes = computed(lambda self: self.config.num_classes)
+    class_names = computed(lambda self: self.config.class_names)
+    geometry = computed(lambda self: Geometry(self.config.resize_mode, self.config.source_size))
+    image_shape = computed(lambda self: (self.config.channels, self.config.image_size, self.config.image_size))
+    device = computed(lambda self: next(self.parameters()).device)
 
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or GeneratorConfig()
-        self.card: Card | None = None
         widths, sides, kernel, upsampling = config.widths, config.sides, config.kernel_size, config.upsampling
         bias = config.normalization == "none"  # normalisation subtracts any bias again
         if config.stem_width:
@@ -103,16 +107,6 @@ class Generator(Picklable):
         if config.variations:
             self.variations = Variations(config.channels, config.deformations, config.tones)
         self.to(memory_format=torch.channels_last)  # in which processors convolve fastest; no value changes
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes; 0 for an unconditional generator."""
-        return self.config.num_classes
-
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes, where they are known."""
-        return self.config.class_names
 
     def forward(self, latent: Tensor, labels: Tensor | None = None, class_weight: float = 1.0) -> Tensor:
         """Maps latents ``(n, latent_dim)`` and classes ``(n,)`` to images ``(n, c, s, s)`` in -1..1.
@@ -205,12 +199,6 @@ class Generator(Picklable):
     def push_to_hub(self, repo_id: str, *, license: str, **kwargs: Any) -> str:  # noqa: A002  # the Hub's word
         """Publishes the generator, privately by default; see :func:`gan_augment.push_to_hub`."""
         return str(_hub().push_to_hub(self, repo_id, license=license, **kwargs))
-
-    def upscaled(self, upscaler: Any) -> Any:
-        """A source of the same images, enlarged; see :class:`gan_augment.synthesis.UpscaledSource`."""
-        from ..synthesis import UpscaledSource
-
-        return UpscaledSource(self, upscaler)
 
 
 def _hub() -> Any:

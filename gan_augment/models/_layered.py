@@ -310,7 +310,6 @@ class LayeredGenerator(Generator):
     def __init__(self, config: LayeredConfig) -> None:
         nn.Module.__init__(self)  # not that of a generator of the project's own layers
         self.config = config
-        self.card = None
         self.anchors = self.anchor_labels = self.variations = None
         self.layers = nn.ModuleList(build_layer(layer) for layer in config.layers)
         self.to(memory_format=torch.channels_last)

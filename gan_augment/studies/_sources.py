@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from ..hub import download
-from ..models import Discriminator, Generator, GeneratorConfig, load_discriminator
+from ..models import Discriminator, GeneratorConfig, load_discriminator
 from ..synthesis import (
-    ClassSources,
     DiscriminatorRejection,
     Filter,
     ImageKind,
@@ -29,12 +28,9 @@ from ..synthesis import (
     TeacherAgreement,
     TeacherConfidence,
     as_source,
-    class_indices,
     draw,
     fingerprints_of,
-    geometry,
     match_shape,
-    num_classes,
 )
 from ..training import FEW_STEPS, LEAST_STEPS, Recipe, fit, parse_budget, resolve_recipe, resume
 from ._files import SplitImages
@@ -66,18 +62,16 @@ class LoadedSource:
 
     def training_cost(self) -> tuple[int, float]:
         """Returns the steps and seconds of the generator's training according to its card, or zeros without one."""
-        card = getattr(self.source, "card", None)
+        card = self.source.card
         return (0, 0.0) if card is None else (int(card.training["steps"]), float(card.training["seconds"]))
 
     def training_shape(self) -> tuple[int, ...] | None:
-        """Returns the channels, height and width of the generator's training images before they were resized."""
-        if not isinstance(self.source, Generator):
-            return None
-        config = self.source.config
-        return (config.channels, *(config.source_size or (config.image_size, config.image_size)))
+        """Returns the channels, height and width of the training images before they were resized, if known."""
+        shape = self.source.image_shape
+        return shape and (shape[0], *(self.source.geometry.source_size or shape[1:]))
 
 
-class MatchedSource:
+class MatchedSource(Source):
     """A source whose images have the size and channels of the data.
 
     Args:
@@ -90,16 +84,14 @@ class MatchedSource:
         self.source = source
         channels, height, width = shape
         self.kind = ImageKind("tensor", torch.uint8, channels, height, width)
-        # The keys of a mapping are classes of the data, and need not be all of them.
-        self.num_classes = classes if isinstance(self.source, ClassSources) else num_classes(self.source)
-        if self.num_classes:
-            self.class_indices = tuple(class_indices(self.source))
-        self.class_names = getattr(self.source, "class_names", None)
+        self.num_classes = classes if source.partial else source.num_classes
+        self.class_indices = source.class_indices
+        self.class_names = source.class_names
         self.fingerprints = fingerprints_of(self.source)
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
         """Draws images; see :class:`Source`."""
-        return match_shape(draw(self.source, n, labels, seed=seed).cpu(), self.kind, geometry(self.source))
+        return match_shape(draw(self.source, n, labels, seed=seed).cpu(), self.kind, self.source.geometry)
 
 
 @dataclass
@@ -181,7 +173,7 @@ def build_filter(name: str, teacher: nn.Module, data: SplitImages, given: Loaded
     Raises:
         ValueError: If it needs a discriminator that there is not.
     """
-    labels = data.train_labels if num_classes(given.source) else None
+    labels = data.train_labels if given.source.num_classes else None
     if name == "agreement":
         return TeacherAgreement(teacher)
     if name == "confidence":

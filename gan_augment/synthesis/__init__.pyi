@@ -12,10 +12,9 @@ from ._export import export_images
 from ._filters import Filter, TeacherAgreement, TeacherConfidence, apply_filters, check_threshold, teacher_probabilities
 from ._filters_real import NotACopy, RealDensity
 from ._filters_rejection import DiscriminatorRejection
-from ._fingerprints import fingerprints_of, parts_of
 from ._pool import SyntheticPool
 from ._pool_fill import draw_candidates
-from ._source import ClassSources, Geometry, Source, SourceLike, as_source, class_indices, draw, geometry, num_classes
+from ._source import ClassSources, Geometry, Source, SourceLike, as_source, draw, fingerprints_of
 from ._upscale import UpscaledSource, Upscaler
 
 __all__ = [
@@ -40,16 +39,12 @@ __all__ = [
     "call_transform",
     "check_threshold",
     "check_unit_range",
-    "class_indices",
     "draw",
     "draw_candidates",
     "export_images",
     "fingerprints_of",
-    "geometry",
     "match_batch",
     "match_image",
     "match_shape",
-    "num_classes",
-    "parts_of",
     "teacher_probabilities",
 ]

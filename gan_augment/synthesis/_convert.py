@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
 from .._core import channels_last, check_dense, from_array, to_channels, undo_resize
-from ._source import Geometry
+from ..models import Geometry
 
 _CHANNELS = {"L": 1, "RGB": 3}
 

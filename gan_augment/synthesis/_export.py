@@ -18,8 +18,7 @@ from torch import Tensor
 from .._core import check_count, check_seed, check_space, holds_something, mix_seed, one_line, write_folder_aside
 from .._version import __version__
 from ..models import check_labels
-from ._source import Source, as_source, check_names, class_indices, draw, num_classes, spread_classes
-from ._upscale import UpscaledSource
+from ._source import Source, as_source, check_names, draw, spread_classes
 
 LONGEST_NAME = 100  # bytes of a folder's name, so that a path on Windows stays below its 260 characters
 DEVICES = re.compile("CON|PRN|AUX|NUL|(COM|LPT)[0-9\u00b9\u00b2\u00b3]", re.IGNORECASE)
@@ -67,10 +66,10 @@ def export_images(
     """
     source, folder = as_source(source), Path(folder)
     check_space(f"n={n}", check_count("n", n, 1), LEAST_FILE, folder=folder)
-    classes = num_classes(source)
+    classes = source.num_classes
     asked = spread_classes(source, n) if classes and labels is None else labels
     asked = check_labels(asked, n, classes)
-    missing = set() if asked is None else set(asked.tolist()) - set(class_indices(source))
+    missing = set() if asked is None else set(asked.tolist()) - set(source.class_indices)
     if missing:
         raise ValueError(f"labels must be classes that the source can make, but got {sorted(missing)[:20]}.")
     seed = check_seed(seed)
@@ -80,7 +79,7 @@ def export_images(
     marks = PngInfo()
     marks.add_text("Synthetic", "true")
     marks.add_text("Software", f"gan-augment {__version__}")
-    marks.add_text("Source", _origin(source, seed))
+    marks.add_text("Source", f"{one_line(source.name)}, seed {seed}")
     files = []
     with write_folder_aside(folder) as aside:
         for index, image in enumerate(_images(source, n, asked, seed)):
@@ -99,20 +98,14 @@ def _images(source: Source, n: int, labels: Tensor | None, seed: int) -> Iterato
         yield from draw(source, min(CHUNK, n - start), asked, seed=mix_seed(seed, chunk) if chunk else seed).cpu()
 
 
-def _origin(source: Source, seed: int) -> str:
-    if isinstance(source, UpscaledSource):
-        return f"{_origin(source.source, seed)}, enlarged {source.upscaler.scale} x by {source.upscaler.name}"
-    return f"{one_line(getattr(getattr(source, 'card', None), 'name', type(source).__name__))}, seed {seed}"
-
-
 def _as_picture(image: Tensor) -> Image.Image:
     return Image.fromarray(image.squeeze(0).numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy())
 
 
 def _folder_names(source: Source) -> list[str]:
     """A folder for each class, no two of which are one, even to a disk that ignores capitals."""
-    classes = num_classes(source)
-    names = check_names(getattr(source, "class_names", None), classes)
+    classes = source.num_classes
+    names = check_names(source.class_names, classes)
     if not names:
         return [f"{label:0{len(str(classes - 1))}}" for label in range(classes)]
     folders = [_folder_name(name) for name in names]

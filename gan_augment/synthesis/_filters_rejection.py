@@ -14,7 +14,7 @@ from ..data import fingerprint
 from ..models import Discriminator, eval_mode
 from ._filters import ENOUGH
 from ._pool_fill import as_trained
-from ._source import as_source, class_indices, draw, geometry, num_classes, spread_classes
+from ._source import as_source, draw, spread_classes
 
 EPSILON = 1e-8  # as in the paper: keeps the logarithm finite at the maximum
 BATCH = 256
@@ -65,14 +65,14 @@ class DiscriminatorRejection:
         if not 0 <= percentile <= 100:
             raise ValueError(f"percentile must be between 0 and 100, but got {percentile} instead.")
         source = as_source(source)
-        classes = num_classes(source)
-        check_count("burn_in", burn_in, ENOUGH * max(len(class_indices(source)), 1))
+        classes = source.num_classes
+        check_count("burn_in", burn_in, ENOUGH * max(len(source.class_indices), 1))
         known = discriminator.config.num_classes
         if known and not 0 < classes <= known:
             raise ValueError(f"discriminator must know the classes of the source, {classes}, but knows {known}.")
         self.percentile, self.seed = percentile, check_seed(seed)
         self.discriminator = _frozen(discriminator)
-        self._geometry = geometry(source)
+        self._geometry = source.geometry
         labels = spread_classes(source, burn_in) if classes else None
         size = discriminator.config.image_size
         expected = (discriminator.config.channels, size, size)

@@ -15,16 +15,24 @@ import torch
 from torch import Tensor
 
 from .._core import ROW_BYTES, check_count, check_dense, check_seed, check_space, check_tensor
-from ..models import MAX_CLASSES, Generator, check_labels
+from ..models import MAX_CLASSES, check_labels, computed
 from ._filters import Filter, as_filters
-from ._fingerprints import check_fingerprints, fingerprints_of
 from ._pool_arrays import MappedImages
-from ._pool_files import Identity, PoolInfo, open_pool, write_pool
+from ._pool_files import INFO, Identity, PoolInfo, open_pool, write_pool
 from ._pool_fill import PoolFiller
-from ._source import Geometry, as_source, check_names, geometry, num_classes, spread_classes
+from ._source import (
+    FOLDERS,
+    Geometry,
+    Source,
+    as_source,
+    check_fingerprints,
+    check_names,
+    fingerprints_of,
+    spread_classes,
+)
 
 
-class SyntheticPool:
+class SyntheticPool(Source):
     """Synthetic images and their classes, generated ahead.
 
     A pool is a source: :class:`SyntheticMix` and :class:`GANAugmentedDataset` draw from it faster than
@@ -51,6 +59,8 @@ class SyntheticPool:
         (4, 1, 2)
     """
 
+    image_shape = computed(lambda self: tuple(self._images.shape[1:]))
+    class_indices = computed(lambda self: tuple(self._counts.nonzero().flatten().tolist()) if self.num_classes else ())
     _error: Exception  # what is wrong with a pool that a child process could not open
 
     def __init__(
@@ -147,12 +157,12 @@ class SyntheticPool:
         check_space(f"size={size}", check_count("size", size, 1), ROW_BYTES)
         check_count("batch_size", batch_size, 1)
         source = as_source(source)
-        if device is not None and isinstance(source, Generator):
+        if device is not None and source.device is not None:
             source = copy.deepcopy(source).to(device)
-        classes = num_classes(source)
+        classes = source.num_classes
         asked = spread_classes(source, size) if classes and labels is None else labels
         asked = check_labels(asked, size, classes)
-        names = check_names(getattr(source, "class_names", None), classes)
+        names = check_names(source.class_names, classes)
         filters = as_filters(keep)
         seed = check_seed(seed)
         chunks = PoolFiller(source, size, asked, seed, filters, batch_size, progress)
@@ -168,7 +178,7 @@ class SyntheticPool:
 
         shape, prints = (size, *chunks.shape), fingerprints_of(source)
         if out is not None:
-            write_pool(Path(out), chunks, shape, asked, classes, geometry(source), names, prints, info)
+            write_pool(Path(out), chunks, shape, asked, classes, source.geometry, names, prints, info)
             return cls.load(out)
         images = torch.empty(shape, dtype=torch.uint8)
         for rows, batch in chunks:
@@ -177,7 +187,7 @@ class SyntheticPool:
             images,
             asked,
             num_classes=classes,
-            geometry=geometry(source),
+            geometry=source.geometry,
             class_names=names,
             info=info(),
             fingerprints=prints,
@@ -200,17 +210,6 @@ class SyntheticPool:
             ValueError: If the pool lies in a folder, and its images were changed since they were opened.
         """
         return self._images[indices] if isinstance(self._images, Tensor) else self._images.rows(indices)
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of the images."""
-        channels, height, width = self._images.shape[1:]
-        return int(channels), int(height), int(width)
-
-    @property
-    def class_indices(self) -> tuple[int, ...]:
-        """The classes of which the pool holds images; empty where it has no classes."""
-        return tuple(self._counts.nonzero().flatten().tolist()) if self.num_classes else ()
 
     def indices_of(self, label: int) -> Tensor:
         """The places of the images of a class."""
@@ -331,11 +330,8 @@ class SyntheticPool:
             f"source={json.dumps(self.info.source)}, in {place})"
         )
 
-    def upscaled(self, upscaler: Any) -> Any:
-        """A source of the same images, enlarged; see :class:`gan_augment.synthesis.UpscaledSource`."""
-        from ._upscale import UpscaledSource  # which is made of sources
 
-        return UpscaledSource(self, upscaler)
+FOLDERS[INFO] = SyntheticPool.load
 
 
 def is_child_process() -> bool:

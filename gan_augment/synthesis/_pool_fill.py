@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._core import ROW_BYTES, check_count, check_seed, check_space, mix_seed, progress_bar, undo_resize
 from ._filters import Filter, apply_filters
-from ._source import Geometry, Source, as_source, draw, geometry, num_classes, spread_classes
+from ._source import Geometry, Source, as_source, draw, spread_classes
 
 MAX_CANDIDATES_PER_IMAGE = 1000
 ENOUGH_CANDIDATES, HOPELESS = 5000, 1e-3
@@ -45,8 +45,8 @@ def draw_candidates(source: Any, n: int, *, seed: int | None = 0) -> tuple[Tenso
     """
     check_space(f"n={n}", check_count("n", n, 1), ROW_BYTES)
     source = as_source(source)
-    labels = spread_classes(source, n) if num_classes(source) else None
-    return as_trained(draw(source, n, labels, seed=check_seed(seed)).cpu(), geometry(source)), labels
+    labels = spread_classes(source, n) if source.num_classes else None
+    return as_trained(draw(source, n, labels, seed=check_seed(seed)).cpu(), source.geometry), labels
 
 
 class PoolFiller:
@@ -78,7 +78,7 @@ class PoolFiller:
     ) -> None:
         self.source, self.size, self.labels, self.seed = source, size, labels, seed
         self.filters, self.batch_size, self.progress = filters, batch_size, progress
-        self.geometry = geometry(source)
+        self.geometry = source.geometry
         self._batches = self._candidates = self._kept = 0
         probe = draw(source, 1, None if labels is None else labels[:1], seed=seed)
         self.shape: tuple[int, int, int] = (probe.shape[1], probe.shape[2], probe.shape[3])

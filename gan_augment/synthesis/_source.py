@@ -1,79 +1,93 @@
-"""What a source of synthetic images is, and how anything that names one becomes one."""
+"""Turning names, folders, mappings and other objects into sources, and drawing checked images from them."""
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, ResizeMode, check_dense, check_space, quantize
+from .._core import ROW_BYTES, check_dense, check_space, check_tensor, quantize
 from ..hub import from_pretrained, resolve_name
-from ..models import MAX_CLASSES, Generator, check_labels
+from ..models import MAX_CLASSES, Card, check_labels, computed
+from ..models import Geometry as Geometry
+from ..models import Source as Source
+
+# How folders are loaded that do not hold a generator, by the file that identifies them.
+FOLDERS: dict[str, Callable[[Path], Source]] = {}
+OPTIONAL = ("num_classes", "class_indices", "class_names", "geometry", "card", "fingerprints")
 
 
-@runtime_checkable
-class Source(Protocol):
-    """Anything that gives synthetic images: a :class:`Generator`, a :class:`SyntheticPool`, or your own.
-
-    An object with this ``sample`` is a source, whatever it holds: a StyleGAN, a diffusion model, a game
-    engine. It may also have
-
-    * ``num_classes`` (int): 0, or absent, is unconditional;
-    * ``class_indices`` (sequence of int): the classes it can make, if not all of them.
-
-    Example:
-        >>> class Noise:
-        ...     def sample(self, n, labels=None, *, seed=None):
-        ...         return torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(seed or 0))
-        >>> isinstance(Noise(), Source)
-        True
-    """
+class Samples(Protocol):
+    """Any object with the ``sample`` of a :class:`Source`."""
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
-        """Draws ``n`` images, uint8 (0..255) or float (0..1), ``(n, channels, height, width)``.
-
-        Args:
-            n (int): Number of images.
-            labels (Tensor, optional): int64 ``(n,)``, where the source has classes.
-            seed (int, optional): The draw is a function of it.
-        """
+        """Draws images; see :meth:`Source.sample`."""
         ...  # pragma: no cover
 
 
-SourceLike: TypeAlias = str | os.PathLike[str] | Source | Mapping[int, Any]
+SourceLike: TypeAlias = str | os.PathLike[str] | Samples | Mapping[int, Any]
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """How the images behind a source were brought to its size, so that it can be undone.
+class AdaptedSource(Source):
+    """An object that has a ``sample`` but is not a :class:`Source`, with defaults for all attributes that it lacks."""
 
-    Attributes:
-        resize_mode (str): ``"resize"``, ``"crop"`` or ``"pad"``; of an unknown source ``"crop"``, which lets it be
-            resized and not stretched.
-        source_size (tuple, optional): Height and width before that.
+    name = computed(lambda self: type(self.adapted).__name__ if self.card is None else self.card.name)
+
+    def __init__(self, adapted: Samples) -> None:
+        self.adapted = adapted
+        for name in OPTIONAL:
+            value = getattr(adapted, name, None)
+            if name == "class_indices" and isinstance(value, (Tensor, np.ndarray)):
+                value = value.tolist()
+            if value is not None:
+                setattr(self, name, value)
+
+    def sample(self, n: int, *labels: Any, seed: int | None = None) -> Tensor:
+        """Draws images; see :meth:`Source.sample`."""
+        return self.adapted.sample(n, *labels, seed=seed)
+
+
+def fingerprints_of(source: Source) -> Tensor | None:
+    """Returns the content hashes of all images that a source was trained on, or None if they are not all known.
+
+    If a source draws from several others, the result holds the hashes of all of them. It is None if one of them does
+    not know its own, because an incomplete list would pass for a complete one.
+
+    Args:
+        source (Source): A generator, a pool, or any other source.
+
+    Returns:
+        Tensor: int64 ``(m,)``, sorted and distinct; see :func:`gan_augment.data.fingerprint`.
+
+    Example:
+        >>> from gan_augment import from_pretrained
+        >>> len(fingerprints_of(from_pretrained("dcgan-mnist-32")))
+        55000
     """
+    parts = [part.fingerprints for part in source.parts()]
+    known = [each for each in parts if each is not None]
+    return check_fingerprints(torch.cat(known)) if len(known) == len(parts) else None
 
-    resize_mode: ResizeMode = "crop"
-    source_size: tuple[int, int] | None = None
 
-
-class ClassSources:
+class ClassSources(Source):
     """Several sources as one: a mapping from each class to the source of its images.
 
     Args:
-        sources (mapping of int to source): A source with classes is asked for the key's class.
+        sources (mapping of int to source): A source that has classes itself draws the class of its key.
 
     Raises:
-        ValueError: If the mapping is empty, a key is no class, or the sources' images were brought to
-            size in different ways.
+        ValueError: If the mapping is empty, a key is not a class index, a source cannot draw the class of its key, or
+            the training images of the sources were brought to size in different ways.
     """
+
+    partial = True
+    fingerprints = computed(fingerprints_of)
 
     def __init__(self, sources: Mapping[int, Any]) -> None:
         if not sources:
@@ -82,33 +96,33 @@ class ClassSources:
             if isinstance(key, bool) or not isinstance(key, int) or key < 0:
                 raise ValueError(f"A mapping of sources must have class indices as keys, but got {key!r}.")
         self.sources = {key: as_source(sources[key]) for key in sorted(sources)}
-        for key, source in self.sources.items():
-            if num_classes(source) and key not in class_indices(source):
-                raise ValueError(
-                    f"The source of class {key} must be unconditional or know that class, but its classes "
-                    f"are {list(class_indices(source))[:20]}."
-                )
-        if len({geometry(source) for source in self.sources.values()}) > 1:
-            raise ValueError(
-                "The sources of a mapping must have brought images to size in one way, but did by "
-                f"{sorted({str(geometry(source)) for source in self.sources.values()})}."
-            )
         self.class_indices = tuple(self.sources)
         self.num_classes = max(self.class_indices) + 1
+        for key, source in self.sources.items():
+            if source.num_classes and key not in source.class_indices:
+                raise ValueError(
+                    f"The source of class {key} must be unconditional or know that class, but its classes "
+                    f"are {list(source.class_indices)[:20]}."
+                )
+        geometries = {source.geometry for source in self.sources.values()}
+        if len(geometries) > 1:
+            raise ValueError(
+                "The training images of all sources of a mapping must have been brought to size in one way, but got "
+                f"{sorted(map(str, geometries))}."
+            )
+        self.geometry = geometries.pop()
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
-        """Draws images of the classes asked for; see :class:`Source`."""
+        """Draws images of each class from its source; see :meth:`Source.sample`."""
         check_space(f"n={n}", n, ROW_BYTES)
-        if labels is None:
-            labels = spread_classes(self, n)
-        labels = check_labels(labels, n, self.num_classes)
-        unknown = sorted(set(labels.tolist()) - set(self.sources)) if labels is not None else []
-        if labels is None or unknown:
+        labels = spread_classes(self, n) if labels is None else check_labels(labels, n, self.num_classes)
+        unknown = sorted(set(labels.tolist()) - set(self.sources))
+        if unknown:
             raise ValueError(f"labels must be classes of the mapping, {list(self.sources)}, but got {unknown}.")
         out: Tensor | None = None
         for key in labels.unique().tolist():
             source, rows = self.sources[key], (labels == key).nonzero().flatten()
-            asked = labels[rows] if num_classes(source) else None
+            asked = labels[rows] if source.num_classes else None
             images = draw(source, len(rows), asked, seed=None if seed is None else (seed + key) % 2**63)
             if out is None:
                 out = images.new_empty((n, *images.shape[1:]))
@@ -120,23 +134,33 @@ class ClassSources:
             out[rows] = images
         return draw(self.sources[self.class_indices[0]], 0, None, seed=seed) if out is None else out
 
+    def parts(self) -> list[Source]:
+        """Returns the parts of all sources."""
+        return [part for source in self.sources.values() for part in source.parts()]
+
+    def to(self, device: Any) -> ClassSources:
+        """Moves all sources to a device."""
+        for source in self.sources.values():
+            source.to(device)
+        return self
+
 
 def as_source(source: Any) -> Source:
-    """A source out of a zoo name, a folder of a generator or pool, a mapping, or any object with a ``sample``.
+    """Returns the source that a name, a folder, a mapping or an object stands for.
 
     Args:
-        source: What names or is a source.
+        source: A zoo name, a folder of a generator or pool, a mapping from class to any of these, or an object with a
+            ``sample`` like that of a :class:`Source`.
 
     Raises:
-        TypeError: If it is none of these.
-        ValueError: If a name means nothing.
+        TypeError: If it is none of these, or an attribute of the source has the wrong type.
+        ValueError: If no generator has this name, or an attribute of the source has a wrong value.
     """
     if isinstance(source, (str, os.PathLike)):
         target = resolve_name(source)
-        if isinstance(target, Path) and (target / "pool.json").is_file():
-            from ._pool import SyntheticPool  # a pool is made of sources: neither file can come first
-
-            return SyntheticPool.load(target)
+        for file, load in FOLDERS.items():
+            if isinstance(target, Path) and (target / file).is_file():
+                return load(target)
         return from_pretrained(source)
     if isinstance(source, Mapping):
         return ClassSources(source)
@@ -148,64 +172,98 @@ def as_source(source: Any) -> Source:
     keywords = inspect.signature(source.sample).parameters
     if "seed" not in keywords and not any(each.kind is each.VAR_KEYWORD for each in keywords.values()):
         raise TypeError(f"A source must have sample(n, labels=None, *, seed=None), but {type(source)} takes no seed.")
-    check_names(getattr(source, "class_names", None), num_classes(source))
-    result: Source = source
+    result = source if isinstance(source, Source) else AdaptedSource(source)
+    check_attributes(result)
     return result
 
 
-def num_classes(source: Source) -> int:
-    """Number of classes of a source; 0 is unconditional."""
-    found = int(getattr(source, "num_classes", 0) or 0)
-    if not 0 <= found <= MAX_CLASSES:
-        raise ValueError(f"A source's num_classes must be between 0 and {MAX_CLASSES:,}, but got {found} instead.")
-    return found
+def check_attributes(source: Source) -> None:
+    """Checks that the attributes of a source have the right types and agree with each other.
+
+    Raises:
+        TypeError: If an attribute has the wrong type.
+        ValueError: If a value is out of range, or contradicts the number of classes.
+    """
+    classes = source.num_classes
+    if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)):
+        raise TypeError(f"A source's num_classes must be an int, but got {classes!r:.100} instead.")
+    if not 0 <= classes <= MAX_CLASSES:
+        raise ValueError(f"A source's num_classes must be between 0 and {MAX_CLASSES:,}, but got {classes} instead.")
+    indices, shape = source.class_indices, source.image_shape
+    if not _all_are(int, indices):
+        raise TypeError(f"A source's class_indices must be a sequence of int, but got {indices!r:.100} instead.")
+    if bool(classes) != bool(len(indices)) or not all(0 <= index < classes for index in indices):
+        raise ValueError(
+            f"A source's class_indices must be one or more of its {classes} classes (num_classes), from 0, but got "
+            f"{list(indices)[:20]} instead."
+        )
+    check_names(source.class_names, classes)
+    if shape is not None and not (_all_are(int, shape) and len(shape) == 3):
+        raise TypeError(f"A source's image_shape must be (channels, height, width) or None, but got {shape!r:.100}.")
+    for name, kind in (("geometry", Geometry), ("card", Card), ("device", torch.device)):
+        value = getattr(source, name)
+        if not isinstance(value, kind) and (value is not None or kind is Geometry):
+            raise TypeError(f"A source's {name} must be a {kind.__name__}, but got {value!r:.100} instead.")
+    for part in source.parts():
+        if part.fingerprints is not None:
+            check_fingerprints(part.fingerprints)
+
+
+def check_fingerprints(fingerprints: Tensor) -> Tensor:
+    """Returns fingerprints sorted, each once.
+
+    Raises:
+        TypeError: If they are not a tensor.
+        ValueError: If they are not int64 ``(m,)``.
+    """
+    check_tensor(fingerprints, "fingerprints")
+    if fingerprints.dtype != torch.int64 or fingerprints.ndim != 1:
+        raise ValueError(
+            f"fingerprints must be int64 (m,), but got {fingerprints.dtype} of shape {tuple(fingerprints.shape)} "
+            "instead; make them with gan_augment.data.fingerprints."
+        )
+    distinct: Tensor = torch.unique(fingerprints.detach().cpu())
+    return distinct
 
 
 def check_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...] | None:
-    """Names of the classes, as many as there are.
+    """Returns the names of the classes as a tuple, or None if there are none.
 
     Raises:
-        TypeError: If one is no text, or they have no order or another than that of the classes, as in a mapping.
-        ValueError: If they are more or fewer.
+        TypeError: If a name is not text, or the names are in no order, or in that of a mapping.
+        ValueError: If there are more or fewer names than classes.
     """
     if names is None:
         return None
-    ordered = isinstance(names, (Sequence, np.ndarray)) and not isinstance(names, str)
-    if not ordered or not all(isinstance(name, str) for name in names):
+    if not _all_are(str, names):
         raise TypeError(f"class_names must be a sequence of str, but got {str(names)[:100]!r}.")
     if len(names) != num_classes:
         raise ValueError(f"class_names must be {num_classes}, as many as num_classes, but got {len(names)}.")
     return tuple(names)
 
 
-def class_indices(source: Source) -> Sequence[int]:
-    """The classes that a source can make."""
-    indices: Sequence[int] | None = getattr(source, "class_indices", None)
-    return range(num_classes(source)) if indices is None else indices
+def _all_are(kind: type, values: Any) -> bool:
+    """Returns whether values are a sequence of which all are of a type, or of NumPy's type of integers."""
+    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
+        return False
+    return all(isinstance(value, (kind, np.integer) if kind is int else kind) for value in values)
 
 
 def spread_classes(source: Source, n: int) -> Tensor:
-    """``n`` classes of a source, in turn."""
-    classes = torch.tensor(list(class_indices(source)), dtype=torch.int64)
+    """Returns ``n`` classes of a source, in turn."""
+    classes = torch.tensor(list(source.class_indices), dtype=torch.int64)
     return classes[torch.arange(n) % len(classes)]
 
 
-def geometry(source: Source) -> Geometry:
-    """How the images behind a source were brought to its size; cropped, where it does not say."""
-    if isinstance(source, Generator):
-        return Geometry(source.config.resize_mode, source.config.source_size)
-    if isinstance(source, ClassSources):
-        return geometry(source.sources[source.class_indices[0]])
-    known = getattr(source, "geometry", None)
-    return known if isinstance(known, Geometry) else Geometry()
+def draw(source: Samples, n: int, labels: Tensor | None, *, seed: int | None) -> Tensor:
+    """Draws images of a source and checks them.
 
-
-def draw(source: Source, n: int, labels: Tensor | None, *, seed: int | None) -> Tensor:
-    """Images of a source as uint8 ``(n, c, h, w)`` on the CPU or the source's device, checked.
+    Returns:
+        Tensor: uint8 ``(n, c, h, w)``, on the device that the source draws on.
 
     Raises:
-        TypeError: If the source gives no tensor.
-        ValueError: If what it gives are not ``n`` images.
+        TypeError: If the source does not return a tensor.
+        ValueError: If the tensor does not hold ``n`` images.
     """
     images = source.sample(n, seed=seed) if labels is None else source.sample(n, labels, seed=seed)
     if not isinstance(images, Tensor):

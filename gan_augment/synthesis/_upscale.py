@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from torch import Tensor, nn
 
 from .._core import check_count, check_space, check_tensor, quantize
 from ..hub import load_upscaler
-from ..models import Card, check_forward, eval_mode
-from ._source import Geometry, as_source, class_indices, draw, geometry, num_classes
+from ..models import check_forward, computed, eval_mode
+from ._source import Geometry, Source, as_source, draw, fingerprints_of
 
 MAX_PIXELS = 2**22  # that leave the network at once; SRGAN has 2 GB of feature maps for them
 
@@ -147,12 +146,12 @@ class Upscaler:
         return int(scale)
 
 
-class UpscaledSource:
+class UpscaledSource(Source):
     """A source whose images are enlarged.
 
     Args:
-        source: A zoo name, folder, generator, pool, mapping, or any :class:`Source`.
-        upscaler (Upscaler, str or Path): What enlarges them, or what :meth:`Upscaler.load` takes.
+        source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
+        upscaler (Upscaler, str or Path): The upscaler, or what :meth:`Upscaler.load` takes.
 
     Example:
         >>> from gan_augment.models import SRGAN, SRGANConfig
@@ -161,43 +160,41 @@ class UpscaledSource:
         torch.Size([2, 1, 64, 64])
     """
 
+    num_classes = computed(lambda self: self.source.num_classes)
+    class_indices = computed(lambda self: self.source.class_indices)
+    class_names = computed(lambda self: self.source.class_names)
+    card = computed(lambda self: self.source.card)
+    fingerprints = computed(fingerprints_of)
+    device = computed(lambda self: self.source.device)
+    partial = computed(lambda self: self.source.partial)
+    name = computed(lambda self: f"{self.source.name}, enlarged {self.upscaler.scale} x by {self.upscaler.name}")
+
     def __init__(self, source: Any, upscaler: Upscaler | str | os.PathLike[str]) -> None:
         self.source = as_source(source)
         self.upscaler = upscaler if isinstance(upscaler, Upscaler) else Upscaler.load(upscaler)
 
-    @property
-    def card(self) -> Card | None:
-        """The card of the source, where it has one."""
-        return getattr(self.source, "card", None)
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes; 0 is unconditional."""
-        return num_classes(self.source)
-
-    @property
-    def class_indices(self) -> Sequence[int]:
-        """The classes that it can make."""
-        return class_indices(self.source)
-
-    @property
-    def class_names(self) -> Sequence[str] | None:
-        """Names of the classes, where they are known."""
-        return getattr(self.source, "class_names", None)
-
-    @property
+    @computed
     def geometry(self) -> Geometry:
-        """How images of the enlarged size would have been brought to it."""
-        known = geometry(self.source)
-        if known.source_size is None:
-            return known
-        height, width = known.source_size
-        return Geometry(known.resize_mode, (height * self.upscaler.scale, width * self.upscaler.scale))
+        """How training images of the enlarged size would have been brought to it."""
+        size, scale = self.source.geometry.source_size, self.upscaler.scale
+        return Geometry(self.source.geometry.resize_mode, size and (size[0] * scale, size[1] * scale))
+
+    @computed
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width of the enlarged images, if those of the source are known."""
+        shape, scale = self.source.image_shape, self.upscaler.scale
+        return shape and (shape[0], shape[1] * scale, shape[2] * scale)
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
-        """Draws images and enlarges them; see :class:`Source`."""
+        """Draws images and enlarges them; see :meth:`Source.sample`."""
         return self.upscaler(draw(self.source, n, labels, seed=seed))
 
-    def upscaled(self, upscaler: Upscaler | str | os.PathLike[str]) -> UpscaledSource:
-        """The same, enlarged once more."""
-        return UpscaledSource(self, upscaler)
+    def parts(self) -> list[Source]:
+        """Returns the parts of the source."""
+        return self.source.parts()
+
+    def to(self, device: Any) -> UpscaledSource:
+        """Moves the source and the network that enlarges its images to a device."""
+        self.source.to(device)
+        self.upscaler.network.to(device)
+        return self

@@ -55,7 +55,7 @@ def every_kind(generator, tmp_path):
         "classes": ClassSources({0: generator, 2: generator}),
         "mapping": {0: generator},
         "upscaled": upscaled,
-        "upscaled pool": SyntheticPool.load(tmp_path / "pool").upscaled(Upscaler(Enlarge())),
+        "upscaled pool": UpscaledSource(SyntheticPool.load(tmp_path / "pool"), Upscaler(Enlarge())),
         "upscaled classes": UpscaledSource(ClassSources({1: generator}), Upscaler(Enlarge())),
         "pool of upscaled": SyntheticPool.generate(upscaled, 3, progress=False),
         "with a card": with_card,

@@ -113,10 +113,10 @@ def test_the_mark_names_what_enlarged_the_images(tmp_path):
     upscaler = Upscaler(SRGAN(SRGANConfig(scale=2, width=4, blocks=1)), name="faces-2x")
     source = UpscaledSource("dcgan-mnist-32", upscaler)
     for number, (each, words) in enumerate(
-        [(source, ", enlarged 2 x by faces-2x"), (source.upscaled(upscaler), ", enlarged 2 x by faces-2x" * 2)]
+        [(source, ", enlarged 2 x by faces-2x"), (UpscaledSource(source, upscaler), ", enlarged 2 x by faces-2x" * 2)]
     ):
         with Image.open(export_images(each, tmp_path / str(number), 1, seed=3)[0]) as picture:
-            assert picture.text["Source"] == f"dcgan-mnist-32, seed 3{words}"
+            assert picture.text["Source"] == f"dcgan-mnist-32{words}, seed 3"
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):

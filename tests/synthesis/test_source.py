@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torchvision import tv_tensors
 
 from gan_augment import Generator, GeneratorConfig, Geometry, Source, SyntheticMix, SyntheticPool
-from gan_augment.synthesis import ClassSources, as_source, class_indices, draw, geometry, num_classes
+from gan_augment.models import Card
+from gan_augment.synthesis import ClassSources, UpscaledSource, Upscaler, as_source, draw, fingerprints_of
 
 
 class Constant:
@@ -34,20 +35,108 @@ class Gives:
         return self.images
 
 
-def test_an_object_with_a_sample_is_a_source_as_it_is():
-    source = Constant()
+def test_an_object_with_a_sample_is_a_source_with_defaults():
+    source = as_source(Constant(7))
     assert isinstance(source, Source)
     assert as_source(source) is source
-    assert num_classes(source) == 0
-    assert geometry(source) == Geometry("crop", None)
+    assert source.num_classes == 0
+    assert list(source.class_indices) == []
+    assert source.geometry == Geometry("crop", None)
+    assert source.name == "Constant"
+    assert {source.card, source.fingerprints, source.class_names, source.device, source.image_shape} == {None}
+    assert source.sample(2, seed=0).unique().tolist() == [7]
+
+
+def test_what_an_object_says_of_its_images_is_taken():
+    prints, card = torch.tensor([3, 5]), Card("mine", fingerprints=torch.tensor([1]))
+    said = {"num_classes": 3, "class_names": ["a", "b", "c"], "geometry": Geometry("pad", (3, 3)), "card": card}
+    source = as_source(Constant(class_indices=torch.tensor([0, 2]), **said))
+    assert {name: getattr(source, name) for name in said} == said
+    assert source.class_indices == [0, 2]
+    assert source.name == "mine"
+    assert source.fingerprints.tolist() == [1]
+    assert as_source(Constant(card=card, fingerprints=prints)).fingerprints is prints
+
+
+def test_a_subclass_of_source_is_a_source_as_it_is():
+    class Own(Source):
+        num_classes = 4
+
+        def __init__(self):
+            self.class_indices = (1, 3)
+
+        def sample(self, n, labels=None, *, seed=None):
+            return torch.zeros(n, 1, 4, 4, dtype=torch.uint8)
+
+    source = Own()
+    assert as_source(source) is source
+    assert source.to("cpu") is source
+    assert source.parts() == [source]
+    assert SyntheticPool.generate(source, 4, progress=False).labels.tolist() == [1, 3, 1, 3]
+    with pytest.raises(NotImplementedError, match="must define sample"):
+        Source().sample(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("num_classes", "x", TypeError),
+        ("num_classes", 3.0, TypeError),
+        ("num_classes", True, TypeError),
+        ("num_classes", -1, ValueError),
+        ("class_indices", 3, TypeError),
+        ("class_indices", "01", TypeError),
+        ("class_indices", [0.0, 1.0], TypeError),
+        ("class_indices", [], ValueError),
+        ("class_indices", [0, 5], ValueError),
+        ("class_indices", [-1], ValueError),
+        ("geometry", "pad", TypeError),
+        ("card", {"name": "mine"}, TypeError),
+        ("fingerprints", [1, 2], TypeError),
+        ("fingerprints", torch.zeros(3), ValueError),
+        ("class_names", ["a"], ValueError),
+    ],
+)
+def test_a_wrong_attribute_is_refused_by_name(name, value, error):
+    with pytest.raises(error, match=f"^.*{name} must be .*, but got .*$"):
+        as_source(Constant(**{"num_classes": 2, name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("device", "cpu"), ("image_shape", (4, 4)), ("image_shape", 3), ("geometry", None)]
+)
+def test_a_wrong_attribute_of_a_subclass_is_refused_by_name(name, value):
+    class Own(Source):
+        def sample(self, n, labels=None, *, seed=None):
+            raise AssertionError("it was drawn from")
+
+    source = Own()
+    setattr(source, name, value)
+    with pytest.raises(TypeError, match=f"A source's {name} must be .*, but got"):
+        as_source(source)
+
+
+def test_combined_sources_answer_for_their_parts(tiny):
+    class Enlarge(torch.nn.Module):
+        def forward(self, images):
+            return images.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    large = UpscaledSource({0: tiny, 2: Constant(shape=(1, 16, 16), geometry=tiny.geometry)}, Upscaler(Enlarge()))
+    assert [part.name for part in large.parts()] == ["Generator", "Constant"]
+    assert large.partial
+    assert list(large.class_indices) == [0, 2]
+    assert large.to("cpu") is large
+    assert fingerprints_of(large) is None
+    assert UpscaledSource(tiny, Upscaler(Enlarge())).image_shape == (1, 32, 32)
+    assert UpscaledSource(tiny, Upscaler(Enlarge())).device == torch.device("cpu")
 
 
 def test_a_generator_and_a_pool_are_sources_as_they_are(tiny):
     pool = SyntheticPool(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), geometry=Geometry("pad", (3, 3)))
     assert as_source(tiny) is tiny
     assert as_source(pool) is pool
-    assert (num_classes(tiny), num_classes(pool)) == (3, 0)
-    assert geometry(pool) == Geometry("pad", (3, 3))
+    assert (tiny.num_classes, pool.num_classes) == (3, 0)
+    assert pool.geometry == Geometry("pad", (3, 3))
 
 
 def test_a_folder_is_the_generator_in_it(tiny, tmp_path):
@@ -58,8 +147,8 @@ def test_a_folder_is_the_generator_in_it(tiny, tmp_path):
 
 def test_the_geometry_of_a_generator_is_in_its_configuration():
     config = GeneratorConfig(image_size=32, width=2, resize_mode="pad", source_size=(28, 28))
-    assert geometry(Generator(config)) == Geometry("pad", (28, 28))
-    assert geometry(ClassSources({0: Generator(config)})) == Geometry("pad", (28, 28))
+    assert Generator(config).geometry == Geometry("pad", (28, 28))
+    assert ClassSources({0: Generator(config)}).geometry == Geometry("pad", (28, 28))
 
 
 @pytest.mark.parametrize("source", [None, 3, 0.5, [1, 2], torch.zeros(2, 1, 4, 4), object(), np.zeros(3), lambda n: n])
@@ -82,8 +171,8 @@ def test_a_mapping_of_anything_but_classes_is_refused(mapping):
 def test_a_mapping_is_a_source_of_its_classes():
     source = as_source(OrderedDict({4: Constant(40), 1: Constant(10)}))
     assert isinstance(source, ClassSources)
-    assert num_classes(source) == 5
-    assert list(class_indices(source)) == [1, 4]
+    assert source.num_classes == 5
+    assert list(source.class_indices) == [1, 4]
 
 
 @settings(max_examples=40, deadline=None)

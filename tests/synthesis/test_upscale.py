@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torchvision.transforms.v2 import functional as F
 
-from gan_augment import GANAugmentedDataset, SyntheticPool, Upscaler, from_pretrained
+from gan_augment import GANAugmentedDataset, SyntheticPool, Upscaler
 from gan_augment._core import config_sha256
 from gan_augment.hub import _upscalers, load_upscaler, save_upscaler
 from gan_augment.models import SRGAN, SRGANConfig
@@ -102,14 +102,14 @@ def test_it_is_called_as_its_file_its_folder_or_its_network(network, tmp_path, m
 
 
 def test_an_enlarged_source_is_a_source(tiny, network):
-    source = tiny.upscaled(Upscaler(network))
+    source = UpscaledSource(tiny, Upscaler(network))
     assert source.sample(4, [0, 1, 2, 0], seed=1).shape == (4, 1, 32, 32)
     assert (source.sample(4, seed=1) == source.sample(6, seed=1)[:4]).all()
     pool = SyntheticPool.generate(source, 6, progress=False)
     assert pool.num_classes == 3
-    again = pool.upscaled(Upscaler(network))
+    again = UpscaledSource(pool, Upscaler(network))
     assert again.sample(2, seed=0).shape == (2, 1, 64, 64)
-    assert source.upscaled(Upscaler(network)).sample(2, seed=0).shape == (2, 1, 64, 64)
+    assert UpscaledSource(source, Upscaler(network)).sample(2, seed=0).shape == (2, 1, 64, 64)
     assert pickle.loads(pickle.dumps(source)).sample(2, seed=0).shape == (2, 1, 32, 32)
 
 
@@ -271,6 +271,6 @@ def test_a_generator_is_no_upscaler(third_party):
 
 def test_faces_and_digits_can_be_enlarged_by_them(third_party):
     upscaler = Upscaler.load(third_party / "srgan-x2-leftthomas.pth")
-    digits = from_pretrained("dcgan-mnist-32").upscaled(upscaler).sample(10, list(range(10)), seed=0)
+    digits = UpscaledSource("dcgan-mnist-32", upscaler).sample(10, list(range(10)), seed=0)
     assert digits.shape == (10, 1, 64, 64)
     assert digits.float().std() > 40
