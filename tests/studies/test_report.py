@@ -23,10 +23,10 @@ from gan_augment import SyntheticPool
 from gan_augment.studies import ArmResult, Interval, StudyResult
 from gan_augment.studies._result import strictest_control
 from gan_augment.studies.report import write_report
-from gan_augment.studies.report._markdown import escaped as escaped_markdown
 from gan_augment.studies.report._plots import ratio_plot
 from gan_augment.studies.report._style import DARK, LIGHT
 from gan_augment.studies.report._svg import Axis
+from gan_augment.studies.report._write import escaped as escaped_markdown
 
 HOSTILE = "<script>alert('x')</script> \"&| `*_[a](http://evil.example)\n# \x00\x1b\udc80"
 
@@ -166,7 +166,7 @@ def test_where_mixing_does_not_help_the_advice_is_to_train_without(tmp_path, ver
     page = read(tmp_path, study_result(verdict=verdict, ratio=0.0))
     assert page.inside["h1"][0].endswith(verdict.capitalize())
     assert "Ratio to use: 0" in page.text
-    assert "Train without it" in page.text
+    assert "Train without synthetic images" in page.text
     for name in ("report.html", "report.md"):
         assert "SyntheticMix" not in (tmp_path / name).read_text()
 
@@ -223,7 +223,7 @@ def test_of_uneven_classes_the_verdict_is_against_oversampling_too(tmp_path):
     result = balance_result(verdict="no effect shown", ratio=0.0)
     assert "+0.10 points (95 % interval -0.30 to +0.50) compared with oversampled. Use ratio 0." in result.headline
     page = read(tmp_path, result)
-    assert "all classes equally often" in page.text
+    assert "all classes are equally frequent" in page.text
     assert any(item.startswith("filled up") for item in page.inside["li"])
     assert "in which all classes are equally frequent" in balance_result().headline
 
@@ -252,7 +252,7 @@ def test_every_arm_is_named_in_the_plot_and_in_the_table(tmp_path):
         assert sum(name.split(" (")[0] == each.name for name in page.inside["th"]) >= 1
         assert sum(item.startswith(each.name) for item in page.inside["li"]) >= 1
         assert f"| {each.name}" in markdown
-    assert "synthetic 0.25 (chosen)" in page.inside["th"]
+    assert "synthetic 0.25 (choice)" in page.inside["th"]
     assert "affine (baseline)" in page.inside["th"]
     for figures in ("81.30", "+1.20", "+0.80 to +1.60", "0.031", "0.520", "12.0"):
         assert figures in page.inside["td"]
@@ -264,7 +264,7 @@ def test_what_was_compared_notes_cost_and_settings_are_told(tmp_path):
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
     told = ["1,200 training images", "300 validation images", "900 test images", "3 paired seeds over 2 splits"]
     told += ["Three seeds are few.", "None of the test images was seen.", "No copies were found.", "1 h 1 min"]
-    told += ["75.0", "gan-augment study cells/", '"steps": 400', "Pools, 4,000 synthetic images each"]
+    told += ["75.0", "gan-augment study cells/", '"steps": 400', "4,000 images each"]
     for words in told:
         assert words in page.text
         assert words in markdown
@@ -375,7 +375,7 @@ def test_any_number_of_classes(tmp_path, classes):
     page = read(tmp_path, study_result(classes))
     strips = [item for item in page.inside["li"] if "→" in item]
     assert len(strips) == (classes if classes <= 20 else 10)
-    assert (f"Of {classes} classes, the 10 whose recall changed most" in page.text) == (classes > 20)
+    assert (f"Of {classes} classes, the plot shows the 10 whose recall changed most" in page.text) == (classes > 20)
     assert f"class {classes - 1}" in page.inside["th"]
     assert f"| class {classes - 1} |" in (tmp_path / "report.md").read_text()
 

@@ -1,4 +1,4 @@
-"""The report of a finished study: a page for people, Markdown for a repository, JSON for programs."""
+"""Writes the report of a finished study: a page for people, Markdown for a repository and JSON for programs."""
 
 from ._write import write_report
 

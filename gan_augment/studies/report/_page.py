@@ -1,4 +1,4 @@
-"""The report as one page of HTML that needs nothing besides itself."""
+"""The report as one self-contained page of HTML."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from .._result import StudyResult
 
 
-_ENLARGED = 480  # pixels of the page that a small picture may fill, across or down
+_ENLARGED = 480  # pixels to which a small picture is enlarged at most, in width and height
 _SIGNS = {"helps": ("helps", "▲"), "hurts": ("hurts", "▼")}
-# Whatever a name might smuggle in, the page may load nothing and run nothing.
+# Whatever a name contains, the page loads nothing and runs nothing.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(result: StudyResult) -> str:
-    """The whole page.
+    """Returns the whole page.
 
     Raises:
-        ValueError: If a picture is not uint8 ``(c, h, w)`` of 1, 3 or 4 channels.
+        ValueError: If a picture is not uint8 ``(c, h, w)`` with 1, 3 or 4 channels.
     """
     parts = (_verdict, _compared, _arms, _ratios, _classes, _pictures, _notes, _settings)
     title = escaped(f"{words.verdict(result)}: synthetic images in {result.data['name']}")
@@ -64,7 +64,7 @@ def _code(text: str) -> str:
 
 
 def _table(table: Table | None, chosen: int | None = None) -> str:
-    """A table in a box of its own that scrolls."""
+    """Returns a table in a box that scrolls by itself."""
     if table is None:
         return ""
     rows = []
@@ -90,36 +90,36 @@ def _verdict(result: StudyResult) -> str:
         f'<p class="headline">{escaped(result.headline)}</p>',
         f'<p class="ratio">Ratio to use: <b>{result.ratio:g}</b></p>',
         f"<p>{escaped(words.advice(result))}</p>",
-        f"{_code(code)}\n<p>{escaped(words.origin(result))}</p>" if code else "",
+        f"{_code(code)}\n<p>{escaped(words.source_sentence(result))}</p>" if code else "",
     ]
     return "<header>\n" + "\n".join(part for part in parts if part) + "\n</header>"
 
 
 def _compared(result: StudyResult) -> str:
-    return _section("compared", "What was compared", _paragraphs(words.compared(result)))
+    return _section("compared", words.METHOD, _paragraphs(words.method(result)))
 
 
 def _arms(result: StudyResult) -> str:
     caption = (
-        f"Difference in {result.metric} to the baseline, in points, with its {words.level(result)} interval. The line "
-        "at 0 and the hollow square are the baseline, the diamond is the choice; the synthetic arms are coloured, the "
-        "others grey."
+        f"Difference in {result.metric} from the baseline in points, with its {words.level(result)} interval. The line "
+        "at 0 and the hollow square mark the baseline, and the diamond marks the choice. Synthetic arms are coloured; "
+        "the other arms are grey."
     )
     chosen = [arm.name for arm in result.arms].index(result.choice)
     figure = f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{interval_plot(result)}\n</figure>"
     tables = (_table(words.arm_table(result), chosen), _table(words.comparison_table(result)))
-    return _section("arms", "All arms against the baseline", figure, *tables)
+    return _section("arms", words.ARMS, figure, *tables)
 
 
 def _ratios(result: StudyResult) -> str:
     if not families(result):
         return ""
     caption = (
-        f"Difference in {result.metric} to the baseline, in points. Lines join the means of arms that differ in "
-        "nothing but the ratio; each small ring is a seed."
+        f"Difference in {result.metric} from the baseline in points. Each line joins the means of arms that differ "
+        "only in the ratio. Each small ring is one seed."
     )
     figure = f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{ratio_plot(result)}\n</figure>"
-    return _section("ratios", "Score against ratio", figure)
+    return _section("ratios", words.RATIOS, figure)
 
 
 def _classes(result: StudyResult) -> str:
@@ -127,15 +127,15 @@ def _classes(result: StudyResult) -> str:
     shown = most_changed(changes)
     few = len(shown) < len(changes)
     caption = (
-        "Recall of each class on the test images, mean over the seeds: hollow bars with the baseline, filled bars with "
-        "the choice; on the right their difference."
+        "Recall of each class on the test images, mean over the seeds. Hollow bars show the baseline, filled bars the "
+        "choice, and the bars on the right their difference."
     )
     if few:
-        caption += f" Of {len(changes)} classes, the {len(shown)} whose recall changed most, either way, are shown."
+        caption += f" Of {len(changes)} classes, the plot shows the {len(shown)} whose recall changed most."
     figure = f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{class_plot(shown)}\n</figure>"
     summary = f"<summary>All {len(changes)} classes as a table</summary>"
     table = f"<details>{summary}{_table(words.class_table(result))}</details>"
-    return _section("classes", "Class by class", figure, table)
+    return _section("classes", words.CLASSES, figure, table)
 
 
 def _pictures(result: StudyResult) -> str:
@@ -157,7 +157,7 @@ def _pictures(result: StudyResult) -> str:
 def _data_uri(caption: str, image: Tensor) -> str:
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] not in (1, 3, 4) or image.numel() == 0:
         raise ValueError(
-            f"Pictures must be uint8 (c, h, w) of 1, 3 or 4 channels, but {caption!r} is {image.dtype} of shape "
+            f"Pictures must be uint8 (c, h, w) with 1, 3 or 4 channels, but {caption!r} is {image.dtype} with shape "
             f"{tuple(image.shape)}."
         )
     pixels = image.cpu().permute(1, 2, 0).contiguous().numpy()
@@ -167,15 +167,14 @@ def _data_uri(caption: str, image: Tensor) -> str:
 
 
 def _notes(result: StudyResult) -> str:
-    notes = "".join(f"<li>{escaped(note)}</li>\n" for note in words.remarks(result))
+    notes = "".join(f"<li>{escaped(note)}</li>\n" for note in words.notes(result))
     listed = f'<ul class="notes">\n{notes}</ul>' if notes else ""
-    return _section(
-        "notes", "Notes and cost", listed, _table(words.cost_table(result)), _table(words.acceptance_table(result))
-    )
+    tables = (_table(words.cost_table(result)), _table(words.acceptance_table(result)))
+    return _section("notes", words.NOTES, listed, *tables)
 
 
 def _settings(result: StudyResult) -> str:
     command = words.command(result)
     parts = [f"<p>The command:</p>\n{_code(command)}" if command else ""]
     parts.append(f"<details><summary>All settings</summary>{_code(words.as_json(result.settings))}</details>")
-    return _section("repeat", "To repeat it", *(part for part in parts if part))
+    return _section("repeat", words.REPEAT, *(part for part in parts if part))

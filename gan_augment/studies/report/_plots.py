@@ -1,4 +1,4 @@
-"""The plots of a report: intervals by arm, changes by class, and the score against the ratio."""
+"""The plots of a report: intervals by arm, recall by class, and the score by ratio."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ._svg import Axis, Panel, escaped, marker, placed
-from ._words import ClassChange, interval_words, mark, mean, number, points, policy
+from ._words import ClassChange, ends, mean, number, points, policy, role
 
 if TYPE_CHECKING:
     from .._result import ArmResult, StudyResult
 
 
-SHOWN_CLASSES = 20  # beyond it, only those that changed most
+SHOWN_CLASSES = 20  # with more classes, the plot shows only those that changed most
 MOST_CHANGED = 10
 
 
 def interval_plot(result: StudyResult) -> str:
-    """A row for each arm: its difference to the baseline, in points, with its interval."""
+    """Returns a row for each arm: its difference from the baseline in points, with its interval."""
     found = [arm.difference for arm in result.arms if arm.difference]
     values = [value * 100 for each in found for value in (each.low, each.mean, each.high)]
     panel = Panel(Axis.around([0.0, *values], narrowest=0.2))
-    rows = [_row(arm.name, mark(result, arm), _interval(arm, panel, result), _words(arm)) for arm in result.arms]
-    ends = (
+    rows = [_row(arm.name, role(result, arm), _interval(arm, panel, result), _words(arm)) for arm in result.arms]
+    sides = (
         '<text class="tick" x="0" y="32">worse</text><text class="tick" x="100%" y="32" text-anchor="end">better</text>'
     )
-    return _rows(rows, f"{panel.scale(14, signed=True)}{ends}", 38)
+    return _rows(rows, f"{panel.scale(14, signed=True)}{sides}", 38)
 
 
 def _words(arm: ArmResult) -> str:
     found = arm.difference
-    return f"{points(found.mean)} ({interval_words(found)})" if found else "0"
+    return f"{points(found.mean)} ({ends(found)})" if found else "0"
 
 
 def _interval(arm: ArmResult, panel: Panel, result: StudyResult) -> str:
@@ -50,7 +50,7 @@ def _interval(arm: ArmResult, panel: Panel, result: StudyResult) -> str:
 
 
 def class_plot(changes: Sequence[ClassChange]) -> str:
-    """A row for each class: recall with the baseline and with the choice, and beside them the difference."""
+    """Returns a row for each class: its recall with the baseline and with the choice, and the difference."""
     shown = most_changed(changes)
     recall = Panel(Axis.around([0.0, 100.0, *(v * 100 for c in shown for v in (c.before, c.after))], count=4), 0, 58)
     change = Panel(Axis.around([0.0, *(each.change * 100 for each in shown)], count=2, narrowest=0.2), 70, 100)
@@ -68,7 +68,7 @@ def class_plot(changes: Sequence[ClassChange]) -> str:
 
 
 def most_changed(changes: Sequence[ClassChange]) -> list[ClassChange]:
-    """All classes, or where they are too many to show, those that changed most, from the best gain to the worst."""
+    """Returns all classes, or, if there are too many to show, those that changed most, largest gain first."""
     if len(changes) <= SHOWN_CLASSES:
         return list(changes)
     known = [each for each in changes if math.isfinite(each.change)]
@@ -86,8 +86,8 @@ def _bar(panel: Panel, share: float, y: float, css: str) -> str:
 
 
 def _strip(title: str, grid: str, inside: str) -> str:
-    """A row's picture, as high as the row, with its contents half way down."""
-    # Hidden from screen readers, since the same figures stand beside it as text.
+    """Returns the picture of a row: as high as the row, with its contents in the middle."""
+    # Hidden from screen readers, because the same numbers are beside it as text.
     picture = f"<title>{escaped(title)}</title>{grid}{placed(inside, '0', '50%')}"
     return f'<span class="strip"><svg aria-hidden="true">{picture}</svg></span>'
 
@@ -105,22 +105,22 @@ def _rows(rows: Iterable[str], scale: str, height: int, css: str = "strips") -> 
 
 
 HEIGHT = 260
-COLOURS = 6  # that differ to every eye; further families have dashed lines
+COLOURS = 6  # colours that all readers can tell apart; further families have dashed lines
 
 
 def families(result: StudyResult) -> dict[str, list[ArmResult]]:
-    """The synthetic arms that differ in nothing but the ratio, and the oversampled ones, each sorted by ratio."""
+    """Groups the synthetic arms, and the oversampled ones, that differ only in the ratio; each sorted by ratio."""
     found: dict[str, list[ArmResult]] = {}
     for arm in sorted(result.arms, key=lambda arm: arm.ratio):
         if arm.kind in ("synthetic", "oversampled") and arm.ratio:
             filters = f", filtered by {', '.join(arm.filters)}" if arm.filters else ""
-            labels = f", labels: {policy(arm)}" if arm.labels and arm.kind == "synthetic" else ""
-            found.setdefault(f"{arm.kind}{labels}{filters}, on {arm.augment}", []).append(arm)
+            labels = f", labels {policy(arm)}" if arm.labels and arm.kind == "synthetic" else ""
+            found.setdefault(f"{arm.kind}{labels}{filters}, augmentation {arm.augment}", []).append(arm)
     return dict(sorted(found.items(), key=lambda item: item[0].startswith("oversampled")))
 
 
 def ratio_plot(result: StudyResult) -> str:
-    """Difference to the baseline against the ratio: a line of means for each family, and a dot for each seed."""
+    """Returns the differences from the baseline by ratio: a line of means for each family and a ring for each seed."""
     groups, baseline = families(result), result.arm(result.baseline)
     control = result.scores(baseline)
     ratio_zero = result.ratio_zero
@@ -131,7 +131,7 @@ def ratio_plot(result: StudyResult) -> str:
     }
     across = Panel(Axis.around([0.0, *(arm.ratio for arms in groups.values() for arm in arms)]), 1, 98)
     up = Axis.around([0.0, *(value for values in seeds.values() for value in values)], count=6, narrowest=0.2)
-    title = f"Difference in {result.metric} to the baseline against the ratio, a line for each family of arms"
+    title = f"Difference in {result.metric} from the baseline by ratio, one line for each family of arms"
     parts = [f"<title>{escaped(title)}</title>", _levels(up), across.scale(HEIGHT + 18, signed=False)]
     parts.append(f'<text class="tick" x="50%" y="{HEIGHT + 36}" text-anchor="middle">ratio</text>')
     keys = [_key(marker(1, "16", 8, 5, "hollow other"), f"baseline: {result.baseline}")]
@@ -139,9 +139,9 @@ def ratio_plot(result: StudyResult) -> str:
         places = [(arm.ratio, value, mean(tuple(seeds[arm.name]))) for arm in arms for value in seeds[arm.name]]
         means = {ratio: middle for ratio, _, middle in places}
         if arms[0].augment == ratio_zero.augment:
-            means = {0.0: mean(tuple(seeds[ratio_zero.name])), **means}  # what this family is at ratio 0
+            means = {0.0: mean(tuple(seeds[ratio_zero.name])), **means}  # this family at ratio 0
         dots = [(ratio, value) for ratio, value, _ in places]
-        shift = min(5, 24 / len(groups)) * (i - (len(groups) - 1) / 2)  # since families may have the same ratios
+        shift = min(5, 24 / len(groups)) * (i - (len(groups) - 1) / 2)  # families may have the same ratios
         drawn = _family(i, list(means.items()), dots, across, up)
         if result.choice in [arm.name for arm in arms] and math.isfinite(
             means.get(result.arm(result.choice).ratio, math.nan)
@@ -151,7 +151,7 @@ def ratio_plot(result: StudyResult) -> str:
         parts.append(f'<g transform="translate({shift:g} 0)">{drawn}</g>')
         line = f'<line class="line c{i % COLOURS} dash{i // COLOURS % 3}" x1="0" x2="32" y1="8" y2="8"/>'
         keys.append(_key(line + marker(i, "16", 8, 4, f"fill c{i % COLOURS}"), name))
-    keys.append(_key(marker(0, "16", 8, 7, "ring"), f"the choice: {result.choice}"))
+    keys.append(_key(marker(0, "16", 8, 7, "ring"), f"choice: {result.choice}"))
     parts.append(marker(1, across.x(0.0), _y(up, 0.0), 5, "hollow other"))
     picture = f'<div class="plot"><svg role="img" height="{HEIGHT + 44}">{"".join(parts)}</svg></div>'
     return f'{picture}<ul class="keys">{"".join(keys)}</ul>'
@@ -173,7 +173,7 @@ def _levels(up: Axis) -> str:
 def _family(
     i: int, means: Sequence[tuple[float, float]], dots: Sequence[tuple[float, float]], across: Panel, up: Axis
 ) -> str:
-    """The lines between the means, the means, and the seeds."""
+    """Returns the lines between the means, the means and the seeds."""
     css = f"c{i % COLOURS}"
     means = [(ratio, value) for ratio, value in means if math.isfinite(value)]
     lines = [

@@ -1,6 +1,6 @@
-"""The looks of the report: system fonts, light and dark, telephone, screen and paper."""
+"""The style sheet of the report: system fonts; light and dark; telephone, screen and paper."""
 
-# The colours c0 to c5 of a theme differ in lightness as well as in hue, and all stand out from the paper by 4.5 : 1.
+# The colours c0 to c5 of a theme differ in lightness and in hue, and their contrast with the paper is 4.5:1 or more.
 LIGHT = """color-scheme: light; --paper: #ffffff; --ink: #1b1d20; --faint: #575b61; --rule: #d5d8dc; --soft: #f3f4f6;
   --zero: #6b7077; --choice: #0059a3; --other: #686d74; --worse: #b04400;
   --c0: #0059a3; --c1: #b04400; --c2: #00734f; --c3: #8a2f70; --c4: #6a5a00; --c5: #3d3d3d;"""

@@ -1,6 +1,6 @@
-"""Inline SVG without a width of its own: panels, axes with round ticks, and markers.
+"""Inline SVG of any width: panels, axes with round ticks, and markers.
 
-Horizontal positions are in percent and vertical ones in pixels, so that a picture fills a telephone or a screen while
+Horizontal positions are in percent and vertical positions in pixels, so a picture fills a telephone or a screen while
 its text keeps its size. Names stand beside the pictures as HTML, where they can wrap.
 """
 
@@ -16,24 +16,24 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe
 
 
 def escaped(text: object) -> str:
-    """Text from outside for HTML and XML, in elements and in attributes."""
+    """Escapes text from outside for HTML and XML, in elements and in attributes."""
     return html.escape(_FORBIDDEN.sub("\ufffd", str(text)))
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A part of a picture's width, from ``left`` to ``right`` in percent, with its axis."""
+    """A part of the width of a picture, from ``left`` to ``right`` in percent, and its axis."""
 
     axis: Axis
     left: float = 0.0
     right: float = 100.0
 
     def x(self, value: float) -> str:
-        """Where a value lies."""
+        """Returns the position of a value in percent."""
         return f"{self.left + (self.right - self.left) * self.axis.share(value):.3f}%"
 
     def grid(self) -> str:
-        """A vertical line at each tick, as high as the picture; that of zero is stronger."""
+        """Returns a vertical line at each tick, as high as the picture; the line at zero is stronger."""
         return "".join(
             f'<line class="{"zero" if tick == 0 else "grid"}" x1="{self.x(tick)}" x2="{self.x(tick)}" y1="0" '
             f'y2="100%"/>'
@@ -41,7 +41,7 @@ class Panel:
         )
 
     def scale(self, y: float, *, signed: bool) -> str:
-        """The ticks' figures."""
+        """Returns the labels of the ticks."""
         return "".join(
             f'<text class="tick" x="{self.x(tick)}" y="{y:g}" text-anchor="middle">'
             f"{self.axis.label(tick, signed=signed)}</text>"
@@ -50,7 +50,7 @@ class Panel:
 
 
 def marker(shape: int, x: str, y: float, size: float, css: str) -> str:
-    """One of six shapes, told apart without colour, centred on a place."""
+    """Returns one of six shapes that differ without colour, centred on a position."""
     s = size
     paths = (
         f"M{-s} 0A{s} {s} 0 1 0 {s} 0A{s} {s} 0 1 0 {-s} 0Z",
@@ -64,17 +64,17 @@ def marker(shape: int, x: str, y: float, size: float, css: str) -> str:
 
 
 def placed(inside: str, x: str, y: str) -> str:
-    """Moves what has its places in pixels to a place in percent, which only a picture inside the picture can."""
+    """Moves shapes with positions in pixels to a position in percent; only a nested picture can do that."""
     return f'<svg class="place" x="{x}" y="{y}">{inside}</svg>'
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round numbers, evenly spaced, the first at or below ``low`` and the last at or above ``high``.
+    """Returns evenly spaced round numbers, the first at or below ``low`` and the last at or above ``high``.
 
     Args:
-        low (float): The smallest value.
-        high (float): The largest; above ``low``.
-        count (int): About how many intervals are wanted.
+        low (float): Smallest value.
+        high (float): Largest value, above ``low``.
+        count (int): Approximate number of steps. Default: 5.
 
     Example:
         >>> ticks(-0.3, 1.7, 4)
@@ -83,7 +83,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     wanted = (high - low) / count
     power = math.floor(math.log10(wanted))
     factor = next(factor for factor in (1, 2, 5, 10) if factor * 10.0**power >= wanted * (1 - 1e-9))
-    # Divided by a whole number where the step is a fraction, since 0.1 is not exact but 3 / 10 is the nearest to 0.3.
+    # A fractional step is divided by a whole number: 3 / 10 is the float closest to 0.3, and 3 * 0.1 is not.
     first = math.floor(low / (factor * 10.0**power))
     last = math.ceil(high / (factor * 10.0**power))
     whole = range(first, last + 1)
@@ -92,17 +92,17 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 @dataclass(frozen=True)
 class Axis:
-    """A range that ends on ticks.
+    """A range of values that starts and ends on ticks.
 
     Attributes:
-        ticks (tuple of float): Ascending; the first and the last are the ends.
+        ticks (tuple of float): Ascending values; the first and the last are the ends.
     """
 
     ticks: tuple[float, ...]
 
     @classmethod
     def around(cls, values: Iterable[float], *, count: int = 5, narrowest: float = 0.1) -> Axis:
-        """The axis that holds all values that are finite, and is no narrower than ``narrowest``.
+        """Returns the axis that includes all finite values and is at least ``narrowest`` wide.
 
         Example:
             >>> Axis.around([0.0, 0.0], narrowest=2.0, count=2).ticks
@@ -110,18 +110,18 @@ class Axis:
         """
         finite = [value for value in values if math.isfinite(value)] or [0.0]
         low, high = min(finite), max(finite)
-        # Far from zero, a range must also be wide enough for its ticks to be different floats.
+        # Far from zero, the range must also be wide enough for its ticks to be different floats.
         missing = max(narrowest, 1e-6 * max(abs(low), abs(high))) - (high - low)
         if missing > 0:
             low, high = low - missing / 2, high + missing / 2
         return cls(tuple(ticks(low, high, count)))
 
     def share(self, value: float) -> float:
-        """Where a value lies: 0 at the low end, 1 at the high end."""
+        """Returns the position of a value: 0 at the low end, 1 at the high end."""
         return (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
 
     def label(self, tick: float, *, signed: bool = False) -> str:
-        """A tick with as many decimals as the steps need, such as ``"+0.5"``; zero has no sign.
+        """Formats a tick with as many decimals as the steps need, such as ``"+0.5"``; zero has no sign.
 
         Example:
             >>> axis = Axis.around([-0.5, 1.0])

@@ -1,4 +1,4 @@
-"""What a report says, as plain text: sentences and tables that the page and the Markdown file share."""
+"""The sentences, tables and numbers of a report as plain text, which the page and the Markdown share."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from .._intervals import Interval
     from .._result import ArmResult, StudyResult
 
+METHOD = "What was compared"
+ARMS = "All arms compared with the baseline"
+RATIOS = "Score by ratio"
+CLASSES = "Results by class"
+NOTES = "Notes and cost"
+REPEAT = "How to repeat this study"
+
 
 @dataclass(frozen=True)
 class Table:
-    """Cells of plain text; the first column names the rows, the others are figures."""
+    """A table of plain text; the first column names the rows, and the others hold numbers."""
 
     title: str
     head: tuple[str, ...]
@@ -27,7 +34,7 @@ class Table:
 
 @dataclass(frozen=True)
 class ClassChange:
-    """The recall of a class, 0..1, with the baseline and with the choice."""
+    """The recall of a class with the baseline and with the choice, 0..1."""
 
     name: str
     count: float
@@ -36,12 +43,12 @@ class ClassChange:
 
     @property
     def change(self) -> float:
-        """After minus before."""
+        """The recall with the choice minus the recall with the baseline."""
         return self.after - self.before
 
 
 def number(value: float, decimals: int = 2, *, signed: bool = False) -> str:
-    """A figure for people: no sign on zero, a short form of the very large, and words for what is none."""
+    """Formats a number: no sign on zero, a short form of very large numbers, words for NaN and infinity."""
     if not math.isfinite(value):
         return "not known"
     if abs(value) >= 1e5:
@@ -51,17 +58,17 @@ def number(value: float, decimals: int = 2, *, signed: bool = False) -> str:
 
 
 def points(value: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
+    """Formats a difference of shares in percentage points, with its sign."""
     return number(value * 100, 2, signed=True)
 
 
-def interval_words(found: Interval) -> str:
-    """The ends of an interval in points: ``"+0.10 to +1.20"``."""
+def ends(found: Interval) -> str:
+    """Formats the ends of an interval in points: ``"+0.10 to +1.20"``."""
     return f"{points(found.low)} to {points(found.high)}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words.
+    """Formats a time in seconds.
 
     Example:
         >>> duration(3.25), duration(75), duration(7260)
@@ -74,53 +81,48 @@ def duration(seconds: float) -> str:
 
 
 def mean(values: tuple[float, ...]) -> float:
-    """The mean of an arm's values, one for each seed; NaN of none."""
+    """Returns the mean of an arm's values, one for each seed; NaN without values."""
     return sum(values) / len(values) if values else math.nan
 
 
 def verdict(result: StudyResult) -> str:
-    """The verdict as a heading."""
+    """Returns the verdict as a heading."""
     return result.verdict.capitalize()
 
 
 def level(result: StudyResult) -> str:
-    """The confidence of the intervals: ``"95 %"``."""
+    """Returns the confidence level of the intervals: ``"95 %"``."""
     found = result.arm(result.choice).difference
     return f"{(found.level if found else 0.95) * 100:g} %"
 
 
-def mark(result: StudyResult, arm: ArmResult) -> str:
-    """What an arm is to the study, if anything."""
-    return {result.baseline: "baseline", result.choice: "chosen"}.get(arm.name, "")
+def role(result: StudyResult, arm: ArmResult) -> str:
+    """Returns ``"baseline"`` or ``"choice"`` for these two arms, and an empty string for the others."""
+    return {result.baseline: "baseline", result.choice: "choice"}.get(arm.name, "")
 
 
 def advice(result: StudyResult) -> str:
-    """What to do."""
-    choice = result.arm(result.choice)
+    """Returns what the reader should do."""
+    arm = result.arm(result.choice)
     if result.ratio > 0:
-        evened = "into batches in which all classes are equally frequent" if result.balances else "in"
-        return f"Mix synthetic images {evened}, {how(choice)}:"
-    why = {
-        "hurts": "Even the synthetic arm that was best on the validation images was worse on the test images.",
-        "no effect shown": "The interval covers zero: a gain and a loss are both possible.",
+        into = " into batches in which all classes are equally frequent" if result.balances else ""
+        filters = f"filtered by {', '.join(arm.filters)}" if arm.filters else "unfiltered"
+        labels = f", with labels {policy(arm)}" if arm.labels else ""
+        return f"Mix in synthetic images{into}: {filters}{labels}, on top of the ordinary augmentation {arm.augment!r}."
+    reason = {
+        "hurts": "The synthetic arm that was best on the validation images was worse on the test images.",
+        "no effect shown": "The interval includes zero, so a gain and a loss are both possible.",
     }.get(result.verdict, "No ratio above 0 was chosen.")
-    return f"Train without it: the baseline, {result.baseline}, is the better default here. {why}"
+    return f"Train without synthetic images: the baseline, {result.baseline}, is the better default here. {reason}"
 
 
 def policy(arm: ArmResult) -> str:
-    """An arm's label policy without the options that it leaves alone."""
+    """Returns an arm's label policy without the options that have their default."""
     return one_line(re.sub(r"\w+=None(, )?", "", arm.labels).replace(", )", ")"))
 
 
-def how(arm: ArmResult) -> str:
-    """How an arm mixes: filters, label policy and the augmentation beneath."""
-    filters = f"filtered by {', '.join(arm.filters)}" if arm.filters else "unfiltered"
-    labels = f", labels: {policy(arm)}" if arm.labels else ""
-    return f"{filters}{labels}, on top of the ordinary augmentation {arm.augment!r}"
-
-
 def snippet(result: StudyResult) -> str | None:
-    """Code to paste, or None where the advice is to train without."""
+    """Returns code to paste, or None if the advice is to train without synthetic images."""
     if result.ratio <= 0:
         return None
     labels, options = policy(result.arm(result.choice)), [f"ratio={result.ratio:g}"]
@@ -131,7 +133,7 @@ def snippet(result: StudyResult) -> str | None:
     elif labels in ("conditional", "uniform"):
         options.append(f'labels="{labels}"')
     elif labels not in ("", "same", "Same()"):
-        options.append("labels=labels")  # what cannot be written out stays a name, as the source does
+        options.append("labels=labels")  # a policy that cannot be written as text stays a name, like the source
     source = json.dumps(result.source["load"]) if result.source.get("load") else "source"
     call = f"mix = SyntheticMix({source}, {', '.join(options)})"
     if result.balances:
@@ -139,71 +141,76 @@ def snippet(result: StudyResult) -> str | None:
     return f"from gan_augment import {', '.join(sorted(names))}\n\n{call}"
 
 
-def origin(result: StudyResult) -> str:
-    """Where the synthetic images of the snippet came from."""
-    return f"The source of this study: {result.source['name']}."
+def source_sentence(result: StudyResult) -> str:
+    """Returns where the synthetic images of the snippet come from."""
+    return f"The source of this study was {result.source['name']}."
 
 
-def compared(result: StudyResult) -> list[str]:
-    """What was compared, in a few sentences."""
+def method(result: StudyResult) -> list[str]:
+    """Returns what the study compared, one short paragraph each."""
     data, baseline = result.data, result.arm(result.baseline)
     splits = f" over {data['splits']} splits" if (data.get("splits") or 1) > 1 else ""
-    which = {"oversampled": "oversampled, ", "class weights": "under class weights, "}.get(baseline.kind, "")
-    chosen = (
-        f"The baseline, {result.baseline}, is the real images, {which}with the ordinary augmentation that was best on "
-        f"the {data['validation']:,.0f} validation images; the choice, {result.choice}, is the synthetic arm that was "
-        "best on the same validation images."
-        if data["validation"]
-        else f"The baseline, {result.baseline}, is the real images; the synthetic arm is {result.choice}. There was "
-        "nothing to choose, and so no validation images."
-    )
-    evened = []
-    if result.balances:
-        evened.append(
-            "The synthetic arms have all classes equally often, as oversampled has, and the same synthetic share in "
-            "each; in filled up, only what smaller classes lack of the largest is synthetic. Mixing helps where the "
-            "choice is better than the baseline and than oversampled, which is its ratio 0."
+    real = {"oversampled": "oversampled real images", "class weights": "real images with class weights"}
+    trains_on = real.get(baseline.kind, "real images")
+    if data["validation"]:
+        chosen = (
+            f"The baseline, {result.baseline}, trains on {trains_on} with the ordinary augmentation that was best on "
+            f"the {data['validation']:,.0f} validation images. The choice, {result.choice}, is the synthetic arm that "
+            "was best on the same validation images."
         )
-    return [
-        f"{len(result.arms)} ways of training a classifier were compared on {data['name']}: {data['train']:,.0f} "
-        f"training images of {len(result.arm(result.choice).recall)} classes, {result.seeds} paired seeds{splits}, "
-        f"and {result.steps:,} training steps for every classifier.",
+    else:
+        chosen = (
+            f"The baseline, {result.baseline}, trains on {trains_on}, and the choice is {result.choice}. There was "
+            "only one candidate for each, so the study needed no validation images."
+        )
+    paragraphs = [
+        f"The study compared {len(result.arms)} ways to train a classifier, called arms, on {data['name']}: "
+        f"{data['train']:,.0f} training images of {len(result.arm(result.choice).recall)} classes, {result.seeds} "
+        f"paired seeds{splits}, and {result.steps:,} training steps for every classifier.",
         chosen,
-        *evened,
-        f"The scores are those of {data['test']:,.0f} test images, which had no part in either choice; each interval "
-        f"is the {level(result)} interval of the paired difference to the baseline, over seeds and test images.",
+        f"The scores come from {data['test']:,.0f} test images, which had no part in either choice. Each interval is "
+        f"the {level(result)} confidence interval of the paired difference from the baseline. It includes the chance "
+        "of both the seeds and the test images.",
     ]
+    if result.balances:
+        paragraphs.insert(
+            2,
+            "In the synthetic arms, all classes are equally frequent and have the same synthetic share; oversampled is "
+            "the same arm at ratio 0. In the arm filled up, only the images that smaller classes lack are synthetic. "
+            "Mixing helps if the choice is better than the baseline and better than oversampled.",
+        )
+    return paragraphs
 
 
 def arm_table(result: StudyResult) -> Table:
-    """A row for each arm."""
+    """Returns a table with a row for each arm."""
     head = ("Arm", f"{result.metric.capitalize()}, %", "Difference, points", f"{level(result)} interval")
     rows = []
     for arm in result.arms:
-        found, role = arm.difference, mark(result, arm)
+        found, tag = arm.difference, role(result, arm)
         rows.append(
             (
-                f"{arm.name} ({role})" if role else arm.name,
+                f"{arm.name} ({tag})" if tag else arm.name,
                 number(mean(result.scores(arm)) * 100),
                 points(found.mean) if found else "0",
-                interval_words(found) if found else "",
+                ends(found) if found else "",
                 number(arm.calibration_error, 3),
                 number(arm.log_loss, 3),
                 number(arm.seconds, 1),
             )
         )
-    return Table("All arms", (*head, "Calibration error", "Log loss, nats", "Seconds to train"), tuple(rows))
+    return Table("All arms", (*head, "Calibration error", "Log loss, nats", "Training time, s"), tuple(rows))
 
 
 def comparison_table(result: StudyResult) -> Table | None:
-    """The choice against each arm of real images alone, if there are any besides the baseline."""
-    rows = tuple((name, points(each.mean), interval_words(each)) for name, each in result.comparisons.items())
-    head = ("Against", "Difference, points", f"{level(result)} interval")
-    return Table("The choice against each arm of real images alone", head, rows) if rows else None
+    """Returns a table of the choice against each arm of real images only, or None if there are none."""
+    rows = tuple((name, points(each.mean), ends(each)) for name, each in result.comparisons.items())
+    head = ("Compared with", "Difference, points", f"{level(result)} interval")
+    return Table("The choice compared with each arm of real images only", head, rows) if rows else None
 
 
 def class_changes(result: StudyResult) -> list[ClassChange]:
-    """Each class's recall, in the order of the classes."""
+    """Returns the recall of each class with the baseline and with the choice, in the order of the classes."""
     names, counts = list(result.data.get("class_names") or []), list(result.data.get("class_counts") or [])
     before, after = result.arm(result.baseline).recall, result.arm(result.choice).recall
     return [
@@ -218,7 +225,7 @@ def class_changes(result: StudyResult) -> list[ClassChange]:
 
 
 def class_table(result: StudyResult) -> Table:
-    """A row for each class."""
+    """Returns a table with a row for each class."""
     rows = tuple(
         (
             each.name,
@@ -229,55 +236,52 @@ def class_table(result: StudyResult) -> Table:
         )
         for each in class_changes(result)
     )
-    head = ("Class", "Training images", "Recall with the baseline, %", "Recall with the choice, %")
-    return Table("All classes", (*head, "Difference, points"), rows)
+    head = ("Class", "Training images", "Recall of the baseline, %", "Recall of the choice, %", "Difference, points")
+    return Table("All classes", head, rows)
 
 
 def cost_table(result: StudyResult) -> Table:
-    """What the study cost, part by part."""
+    """Returns a table of the time that each part of the study took."""
     source, fitted = result.source, int(result.source.get("fitted") or 0)
     training = sum(arm.seconds for arm in result.arms) * result.seeds
-    classifiers = f"Classifiers, {len(result.arms)} arms by {result.seeds} seeds"
-    generators = f"Generators fitted: {fitted or 'none'}"
-    pool = f"Pools, {source['pool_size']:,} synthetic images each" if source.get("pool_size") else "Pools"
+    size = f", {source['pool_size']:,} images each" if source.get("pool_size") else ""
     rows = (
-        (generators, duration(float(source.get("fit_seconds") or 0))),
-        (pool, duration(float(source.get("pool_seconds") or 0))),
-        (classifiers, duration(training)),
+        (f"Fitting generators ({fitted or 'none'})", duration(float(source.get("fit_seconds") or 0))),
+        (f"Generating pools of synthetic images{size}", duration(float(source.get("pool_seconds") or 0))),
+        (f"Training classifiers, {len(result.arms)} arms with {result.seeds} seeds each", duration(training)),
     )
     return Table("Cost", ("Part", "Time"), rows)
 
 
 def acceptance_table(result: StudyResult) -> Table | None:
-    """What share of the candidates each filtered pool kept, if there was one."""
+    """Returns a table of the share of candidates that each filter kept, or None without filters."""
     kept = result.source.get("acceptance") or {}
     rows = tuple((str(name), number(float(share) * 100, 1)) for name, share in kept.items())
-    return Table("Kept by the filters", ("Filter", "Candidates kept, %"), rows) if rows else None
+    return Table("Images that the filters kept", ("Filter", "Kept, %"), rows) if rows else None
 
 
-def remarks(result: StudyResult) -> list[str]:
-    """The notes, then the guard's sentence and the one on near copies."""
+def notes(result: StudyResult) -> list[str]:
+    """Returns the notes, then the sentences on seen test images and on near copies."""
     sentences = (result.source.get("seen"), result.source.get("copies"))
     return [*result.notes, *(str(sentence) for sentence in sentences if sentence)]
 
 
 def command(result: StudyResult) -> str | None:
-    """The shell command that ran the study, if there was one."""
+    """Returns the shell command that ran the study, if there was one."""
     given = result.settings.get("command")
     if not given:
         return None
     return shlex.join(map(str, given)) if isinstance(given, (list, tuple)) else str(given)
 
 
-def finite(value: Any) -> Any:
-    """A value as JSON can hold it: what is not finite becomes None."""
-    if isinstance(value, dict):
-        return {str(key): finite(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def as_json(value: Any) -> str:
-    """A value as indented JSON, without NaN."""
-    return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """Returns a value as indented JSON, with null for numbers that are not finite."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

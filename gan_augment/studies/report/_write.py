@@ -1,14 +1,15 @@
-"""A study's report: a page for people, Markdown for a repository, JSON for programs."""
+"""Writes the three files of a report, and makes its Markdown."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..._core import make_folder, write_whole
-from ._markdown import markdown
+from . import _words as words
 from ._page import page
-from ._words import as_json
+from ._words import Table
 
 if TYPE_CHECKING:
     from .._result import StudyResult
@@ -17,22 +18,79 @@ if TYPE_CHECKING:
 def write_report(result: StudyResult, folder: Path) -> None:
     """Writes ``report.html``, ``report.md`` and ``report.json``.
 
-    The page is one file with all plots and pictures inside; it asks for nothing from anywhere. All three are made
-    before the first is written; numbers that are not finite are null in the JSON.
+    The page is one file that includes all plots and pictures and loads nothing else. All three files are made before
+    the first is written. Numbers that are not finite become null in the JSON.
 
     Args:
-        result (StudyResult): What to report.
-        folder (Path): Made if missing; reports in it are replaced.
+        result (StudyResult): Result to report.
+        folder (Path): Folder for the files; it is created if it does not exist, and earlier reports are replaced.
 
     Raises:
-        ValueError: If a picture is not uint8 ``(c, h, w)`` of 1, 3 or 4 channels, or the choice has no difference.
+        ValueError: If a picture is not uint8 ``(c, h, w)`` with 1, 3 or 4 channels.
     """
     files = {
-        "report.json": as_json(result.to_dict()) + "\n",
+        "report.json": words.as_json(result.to_dict()) + "\n",
         "report.md": markdown(result),
         "report.html": page(result),
     }
     make_folder(folder)
     for name, text in files.items():
-        # Paths may hold bytes that are no text: as \udcXX they are legible, and what JSON calls them.
+        # Paths may hold bytes that are not text; \udcXX keeps them readable and is also how JSON writes them.
         write_whole(folder / name, text.encode("utf-8", "backslashreplace"))
+
+
+def markdown(result: StudyResult) -> str:
+    """Returns the text and the tables of the page as Markdown."""
+    code, command = words.snippet(result), words.command(result)
+    parts = [
+        f"# {escaped(words.verdict(result))}",
+        f"**{escaped(result.headline)}**",
+        f"Ratio to use: **{result.ratio:g}**",
+        escaped(words.advice(result)),
+        f"{_fenced(code, 'python')}\n\n{escaped(words.source_sentence(result))}" if code else "",
+        f"## {words.METHOD}",
+        *map(escaped, words.method(result)),
+        f"## {words.ARMS}",
+        _table(words.arm_table(result)),
+        _titled(words.comparison_table(result)),
+        f"## {words.CLASSES}",
+        _table(words.class_table(result)),
+        f"## {words.NOTES}",
+        "\n".join(f"- {escaped(note)}" for note in words.notes(result)),
+        _table(words.cost_table(result)),
+        _titled(words.acceptance_table(result)),
+        f"## {words.REPEAT}",
+        _fenced(command, "sh") if command else "",
+        _fenced(words.as_json(result.settings), "json"),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: object) -> str:
+    r"""Escapes text from outside: one line of Markdown without any markup, in a table or outside.
+
+    Example:
+        >>> escaped("# a|b <i>")
+        '\\# a\\|b \\<i\\>'
+    """
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    line = re.sub(r"([\\`*_\[\]<>|~&$#@])", r"\\\1", line)
+    line = re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)  # would start a list or underline a heading
+    return re.sub(r"(?i)(https?|ftp)(?=://)|(www)(?=\.)", r"\1\2<!-- -->", line)  # would become a link
+
+
+def _table(table: Table) -> str:
+    rule = ["---", *["---:"] * (len(table.head) - 1)]
+    rows = [list(map(escaped, table.head)), rule, *([escaped(name), *figures] for name, *figures in table.rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _titled(table: Table | None) -> str:
+    return f"{table.title}:\n\n{_table(table)}" if table else ""
+
+
+def _fenced(text: str, language: str) -> str:
+    """Returns a block of code whose fence is longer than any in the text."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
