@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from ..mixing import LabelPolicy, check_class_names, check_classes
+from ..mixing import LabelPolicy
 from ..synthesis import Source, as_source
 
 OnSeen = Literal["refuse", "warn"]
@@ -63,8 +63,8 @@ def check_same_classes(
         ValueError: If a class of the source, or its name, differs.
     """
     try:
-        check_classes(policy, source, num_classes)
-        check_class_names(policy, source, names)
+        policy.check_classes(source, num_classes)
+        policy.check_names(source, names)
     except ValueError as error:  # its own remedy is about mixing
         problem = str(error).partition(";")[0].replace(" for labels='same'", "")
         raise ValueError(f"{problem}; {remedy}.") from error

@@ -1,17 +1,8 @@
 from ._dataset import GANAugmentedDataset
-from ._labels import (
-    Conditional,
-    Fixed,
-    LabelPolicy,
-    Same,
-    Teacher,
-    Uniform,
-    as_policy,
-    check_class_names,
-    check_classes,
-)
+from ._labels import Conditional, Fixed, Same, Teacher, Uniform, resolve_policy
 from ._mix import SyntheticMix
 from ._plan import even_rows, present, top_up
+from ._policy import LabelPolicy
 from ._sampler import FixedRatioBatchSampler
 
 __all__ = [
@@ -24,10 +15,8 @@ __all__ = [
     "SyntheticMix",
     "Teacher",
     "Uniform",
-    "as_policy",
-    "check_class_names",
-    "check_classes",
     "even_rows",
     "present",
+    "resolve_policy",
     "top_up",
 ]

@@ -14,15 +14,15 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from .._core import MAX_SEED, check_count, mix_seed
 from ..data import TargetKind, check_label_range
 from ..synthesis import SourceLike, as_source, match_image
+from ._drawing import PooledImages, make_pooled
 from ._forward import ForwardsNames
 from ._inspect import find_names, make_pipeline, read_labels
 from ._items import ItemKind, image_of, target_of, traits
-from ._labels import Labels, as_policy, check_class_names, check_classes, check_num_classes
+from ._labels import Labels, resolve_policy
 from ._layout import make_layout
 from ._passes import Passes
 from ._plan import choose_entries, preserved_randomness, seed_everything
-from ._pooled import PooledImages
-from ._ratio import check_mode, check_ratio, warn_of_fill
+from ._ratio import check_mode, check_num_classes, check_ratio, warn_of_fill
 
 
 class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
@@ -108,16 +108,17 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         self.seed = check_count("seed", seed, 0)
         _check_counts(num_synthetic, balance_to, mode)
         source = as_source(source)
-        policy = as_policy(labels, source.num_classes)
+        policy = resolve_policy(labels, source)
         self.num_classes = None if num_classes is None else check_num_classes(num_classes)
         self._labels = None if policy is None else self._read_labels(progress)
         with preserved_randomness():
             self._items = ItemKind.of(dataset[0], policy, self.num_classes, return_synthetic)
-        if self.num_classes is not None:
-            check_classes(policy, source, self.num_classes)
-        check_class_names(policy, source, find_names(dataset))
+        if policy is not None:
+            if self.num_classes is not None:
+                policy.check_classes(source, self.num_classes)
+            policy.check_names(source, find_names(dataset))
         self._pipeline = make_pipeline(dataset, transform)
-        options = None if policy is None else policy.classes(source)
+        options = None if policy is None else policy.source_classes(source)
         reachable = None if options is None else sorted(options)
         warn_of_fill(mode)
         self._layout = make_layout(
@@ -125,11 +126,10 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         )
         self._rows = self._layout.rows.tolist()  # a list is quicker to look one item up in
         self._slots = self._layout.slots
-        self._slot_labels = self._slots.labels()
         self._pooled: PooledImages | None = None
         if self._slots.total:
             shape = self._pipeline.kind if self._pipeline.resize else None
-            self._pooled = PooledImages.of(source, self._slots, policy, self.num_classes, shape, self.seed, progress)
+            self._pooled = make_pooled(source, self._slots, policy, self.num_classes, shape, self.seed, progress)
             self._warn_of_repeats()
         self._passes = Passes(len(self), self._n_real)
         self._planned: tuple[int, list[int], Tensor] | None = None
@@ -151,8 +151,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         return labels
 
     def _warn_of_repeats(self) -> None:
-        entries = {} if self._pooled is None else self._pooled.entries
-        times = max(math.ceil(n / len(entries[group])) for group, n in zip(self._slots.groups, self._slots.counts) if n)
+        places = {} if self._pooled is None else self._pooled.places
+        times = max(math.ceil(n / len(places[group])) for group, n in zip(self._slots.groups, self._slots.counts) if n)
         if times > 1:
             warnings.warn(
                 f"The pool has too few images: some appear {times} times per epoch. Generate a larger pool.",
@@ -219,9 +219,9 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         pooled, pipeline = self._pooled, self._pipeline
         if pooled is None:
             raise IndexError("There are no synthetic images.")
-        entry = self._plan(epoch)[1][slot]
-        label = self._slot_labels[slot] if pooled.targets is None else pooled.targets[entry]
-        image = pooled.pool.rows(entry[None])[0]
+        entries = self._plan(epoch)[1]
+        label = pooled.targets_of(slot, entries)
+        image = pooled.pool.rows(pooled.rows[entries[slot]][None])[0]
         image = match_image(image, pipeline.kind, pooled.pool.geometry, resize=pipeline.resize)
         image = pipeline.apply(image, int(label.argmax() if label.ndim else label), self.dataset)
         return self._items.make(image, label)
@@ -231,7 +231,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         if self._planned is None or self._planned[0] != epoch:
             entries = torch.empty(0, dtype=torch.int64)
             if self._pooled is not None:
-                entries = choose_entries(self._slots, self._pooled.entries, self.seed, epoch)
+                places = {group: torch.arange(each.start, each.stop) for group, each in self._pooled.places.items()}
+                entries = choose_entries(self._slots, places, self.seed, epoch)
             self._planned = (epoch, self._layout.slot_of(self.seed, epoch).tolist(), entries)
         return self._planned[1], self._planned[2]
 
@@ -310,12 +311,9 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         if self._layout.labels is None or self._items.soft:
             raise AttributeError("Items have no class: there are no labels, or they are probabilities.")
         slots, entries = self._plan(self.epoch)
-        slot_of = torch.tensor(slots)
-        labels = self._slot_labels
-        if self._pooled is not None and self._pooled.targets is not None:
-            labels = self._pooled.targets[entries]
-        out = self._layout.labels.clone()
-        out[slot_of >= 0] = labels[slot_of[slot_of >= 0]]
+        out, slot_of = self._layout.labels.clone(), torch.tensor(slots)
+        if self._pooled is not None:
+            out[slot_of >= 0] = self._pooled.targets_of(slot_of[slot_of >= 0], entries)
         return out.tolist()
 
     @property

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from ..data import Places, TargetKind, describe, get, put
-from ._labels import CHOICES, LabelPolicy
+from ._policy import CHOICES, LabelPolicy
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,8 @@ from torch.utils.data import get_worker_info
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from .._core import ROW_BYTES, check_space, draw_seed
-from ..data import MAX_LABELS, TargetKind, check_label_range, one_hot, read_target
+from .._core import ROW_BYTES, as_names, check_space, draw_seed
+from ..data import MAX_LABELS, TargetKind, check_label_range, find_class_names, one_hot, read_target
 from ..synthesis import (
     ImageKind,
     Source,
@@ -30,12 +31,20 @@ from ..synthesis import (
     match_image,
     match_shape,
 )
+from ._drawing import draw_labelled
 from ._inputs import Inputs, LabelsGetter
-from ._labels import Labels, Same, as_policy, check_class_names, check_classes, check_num_classes, given_names
+from ._labels import Labels, resolve_policy
 from ._plan import check_reachable, even_rows
 from ._ranks import draws_of_rank, find_rank
-from ._ratio import check_mode, check_ratio, stochastic_round, synthetic_share, takes_places, warn_of_fill
-from ._request import draw_of_any, draw_of_classes
+from ._ratio import (
+    check_mode,
+    check_num_classes,
+    check_ratio,
+    stochastic_round,
+    synthetic_share,
+    takes_places,
+    warn_of_fill,
+)
 
 
 class SyntheticMix(v2.Transform):  # type: ignore[misc]
@@ -127,24 +136,26 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         # In a tuple: nn.Module would register a generator, and the user's model would train it.
         self._held = (source,)
         self._geometry = source.geometry
-        self.policy = as_policy(labels, source.num_classes)
-        self._options = None if self.policy is None else self.policy.classes(source)
+        self.policy = policy = resolve_policy(labels, source)
+        self._options = None if policy is None else policy.source_classes(source)
         if mode in ("balance", "fill") and self._options is None:
             raise ValueError(f"mode={mode!r} must know the class of an image: labels='same' or 'conditional'.")
-        names = None if classes is None else given_names(classes, source)
+        names = None if classes is None else _class_names(classes, source)
         if num_classes is not None:
             num_classes = check_num_classes(num_classes)
         elif names is not None:
             num_classes = len(names)
-        if names is not None and num_classes != len(names) and isinstance(self.policy, Same):
-            raise ValueError(f"classes must name each of num_classes={num_classes}, but names {len(names)} classes.")
-        if num_classes is None and isinstance(self.policy, Same) and not source.partial:
-            num_classes = source.num_classes
+        elif policy is not None:
+            num_classes = policy.data_classes(source)
         self.num_classes = num_classes
-        if num_classes is not None:
-            check_classes(self.policy, source, num_classes)
-        if names is not None:
-            check_class_names(self.policy, source, names)
+        if policy is not None and num_classes is not None:
+            policy.check_classes(source, num_classes)
+        if policy is not None and names is not None:
+            if policy.same_classes and num_classes != len(names):
+                raise ValueError(
+                    f"classes must name each of num_classes={num_classes}, but names {len(names)} classes."
+                )
+            policy.check_names(source, names)
         self._range_checked = False
         self._rank_of_parent = 0
 
@@ -241,7 +252,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         if targets.ndim == 2:
             if self.num_classes not in (None, targets.shape[1]):
                 raise ValueError(f"labels must have {self.num_classes} columns, but got {targets.shape[1]} instead.")
-            check_classes(self.policy, self.source, targets.shape[1])
+            if self.policy is not None:
+                self.policy.check_classes(self.source, targets.shape[1])
         else:
             check_label_range(targets, self.num_classes or MAX_LABELS)
         if self.policy is not None and self.policy.soft:
@@ -254,28 +266,27 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         share = 0.0 if self.mode == "fill" else synthetic_share(self.ratio, self.mode)
         pixels = kind.channels * kind.height * kind.width
         check_space(f"ratio={self.ratio}", math.ceil(share * n), pixels + ROW_BYTES, remedy="Lower the ratio.")
+        wanted, positions = None, None
         if targets is None or self._options is None:
             count = stochastic_round(share * n)
-            if count == 0:
-                return None
-            known = self.num_classes if targets is None or targets.ndim == 1 else targets.shape[1]
-
-            def seen(images: Tensor) -> Tensor:  # a teacher was fitted on images like the real ones
-                return match_shape(images, kind, self._geometry)
-
-            synthetic, labels = draw_of_any(self.source, self.policy, count, known, seen)
-            return _choose(torch.arange(n), count), synthetic, labels
-        classes = _classes(targets)
-        positions = torch.empty(0, dtype=torch.int64)
-        if self.mode == "fill":
-            wanted = self._missing(classes)
         else:
-            reachable = torch.isin(classes, torch.tensor(list(self._options))).nonzero().flatten()
-            positions = _choose(reachable, stochastic_round(share * len(reachable)))
-            wanted = classes[positions]
-        if len(wanted) == 0:
+            classes = _classes(targets)
+            if self.mode == "fill":
+                wanted = self._missing(classes)
+            else:
+                reachable = torch.isin(classes, torch.tensor(list(self._options))).nonzero().flatten()
+                positions = _choose(reachable, stochastic_round(share * len(reachable)))
+                wanted = classes[positions]
+            count = len(wanted)
+        if count == 0:
             return None
-        return positions, draw_of_classes(self.source, wanted, self._options), wanted
+        known = self.num_classes if targets is None or targets.ndim == 1 else targets.shape[1]
+
+        def as_real(images: Tensor) -> Tensor:
+            return match_shape(images, kind, self._geometry)
+
+        synthetic, labels = draw_labelled(self.source, self.policy, count, wanted, self._options, known, as_real)
+        return _choose(torch.arange(n), count) if positions is None else positions, synthetic, labels
 
     def _missing(self, classes: Tensor) -> Tensor:
         """A class for each image that brings the classes, where the source can, up to the largest."""
@@ -379,3 +390,24 @@ def _put(whole: Any, positions: Tensor, parts: Tensor, grow: bool) -> Any:
     if isinstance(whole, tv_tensors.TVTensor):
         return tv_tensors.wrap(out, like=whole)
     return out if type(out) is type(whole) else out.as_subclass(type(whole))
+
+
+def _class_names(classes: Any, source: Source) -> tuple[str, ...]:
+    """Returns the names of the data's classes, from a sequence, a mapping or a data set.
+
+    Raises:
+        TypeError: If it has another type, or has no names.
+    """
+    names = find_class_names(classes) or as_names(classes)
+    if names is None:
+        raise TypeError(
+            "classes must be names in the order of the labels, a mapping such as class_to_idx, or a data set that has "
+            f"them, but got {classes!r:.100}."
+        )
+    if source.class_names is None:
+        warnings.warn(
+            "The source has no class names, so `classes` cannot be compared with them. Look at samples of each class.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return names

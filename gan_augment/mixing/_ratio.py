@@ -8,6 +8,9 @@ import warnings
 
 import torch
 
+from .._core import check_count
+from ..data import MAX_LABELS
+
 
 def check_ratio(ratio: float, mode: str) -> float:
     """A ratio that the mode can give: [0, 1] in place of real images, [0, 1) in addition to them.
@@ -22,6 +25,18 @@ def check_ratio(ratio: float, mode: str) -> float:
         bounds = "[0, 1]" if takes_places(mode) else "[0, 1)"
         raise ValueError(f"ratio must be in {bounds} for mode={mode!r}, but got {ratio} instead.")
     return float(ratio)
+
+
+def check_num_classes(num_classes: int) -> int:
+    """Checks a number of classes of the data.
+
+    Raises:
+        TypeError: If it is not an int.
+        ValueError: If it is out of range.
+    """
+    if check_count("num_classes", num_classes, 1) > MAX_LABELS:
+        raise ValueError(f"num_classes must be at most {MAX_LABELS:,}, but got {num_classes:,} instead.")
+    return int(num_classes)
 
 
 def check_mode(mode: str) -> str:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from .._core import ROW_BYTES, check_space
 from ..data import fingerprints, seen
 from ..evaluation import BuildClassifier, OnSeen, SmallCNN, check_same_classes, check_unseen
-from ..mixing import LabelPolicy, Same
-from ..synthesis import SyntheticPool, as_source, fingerprints_of
+from ..mixing import LabelPolicy
+from ..synthesis import Source, SyntheticPool, as_source, fingerprints_of
 from ._data import StudyData
 from ._settings import Settings
 from ._sources import Fitting, LoadedSource, MatchedSource
@@ -60,23 +60,24 @@ def check_request(
         classes = number if recipe.conditional else 0
         if settings.uses_filter("discriminator") and not recipe.adversarial:
             raise ValueError("recipe must train a discriminator for the filter 'discriminator', but does not.")
-        policies = settings.policies(classes)
+        drawn = Source()  # stands for the generators that the study fits later
+        drawn.num_classes = classes
     else:
-        matched = MatchedSource(source.source, shape, number)
-        classes = matched.num_classes
-        policies = settings.policies(classes)
-        for policy in policies.values():
-            check_same_classes(policy, matched, number, data.images.class_names, REMEDY)
+        drawn = MatchedSource(source.source, shape, number)
+        classes = drawn.num_classes
         if settings.uses_filter("discriminator"):
             _check_discriminator(source, shape)
-        if settings.mode == "balance" and classes and len(matched.class_indices) < number:
+        if settings.mode == "balance" and classes and len(drawn.class_indices) < number:
             raise ValueError(
-                f"source must have all {number} classes for mode='balance', but has {len(matched.class_indices)}: if "
+                f"source must have all {number} classes for mode='balance', but has {len(drawn.class_indices)}: if "
                 "only some classes had synthetic images, a classifier could recognise them by that."
             )
+    policies = settings.policies(drawn)
+    for policy in policies.values():
+        check_same_classes(policy, drawn, number, data.images.class_names, REMEDY)
     if not classes and settings.uses_filter("agreement"):
         raise ValueError("The source must have classes for the filter 'agreement', but is unconditional.")
-    if settings.mode == "balance" and not all(type(policy) is Same for policy in policies.values()):
+    if settings.mode == "balance" and not all(policy.same_classes for policy in policies.values()):
         raise ValueError(
             "labels must be 'same' for mode='balance', because every synthetic image must have a known class."
         )
@@ -190,7 +191,8 @@ def study_keys(
         matched = MatchedSource(source.source, shape, data.num_classes)
         labels = None
         if matched.num_classes:
-            labels = [matched.class_indices[i % len(matched.class_indices)] for i in range(KEY_SAMPLES)]
+            indices = matched.class_indices
+            labels = torch.tensor([indices[i % len(indices)] for i in range(KEY_SAMPLES)])
         keys["source_samples"] = _digest(matched.sample(KEY_SAMPLES, labels, seed=0).tolist())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

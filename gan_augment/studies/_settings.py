@@ -12,7 +12,8 @@ from torch import Tensor
 
 from .._core import check_count, check_seed
 from ..evaluation import AUGMENTATIONS
-from ..mixing import LabelPolicy, as_policy
+from ..mixing import LabelPolicy, resolve_policy
+from ..synthesis import Source
 from ._sources import FILTERS
 
 METRICS = ("accuracy", "balanced accuracy")
@@ -126,16 +127,16 @@ class Settings:
         """Returns whether the study tries a filter of this name."""
         return any(name in names for names in self.filters)
 
-    def policies(self, num_classes: int) -> dict[str, LabelPolicy]:
-        """Returns the label policies by name, for a source with this number of classes.
+    def policies(self, source: Source) -> dict[str, LabelPolicy]:
+        """Returns the label policies by name.
 
         Raises:
-            ValueError: If a policy does not fit the source.
+            ValueError: If a policy cannot use the source.
             TypeError: If an entry of ``labels`` is not a policy.
         """
         policies: dict[str, LabelPolicy] = {}
         for labels in self.labels:
-            policy = as_policy(labels, num_classes)
+            policy = resolve_policy(labels, source)
             if policy is None:
                 raise ValueError("labels must be label policies, because a study needs labels, but got None.")
             name = labels if isinstance(labels, str) else repr(policy)

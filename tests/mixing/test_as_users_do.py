@@ -207,7 +207,7 @@ def test_normalisation_as_a_transform_is_that_of_the_real_images():
 class ByBrightness(LabelPolicy):
     """A policy of the user's own: each image says its target."""
 
-    def targets(self, images, num_classes):
+    def targets(self, images, classes, num_classes):
         labels = (images.amax((1, 2, 3)) > images.amax((1, 2, 3)).float().mean()).long()
         return labels, torch.ones(len(images), dtype=torch.bool)
 

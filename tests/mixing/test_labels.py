@@ -289,5 +289,5 @@ def test_a_teacher_that_gives_no_logits_is_refused(answer):
 
 def test_a_pool_without_a_class_of_the_policy_is_refused():
     some = SyntheticPool(pool(2).rows(torch.arange(8)), pool(2).labels, num_classes=3)
-    with pytest.raises(ValueError, match="class_map must name classes of the source"):
+    with pytest.raises(ValueError, match="must name classes of the source"):
         augmented(real(LABELS), some, labels=Conditional(class_map={2: 2}))
