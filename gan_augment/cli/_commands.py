@@ -89,14 +89,16 @@ def _check_set(arguments: argparse.Namespace) -> None:
 
 def run_recipes(arguments: argparse.Namespace) -> None:
     """Prints the recipes, or one."""
-    from ..training import RECIPES, get_recipe
-
     if arguments.name is not None:
+        from ..training import get_recipe
+
         print(json.dumps(get_recipe(arguments.name).to_dict(), indent=2))
         return
-    width = max(map(len, RECIPES))
-    for name, recipe in RECIPES.items():
-        print(f"{name.ljust(width)}  {recipe.description}")
+    from ..training import TABLE
+
+    width = max(map(len, TABLE))
+    for name, fields in TABLE.items():
+        print(f"{name.ljust(width)}  {fields['description']}")
 
 
 def run_sample(arguments: argparse.Namespace) -> None:

@@ -9,11 +9,18 @@ they are, to the bit. Draws are float32 or int64 whatever the images are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from ._losses import LOSSES
+from ._options import Options, check_choice, names_of, within
+
+if TYPE_CHECKING:
+    from ._recipe import Recipe
 
 
 def _draw(hit: Tensor, reach: float, dtype: torch.dtype) -> Tensor:
@@ -131,3 +138,34 @@ def diff_augment(images: Tensor, operations: Mapping[str, float], strength: floa
             for step in steps:
                 images = step(images, hit)
     return images
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationOptions(Options):
+    """The differentiable augmentation of a recipe.
+
+    Args:
+        augment (dict of str to float): The probability of each operation; see :func:`diff_augment`. Default: none.
+        adaptive (int): If above 0, the strength starts at 0 and follows the discriminator's overfitting, by at most 1
+            over this many images (https://arxiv.org/abs/2006.06676). Default: 0.
+    """
+
+    augment: dict[str, float] = field(default_factory=dict)
+    adaptive: int = within(0, 10**12, 0)
+
+    @staticmethod
+    def problems(recipe: Recipe) -> Iterator[str]:
+        """Checks the operations and their probabilities, and whether there is something to adapt."""
+        for operation, probability in recipe.augment.items():
+            check_choice("augment", operation, OPERATIONS)
+            if not 0 <= probability <= 1:
+                yield f"augment[{operation!r}] must be between 0.0 and 1.0, but got {probability} instead"
+        if recipe.adaptive and not LOSSES[recipe.loss].signed:
+            yield f"adaptive must be 0 for loss={recipe.loss!r}, whose logits have no sign to follow"
+        if recipe.adaptive and not recipe.augment:
+            yield "adaptive needs augment, whose strength it sets"
+
+    @staticmethod
+    def unused(recipe: Recipe) -> Iterable[str]:
+        """Without a discriminator, all."""
+        return () if recipe.adversarial else names_of(AugmentationOptions)

@@ -7,7 +7,9 @@ Without an adversary there is nothing to collapse. Sources: generative latent op
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +18,79 @@ from torch.nn import functional as F
 from .._core import to_signed
 from ..models import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
 from ._data import TrainingImages
-from ._recipe import Recipe
-from ._variations import SCALES
+from ._options import Options, within
+from ._variations import DEFORMATIONS, SCALES, TONES
+
+if TYPE_CHECKING:
+    from ._recipe import Recipe
 
 Generate = Callable[[Tensor, Tensor | None], Tensor]
 SKETCH = 16  # side in pixels at which images are compared to choose latents
 REFRESH = 50  # steps for which an image keeps the latent that IMLE chose
 REJECTED = 0.1  # share of the drawn images that are nearest to a training image
 CHUNK = 256
+Objective = Literal["adversarial", "anchored", "imle"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveOptions(Options):
+    """What the generator of a recipe is fitted to do.
+
+    Args:
+        objective (str): ``"adversarial"`` (default): a discriminator. ``"anchored"``: each training image owns a
+            latent, and generator and latents are fitted together to give the image back
+            (https://arxiv.org/abs/1707.05776). ``"imle"``: each training image pulls the nearest of many drawn images
+            (https://arxiv.org/abs/1809.09087); those that are already near one are rejected
+            (https://arxiv.org/abs/2409.17439).
+        coverage (float): Share of the run before the discriminator joins an ``"anchored"`` or ``"imle"`` objective;
+            1 leaves it out. Default: 0.5.
+        reconstruction_weight (float): Weight of that objective beside the discriminator's. Default: 8.
+        latent_noise (float): Standard deviation of the noise on each coordinate of anchored latents while they are
+            fitted; half of it in sampling. Default: 0.2.
+        deform, tone (float): How far samples of an ``"anchored"`` fit are deformed and their tones changed. 1 is as
+            far as pairs of images of a class differ. Default: 0.
+        coverage_lr, latent_lr (float): Adam's learning rates of the generator and of the anchors before the
+            discriminator joins. Default: 1e-3 and 1e-2.
+        imle_candidates (int): Images drawn for each one that IMLE pulls. Default: 10.
+    """
+
+    objective: Objective = "adversarial"
+    coverage: float = within(0.0, 1.0, 0.5)
+    reconstruction_weight: float = within(0.0, 1000000.0, 8.0)
+    latent_noise: float = within(0.0, 1000000.0, 0.2)
+    deform: float = within(0.0, 10.0, 0.0)
+    tone: float = within(0.0, 10.0, 0.0)
+    coverage_lr: float = within(0.0, 1.0, 1e-3)
+    latent_lr: float = within(0.0, 1.0, 1e-2)
+    imle_candidates: int = within(1, 10_000, 10)
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether a discriminator takes part, if only in the end."""
+        return self.objective == "adversarial" or self.coverage < 1
+
+    @property
+    def variations(self) -> tuple[int, int]:
+        """How many numbers deform a sample, and how many change its tones."""
+        anchored = self.objective == "anchored"
+        return DEFORMATIONS if anchored and self.deform else 0, TONES if anchored and self.tone else 0
+
+    @staticmethod
+    def problems(recipe: Recipe) -> Iterator[str]:
+        """Checks the latent, whose neighbours are only known on the sphere."""
+        if recipe.objective != "adversarial" and recipe.latent != "normal":
+            yield f"latent must be 'normal' for objective={recipe.objective!r}, but got {recipe.latent!r} instead"
+
+    @staticmethod
+    def unused(recipe: Recipe) -> Iterable[str]:
+        """Returns what another objective would read."""
+        covering = recipe.objective != "adversarial"
+        return (
+            *(() if covering else ("coverage", "reconstruction_weight", "latent_noise", "coverage_lr")),
+            *(() if recipe.adversarial else ("reconstruction_weight",)),
+            *(() if recipe.objective == "anchored" else ("latent_lr", "deform", "tone")),
+            *(() if recipe.objective == "imle" else ("imle_candidates",)),
+        )
 
 
 class Coverage(nn.Module):

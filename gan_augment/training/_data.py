@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,40 @@ from torch.utils.data import Dataset, IterableDataset
 
 from .._core import ResizeMode, as_uint8, check_seed, progress_bar, resize_to_square, to_channels
 from ..data import TargetKind, find_class_names, fingerprint, split_item
+from ._options import Options, within
+
+if TYPE_CHECKING:
+    from ._recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(Options):
+    """What a recipe does with the images.
+
+    Args:
+        image_size (int): Side of the images in pixels: 16, 28, 32, 64, 128 or 256. Default: 64.
+        channels (int, optional): 1 or 3. Default: those of the images.
+        resize_mode (str): How images are brought to that size: ``"crop"`` (default), ``"resize"`` or ``"pad"``.
+        conditional (bool): Whether the generator learns the classes. Default: False.
+        flip (bool): Whether a mirrored image is as good as the image; with anchors it gets one too. Default: False.
+        balance_classes (bool): Whether every class is drawn equally often, however rare. Default: False.
+        held_out (float): Share of the images that is not trained on, but used to choose the generator that is kept
+            (by KID). Default: 0, which keeps the last one.
+    """
+
+    image_size: int = 64
+    channels: int | None = None
+    resize_mode: ResizeMode = "crop"
+    conditional: bool = False
+    flip: bool = False
+    balance_classes: bool = False
+    held_out: float = within(0.0, 1.0, 0.0)
+
+    @staticmethod
+    def problems(recipe: Recipe) -> Iterator[str]:
+        """Checks that there are classes to balance."""
+        if recipe.balance_classes and not recipe.conditional:
+            yield "balance_classes needs conditional=True, without which the classes are not read"
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from ..models import (
     LayeredGenerator,
     load_discriminator,
 )
+from ._networks import recipe_fields
 from ._recipe import Recipe
-from ._recipe_fields import DISCRIMINATOR_FIELDS, GENERATOR_FIELDS
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,12 @@ class Start:
             ValueError: If it differs elsewhere.
         """
         config = self.generator.config
-        fields = {ours: getattr(config, theirs) for theirs, ours in GENERATOR_FIELDS.items()}
+        fields = {ours: getattr(config, theirs) for theirs, ours in recipe_fields(GeneratorConfig).items()}
         if self.discriminator is not None:
             judge = self.discriminator.config
-            fields = {ours: getattr(judge, theirs) for theirs, ours in DISCRIMINATOR_FIELDS.items()} | fields
+            fields = {
+                ours: getattr(judge, theirs) for theirs, ours in recipe_fields(DiscriminatorConfig).items()
+            } | fields
         if not config.mapping_layers:
             del fields["mapping_layers"]  # which may be new
         if recipe.objective != "adversarial":

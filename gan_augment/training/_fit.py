@@ -15,8 +15,7 @@ from .._version import __version__
 from ..models import Generator
 from ._finetune import Start
 from ._plan import Plan
-from ._recipe import Recipe
-from ._recipe_checks import check_overrides
+from ._recipe import Recipe, check_overrides
 from ._recipes import get_recipe
 from ._result import FitResult
 from ._run import RunFolder

@@ -3,11 +3,56 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ._losses import LOSSES
+from ._options import Options, names_of, within
+
+if TYPE_CHECKING:
+    from ._recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegularizerOptions(Options):
+    """What a recipe adds to its adversarial loss.
+
+    Args:
+        gradient_penalty (float): Weight of the Wasserstein gradient penalty. Default: 0, none.
+        r1, r2 (float): Weight of half the squared gradient at real images, and at fakes. Default: 0.
+        penalty_every (int): Steps from one of these penalties to the next, which is weighted to make up for it.
+            Default: 1.
+        lecam (float): Weight of the LeCam regulariser. Default: 0.
+        clip_weights (float): Largest weight of a Wasserstein critic without penalty. Default: 0, no limit.
+        top_k (float): The generator learns from the best share of its fakes, which falls by 1 % each epoch down to
+            this. Default: 1, all of them.
+    """
+
+    gradient_penalty: float = within(0.0, 1000000.0, 0.0)
+    r1: float = within(0.0, 1000000.0, 0.0)
+    r2: float = within(0.0, 1000000.0, 0.0)
+    penalty_every: int = within(1, 1000, 1)
+    lecam: float = within(0.0, 1000000.0, 0.0)
+    clip_weights: float = within(0.0, 1000000.0, 0.0)
+    top_k: float = within(0.0, 1.0, 1.0)
+
+    @staticmethod
+    def problems(recipe: Recipe) -> Iterator[str]:
+        """Checks the penalties against the discriminator, and the share of fakes against the loss."""
+        if recipe.discriminator_normalization == "batch" and (recipe.gradient_penalty or recipe.r1 or recipe.r2):
+            yield "discriminator_normalization must not be 'batch' beside a gradient penalty, which is of single images"
+        if recipe.top_k < 1 and LOSSES[recipe.loss].paired:
+            yield f"top_k must be 1 for loss={recipe.loss!r}, which compares every fake with a real image"
+
+    @staticmethod
+    def unused(recipe: Recipe) -> Iterable[str]:
+        """Without a discriminator, all."""
+        return () if recipe.adversarial else names_of(RegularizerOptions)
 
 
 def _input_gradient(discriminate: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -4,14 +4,58 @@ from __future__ import annotations
 
 import inspect
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ._recipe import Recipe
+from ._options import Options, within
+
+if TYPE_CHECKING:
+    from ._recipe import Recipe
 
 LAST_RATE = 0.05
+NAMED = ("constant", "linear", "cosine")  # schedules of our own, which follow the share of the run that is done
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleOptions(Options):
+    """What changes in the course of a run. Shares are of its steps, or of its budget if that ends first.
+
+    Args:
+        schedule (str): Of the learning rates: ``"constant"`` (default), ``"linear"``, ``"cosine"``, or a class of
+            ``torch.optim.lr_scheduler`` that steps once a step.
+        schedule_options (dict): Arguments of such a class.
+        cooldown (float): Last share of the run, over which learning rates and augmentation fall to zero. Default: 0.2.
+        growing (float): Share of the run in which the networks grow from small images to the full size. Default: 0.
+        warmup (float): Share of the run for which a discriminator that is new to a pretrained generator learns alone.
+            Default: 0.05.
+        class_fade (tuple of float): Shares of the run between which the classes fade in. Default: ``(0, 0)``.
+    """
+
+    schedule: str = "constant"
+    schedule_options: dict[str, Any] = field(default_factory=dict)
+    cooldown: float = within(0.0, 1.0, 0.2)
+    growing: float = within(0.0, 1.0, 0.0)
+    warmup: float = within(0.0, 1.0, 0.05)
+    class_fade: tuple[float, float] = (0.0, 0.0)
+
+    @staticmethod
+    def problems(recipe: Recipe) -> Iterator[str]:
+        """Checks the shares between which classes fade in, and what cannot grow."""
+        start, end = recipe.class_fade
+        if not 0 <= start <= end <= 1:
+            yield f"class_fade must be two rising shares of 0 to 1, but got {recipe.class_fade}"
+        if recipe.growing and recipe.objective != "adversarial":
+            yield f"growing must be 0 for objective={recipe.objective!r}, which fits whole images from the start"
+
+    @staticmethod
+    def unused(recipe: Recipe) -> Iterable[str]:
+        """Without a discriminator, its rates; a schedule of torch's own acts on all rates."""
+        if recipe.adversarial:
+            return ()
+        return ("cooldown", "warmup", *(("schedule",) if recipe.schedule in NAMED else ()))
 
 
 @dataclass(frozen=True)
@@ -114,29 +158,29 @@ class StepSchedule:
         ValueError: If torch has no such class, or it does not take these options.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, options: ScheduleOptions) -> None:
         self.scheduler: Any = None
-        if recipe.schedule in ("constant", "linear", "cosine"):
+        if options.schedule in NAMED:
             return
-        kind = getattr(torch.optim.lr_scheduler, recipe.schedule, None)
+        kind = getattr(torch.optim.lr_scheduler, options.schedule, None)
         base = torch.optim.lr_scheduler.LRScheduler  # which sets no rate itself
         if not inspect.isclass(kind) or not issubclass(kind, base) or kind is base:
             raise ValueError(
                 "schedule must be 'constant', 'linear', 'cosine' or a class of torch.optim.lr_scheduler, "
-                f"but got {recipe.schedule!r} instead."
+                f"but got {options.schedule!r} instead."
             )
         self._optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
         try:
             optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-            trial = kind(optimizer, **recipe.schedule_options)
+            trial = kind(optimizer, **options.schedule_options)
             optimizer.step()
             trial.step()
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise ValueError(
-                f"schedule_options must be arguments with which {recipe.schedule} steps by itself, but got "
-                f"{recipe.schedule_options}: {error}"
+                f"schedule_options must be arguments with which {options.schedule} steps by itself, but got "
+                f"{options.schedule_options}: {error}"
             ) from error
-        self.scheduler = kind(self._optimizer, **recipe.schedule_options)
+        self.scheduler = kind(self._optimizer, **options.schedule_options)
 
     @property
     def factor(self) -> float:

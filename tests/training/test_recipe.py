@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_augment import Recipe, fit
-from gan_augment.training import get_recipe
+from gan_augment.training import LOSSES, Loss, get_recipe
 from gan_augment.training._fit import parse_budget
-from gan_augment.training._recipe_checks import ADVERSARIAL_FIELDS, check_overrides
+from gan_augment.training._recipe import PARTS, check_overrides
 
 from .conftest import new_trainer, run_steps, same_weights, training_images
 
@@ -247,7 +247,9 @@ def test_what_is_refused_without_a_discriminator_does_nothing_there(name, anchor
 def test_whatever_is_refused_without_a_discriminator_was_tried():
     untried = {"normalize_first", "minibatch_stddev", "n_critic"}  # which change the first random numbers, or the order
     named = {name for name in FIELDS if name.startswith("discriminator_")}
-    assert set(ADVERSARIAL_FIELDS) == set(OTHERWISE) | named | untried
+    recipe = Recipe(objective="anchored", coverage=1.0)
+    unused = {name for part in PARTS for name in part.unused(recipe)} - {"imle_candidates", "schedule"}
+    assert unused == set(OTHERWISE) | named | untried
 
 
 def test_a_recipe_is_frozen():
@@ -309,3 +311,31 @@ def test_no_budget_is_none():
 def test_what_is_no_budget_is_refused(budget):
     with pytest.raises(ValueError, match="budget must be seconds or such as"):
         parse_budget(budget)
+
+
+def test_every_field_belongs_to_one_part_and_is_documented_there():
+    own = [name for part in PARTS for name in part.__annotations__]
+    assert sorted([*own, "description"]) == sorted(FIELDS)
+    for part in PARTS:
+        assert all(name in part.__doc__ for name in part.__annotations__), part
+
+
+def test_a_recipe_shows_what_differs_from_the_defaults():
+    assert repr(Recipe(r1=1.0, loss="nonsaturating")) == "Recipe(loss='nonsaturating', r1=1.0)"
+    assert repr(Recipe()) == "Recipe()"
+
+
+def test_a_loss_of_the_users_own_trains_under_its_name(labelled, tiny_recipe, monkeypatch):
+    class Shifted(Loss):
+        def of_discriminator(self, real, fake, smoothing):
+            return (fake - real).relu().mean()
+
+        def of_generator(self, fake, real):
+            return -fake.mean()
+
+    with pytest.raises(ValueError, match="loss must be one of"):
+        get_recipe("small", loss="shifted")
+    monkeypatch.setitem(LOSSES, "shifted", Shifted())
+    assert fit(labelled, "small", progress=False, **{**tiny_recipe, "loss": "shifted", "steps": 2}).steps == 2
+    with pytest.raises(ValueError, match="label_smoothing must be 0 for loss='shifted'"):
+        get_recipe("small", loss="shifted", label_smoothing=0.1)

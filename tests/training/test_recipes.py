@@ -195,7 +195,7 @@ def test_overrides_replace_fields_and_leave_the_recipe_alone():
     before = RECIPES["tiny"]
     assert get_recipe("tiny", steps=7).steps == 7
     assert get_recipe(Recipe(steps=5), batch_size=4) == Recipe(steps=5, batch_size=4)
-    assert RECIPES["tiny"] is before
+    assert RECIPES["tiny"] == before
     assert before.steps != 7
 
 

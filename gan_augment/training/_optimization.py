@@ -1,0 +1,107 @@
+"""How the networks of a recipe are optimised."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from ._options import Options, within
+
+if TYPE_CHECKING:
+    from ._recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizationOptions(Options):
+    """Batches, steps, optimisers, and what of pretrained networks learns.
+
+    Args:
+        batch_size (int): Images per step, over all processes. Default: 64.
+        accumulation (int): Number of parts that a batch is computed in, to save memory. Default: 1.
+        steps (int): Steps of the generator, unless the budget ends first. Default: 20,000.
+        epochs (int): If above 0, the number of passes over the images, instead of ``steps``. Default: 0.
+        n_critic (int): Steps of the discriminator for each step of the generator. Default: 1.
+        optimizer (str): A class of ``torch.optim`` that takes ``lr``. Default: ``"Adam"``.
+        optimizer_options (dict): Further arguments of it. Default: ``{"betas": (0.0, 0.9)}``.
+        generator_lr, discriminator_lr (float): Learning rates. Default: 2e-4.
+        ema_decay (float): Decay per step of the generator's moving average. Default: 0.999; 0 keeps none.
+        freeze_discriminator (int): First blocks of a pretrained discriminator that stay as they are
+            (https://arxiv.org/abs/2002.10964). Default: 0.
+        tune (str): What of a pretrained generator learns: ``"all"`` (default), ``"norms"`` (scales and shifts) or
+            ``"mapping"`` (a small network before it).
+        precision (str): ``"auto"`` (default; bfloat16 if the processor computes in it), ``"bf16"``, ``"fp16"`` or
+            ``"fp32"``.
+        evaluations (int): How often samples are drawn and measured, evenly over the run. Default: 20.
+    """
+
+    batch_size: int = within(2, 65_536, 64)
+    accumulation: int = within(1, 65_536, 1)
+    steps: int = within(1, 10**9, 20_000)
+    epochs: int = within(0, 10**6, 0)
+    n_critic: int = within(1, 100, 1)
+    optimizer: str = "Adam"
+    optimizer_options: dict[str, Any] = field(default_factory=lambda: {"betas": (0.0, 0.9)})
+    generator_lr: float = within(0.0, 1.0, 2e-4)
+    discriminator_lr: float = within(0.0, 1.0, 2e-4)
+    ema_decay: float = within(0.0, 1.0, 0.999)
+    freeze_discriminator: int = within(0, 8, 0)
+    tune: Literal["all", "norms", "mapping"] = "all"
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    evaluations: int = within(0, 10_000, 20)
+
+    @staticmethod
+    def problems(recipe: Recipe) -> Iterator[str]:
+        """Checks the batch against its parts, the optimiser, and what learns against what there is."""
+        if recipe.batch_size % recipe.accumulation:
+            yield f"batch_size must be a multiple of accumulation={recipe.accumulation}, but got {recipe.batch_size}"
+        if recipe.optimizer_class is None:
+            yield f"optimizer must be a class of torch.optim for dense gradients, but got {recipe.optimizer!r} instead"
+        if recipe.tune == "norms" and recipe.generator_normalization != "batch":
+            yield f"tune must not be 'norms' with generator_normalization={recipe.generator_normalization!r}"
+        if recipe.tune == "mapping" and not recipe.mapping_layers:
+            yield "mapping_layers must be at least 1 for tune='mapping'"
+
+    @staticmethod
+    def unused(recipe: Recipe) -> Iterable[str]:
+        """Without a discriminator, whatever is of the adversarial steps."""
+        if recipe.adversarial:
+            return ()
+        rates = ("optimizer", "optimizer_options", "generator_lr", "discriminator_lr")
+        return ("n_critic", "freeze_discriminator", *rates)
+
+    @property
+    def optimizer_class(self) -> Any:
+        """The class that ``optimizer`` names; None if there is no such one, or not for dense gradients."""
+        kind = getattr(torch.optim, self.optimizer, None)
+        usable = inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)
+        # These two need a closure, or sparse gradients.
+        return kind if usable and self.optimizer not in ("LBFGS", "SparseAdam") else None
+
+    def new_optimizer(self, parameters: Any, lr: float) -> torch.optim.Optimizer:
+        """Builds the optimiser over parameters.
+
+        Raises:
+            ValueError: If it does not take these arguments.
+        """
+        kind, options = self.optimizer_class, dict(self.optimizer_options)
+        if "fused" in inspect.signature(kind).parameters and "foreach" not in options:
+            options.setdefault("fused", True)
+        try:
+            optimizer: torch.optim.Optimizer = kind(parameters, lr=lr, **options)
+        except (TypeError, ValueError, RuntimeError, LookupError) as error:
+            raise ValueError(
+                f"optimizer_options must be arguments of torch.optim.{self.optimizer}, but got "
+                f"{self.optimizer_options}: {error}"
+            ) from error
+        return optimizer
+
+    def total_steps(self, count: int) -> int:
+        """Returns the steps of the generator over ``count`` images."""
+        if not self.epochs:
+            return self.steps
+        return max(math.ceil(self.epochs * count / (self.batch_size * self.n_critic)), 1)
