@@ -2,19 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .._core import draw_seed
-from ..synthesis import Geometry, ImageKind, Source, SyntheticPool, draw, match_shape
+from ..synthesis import (
+    ClassSources,
+    Geometry,
+    ImageKind,
+    Source,
+    SourceLike,
+    SyntheticPool,
+    as_source,
+    draw,
+    match_shape,
+)
 from ._plan import ALL, Slots
 from ._policy import LabelPolicy, label_images
 
 MAX_ROUNDS = 64
 CHUNK = 1024  # images of a pool that are labelled at once
+
+
+class DeviceSources:
+    """A source, and copies of its generators on other devices.
+
+    A generator that the user named belongs to the mix, so it draws on the device of each batch. An object that the
+    user passed stays where it is, unless ``device`` asks for a copy elsewhere. Only the source itself is pickled: the
+    copies could be on devices that another process must not touch.
+
+    Args:
+        given: What the user passed as the source.
+        device (str or torch.device, optional): Device to draw on, instead of that of the batch.
+
+    Raises:
+        ValueError: If no part of the source draws on a device.
+    """
+
+    def __init__(self, given: SourceLike, device: str | torch.device | None) -> None:
+        self.source, self._named = as_source(given), _is_named(given)
+        self._device = None if device is None else torch.device(device)
+        self._copies: dict[torch.device, Source] = {}
+        if device is not None and not _has_device(self.source, self._named):
+            raise ValueError(
+                f"device must be None for a source that draws on no device, but got {device!r} for {self.source.name}."
+            )
+
+    def on(self, device: torch.device) -> Source:
+        """Returns the source to draw from for a batch on a device."""
+        device = self._device or device
+        if device not in self._copies:
+            self._copies[device] = self._copy(self.source, self._named, device)
+        return self._copies[device]
+
+    def _copy(self, source: Any, named: Any, device: torch.device) -> Source:
+        if isinstance(named, dict):
+            return ClassSources({key: self._copy(source.sources[key], named[key], device) for key in named})
+        stays = source.device in (None, device) or not (named or self._device)
+        copied: Source = source if stays else copy.deepcopy(source).to(device)
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_copies": {}}
+
+
+def _is_named(given: Any) -> Any:
+    """Returns whether the user gave a name or a folder; a dict of answers for a mapping."""
+    if isinstance(given, Mapping):
+        return {key: _is_named(each) for key, each in given.items()}
+    return isinstance(given, (str, os.PathLike))
+
+
+def _has_device(source: Any, named: Any) -> bool:
+    if isinstance(named, dict):
+        return any(_has_device(source.sources[key], each) for key, each in named.items())
+    return source.device is not None
 
 
 def draw_labelled(
@@ -40,7 +108,8 @@ def draw_labelled(
     Raises:
         ValueError: If the policy refuses nearly all images.
     """
-    missing, parts = torch.arange(n), []
+    missing = torch.arange(n)
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for _ in range(MAX_ROUNDS):
         wanted = None if classes is None else classes[missing]
         if wanted is None or options is None:
@@ -51,6 +120,8 @@ def draw_labelled(
         if policy is None:
             return images, None
         targets, keep = label_images(policy, as_real(images) if policy.uses_images else images, wanted, num_classes)
+        if not parts and bool(keep.all()):
+            return images, targets
         parts.append((images[keep.to(images.device)], targets[keep], missing[keep]))
         missing = missing[~keep]
         if len(missing) == 0:

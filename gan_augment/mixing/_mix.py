@@ -24,14 +24,13 @@ from ..synthesis import (
     SourceLike,
     as_channels_first,
     as_kind,
-    as_source,
     call_transform,
     check_unit_range,
     match_batch,
     match_image,
     match_shape,
 )
-from ._drawing import draw_labelled
+from ._drawing import DeviceSources, draw_labelled
 from ._inputs import Inputs, LabelsGetter
 from ._labels import Labels, resolve_policy
 from ._plan import check_reachable, even_rows
@@ -86,6 +85,10 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             uint8 where they are), and must return what they are: ``transform=v2.Normalize(...)``.
         return_synthetic (bool): Whether a bool for each image, True for synthetic ones, comes behind the
             rest (under ``"is_synthetic"`` in a mapping); False for all in eval mode.
+        device (str or torch.device, optional): Device on which a generator draws. Default: a generator that you
+            give by name or folder draws on the device of each batch, so workers of a loader draw on the CPU. A
+            generator that you pass as an object stays where it is: move it with ``generator.to(device)``. With
+            ``device=``, a copy of either draws there.
 
     Raises:
         TypeError: If an argument is of the wrong type.
@@ -118,6 +121,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         labels_getter: LabelsGetter = "default",
         transform: Callable[[Any], Any] | None = None,
         return_synthetic: bool = False,
+        device: str | torch.device | None = None,
     ) -> None:
         super().__init__()
         self.mode = check_mode(mode)
@@ -132,9 +136,9 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         if not (labels_getter in (None, "default") or callable(labels_getter)):
             raise TypeError(f"labels_getter must be callable, 'default' or None, but got {labels_getter!r} instead.")
         self.transform_synthetic = transform
-        source = as_source(source)
-        # In a tuple: nn.Module would register a generator, and the user's model would train it.
-        self._held = (source,)
+        # Not as an attribute: nn.Module would register a generator, and the user's model would train it.
+        self._sources = DeviceSources(source, device)
+        source = self._sources.source
         self._geometry = source.geometry
         self.policy = policy = resolve_policy(labels, source)
         self._options = None if policy is None else policy.source_classes(source)
@@ -161,8 +165,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     @property
     def source(self) -> Source:
-        """Where the synthetic images come from."""
-        return self._held[0]
+        """The source of the synthetic images, on the device where it was loaded."""
+        return self._sources.source
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # one graph break, instead of one for each draw
     def forward(self, *inputs: Any) -> Any:
@@ -224,7 +228,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
                 check_reachable(_classes(targets), self._options or ())
                 rows = even_rows(_classes(targets), draw_seed())
                 images, targets = _take(images, rows), _take(targets, rows)
-            drawn = self._draw(len(images), targets, kind)
+            drawn = self._draw(len(images), targets, kind, _device_of(images))
         is_synthetic = torch.zeros(len(images), dtype=torch.bool)
         if drawn is not None:
             positions, synthetic, new_targets = drawn
@@ -261,7 +265,9 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             kind = kind.as_soft(targets.shape[1])
         return targets, kind
 
-    def _draw(self, n: int, targets: Tensor | None, kind: ImageKind) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    def _draw(
+        self, n: int, targets: Tensor | None, kind: ImageKind, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """Positions of the real images to replace, and synthetic images with their targets; None for none."""
         share = 0.0 if self.mode == "fill" else synthetic_share(self.ratio, self.mode)
         pixels = kind.channels * kind.height * kind.width
@@ -285,7 +291,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         def as_real(images: Tensor) -> Tensor:
             return match_shape(images, kind, self._geometry)
 
-        synthetic, labels = draw_labelled(self.source, self.policy, count, wanted, self._options, known, as_real)
+        source = self._sources.on(device)
+        synthetic, labels = draw_labelled(source, self.policy, count, wanted, self._options, known, as_real)
         return _choose(torch.arange(n), count) if positions is None else positions, synthetic, labels
 
     def _missing(self, classes: Tensor) -> Tensor:
@@ -335,7 +342,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             targets, target = self._read_targets(label, None)
             label = target.make(targets[0]) if self.policy.soft else label
         with draws_of_rank(self._rank if self.ratio else 0):
-            drawn = self._draw(1, targets, kind)
+            drawn = self._draw(1, targets, kind, _device_of(image))
         if drawn is not None:
             _, synthetic, new_targets = drawn
             plain = self.transform_synthetic is None
@@ -358,8 +365,8 @@ def _choose(candidates: Tensor, count: int) -> Tensor:
     return chosen[:count]
 
 
-def _device_of(images: Any) -> Any:
-    return images.device if isinstance(images, Tensor) else "cpu"
+def _device_of(images: Any) -> torch.device:
+    return images.device if isinstance(images, Tensor) else torch.device("cpu")
 
 
 def _take(whole: Any, rows: Tensor) -> Any:

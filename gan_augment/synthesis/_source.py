@@ -131,7 +131,7 @@ class ClassSources(Source):
                     f"The sources of a mapping must give images of one shape, but class {key} gives "
                     f"{tuple(images.shape[1:])} and another {tuple(out.shape[1:])}."
                 )
-            out[rows] = images
+            out[rows] = images.to(out.device)
         return draw(self.sources[self.class_indices[0]], 0, None, seed=seed) if out is None else out
 
     def parts(self) -> list[Source]:

@@ -1,6 +1,7 @@
 """What users do that once went wrong without a word."""
 
 import collections
+import inspect
 import pickle
 from types import SimpleNamespace
 
@@ -222,3 +223,9 @@ def test_ratio_0_leaves_the_random_state_alone():
     state = torch.get_rng_state()
     SyntheticMix(pool(), 0.0)(images, labels)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("argument", ["ratio", "mode", "labels", "num_classes", "return_synthetic"])
+def test_both_entrances_have_the_same_defaults(argument):
+    of_mix, of_data = (inspect.signature(each).parameters[argument] for each in (SyntheticMix, GANAugmentedDataset))
+    assert of_mix.default == of_data.default
