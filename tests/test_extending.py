@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gan_augment import SyntheticPool
+from gan_augment.metrics import METRICS
 
 from .synthesis.pipelines import put_stand_in, save_tiny_pipeline
 
@@ -37,6 +38,15 @@ def run(title, tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
+@pytest.fixture(autouse=True)
+def registries():
+    """Takes the names that an example adds away again."""
+    kept = dict(METRICS)
+    yield
+    METRICS.clear()
+    METRICS.update(kept)
+
+
 @pytest.mark.parametrize("title", sections())
 def test_the_example_of_a_section_runs(title, tmp_path, monkeypatch):
     PREPARE.get(title, lambda *_: None)(tmp_path, monkeypatch)
@@ -53,3 +63,15 @@ def test_the_example_of_a_source_draws_what_its_pipeline_gives(tmp_path, monkeyp
     assert pool.class_names == ("cat", "dog")
     assert pool.labels.tolist() == [0, 1] * 8
     assert module.source.to("cpu").device == torch.device("cpu")
+
+
+def test_the_example_of_a_metric_is_in_the_evaluation(tmp_path, monkeypatch):
+    module = run("Add a metric", tmp_path, monkeypatch)
+    measured = module.found["gaussian_mmd"]
+    assert measured.label == "gaussian_mmd[random-convolutions, n=100/100, test]"
+    assert 0 < measured.spread < measured.value
+    row = next(line for line in str(module.found).splitlines() if line.startswith("gaussian_mmd"))
+    assert row.endswith("lower")
+    assert f"The Gaussian MMD of the samples is {measured.number}." in module.found.sentences
+    x = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
+    assert module.gaussian_mmd(x[:50], x[50:]) < 0.1 < module.gaussian_mmd(x[:50], x[50:] + 2)

@@ -13,17 +13,17 @@ from .._core import ROW_BYTES, ResizeMode, as_uint8, check_count, check_seed, ch
 from ..data import is_target, open_images, split_item
 from ..metrics import (
     ClassAgreement,
-    Estimate,
     FeatureNetwork,
+    FeatureSets,
     FeaturesLike,
     Measurement,
-    authenticity,
     check_counts,
     class_agreement,
     copy_report,
     leaked_augmentation,
     load_features,
     measure_features,
+    measure_floor,
     warn_if_few,
 )
 from ..mixing import Same
@@ -230,15 +230,9 @@ def _measure_features(
             features.append(network(images))
             bar.update()
     x, y, *rest = features
-    t = rest[0] if rest else None
-    common: dict[str, Any] = {"name": network.name, "split": split}
-    found = measure_features(x, y, t, k=k, **common)
-    if t is None:
-        return found, {}
-    floor = measure_features(x, t[: len(y)], k=k, **common) if min(len(t), len(y)) > k else {}
-    share = Estimate.of_share(authenticity(t, x), len(x))
-    floor["authenticity"] = Measurement("authenticity", *share, network.name, len(t), len(x), "train")
-    return found, floor
+    sets = FeatureSets(x, y, rest[0] if rest else None, k)
+    names = {"features": network.name, "split": split}
+    return measure_features(sets, **names), measure_floor(sets, **names)
 
 
 def _measure_classes(
@@ -264,15 +258,15 @@ def _measure_classes(
     count = 1 + max(int(labels.max()) for labels in (real.classes, samples[1], students[1]))
     student = train_classifier(*students, num_classes=count, steps=STEPS, seed=seed)
     share = class_agreement(predict(student, real.images), real.classes).overall
-    found["gan_train"] = Measurement("gan_train", *share, CLASSIFIER, len(real), len(students[0]), split)
+    found["gan_train"] = Measurement("gan_train", *share, CLASSIFIER, len(real), len(students[0]), split, True)
     if training is None or training.labels is None:
         return None
     count = max(count, training.num_classes)
     teacher = train_classifier(training.images, training.labels, num_classes=count, steps=STEPS, seed=seed)
     agreement = class_agreement(predict(teacher, samples[0]), samples[1])
     n = len(training)
-    found["gan_test"] = Measurement("gan_test", *agreement.overall, CLASSIFIER, n, len(samples[0]), "train")
+    found["gan_test"] = Measurement("gan_test", *agreement.overall, CLASSIFIER, n, len(samples[0]), "train", True)
     share = class_agreement(predict(teacher, real.images), real.classes).overall
-    floor["gan_train"] = Measurement("gan_train", *share, CLASSIFIER, len(real), n, split)
-    floor["gan_test"] = Measurement("gan_test", *share, CLASSIFIER, n, len(real), "train")
+    floor["gan_train"] = Measurement("gan_train", *share, CLASSIFIER, len(real), n, split, True)
+    floor["gan_test"] = Measurement("gan_test", *share, CLASSIFIER, n, len(real), "train", True)
     return agreement

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..metrics import ClassAgreement, Copies, Leakage, Measurement
+from ..metrics import METRICS, ClassAgreement, Copies, Leakage, Measurement
 from ._guard import Exposure
-
-COPYING = -3.0  # the samples are called copies if the z-score of the data-copying test is below
 
 
 @dataclass(frozen=True)
@@ -60,21 +57,18 @@ class Evaluation:
 
     def __str__(self) -> str:
         floor = _by_name(self.floor)
-        rows = [("", "samples", "real images" if floor else "")]
+        rows = [("", "samples", "real images" if floor else "", "better")]
         for measurement in self.measurements:
             other = floor.get(measurement.name)
-            rows.append((measurement.label, _number(measurement), "" if other is None else _number(other)))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        table = [f"{row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}".rstrip() for row in rows]
+            better = {True: "higher", False: "lower", None: ""}[measurement.higher_is_better]
+            rows.append((measurement.label, measurement.number, "" if other is None else other.number, better))
+        a, b, c = (max(len(row[column]) for row in rows) for column in range(3))
+        table = [f"{row[0]:{a}}  {row[1]:>{b}}  {row[2]:>{c}}  {row[3]}".rstrip() for row in rows]
         return "\n".join([*table, "", *self.sentences])
 
 
 def _by_name(measurements: Sequence[Measurement]) -> dict[str, Measurement]:
     return {measurement.name: measurement for measurement in measurements}
-
-
-def _number(measurement: Measurement) -> str:
-    return str(measurement).removeprefix(measurement.label).strip()
 
 
 def describe(
@@ -88,33 +82,14 @@ def describe(
     """Returns what the numbers mean in plain words, one sentence each."""
     return [
         exposure.sentence,
-        _describe_kid(found["kid"], floor.get("kid")),
-        _describe_neighbours(found, floor),
+        *(
+            metric.explain(found[name], floor.get(name))
+            for name, metric in METRICS.items()
+            if metric.explain is not None and name in found
+        ),
         *_describe_classes(found, floor, agreement),
-        *_describe_copies(found, floor),
         *(part.sentence for part in (copies, leakage) if part is not None),
     ]
-
-
-def _describe_kid(kid: Measurement, floor: Measurement | None) -> str:
-    text = f"The KID of the samples is {_number(kid)}"
-    if floor is None:
-        return f"{text}; that of real images is about 0 (pass train= to measure this floor)."
-    text += f", and that of real training images, the floor, is {_number(floor)}: "
-    if kid.value - floor.value > 2 * math.hypot(kid.spread or 0, floor.spread or 0):
-        return text + "the samples differ from real images."
-    return text + "these counts show no difference from real images."
-
-
-def _describe_neighbours(found: Mapping[str, Measurement], floor: Mapping[str, Measurement]) -> str:
-    def share(name: str, what: str) -> str:
-        return f"{found[name].value:.0%} {what}" + (f" (floor: {floor[name].value:.0%})" if name in floor else "")
-
-    return (
-        f"{share('precision', 'of the samples are close to real images')}, "
-        f"{share('recall', 'of the real images are close to samples')}, and "
-        f"{share('coverage', 'of the real images have a sample among their nearest neighbours')}."
-    )
 
 
 def _describe_classes(
@@ -135,20 +110,3 @@ def _describe_classes(
             f"the samples; the lowest share is {agreement.per_class[lowest]:.0%}, for class {lowest}."
         )
     return sentences
-
-
-def _describe_copies(found: Mapping[str, Measurement], floor: Mapping[str, Measurement]) -> list[str]:
-    if "ct" not in found:
-        return []
-    authentic, ct = found["authenticity"], found["ct"]
-    return [
-        f"Compared with {authentic.n_real:,} training images in features, {authentic.value:.0%} of the samples and "
-        f"{floor['authenticity'].value:.0%} of unseen real images are authentic. The samples are "
-        + (
-            "closer to training images than unseen images are, beyond chance, so they are copies; look at the closest "
-            "pairs"
-            if ct.value < COPYING
-            else "no closer to training images than unseen images are"
-        )
-        + f" (z-score {ct.value:.1f})."
-    ]

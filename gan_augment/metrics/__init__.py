@@ -1,4 +1,4 @@
-"""What is measured of images and generators."""
+"""Metrics of synthetic images: their distance from real images, their diversity, and whether they are copies."""
 
 import lazy_loader as _lazy
 

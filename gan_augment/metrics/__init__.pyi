@@ -1,24 +1,18 @@
 from ._classes import ClassAgreement, class_agreement, class_share
-from ._copies import Copies, copy_report, nearest_training_image
-from ._distances import (
-    DensityCoverage,
-    Estimate,
-    PrecisionRecall,
-    density_coverage,
-    frechet_distance,
-    kid,
-    precision_recall,
-)
+from ._copies import ClosestPairs, Copies, closest_pairs, copy_report, nearest_training_image, pairs_picture
+from ._distances import DensityCoverage, PrecisionRecall, density_coverage, frechet_distance, kid, precision_recall
 from ._diversity import Diversity, diversity, diversity_report, relative_diversity
-from ._features import CallableFeatures, ClassifierFeatures, FeatureNetwork, RandomConvolutions
+from ._features import CallableFeatures, ClassifierFeatures, FeatureNetwork
+from ._imagenet import EfficientNetFeatures, InceptionFeatures
 from ._leakage import Leakage, leaked_augmentation
-from ._load_features import FeaturesLike, load_features
-from ._measurement import Measurement, check_counts, measure, measure_features, warn_if_few
+from ._measurement import check_counts, measure, measure_features, measure_floor, warn_if_few
 from ._memorization import authenticity, ct_score
-from ._pairs import ClosestPairs, closest_pairs, pairs_picture
-from ._pretrained import EfficientNetFeatures, InceptionFeatures
+from ._metric import Estimate, FeatureSets, Measurement, Metric
+from ._random_convolutions import RandomConvolutions
+from ._registry import METRICS, FeaturesLike, load_features, register_metric
 
 __all__ = [
+    "METRICS",
     "CallableFeatures",
     "ClassAgreement",
     "ClassifierFeatures",
@@ -29,10 +23,12 @@ __all__ = [
     "EfficientNetFeatures",
     "Estimate",
     "FeatureNetwork",
+    "FeatureSets",
     "FeaturesLike",
     "InceptionFeatures",
     "Leakage",
     "Measurement",
+    "Metric",
     "PrecisionRecall",
     "RandomConvolutions",
     "authenticity",
@@ -51,9 +47,11 @@ __all__ = [
     "load_features",
     "measure",
     "measure_features",
+    "measure_floor",
     "nearest_training_image",
     "pairs_picture",
     "precision_recall",
+    "register_metric",
     "relative_diversity",
     "warn_if_few",
 ]

@@ -1,4 +1,4 @@
-"""Classes of samples, as a classifier sees them: how many of each, and whether they are those asked for."""
+"""Classes that a classifier sees in samples: how many of each, and how many are the requested class."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from .._core import check_tensor
-from ._distances import Estimate
+from ._metric import Estimate
 
 
 class ClassAgreement(NamedTuple):
-    """How often a classifier sees the class that was asked for.
+    """Share of samples in which a classifier sees the requested class.
 
     Attributes:
-        overall (Estimate): The share of all samples, 0..1, and its standard error.
-        per_class (dict): The share, 0..1, of each class that was asked for.
+        overall (Estimate): Share of all samples, 0..1, and its standard error.
+        per_class (dict): Share of the samples of each requested class, 0..1.
     """
 
     overall: Estimate
@@ -24,17 +24,17 @@ class ClassAgreement(NamedTuple):
 
 
 def class_share(predicted: Tensor, num_classes: int) -> Tensor:
-    """The share of samples of each class: a class at 0 has been lost.
+    """Computes the share of samples of each class. The generator has lost a class with share 0.
 
     Args:
-        predicted (Tensor): int64 ``(n,)``: the class of each sample by a classifier.
+        predicted (Tensor): Class of each sample according to a classifier, int64 ``(n,)``.
         num_classes (int): Number of classes.
 
     Returns:
-        Tensor: float64 ``(num_classes,)``, of sum 1.
+        Tensor: float64 ``(num_classes,)`` with sum 1.
 
     Raises:
-        ValueError: If they are no classes.
+        ValueError: If ``predicted`` are not classes below ``num_classes``.
 
     Example:
         >>> class_share(torch.tensor([0, 0, 2, 0]), 3).tolist()
@@ -46,29 +46,32 @@ def class_share(predicted: Tensor, num_classes: int) -> Tensor:
     return torch.bincount(predicted.cpu(), minlength=num_classes).double() / len(predicted)
 
 
-def class_agreement(predicted: Tensor, asked: Tensor) -> ClassAgreement:
-    """How often samples are of the class asked for, as a classifier sees them.
+def class_agreement(predicted: Tensor, requested: Tensor) -> ClassAgreement:
+    """Computes the share of samples in which a classifier sees the requested class.
 
-    By a classifier of real images it is GAN-test (https://arxiv.org/abs/1807.09499). It says nothing of variety: one
-    good image of each class gives 1.
+    For a classifier trained on real images this is GAN-test (https://arxiv.org/abs/1807.09499). It ignores variety: a
+    single good image of each class gives 1.
 
     Args:
-        predicted (Tensor): int64 ``(n,)``: the class of each sample by a classifier.
-        asked (Tensor): int64 ``(n,)``: the class that the generator was asked for.
+        predicted (Tensor): Class of each sample according to a classifier, int64 ``(n,)``.
+        requested (Tensor): Class that was requested from the generator, int64 ``(n,)``.
 
     Raises:
-        ValueError: If they are no classes, or not as many.
+        ValueError: If they are not classes, or differ in length.
 
     Example:
         >>> class_agreement(torch.tensor([0, 0, 2, 1]), torch.tensor([0, 0, 2, 2])).per_class
         {0: 1.0, 2: 0.5}
     """
     _check_classes("predicted", predicted)
-    _check_classes("asked", asked)
-    if len(predicted) != len(asked):
-        raise ValueError(f"predicted and asked must be as many, but got {len(predicted)} and {len(asked)} instead.")
-    agrees = (predicted.cpu() == asked.cpu()).double()
-    per_class = {label: float(agrees[asked.cpu() == label].mean()) for label in sorted(set(asked.tolist()))}
+    _check_classes("requested", requested)
+    if len(predicted) != len(requested):
+        raise ValueError(
+            f"predicted and requested must have the same length, but got {len(predicted)} and {len(requested)} instead."
+        )
+    predicted, requested = predicted.cpu(), requested.cpu()
+    agrees = (predicted == requested).double()
+    per_class = {label: float(agrees[requested == label].mean()) for label in sorted(set(requested.tolist()))}
     return ClassAgreement(Estimate.of_share(float(agrees.mean()), len(agrees)), per_class)
 
 
@@ -76,6 +79,6 @@ def _check_classes(name: str, classes: Tensor) -> None:
     check_tensor(classes, name)
     if classes.dtype != torch.int64 or classes.ndim != 1 or len(classes) == 0 or int(classes.min()) < 0:
         raise ValueError(
-            f"{name} must be one or more classes, int64 (n,) from 0, but got {classes.dtype} of shape "
+            f"{name} must be one or more classes, int64 (n,) from 0 up, but got {classes.dtype} of shape "
             f"{tuple(classes.shape)} instead."
         )

@@ -1,4 +1,4 @@
-"""Whether a generator copies: how near its samples come to training images, relative to those among each other."""
+"""Copies of training images: how close samples come to them in pixels, and the closest pairs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._diversity import check_batch, evenly, reduce_images
+from ._inputs import check_images, check_same_size, evenly, reduce_images
+from ._memorization import nearest
+from ._registry import FeaturesLike, load_features
 
-PROBES = 512  # training images whose nearest others are the floor
-SAME = 1.0  # grey levels below which two training images are one image, stored twice
+PROBES = 512  # training images whose distances to their nearest neighbours are the reference
+SAME = 1.0  # grey levels, below which two training images are the same image
 
 
 class Nearest(NamedTuple):
     """The nearest training image of each sample.
 
     Attributes:
-        distances (Tensor): float32 ``(n,)``: root mean square difference of the pixels, in grey levels 0..255.
-        indices (Tensor): int64 ``(n,)``: which training image it is.
+        distances (Tensor): Root mean square difference of the pixels in grey levels 0..255, float32 ``(n,)``.
+        indices (Tensor): Indices of the training images, int64 ``(n,)``.
     """
 
     distances: Tensor
@@ -30,7 +32,7 @@ class Nearest(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Space:
-    """Where images are compared: reduced to a side, with or without flips and shifts of one of the two."""
+    """How images are compared: reduced to ``side`` pixels, also mirrored, and shifted by up to ``shift`` pixels."""
 
     side: int
     flips: bool
@@ -47,11 +49,11 @@ class _Space:
         return reduce_images(images[..., top : top + height, left : left + width], self.side)
 
     def anchors(self, images: Tensor) -> Tensor:
-        """The middle of each image, that shifted views of another are compared with, ``(n, d)``."""
+        """Returns the middle of each image, with which shifted views of other images are compared, ``(n, d)``."""
         return self._crop(images, self.shift, self.shift).flatten(1)
 
     def views(self, images: Tensor) -> Iterator[Tensor]:
-        """All shifted and flipped views of the images, each ``(n, d)``."""
+        """Yields all shifted and flipped views of the images, each ``(n, d)``."""
         for top in range(2 * self.shift + 1):
             for left in range(2 * self.shift + 1):
                 view = self._crop(images, top, left)
@@ -60,8 +62,8 @@ class _Space:
                     yield view.flip(-1).flatten(1)
 
     def nearest(self, images: Tensor, anchors: Tensor, own: Tensor | None = None) -> Nearest:
-        """The nearest anchor of each image in any view, never its own; one block of anchors at a time."""
-        center = anchors.mean(dim=0)  # small numbers: the squares below lose no precision
+        """Finds the nearest anchor of each image in any view, except its ``own``; one block of anchors at a time."""
+        center = anchors.mean(dim=0)  # smaller numbers: the squares below lose less precision
         squares = (anchors - center).square().sum(dim=1)
         best = torch.full((len(images),), math.inf, device=images.device)
         indices = torch.zeros(len(images), dtype=torch.int64, device=images.device)
@@ -83,12 +85,7 @@ class _Space:
 
 
 def _check(samples: Tensor, training: Tensor, name: str, shift: int) -> None:
-    check_batch(samples, name, channels=training.shape[1])
-    if samples.shape[2:] != training.shape[2:]:
-        raise ValueError(
-            f"{name} must have the size of the training images, {tuple(training.shape[2:])}, but got "
-            f"{tuple(samples.shape[2:])} instead; resize them first."
-        )
+    check_same_size(samples, name, training, "training")
     if 2 * shift >= min(samples.shape[2:]):
         raise ValueError(f"shift must be under half the side of the images, but got {shift} instead.")
 
@@ -96,25 +93,25 @@ def _check(samples: Tensor, training: Tensor, name: str, shift: int) -> None:
 def nearest_training_image(
     training: Tensor, samples: Tensor, *, side: int = 16, flips: bool = True, shift: int = 0
 ) -> Nearest:
-    """The training image that is nearest to each sample, in pixels at reduced size.
+    """Finds the nearest training image of each sample, by the difference of pixels at reduced size.
 
     Args:
-        training (Tensor): uint8 ``(m, c, h, w)``. Memory grows with ``m * c * side * side`` floats only.
-        samples (Tensor): uint8 ``(n, c, h, w)``.
-        side (int): To which both are reduced, antialiased.
-        flips (bool): Whether mirrored copies are copies too.
-        shift (int): By how many pixels of the original size a copy may be shifted, each way, such as 2. The time
-            grows with its square: 2 takes 25 times as long as 0, so it is for the end of a run.
+        training (Tensor): Training images, uint8 ``(m, c, h, w)``. They take ``m * c * side * side`` floats of memory.
+        samples (Tensor): Synthetic images, uint8 ``(n, c, h, w)``.
+        side (int): Side in pixels to which both are reduced, with antialiasing. Default: 16.
+        flips (bool): Whether mirrored images count as copies. Default: True.
+        shift (int): Number of pixels of the original size by which a copy may be shifted in each direction.
+            Default: 0. The time grows with the square: 2 takes 25 times as long as 0, so use it at the end of a run.
 
     Raises:
-        ValueError: If the images are no such ones.
+        ValueError: If the images are not uint8, or differ in size or channels.
 
     Example:
         >>> training = torch.randint(0, 256, (20, 3, 32, 32), dtype=torch.uint8)
         >>> nearest_training_image(training, training[[7, 3]].flip(-1)).indices.tolist()
         [7, 3]
     """
-    check_batch(training, "training")
+    check_images(training, "training")
     _check(samples, training, "samples", shift)
     space = _Space(side, flips, shift)
     return space.nearest(samples, space.anchors(training))
@@ -122,19 +119,19 @@ def nearest_training_image(
 
 @dataclasses.dataclass(frozen=True)
 class Copies:
-    """How near samples come to training images.
+    """How close samples come to training images.
 
     Attributes:
-        distance (float): Median distance of a sample to its nearest training image, in grey levels 0..255.
-        distance_real (float): Median distance of a training image to its nearest other one.
-        closest (float): The smallest distance of all samples: of a copy it is a small part of ``distance_real``.
-        near_copies (float): Share of samples, 0..1, nearer to a training image than ``threshold``.
-        threshold (float): The percentile of the distances of training images to their nearest others, in grey
-            levels; training images that are stored twice are left out of it.
-        expected (float): The share that new real images have: that of the held-out ones where they were given,
-            or else the percentile by itself.
-        held_out (bool): Whether there were held-out images.
-        count (int): Of samples.
+        distance (float): Median distance between a sample and its nearest training image, in grey levels 0..255.
+        distance_real (float): Median distance between a training image and its nearest other training image.
+        closest (float): Smallest distance of all samples. For a copy, it is much smaller than ``distance_real``.
+        near_copies (float): Share of samples, 0..1, closer to a training image than ``threshold``.
+        threshold (float): Percentile of the distances between training images and their nearest others, in grey
+            levels. Training images that are stored twice are left out.
+        expected (float): Share of near copies among new real images: measured if there are held-out images, else the
+            percentile itself.
+        held_out (bool): Whether there are held-out images.
+        count (int): Number of samples.
     """
 
     distance: float
@@ -148,27 +145,27 @@ class Copies:
 
     @property
     def relative(self) -> float:
-        """``distance / distance_real``: about 1 for new real images, 0 for copies."""
+        """Returns ``distance / distance_real``: about 1 for new real images, 0 for copies."""
         return self.distance / self.distance_real if self.distance_real else math.inf
 
     @property
     def suspicious(self) -> bool:
-        """Whether near copies are over twice the expected share, by more than two standard errors."""
+        """Returns whether near copies exceed twice the expected share by more than two standard errors."""
         error = math.sqrt(max(self.expected * (1 - self.expected), 1 / self.count) / self.count)
         return self.near_copies > 2 * self.expected + 2 * error
 
     def to_dict(self) -> dict[str, float]:
-        """As numbers for a log."""
+        """Returns the numbers for a log."""
         return {**{key: float(value) for key, value in dataclasses.asdict(self).items()}, "relative": self.relative}
 
     @property
     def sentence(self) -> str:
-        """What it says, for people."""
+        """Returns a sentence that explains the numbers."""
         return (
-            f"{self.near_copies:.0%} of samples are near copies of training images (of "
-            f"{'held-out' if self.held_out else 'new'} real images: {self.expected:.0%}), and the median is "
-            f"{self.relative:.2f} times as far as real images from each other: "
-            + ("copies; look at them beside their nearest." if self.suspicious else "no sign of copying.")
+            f"{self.near_copies:.0%} of the samples are near copies of training images ("
+            f"{'held-out' if self.held_out else 'new'} real images: {self.expected:.0%}), and the median distance to "
+            f"the nearest training image is {self.relative:.2f} times that between real images: "
+            + ("copies; look at the closest pairs." if self.suspicious else "no sign of copying.")
         )
 
 
@@ -182,29 +179,31 @@ def copy_report(
     flips: bool = True,
     shift: int = 0,
 ) -> Copies:
-    """Compares how near samples come to training images with how near those come to each other.
+    """Compares the distances from samples to training images with those between training images.
 
-    Blurred or flat samples are near to many images without copying any: look at the pairs before judging.
+    Blurred or flat samples are close to many images without being copies, so look at :func:`closest_pairs` too.
 
     Args:
-        training (Tensor): All images of the training, uint8 ``(m, c, h, w)``, at least two; of these 512, evenly
-            spaced, are compared with all others for the floor.
-        samples (Tensor): uint8 ``(n, c, h, w)``.
-        held_out (Tensor, optional): Real images that were not trained on, uint8 ``(k, c, h, w)``; up to 512 count.
-        percentile (float): Of the nearest distances among training images, below which a sample is a near copy.
-        side (int): See :func:`nearest_training_image`, as for the others.
-        flips (bool): Whether mirrored copies are copies too.
-        shift (int): By how many pixels a copy may be shifted.
+        training (Tensor): All training images, uint8 ``(m, c, h, w)``, at least two. Of these, 512, evenly spaced,
+            are compared with all others for the threshold.
+        samples (Tensor): Synthetic images, uint8 ``(n, c, h, w)``.
+        held_out (Tensor, optional): Real images that were not trained on, uint8 ``(k, c, h, w)``; at most 512 are
+            used.
+        percentile (float): Percentile of the nearest distances among training images below which a sample is a near
+            copy. Default: 5.
+        side (int): See :func:`nearest_training_image`. Default: 16.
+        flips (bool): Whether mirrored images count as copies. Default: True.
+        shift (int): Number of pixels by which a copy may be shifted. Default: 0.
 
     Raises:
-        ValueError: If the images or the percentile are no such ones.
+        ValueError: If the images are not uint8 or differ in size or channels, or ``percentile`` is out of range.
 
     Example:
         >>> training = torch.randint(0, 256, (50, 1, 16, 16), dtype=torch.uint8)
         >>> copy_report(training, training[:10]).near_copies
         1.0
     """
-    check_batch(training, "training", least=2)
+    check_images(training, "training", least=2)
     _check(samples, training, "samples", shift)
     if held_out is not None:
         _check(held_out, training, "held_out", shift)
@@ -233,3 +232,101 @@ def copy_report(
         held_out=held_out is not None,
         count=len(samples),
     )
+
+
+class ClosestPairs(NamedTuple):
+    """Samples and their nearest training images, closest first.
+
+    Attributes:
+        samples (Tensor): Indices of the samples, int64 ``(n,)``.
+        training (Tensor): Index of the nearest training image of each, int64 ``(n,)``.
+        distances (Tensor): Distances in grey levels 0..255 or in units of the features, float32 ``(n,)``.
+    """
+
+    samples: Tensor
+    training: Tensor
+    distances: Tensor
+
+
+def closest_pairs(
+    training: Tensor,
+    samples: Tensor,
+    n: int = 8,
+    *,
+    features: FeaturesLike | None = None,
+    side: int = 16,
+    flips: bool = True,
+    shift: int = 0,
+) -> ClosestPairs:
+    """Finds the samples that are closest to a training image, in pixels or in features.
+
+    Args:
+        training (Tensor): Training images, uint8 ``(m, c, h, w)``.
+        samples (Tensor): Synthetic images, uint8 ``(k, c, h, w)``.
+        n (int): Maximum number of pairs. Default: 8.
+        features (str, FeatureNetwork or callable, optional): Feature network in which to compare; see
+            :func:`load_features`. Default: None, compare pixels.
+        side (int): For pixels: see :func:`nearest_training_image`. Default: 16.
+        flips (bool): For pixels: whether mirrored images count as copies. Default: True.
+        shift (int): For pixels: number of pixels by which a copy may be shifted. Default: 0.
+
+    Raises:
+        ValueError: If ``n`` is not positive, the images are not uint8, or they differ in size or channels.
+
+    Example:
+        >>> training = torch.randint(0, 256, (20, 1, 16, 16), dtype=torch.uint8)
+        >>> samples = torch.cat([255 - training[:3], training[[5]]])
+        >>> closest_pairs(training, samples, 1)[:2]
+        (tensor([3]), tensor([5]))
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, but got {n} instead.")
+    check_images(training, "training")
+    check_images(samples, "samples", like=training)
+    if features is None:
+        distances, indices = nearest_training_image(training, samples, side=side, flips=flips, shift=shift)
+    else:
+        network = load_features(features)
+        distances, indices = nearest(network(samples).double(), network(training).double())
+    order = torch.argsort(distances, stable=True)[:n]
+    return ClosestPairs(order, indices[order], distances[order].float())
+
+
+def pairs_picture(
+    training: Tensor, samples: Tensor, pairs: ClosestPairs | None = None, *, columns: int = 4, gap: int = 2
+) -> Tensor:
+    """Draws pairs, row by row and closest first: each sample with its nearest training image to the right.
+
+    Args:
+        training (Tensor): Training images, uint8 ``(m, c, h, w)``.
+        samples (Tensor): Synthetic images, uint8 ``(k, c, h, w)``, with the same size and channels.
+        pairs (ClosestPairs, optional): Pairs to draw. Default: the eight of :func:`closest_pairs`.
+        columns (int): Number of pairs in a row. Default: 4.
+        gap (int): Number of white pixels around a pair. Default: 2.
+
+    Returns:
+        Tensor: uint8 ``(c, height, width)``.
+
+    Raises:
+        ValueError: If the images differ in size or channels, or ``columns`` or ``gap`` is out of range.
+
+    Example:
+        >>> training = torch.randint(0, 256, (20, 1, 16, 16), dtype=torch.uint8)
+        >>> pairs_picture(training, training[:4], columns=2).shape
+        torch.Size([1, 38, 70])
+    """
+    check_images(training, "training")
+    check_same_size(samples, "samples", training, "training")
+    if columns < 1 or gap < 0:
+        raise ValueError(f"columns must be at least 1 and gap not negative, but got {columns} and {gap} instead.")
+    pairs = closest_pairs(training, samples) if pairs is None else pairs
+    both = torch.cat([samples[pairs.samples], training[pairs.training]], dim=3)
+    channels, height, width = both.shape[1:]
+    columns = min(columns, len(both))
+    rows = math.ceil(len(both) / columns)
+    size = (channels, gap + rows * (height + gap), gap + columns * (width + gap))
+    picture = torch.full(size, 255, dtype=torch.uint8, device=both.device)
+    for index, image in enumerate(both):
+        top, left = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
+        picture[:, top : top + height, left : left + width] = image
+    return picture

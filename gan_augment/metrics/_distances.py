@@ -1,67 +1,51 @@
-"""Distances between two sets of features: KID, the Frechet distance, and k-nearest-neighbour manifolds; in float64."""
+"""Metrics of the distance between two sets of features: KID, Frechet distance, precision, recall and their kin."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .._core import check_tensor
+from ._inputs import check_features
+from ._metric import Estimate, FeatureSets, Measurement, Metric
 
-ROWS = 1024  # of a distance or kernel matrix that are held at a time
-
-
-class Estimate(NamedTuple):
-    """A value and the standard error of it."""
-
-    value: float
-    spread: float
-
-    @classmethod
-    def of_share(cls, share: float, count: int) -> Estimate:
-        """A share 0..1 of so many items, with its binomial standard error: at 0 and 1 that of one item, ``1 / count``.
-
-        Example:
-            >>> Estimate.of_share(0.5, 100)
-            Estimate(value=0.5, spread=0.05)
-        """
-        return cls(share, math.sqrt(max(share * (1 - share), 1 / count) / count))
+ROWS = 1024  # rows of a distance or kernel matrix that are in memory at a time
 
 
 class PrecisionRecall(NamedTuple):
-    """Share of synthetic items inside the real manifold, and of real items inside the synthetic one."""
+    """Share of synthetic items close to real items, and share of real items close to synthetic items."""
 
     precision: float
     recall: float
 
 
 class DensityCoverage(NamedTuple):
-    """How densely real items surround synthetic ones, and the share of real items that have a synthetic one near."""
+    """How densely real items surround synthetic ones, and the share of real items with a synthetic item nearby."""
 
     density: float
     coverage: float
 
 
 def kid(real: Tensor, synthetic: Tensor) -> Estimate:
-    """Kernel Inception Distance (https://arxiv.org/abs/1801.01401) over features of any network.
+    """Computes the Kernel Inception Distance (https://arxiv.org/abs/1801.01401) of features from any network.
 
-    The unbiased estimator of the squared maximum mean discrepancy under the kernel ``(x . y / d + 1) ** 3``,
-    over all pairs: two halves of one set give 0 on average, whatever their sizes, and single values may be
-    negative. It serves from about 50 items a side, where the Frechet distance needs thousands.
+    This is the unbiased estimator of the squared maximum mean discrepancy with the kernel ``(x . y / d + 1) ** 3``,
+    over all pairs. Two halves of one set give 0 on average for any size, so a single value may be negative. About 50
+    items per side are enough; the Frechet distance needs thousands.
 
     Args:
-        real (Tensor): Features ``(n, d)``.
-        synthetic (Tensor): Features ``(m, d)``.
+        real (Tensor): Features ``(n, d)``, at least 3.
+        synthetic (Tensor): Features ``(m, d)``, at least 3.
 
     Returns:
-        Estimate: The value, and its standard error by the delete-one jackknife of both sets. Libraries that
-        print the deviation over random subsets print another, larger, number.
+        Estimate: The value and its standard error from the delete-one jackknife of both sets. Other libraries print
+        the standard deviation over random subsets, which is larger.
 
     Raises:
-        ValueError: If a side has fewer than 3 items, or they are no finite features of one length.
+        ValueError: If a side has too few items, or the features are not finite or differ in length.
 
     Example:
         >>> x = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
@@ -82,7 +66,7 @@ def kid(real: Tensor, synthetic: Tensor) -> Estimate:
         across_synthetic += kernel.sum(0)
     total_real, total_synthetic, total_across = within_real.sum(), within_synthetic.sum(), across_real.sum()
     mean_real, mean_synthetic = total_real / (n * (n - 1)), total_synthetic / (m * (m - 1))
-    # The same estimate without item i, for each i, out of the sums over its row.
+    # The estimate without item i, for each i, from the sums over its row.
     without_real = (total_real - 2 * within_real) / ((n - 1) * (n - 2)) + mean_synthetic
     without_real -= 2 * (total_across - across_real) / ((n - 1) * m)
     without_synthetic = (total_synthetic - 2 * within_synthetic) / ((m - 1) * (m - 2)) + mean_real
@@ -93,17 +77,17 @@ def kid(real: Tensor, synthetic: Tensor) -> Estimate:
 
 
 def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
-    """The Frechet distance between Gaussians fitted to two sets (https://arxiv.org/abs/1706.08500).
+    """Computes the Frechet distance between Gaussians fitted to two sets (https://arxiv.org/abs/1706.08500).
 
-    With features of Inception it is FID. It is biased upwards, the more the fewer the items: compare only
-    values of equal counts, and prefer :func:`kid` below some thousands.
+    With features of Inception this is FID. It is biased upwards, and more so for fewer items. Compare only values
+    with equal counts, and prefer :func:`kid` below a few thousand items.
 
     Args:
-        real (Tensor): Features ``(n, d)``.
-        synthetic (Tensor): Features ``(m, d)``.
+        real (Tensor): Features ``(n, d)``, at least 2.
+        synthetic (Tensor): Features ``(m, d)``, at least 2.
 
     Raises:
-        ValueError: If a side has fewer than 2 items, or they are no finite features of one length.
+        ValueError: If a side has too few items, or the features are not finite or differ in length.
 
     Example:
         >>> x = torch.randn(100, 8)
@@ -113,26 +97,27 @@ def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
     real, synthetic = _check_pair(real, synthetic, minimum=2)
     shift = (real.mean(0) - synthetic.mean(0)).square().sum()
     a, b = _covariance_root(real), _covariance_root(synthetic)
-    # tr((A'A B'B)^(1/2)) is the sum of the singular values of A B': always real, no matrix square root is needed.
+    # tr((A'A B'B)^(1/2)) is the sum of the singular values of A B', which is real and needs no matrix square root.
     cross = torch.linalg.svdvals(a @ b.T).sum()
     return max(0.0, float(shift + a.square().sum() + b.square().sum() - 2 * cross))
 
 
 def precision_recall(real: Tensor, synthetic: Tensor, k: int = 5) -> PrecisionRecall:
-    """Improved precision and recall (https://arxiv.org/abs/1904.06991).
+    """Computes improved precision and recall (https://arxiv.org/abs/1904.06991).
 
-    A set's manifold is the union of balls around its items, each as far as the item's ``k``-th neighbour.
+    An item is close to a set if it lies in the ball around one of its items. The radius of a ball is the distance to
+    the ``k``-th nearest neighbour in the same set.
 
     Args:
-        real (Tensor): Features ``(n, d)``.
-        synthetic (Tensor): Features ``(m, d)``.
-        k (int): Neighbour that gives the radius.
+        real (Tensor): Features ``(n, d)``, more than ``k``.
+        synthetic (Tensor): Features ``(m, d)``, more than ``k``.
+        k (int): Number of the neighbour that gives the radius. Default: 5.
 
     Returns:
-        PrecisionRecall: Both 0..1.
+        PrecisionRecall: Two shares, 0..1.
 
     Raises:
-        ValueError: If a side has no more than ``k`` items, or they are no finite features of one length.
+        ValueError: If a side has too few items, or the features are not finite or differ in length.
 
     Example:
         >>> x = torch.randn(100, 8)
@@ -149,30 +134,30 @@ def precision_recall(real: Tensor, synthetic: Tensor, k: int = 5) -> PrecisionRe
 
 
 def density_coverage(real: Tensor, synthetic: Tensor, k: int = 5) -> DensityCoverage:
-    """Density and coverage (https://arxiv.org/abs/2002.09797): as precision and recall, and robust to outliers.
+    """Computes density and coverage (https://arxiv.org/abs/2002.09797), which are robust to outliers.
 
     Args:
-        real (Tensor): Features ``(n, d)``.
-        synthetic (Tensor): Features ``(m, d)``.
-        k (int): Neighbour that gives the radius of the balls around the real items.
+        real (Tensor): Features ``(n, d)``, more than ``k``.
+        synthetic (Tensor): Features ``(m, d)``, more than ``k``.
+        k (int): Number of the neighbour that gives the radius of the balls around real items. Default: 5.
 
     Returns:
-        DensityCoverage: Density from 0, about 1 for two samples of one distribution; coverage 0..1.
+        DensityCoverage: Density, from 0 and about 1 for two samples of one distribution, and coverage, 0..1.
 
     Raises:
-        ValueError: If a side has no more than ``k`` items, or they are no finite features of one length.
+        ValueError: If a side has too few items, or the features are not finite or differ in length.
 
     Example:
         >>> x = torch.randn(100, 8)
         >>> density_coverage(x, x[:6].repeat(10, 1)).coverage < 0.5
         True
     """
-    balls, covered = density_counts(real, synthetic, k)
-    return DensityCoverage(float(balls.double().mean()) / k, float(covered.double().mean()))
+    balls, covered = _density_counts(real, synthetic, k)
+    return DensityCoverage(float(balls.mean()) / k, float(covered.mean()))
 
 
-def density_counts(real: Tensor, synthetic: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """In how many real balls each synthetic item lies, int64 ``(m,)``, and which real balls hold one, bool ``(n,)``."""
+def _density_counts(real: Tensor, synthetic: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Returns the number of real balls around each synthetic item, and whether each real ball holds one (1 or 0)."""
     real, synthetic = _check_pair(real, synthetic, minimum=_check_neighbours(k) + 1)
     radii = _radii(real, k)
     balls, covered = torch.zeros(len(synthetic), dtype=torch.int64), []
@@ -180,30 +165,7 @@ def density_counts(real: Tensor, synthetic: Tensor, k: int) -> tuple[Tensor, Ten
         near = distances < radii[rows, None]
         balls += near.sum(0)
         covered.append(near.any(1))
-    return balls, torch.cat(covered)
-
-
-def check_features(**sets: tuple[Tensor, int]) -> tuple[Tensor, ...]:
-    """Sets of features by name, each with the least number of its items, as float64 on the CPU.
-
-    Raises:
-        ValueError: If one has fewer, or they are no finite features of one length.
-    """
-    for name, (features, minimum) in sets.items():
-        check_tensor(features, name)
-        if features.ndim != 2 or not features.is_floating_point():
-            raise ValueError(
-                f"{name} must be float features (n, d), but got {features.dtype} of shape {tuple(features.shape)}."
-            )
-        if len(features) < minimum:
-            raise ValueError(f"{name} must hold at least {minimum} items, but got {len(features)} instead.")
-        if not bool(features.isfinite().all()):
-            raise ValueError(f"{name} must hold finite features, but some are not.")
-    widths = [features.shape[1] for features, _ in sets.values()]
-    if len(set(widths)) > 1:
-        names, rows = " and ".join(sets), " and ".join(map(str, widths))
-        raise ValueError(f"{names} must be features of one network, but got rows of {rows} instead.")
-    return tuple(features.detach().to("cpu", torch.float64) for features, _ in sets.values())
+    return balls.double(), torch.cat(covered).double()
 
 
 def _check_pair(real: Tensor, synthetic: Tensor, minimum: int) -> tuple[Tensor, Tensor]:
@@ -226,7 +188,7 @@ def _self_kernel(x: Tensor) -> Tensor:
 
 
 def _covariance_root(features: Tensor) -> Tensor:
-    """A matrix of at most ``d`` rows whose product with itself, transposed first, is the covariance."""
+    """Returns a matrix ``R`` of at most ``d`` rows such that ``R.T @ R`` is the covariance."""
     centred = (features - features.mean(0)) / math.sqrt(len(features) - 1)
     if len(centred) > centred.shape[1]:
         centred = torch.linalg.qr(centred, mode="r").R
@@ -234,8 +196,8 @@ def _covariance_root(features: Tensor) -> Tensor:
 
 
 def _distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Squared Euclidean distances of all pairs, some rows at a time."""
-    centre = y.mean(0)  # near the origin the products below cancel least
+    """Yields slices of rows of ``x`` and their squared Euclidean distances to all of ``y``."""
+    centre = y.mean(0)  # smaller numbers: the differences below lose less precision
     x, y = x - centre, y - centre
     squares = y.square().sum(1)
     for start in range(0, len(x), ROWS):
@@ -244,9 +206,55 @@ def _distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 
 def _radii(x: Tensor, k: int) -> Tensor:
-    """The squared distance of each item to its ``k``-th neighbour."""
+    """Returns the squared distance of each item to its ``k``-th neighbour."""
     parts = []
     for rows, distances in _distances(x, x):
-        distances.diagonal(rows.start).zero_()  # an item is its own nearest, which rounding must not change
+        distances.diagonal(rows.start).zero_()  # rounding must not give an item another nearest item than itself
         parts.append(distances.kthvalue(k + 1, dim=1).values)
     return torch.cat(parts)
+
+
+def _explain_kid(measured: Measurement, floor: Measurement | None) -> str:
+    text = f"The KID of the samples is {measured.number}"
+    if floor is None:
+        return f"{text}; that of real images is about 0 (pass train= to measure this floor)."
+    text += f", and that of real training images, the floor, is {floor.number}: "
+    if measured.value - floor.value > 2 * math.hypot(measured.spread or 0, floor.spread or 0):
+        return text + "the samples differ from real images."
+    return text + "these counts show no difference from real images."
+
+
+def _share_of(what: str) -> Callable[[Measurement, Measurement | None], str]:
+    """Returns a function that explains a measured share of ``what``."""
+
+    def explain(measured: Measurement, floor: Measurement | None) -> str:
+        return f"{measured.value:.0%} of the {what}" + ("." if floor is None else f" (floor: {floor.value:.0%}).")
+
+    return explain
+
+
+def _precision(sets: FeatureSets) -> Estimate:
+    return Estimate.of_share(sets.compute_once(precision_recall).precision, len(sets.synthetic))
+
+
+def _recall(sets: FeatureSets) -> Estimate:
+    return Estimate.of_share(sets.compute_once(precision_recall).recall, len(sets.real))
+
+
+def _density(sets: FeatureSets) -> Estimate:
+    balls, _ = sets.compute_once(_density_counts)
+    return Estimate(float(balls.mean()) / sets.k, float(balls.std()) / sets.k / math.sqrt(len(balls)))
+
+
+def _coverage(sets: FeatureSets) -> Estimate:
+    _, covered = sets.compute_once(_density_counts)
+    return Estimate.of_share(float(covered.mean()), len(covered))
+
+
+KID = Metric("kid", lambda sets: kid(sets.real, sets.synthetic), higher_is_better=False, explain=_explain_kid)
+FID = Metric("fid", lambda sets: frechet_distance(sets.real, sets.synthetic), higher_is_better=False)
+# The standard errors of these four take the neighbourhoods as fixed.
+PRECISION = Metric("precision", _precision, True, explain=_share_of("samples are close to real images"))
+RECALL = Metric("recall", _recall, True, explain=_share_of("real images are close to samples"))
+DENSITY = Metric("density", _density, True)
+COVERAGE = Metric("coverage", _coverage, True, explain=_share_of("real images have a sample among their neighbours"))

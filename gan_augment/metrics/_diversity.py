@@ -1,4 +1,4 @@
-"""Whether a generator has collapsed: how far its samples differ from each other, relative to real images."""
+"""Collapse of a generator: how much its samples differ from each other, relative to real images."""
 
 from __future__ import annotations
 
@@ -11,53 +11,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .._core import check_tensor
-from ._features import check_images
+from ._inputs import check_images, evenly, reduce_images
 
 Features = Callable[[Tensor], Tensor]
 
-DUPLICATE = 0.2  # of the distance between two real images: below, two samples count as the same
-COLLAPSED, NARROW = 0.5, 0.8  # relative diversity, or share of samples that are no duplicates, below which it is said
-ENOUGH = 8  # samples of a class, to say something of that class
-
-
-def check_batch(images: Tensor, name: str, least: int = 1, channels: int | None = None) -> None:
-    """Refuses what is not a batch of at least so many uint8 images, with as many channels as another batch.
-
-    Raises:
-        ValueError: With what it is instead.
-    """
-    check_images(images, name)
-    if len(images) < least:
-        raise ValueError(f"{name} must be at least {least} images, but got {len(images)} instead.")
-    if channels is not None and images.shape[1] != channels:
-        raise ValueError(
-            f"{name} must have {channels} channels as the other images have, but got {images.shape[1]} instead; "
-            "convert them first."
-        )
-
-
-def reduce_images(images: Tensor, side: int) -> Tensor:
-    """uint8 images as float32 0..255 of ``(side, side)``, antialiased; 256 at a time, to bound memory."""
-    blocks = torch.split(images, 256)
-    return torch.cat([F.interpolate(b.float(), size=(side, side), mode="bilinear", antialias=True) for b in blocks])
-
-
-def evenly(images: Tensor, most: int) -> Tensor:
-    """At most so many of the images, evenly spaced: the same ones in every call."""
-    if len(images) <= most:
-        return images
-    return images[torch.arange(most, device=images.device) * len(images) // most]
+DUPLICATE = 0.2  # times the distance between two real images, below which two samples are the same
+COLLAPSED, NARROW = 0.5, 0.8  # relative diversity, or share of distinct samples, below which it is reported
+ENOUGH = 8  # samples that a class needs to be reported by itself
 
 
 def contrast_features(images: Tensor) -> Tensor:
-    """What is seen at 16 px of each image, whatever its brightness: each pixel's difference from its surroundings.
+    """Returns the local contrast of each image at 16 px, which does not depend on its brightness.
 
     Args:
         images (Tensor): uint8 ``(n, c, h, w)``.
 
     Returns:
-        Tensor: float32 ``(n, c * 256)``: pixels minus the mean of their 5 x 5 surroundings, divided by the
-        standard deviation there (never by less than a tenth of the range, which would enlarge noise).
+        Tensor: float32 ``(n, c * 256)``: each pixel minus the mean of its 5 x 5 surroundings, divided by their
+        standard deviation, or by a tenth of the range if that is larger, so that noise is not enlarged.
     """
     pixels = reduce_images(images, 16) / 255
     mean = F.avg_pool2d(pixels, 5, 1, 2, count_include_pad=False)
@@ -66,12 +37,12 @@ def contrast_features(images: Tensor) -> Tensor:
 
 
 def _within(features: Tensor) -> float:
-    """The mean squared distance of two different rows: twice the total variance, with no need of pairs."""
+    """Returns the mean squared distance between two different rows: twice the total variance."""
     return 2 * float(features.double().var(dim=0).sum())
 
 
 def _classes(images: Tensor, labels: Tensor | None, name: str, least: int = 2) -> dict[int, Tensor]:
-    """The indices of each class that has enough images; one class if there are no labels."""
+    """Returns the indices of the images of each class that has enough; a single class if there are no labels."""
     if labels is None:
         return {0: torch.arange(len(images), device=images.device)}
     check_tensor(labels, name)
@@ -83,27 +54,27 @@ def _classes(images: Tensor, labels: Tensor | None, name: str, least: int = 2) -
     members = {label: (labels == label).nonzero().flatten() for label in sorted(set(labels.tolist()))}
     enough = {label: indices for label, indices in members.items() if len(indices) >= least}
     if not enough:
-        raise ValueError(f"{name} must have a class of at least {least} images, but none has; pass no labels.")
+        raise ValueError(f"{name} must have a class with at least {least} images, but none has; pass no labels.")
     return enough
 
 
 def diversity(images: Tensor, labels: Tensor | None = None, features: Features | None = None) -> float:
-    """The root mean square distance between two images of a batch, or of the same class of it.
+    """Computes the root mean square distance between two images of a batch, or between two of the same class.
 
     Args:
         images (Tensor): uint8 ``(n, c, h, w)``, at least two.
-        labels (Tensor, optional): Integers ``(n,)``. Classes count alike; those of one image do not count.
-        features (callable, optional): From such images to ``(n, d)``; :func:`contrast_features` by default.
+        labels (Tensor, optional): Integers ``(n,)``. All classes with at least two images have the same weight.
+        features (callable, optional): Maps the images to features ``(n, d)``. Default: :func:`contrast_features`.
 
     Raises:
-        ValueError: If the images or labels are no such ones.
+        ValueError: If the images are not uint8, or the labels do not match them.
 
     Example:
         >>> image = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
         >>> diversity(image.repeat(10, 1, 1, 1))
         0.0
     """
-    check_batch(images, "images", least=2)
+    check_images(images, least=2)
     rows = (features or contrast_features)(images)
     classes = _classes(images, labels, "labels").values()
     return math.sqrt(sum(_within(rows[members]) for members in classes) / len(classes))
@@ -116,10 +87,10 @@ def relative_diversity(
     labels: Tensor | None = None,
     features: Features | None = None,
 ) -> float:
-    """How diverse samples are: 1 is as diverse as the real images, 0 is one image again and again.
+    """Computes how diverse samples are: 1 is as diverse as real images, and 0 is a single repeated image.
 
-    A generator of only k images still has about sqrt(1 - 1/k), which its duplicates betray: see
-    :class:`Diversity`. Noise is diverse too, and may lie above 1. For the arguments see :func:`diversity_report`.
+    A generator of only k images still has about sqrt(1 - 1/k); the duplicates of :class:`Diversity` reveal it. Noise
+    is diverse too and may exceed 1. The arguments are those of :func:`diversity_report`.
 
     Example:
         >>> real = torch.randint(0, 256, (100, 1, 16, 16), dtype=torch.uint8)
@@ -134,13 +105,13 @@ class Diversity:
     """The diversity of samples.
 
     Attributes:
-        relative (float): 1 is as diverse as the real images (within the classes), 0 is a single image.
-        duplicates (float): Share of samples, 0..1, that almost equal another: nearer than a fifth of the
-            distance between two real images.
+        relative (float): Diversity relative to real images (of the same class): 1 is equal, 0 is a single image.
+        duplicates (float): Share of samples, 0..1, that almost equal another sample: the distance is less than a
+            fifth of that between two real images.
         duplicates_real (float): The same share among as many real images.
-        lowest (float, optional): The relative diversity of the least diverse class.
-        lowest_class (int, optional): That class; none without labels, or with under 8 samples in each.
-        count (int): Of samples.
+        lowest (float, optional): Relative diversity of the least diverse class.
+        lowest_class (int, optional): That class. None without labels, or if no class has 8 samples.
+        count (int): Number of samples.
     """
 
     relative: float
@@ -151,25 +122,25 @@ class Diversity:
     count: int
 
     def to_dict(self) -> dict[str, float]:
-        """As numbers for a log, without those that there are not."""
+        """Returns the numbers for a log, without those that are None."""
         return {key: float(value) for key, value in dataclasses.asdict(self).items() if value is not None}
 
     @property
     def sentence(self) -> str:
-        """What it says, for people."""
+        """Returns a sentence that explains the numbers."""
         worst = min(self.relative, 1 - (self.duplicates - self.duplicates_real))
         state = "Collapse" if worst < COLLAPSED else "Less diverse than real images" if worst < NARROW else "Diverse"
         text = (
             f"{state}: samples differ {self.relative:.2f} times as much as real images, and "
-            f"{self.duplicates:.0%} almost equal another (reals: {self.duplicates_real:.0%})"
+            f"{self.duplicates:.0%} almost equal another sample (real images: {self.duplicates_real:.0%})"
         )
         if self.lowest is not None and self.lowest < NARROW:
-            text += f"; least diverse is class {self.lowest_class} with {self.lowest:.2f}"
+            text += f"; class {self.lowest_class} is the least diverse ({self.lowest:.2f})"
         return text + "."
 
 
 def _duplicates(rows: Tensor, classes: dict[int, Tensor], limits: dict[int, float]) -> float:
-    """The share of rows with another row of their class within the limit."""
+    """Returns the share of rows with another row of their class closer than the limit."""
     found = 0
     for label, members in classes.items():
         distances = torch.cdist(rows[members], rows[members], compute_mode="donot_use_mm_for_euclid_dist")
@@ -184,26 +155,26 @@ def diversity_report(
     labels: Tensor | None = None,
     features: Features | None = None,
 ) -> Diversity:
-    """Looks for collapse: of the whole generator, of one class, and onto a few images.
+    """Looks for collapse: of the whole generator, of one class, or onto a few images.
 
     Args:
-        real (Tensor): Real images, uint8 ``(m, c, h, w)``, of any size.
-        samples (Tensor): uint8 ``(n, c, h, w)``, at least two.
-        real_labels (Tensor, optional): Integers ``(m,)``, given if and only if ``labels`` are.
-        labels (Tensor, optional): Integers ``(n,)``; distances are then those within classes.
-        features (callable, optional): From uint8 images to ``(n, d)``; :func:`contrast_features` by default.
+        real (Tensor): Real images, uint8 ``(m, c, h, w)``, at least two. They may have another size.
+        samples (Tensor): Synthetic images, uint8 ``(n, c, h, w)``, at least two.
+        real_labels (Tensor, optional): Integers ``(m,)``. Pass both labels or none.
+        labels (Tensor, optional): Integers ``(n,)``. With labels, only images of the same class are compared.
+        features (callable, optional): Maps uint8 images to features ``(n, d)``. Default: :func:`contrast_features`.
 
     Raises:
-        ValueError: If the images or labels are no such ones, a class has no two real images, or the real
-            images are all the same.
+        ValueError: If the images are not uint8, the labels do not match them, a class has fewer than two real images,
+            or all real images are the same.
 
     Example:
         >>> real = torch.randint(0, 256, (100, 1, 16, 16), dtype=torch.uint8)
         >>> diversity_report(real, real[:3].repeat(20, 1, 1, 1)).duplicates
         1.0
     """
-    check_batch(samples, "samples", least=2)
-    check_batch(real, "real", least=2, channels=samples.shape[1])
+    check_images(samples, "samples", least=2)
+    check_images(real, "real", least=2, like=samples)
     if (labels is None) != (real_labels is None):
         raise ValueError("labels and real_labels must be given together, but only one is; pass both or none.")
     featurize = features or contrast_features
@@ -211,11 +182,11 @@ def diversity_report(
     classes, real_classes = _classes(samples, labels, "labels"), _classes(real, real_labels, "real_labels")
     if missing := sorted(set(classes) - set(real_classes)):
         raise ValueError(
-            f"real must have at least 2 images of each class of the samples, but class {missing[0]} has not."
+            f"real must have at least 2 images of each class of the samples, but class {missing[0]} has fewer."
         )
     wanted = {label: _within(real_rows[real_classes[label]]) for label in classes}
     if not min(wanted.values()) > 0:
-        raise ValueError("real must be images that differ (in each class), but they are all the same.")
+        raise ValueError("real must be different images (in each class), but they are all the same.")
     got = {label: _within(rows[members]) for label, members in classes.items()}
     limits = {label: DUPLICATE * math.sqrt(square) for label, square in wanted.items()}
     as_many = {label: evenly(real_classes[label], len(members)) for label, members in classes.items()}

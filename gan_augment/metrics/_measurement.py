@@ -1,61 +1,16 @@
-"""What was measured, said whole: a number with its feature network, its counts and its split."""
+"""Computes all registered metrics of synthetic images."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import warnings
-from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
-from ._distances import Estimate, density_counts, frechet_distance, kid, precision_recall
-from ._features import check_images
-from ._load_features import FeaturesLike, load_features
-from ._memorization import authenticity, ct_score
+from ._inputs import check_images
+from ._metric import FeatureSets, Measurement
+from ._registry import METRICS, FeaturesLike, load_features
 
-FEW = 50  # images of a side
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One number that can be read without its context. Values of different features do not compare.
-
-    Args:
-        name (str): What was measured, such as ``"kid"``.
-        value (float): The number.
-        spread (float, optional): Its standard error, where it is known.
-        features (str): Name of the feature network.
-        n_real (int): Number of real images.
-        n_synthetic (int): Number of synthetic images.
-        split (str): Of the real images, such as ``"test"``.
-
-    Example:
-        >>> print(Measurement("kid", 0.0123, 0.0004, "efficientnet-lite0", 1000, 1000, "test"))
-        kid[efficientnet-lite0, n=1000/1000, test] 0.0123 ±0.0004
-    """
-
-    name: str
-    value: float
-    spread: float | None
-    features: str
-    n_real: int
-    n_synthetic: int
-    split: str
-
-    @property
-    def label(self) -> str:
-        """All but the number: ``kid[efficientnet-lite0, n=1000/1000, test]``."""
-        return f"{self.name}[{self.features}, n={self.n_real}/{self.n_synthetic}, {self.split}]"
-
-    def __str__(self) -> str:
-        spread = "" if self.spread is None else f" ±{self.spread:.2g}"
-        return f"{self.label} {self.value:.3g}{spread}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The measurement as JSON can hold it."""
-        return dataclasses.asdict(self)
+FEW = 50  # images per side, below which numbers are mostly chance
 
 
 def measure(
@@ -67,30 +22,31 @@ def measure(
     train: Tensor | None = None,
     k: int | None = None,
 ) -> dict[str, Measurement]:
-    """KID, Frechet distance, precision, recall, density and coverage of synthetic images, and whether they are copies.
+    """Computes every registered metric of synthetic images: KID, FID, precision, recall and more.
 
-    Measure on real images that the generator has not seen: on those of its training, copies look perfect. From
-    50 images a side the figures serve, but FID, which is to be compared at equal counts only.
+    Use real images that the generator was not trained on; otherwise copies look perfect. About 50 images per side are
+    enough for all metrics but FID, which you can only compare at equal counts.
 
     Args:
-        real (Tensor): uint8 ``(n, c, h, w)``.
-        synthetic (Tensor): uint8 ``(m, c, h, w)``, of the same size and channels.
-        features (str, FeatureNetwork or callable): See :func:`load_features`.
-        split (str): What the real images are, such as ``"test"``; it stands in every name.
-        train (Tensor, optional): The images that the generator was trained on, uint8 ``(t, c, h, w)``; for
-            authenticity and the data-copying test.
-        k (int, optional): Neighbour that gives the radii of the manifolds. Default: 5, or 3 if a side has fewer than
-            500 images. Values of two ``k`` do not compare.
+        real (Tensor): Real images, uint8 ``(n, c, h, w)``.
+        synthetic (Tensor): Synthetic images, uint8 ``(m, c, h, w)``, with the same size and channels.
+        features (str, FeatureNetwork or callable): Feature network; see :func:`load_features`. Default:
+            ``"efficientnet-lite0"``.
+        split (str): Split of the real images, such as ``"test"``. It is part of every label.
+        train (Tensor, optional): Images that the generator was trained on, uint8 ``(t, c, h, w)``. They add the
+            metrics of memorisation.
+        k (int, optional): Number of the nearest neighbour that gives the radius of neighbourhoods. Default: 5, or 3 if
+            a side has fewer than 500 images. Values with different ``k`` do not compare.
 
     Returns:
-        dict: ``"kid"``, ``"fid"``, ``"precision"``, ``"recall"``, ``"density"`` and ``"coverage"``, and with ``train``
-        also ``"authenticity"``, whose real images are those of the training, and ``"ct"``, a z-score
-        (:func:`ct_score`). Spreads are standard errors: KID's by the jackknife; of shares the binomial one and of
-        density that of its mean, both for manifolds that stay as they are, so they are lower bounds. FID and ct have
-        none.
+        dict: A :class:`Measurement` for ``"kid"``, ``"fid"``, ``"precision"``, ``"recall"``, ``"density"``,
+        ``"coverage"`` and each metric of :func:`register_metric`. With ``train`` also ``"authenticity"``, which counts
+        training images as real ones, and ``"ct"``, a z-score (:func:`ct_score`). Spreads are standard errors: from the
+        jackknife for KID, binomial for shares, and of the mean for density. Those of precision, recall, density and
+        coverage take the neighbourhoods as fixed, so they are lower bounds. FID and ct have none.
 
     Raises:
-        ValueError: If the images differ in size or channels, or a side has no more than ``k`` of them, or KID's 3.
+        ValueError: If the images differ in size or channels, or a side has no more than 2 or ``k`` images.
         ModuleNotFoundError: If the feature network needs a package that is not installed.
 
     Warns:
@@ -110,20 +66,21 @@ def measure(
         if images.shape[1:] != real.shape[1:]:
             raise ValueError(
                 f"{name} and real must be of one size and have the same channels, but got {tuple(images.shape[1:])} "
-                f"and {tuple(real.shape[1:])} instead; bring both to the size of the real ones."
+                f"and {tuple(real.shape[1:])} instead; bring both to the size of the real images."
             )
     k = check_counts(real, synthetic, k)
     warn_if_few(len(real), len(synthetic))
     network = load_features(features)
     vectors = {name: network(images) for name, images in sides.items()}
-    return measure_features(**vectors, name=network.name, split=split, k=k)
+    sets = FeatureSets(**vectors, k=k)
+    return measure_features(sets, features=network.name, split=split)
 
 
 def warn_if_few(n_real: int, n_synthetic: int) -> None:
-    """Warns, in the name of the caller's caller, of figures that are mostly chance."""
+    """Warns, at the line that called the caller, if numbers from these counts are mostly chance."""
     if min(n_real, n_synthetic) < FEW:
         warnings.warn(
-            f"There are {n_real} real and {n_synthetic} synthetic images, and under {FEW} of either the figures are "
+            f"There are {n_real} real and {n_synthetic} synthetic images, and under {FEW} of either the numbers are "
             "mostly chance; add images.",
             UserWarning,
             stacklevel=3,
@@ -131,10 +88,10 @@ def warn_if_few(n_real: int, n_synthetic: int) -> None:
 
 
 def check_counts(real: Tensor, synthetic: Tensor, k: int | None = None) -> int:
-    """The neighbour that counts, by default, by the number of images or features.
+    """Returns ``k``, or its default for these images, and checks that each side has enough of them.
 
     Raises:
-        ValueError: If a side has too few for it.
+        ValueError: If a side has no more than 2 or ``k`` images.
     """
     fewest = min(len(real), len(synthetic))
     k = (5 if fewest >= 500 else 3) if k is None else k
@@ -144,26 +101,31 @@ def check_counts(real: Tensor, synthetic: Tensor, k: int | None = None) -> int:
     return k
 
 
-def measure_features(
-    real: Tensor, synthetic: Tensor, train: Tensor | None = None, *, name: str, split: str, k: int | None = None
-) -> dict[str, Measurement]:
-    """:func:`measure`, of features ``(n, d)`` that are at hand and of the network of this name."""
-    k = check_counts(real, synthetic, k)
-    n, m = len(real), len(synthetic)
-    manifold = precision_recall(real, synthetic, k)
-    balls, covered = density_counts(real, synthetic, k)
-    balls = balls.double()
-    values: dict[str, tuple[float, float | None]] = {
-        "kid": kid(real, synthetic),
-        "fid": (frechet_distance(real, synthetic), None),
-        "precision": Estimate.of_share(manifold.precision, m),
-        "recall": Estimate.of_share(manifold.recall, n),
-        "density": (float(balls.mean()) / k, float(balls.std()) / k / math.sqrt(m)),
-        "coverage": Estimate.of_share(float(covered.double().mean()), n),
+def measure_features(sets: FeatureSets, *, features: str, split: str) -> dict[str, Measurement]:
+    """Computes every registered metric of features from the network with the name ``features``; see :func:`measure`."""
+    return {
+        name: metric.measure(sets, features, split)
+        for name, metric in METRICS.items()
+        if sets.train is not None or not metric.needs_train
     }
-    found = {key: Measurement(key, value, spread, name, n, m, split) for key, (value, spread) in values.items()}
-    if train is not None:
-        share, spread = Estimate.of_share(authenticity(train, synthetic), m)
-        found["authenticity"] = Measurement("authenticity", share, spread, name, len(train), m, "train")
-        found["ct"] = Measurement("ct", ct_score(train, real, synthetic), None, name, n, m, split)
-    return found
+
+
+def measure_floor(sets: FeatureSets, *, features: str, split: str) -> dict[str, Measurement]:
+    """Computes the metrics with real images in place of the synthetic ones: the best values one can expect.
+
+    Training images take the place of as many synthetic images. In metrics that need the training images, it is the
+    unseen real images that do.
+
+    Returns:
+        dict: A :class:`Measurement` for each metric with a floor. Empty without training images; without the metrics
+        that compare neighbourhoods if there are too few of either.
+    """
+    if sets.train is None:
+        return {}
+    unseen = FeatureSets(sets.real, sets.real, sets.train, sets.k)
+    others = FeatureSets(sets.real, sets.train[: len(sets.synthetic)], None, sets.k)
+    return {
+        name: metric.measure(unseen if metric.needs_train else others, features, split)
+        for name, metric in METRICS.items()
+        if metric.has_floor and (metric.needs_train or len(others.synthetic) > max(sets.k, 2))
+    }

@@ -1,24 +1,26 @@
-"""Whether samples are copies in features: authenticity and the data-copying test; in float64."""
+"""Metrics of memorisation in features: authenticity and the data-copying test."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
-from ._distances import check_features
+from ._inputs import check_features
+from ._metric import Estimate, FeatureSets, Measurement, Metric
 
-ROWS, COLUMNS = 1024, 4096  # of a matrix of distances that are held at a time
+ROWS, COLUMNS = 1024, 4096  # size of the block of a distance matrix that is in memory at a time
+COPYING = -3.0  # a data-copying z-score below this is called copying
 
 
 class Neighbours(NamedTuple):
-    """The nearest item of each of some items.
+    """The nearest neighbour of each item.
 
     Attributes:
-        distances (Tensor): float64 ``(n,)``, Euclidean.
-        indices (Tensor): int64 ``(n,)``: which item it is.
+        distances (Tensor): Euclidean distances, float64 ``(n,)``.
+        indices (Tensor): Indices of the neighbours, int64 ``(n,)``.
     """
 
     distances: Tensor
@@ -26,14 +28,14 @@ class Neighbours(NamedTuple):
 
 
 def nearest(items: Tensor, others: Tensor, own: Tensor | None = None) -> Neighbours:
-    """The nearest of the others to each item, one block of distances at a time.
+    """Finds the nearest neighbour of each item among ``others``, one block of distances at a time.
 
     Args:
-        items (Tensor): float64 ``(n, d)``.
-        others (Tensor): float64 ``(m, d)``.
-        own (Tensor, optional): int64 ``(n,)``: where each item stands among the others, to pass it over there.
+        items (Tensor): Items, float64 ``(n, d)``.
+        others (Tensor): Possible neighbours, float64 ``(m, d)``.
+        own (Tensor, optional): Index of each item among ``others``, int64 ``(n,)``, to leave it out there.
     """
-    center = others.mean(dim=0)  # near the origin the products below cancel least
+    center = others.mean(dim=0)  # smaller numbers: the differences below lose less precision
     squares = (others - center).square().sum(dim=1)
     found = []
     for start in range(0, len(items), ROWS):
@@ -52,33 +54,32 @@ def nearest(items: Tensor, others: Tensor, own: Tensor | None = None) -> Neighbo
             best, place = torch.where(nearer, score, best), torch.where(nearer, index + column, place)
         found.append(place)
     indices = torch.cat(found)
-    # From the difference itself, which is exactly 0 of a copy.
+    # Differences, unlike the scores above, are exactly 0 for a copy.
     pairs = zip(torch.split(items, ROWS), torch.split(indices, ROWS))
     distances = torch.cat([(block - others[rows]).square().sum(dim=1).sqrt() for block, rows in pairs])
     return Neighbours(distances, indices)
 
 
 def authenticity(train: Tensor, synthetic: Tensor) -> float:
-    """The share of samples that are no copies, AuthPct (https://arxiv.org/abs/2102.08921), over features.
+    """Computes the share of samples that are not copies, AuthPct (https://arxiv.org/abs/2102.08921).
 
-    A sample is authentic if it is farther from its nearest training item than that one is from its own nearest
-    other training item. Of new real items only about a third (in one dimension) to a half (in many) are: 0 are copies,
-    and 1 are samples that are far from all training items, so compare with the share of held-out images.
+    A sample is authentic if the distance to its nearest training item is larger than the distance between that item
+    and its own nearest training item. Copies give 0, and samples far from all training items give 1. New real items
+    give only about a third (in one dimension) to a half (in many), so compare with the share of held-out images.
 
     Args:
-        train (Tensor): Features ``(n, d)`` of the training images.
-        synthetic (Tensor): Features ``(m, d)``.
+        train (Tensor): Features of the training images, ``(n, d)``, at least 2.
+        synthetic (Tensor): Features ``(m, d)``, at least 1.
 
     Returns:
         float: A share 0..1.
 
     Raises:
-        ValueError: If there are fewer than 2 training items or no samples, or they are no finite features of one
-            length.
+        ValueError: If a set has too few items, or the features are not finite or differ in length.
 
     Example:
         >>> train = torch.tensor([[0.0], [1.0], [5.0]])
-        >>> authenticity(train, torch.tensor([[0.5], [1.0], [3.5], [9.5]]))  # only the last is far enough
+        >>> authenticity(train, torch.tensor([[0.5], [1.0], [3.5], [9.5]]))  # only the last is authentic
         0.25
     """
     train, synthetic = check_features(train=(train, 2), synthetic=(synthetic, 1))
@@ -89,21 +90,21 @@ def authenticity(train: Tensor, synthetic: Tensor) -> float:
 
 
 def ct_score(train: Tensor, test: Tensor, synthetic: Tensor) -> float:
-    """The data-copying test (https://arxiv.org/abs/2004.05675): are samples nearer to training items than new ones?
+    """Tests whether samples are closer to training items than new items are (https://arxiv.org/abs/2004.05675).
 
-    The z-score of the Mann-Whitney test between the distances of samples and of held-out items to their nearest
-    training item, with its correction for ties. Within about 2 of zero is chance; clearly below, such as under -3,
-    is copying; clearly above, samples that are far from all training images. It grows with the counts. This is the
-    test over the whole space: the paper also averages it over cells of it, which finds copying that is confined to
-    some of them.
+    This data-copying test returns the z-score of a Mann-Whitney test, corrected for ties. It compares the distances of
+    samples and of held-out items to their nearest training item. Values between -2 and 2 are chance. Values below
+    about -3 mean copying, and large values mean samples far from all training images. The score grows with the
+    counts. It covers the whole feature space at once; the paper also averages it over cells, which finds copying that
+    is confined to some of them.
 
     Args:
-        train (Tensor): Features ``(n, d)`` of the training images.
-        test (Tensor): Features ``(k, d)`` of real images that were not trained on.
+        train (Tensor): Features of the training images, ``(n, d)``.
+        test (Tensor): Features of real images that were not trained on, ``(k, d)``.
         synthetic (Tensor): Features ``(m, d)``.
 
     Raises:
-        ValueError: If a set is empty, or they are no finite features of one length.
+        ValueError: If a set is empty, or the features are not finite or differ in length.
 
     Example:
         >>> x = torch.randn(150, 8, generator=torch.Generator().manual_seed(0))
@@ -115,8 +116,41 @@ def ct_score(train: Tensor, test: Tensor, synthetic: Tensor) -> float:
     n, m = len(test), len(synthetic)
     distances = torch.cat([nearest(items, train).distances for items in (synthetic, test)])
     _, inverse, counts = torch.unique(distances, return_inverse=True, return_counts=True)
-    ranks = counts.cumsum(0) - (counts - 1) / 2  # of ties the middle one
+    ranks = counts.cumsum(0) - (counts - 1) / 2  # ties share their mean rank
     wins = float(ranks[inverse][:m].sum()) - m * (m + 1) / 2
     ties = float((counts.double().pow(3) - counts).sum()) / ((n + m) * (n + m - 1))
     variance = n * m / 12 * (n + m + 1 - ties)
     return (wins - n * m / 2) / math.sqrt(variance) if variance > 1e-9 else 0.0
+
+
+def _authenticity(sets: FeatureSets) -> Estimate:
+    return Estimate.of_share(authenticity(cast(Tensor, sets.train), sets.synthetic), len(sets.synthetic))
+
+
+def _explain_authenticity(measured: Measurement, floor: Measurement | None) -> str:
+    real = "" if floor is None else f" and {floor.value:.0%} of unseen real images"
+    return (
+        f"Compared with {measured.n_real:,} training images in features, {measured.value:.0%} of the samples{real} are "
+        "authentic."
+    )
+
+
+def _explain_ct(measured: Measurement, floor: Measurement | None) -> str:
+    if measured.value < COPYING:
+        text = (
+            "The samples are closer to training images than unseen images are, beyond chance, so they are copies; look "
+            "at the closest pairs"
+        )
+    else:
+        text = "The samples are no closer to training images than unseen images are"
+    return f"{text} (z-score {measured.value:.1f})."
+
+
+AUTHENTICITY = Metric("authenticity", _authenticity, True, True, counts_train=True, explain=_explain_authenticity)
+CT = Metric(
+    "ct",
+    lambda sets: ct_score(cast(Tensor, sets.train), sets.real, sets.synthetic),
+    needs_train=True,
+    has_floor=False,  # it compares with the unseen images already
+    explain=_explain_ct,
+)

@@ -123,7 +123,8 @@ def test_it_goes_into_a_log_and_prints_as_a_table(whole):
     assert entry["measurements"][0]["name"] == "kid"
     assert set(entry["agreement"]["per_class"]) == {"0", "1", "2"}
     lines = str(whole).splitlines()
-    assert lines[0].split() == ["samples", "real", "images"]
+    assert lines[0].split() == ["samples", "real", "images", "better"]
+    assert [line.split()[-1] for line in lines[1:5]] == ["lower", "lower", "higher", "higher"]
     assert lines[1].startswith("kid[pixels, n=60/60, test]")
     assert lines[1].count("±") == 2
     assert lines[-len(whole.sentences) :] == whole.sentences

@@ -43,12 +43,12 @@ def test_the_error_of_a_share_is_that_of_repeated_draws_and_never_zero():
 def test_what_are_no_classes_is_refused(wrong):
     with pytest.raises(ValueError, match="predicted must be one or more classes"):
         class_share(wrong, 3)
-    with pytest.raises(ValueError, match="asked must be one or more classes"):
+    with pytest.raises(ValueError, match="requested must be one or more classes"):
         class_agreement(labels(0, 1), wrong)
 
 
 def test_classes_that_do_not_go_together_are_refused():
     with pytest.raises(ValueError, match="below num_classes=2, but got 2"):
         class_share(labels(0, 2), 2)
-    with pytest.raises(ValueError, match="as many, but got 2 and 3"):
+    with pytest.raises(ValueError, match="must have the same length, but got 2 and 3"):
         class_agreement(labels(0, 2), labels(0, 1, 2))

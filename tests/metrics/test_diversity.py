@@ -124,9 +124,9 @@ LABELS = torch.arange(10) % 2
         ((IMAGES, IMAGES, LABELS), "given together"),
         ((IMAGES, IMAGES, LABELS, LABELS[:5]), "labels must be one integer for each of 10 images"),
         ((IMAGES, IMAGES, LABELS.float(), LABELS), "real_labels must be one integer"),
-        ((IMAGES, IMAGES, LABELS, torch.arange(10)), "labels must have a class of at least 2 images"),
-        ((IMAGES, IMAGES, LABELS, LABELS + 1), "but class 2 has not"),
-        ((IMAGES[:1].repeat(5, 1, 1, 1), IMAGES), "real must be images that differ"),
+        ((IMAGES, IMAGES, LABELS, torch.arange(10)), "labels must have a class with at least 2 images"),
+        ((IMAGES, IMAGES, LABELS, LABELS + 1), "but class 2 has fewer"),
+        ((IMAGES[:1].repeat(5, 1, 1, 1), IMAGES), "real must be different images"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(arguments, message):

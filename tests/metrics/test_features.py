@@ -145,7 +145,7 @@ def test_layers_that_cannot_give_features_are_refused():
         ClassifierFeatures(model, layer=nn.Linear(2, 2))
     model.unused = nn.Linear(2, 2)
     model.forward = lambda images: images
-    with pytest.raises(ValueError, match="layer must be reached"):
+    with pytest.raises(ValueError, match="layer must be called"):
         ClassifierFeatures(model, layer=model.unused)(smooth(1, 1))
 
 

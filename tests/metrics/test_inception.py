@@ -8,7 +8,7 @@ import socket
 import pytest
 import torch
 
-from gan_augment.metrics import InceptionFeatures, _pretrained, load_features
+from gan_augment.metrics import InceptionFeatures, _imagenet, load_features
 
 from .test_features import smooth
 
@@ -24,7 +24,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def pin(monkeypatch, data):
-    monkeypatch.setattr(_pretrained, "INCEPTION_SHA256", hashlib.sha256(data).hexdigest())
+    monkeypatch.setattr(_imagenet, "INCEPTION_SHA256", hashlib.sha256(data).hexdigest())
 
 
 def test_weights_that_cannot_be_fetched_are_one_sentence(cache, monkeypatch):
@@ -35,7 +35,9 @@ def test_weights_that_cannot_be_fetched_are_one_sentence(cache, monkeypatch):
         monkeypatch.delenv(proxy, raising=False)
         monkeypatch.delenv(proxy.upper(), raising=False)
     monkeypatch.setattr(socket, "getaddrinfo", offline)
-    with pytest.raises(ConnectionError, match=r"cannot be fetched from https://github.com/.*Name or service") as error:
+    with pytest.raises(
+        ConnectionError, match=r"cannot be downloaded from https://github.com/.*Name or service"
+    ) as error:
         load_features("inception")
     assert str(cache) in str(error.value)
     assert "\n" not in str(error.value)

@@ -140,7 +140,7 @@ def test_colors_beyond_those_of_real_images_are_counted(operation):
     assert leakage.color == pytest.approx(0.5, abs=0.06)
     assert leakage.color_real == pytest.approx(0.05, abs=0.02)
     assert not leakage.leaks
-    assert leakage.sentence.endswith("perhaps leaked augmentation.")
+    assert leakage.sentence.endswith("possibly leaked augmentation.")
 
 
 def test_the_sentence_counts_samples_and_says_what_to_do():
@@ -149,7 +149,8 @@ def test_the_sentence_counts_samples_and_says_what_to_do():
     samples[3:23] = torch.stack([shift(image, 0, -5) for image in samples[3:23]])
     leakage = leaked_augmentation(photos(300), samples)
     assert leakage.sentence == (
-        "20 of 100 samples show shifted borders (reals: 0): leaked augmentation; lower the probabilities of augment."
+        "20 of 100 samples show shifted borders (real images: 0): leaked augmentation; lower the probabilities of "
+        "augment."
     )
 
 
@@ -172,7 +173,7 @@ IMAGES = photos(4, side=16)
     [
         (IMAGES.float(), IMAGES, "samples must be uint8"),
         (IMAGES, IMAGES[:1], "real must be at least 2 images"),
-        (IMAGES, IMAGES[:, :1], "real must have 3 channels"),
+        (IMAGES, IMAGES[:, :1], "samples must have 1 channels"),
         (IMAGES, photos(4), "samples must have the size of the real images"),
         (IMAGES[..., :8, :8], IMAGES[..., :8, :8], "samples must be at least 16 px"),
     ],

@@ -7,15 +7,21 @@ import pytest
 import torch
 
 from gan_augment.metrics import (
+    METRICS,
     Estimate,
+    FeatureSets,
     Measurement,
+    Metric,
+    _registry,
     authenticity,
     ct_score,
     density_coverage,
     frechet_distance,
     kid,
     measure,
+    measure_floor,
     precision_recall,
+    register_metric,
 )
 
 from .test_features import smooth
@@ -134,3 +140,55 @@ def test_better_images_measure_better():
     assert good["kid"].value < bad["kid"].value
     assert good["fid"].value < bad["fid"].value
     assert all(good[key].value > bad[key].value for key in ("precision", "recall", "density", "coverage"))
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """The registered metrics; those that a test adds are taken away again."""
+    monkeypatch.setattr("gan_augment.metrics._registry.METRICS", METRICS.copy())
+    monkeypatch.setattr("gan_augment.metrics._measurement.METRICS", _registry.METRICS)
+    return _registry.METRICS
+
+
+def test_a_registered_metric_is_measured_with_the_others(registry):
+    register_metric(Metric("shift", lambda sets: (sets.real.mean() - sets.synthetic.mean()).abs()))
+    register_metric(Metric("copied", lambda sets: Estimate(0.5, 0.1), needs_train=True, counts_train=True))
+    real, synthetic, train = smooth(60, 1, 8), smooth(50, 1, 8, seed=1), smooth(70, 1, 8, seed=2)
+    assert list(measure(real, synthetic, Pixels(), split="test")) == [*NAMES, "shift"]
+    measured = measure(real, synthetic, Pixels(), split="test", train=train)
+    assert list(measured) == [*NAMES, "authenticity", "ct", "shift", "copied"]
+    assert measured["shift"].value == pytest.approx(
+        abs(float(real.float().mean() - synthetic.float().mean())) / 255, rel=1e-4
+    )
+    assert (type(measured["shift"].value), measured["shift"].spread) == (float, None)
+    assert str(measured["copied"]) == "copied[pixels, n=70/50, train] 0.5 ±0.1"
+
+
+def test_the_floor_has_real_images_in_place_of_samples(registry):
+    for name, options in (("plain", {}), ("copied", {"needs_train": True}), ("bare", {"has_floor": False})):
+        register_metric(Metric(name, lambda sets: float(sets.synthetic.mean()), **options))
+    real, synthetic, train = torch.zeros(10, 2), torch.ones(6, 2), torch.arange(16).reshape(8, 2).float()
+    floor = measure_floor(FeatureSets(real, synthetic, train, 3), features="mine", split="test")
+    assert list(floor) == [*NAMES, "authenticity", "plain", "copied"]
+    assert floor["plain"].value == train[:6].mean()  # as many training images as samples
+    assert floor["copied"].value == 0  # the unseen real images
+    assert floor["kid"].label == "kid[mine, n=10/6, test]"
+    assert floor["authenticity"].label == "authenticity[mine, n=8/10, train]"
+    assert list(measure_floor(FeatureSets(real, synthetic, train[:3], 3), features="mine", split="test")) == [
+        "authenticity",
+        "copied",
+    ]
+    assert measure_floor(FeatureSets(real, synthetic), features="mine", split="test") == {}
+
+
+def test_what_is_no_new_metric_is_refused():
+    with pytest.raises(TypeError, match="metric must be a Metric"):
+        register_metric(kid)
+    with pytest.raises(ValueError, match=r"name must differ from \('kid'.*but got 'kid'"):
+        register_metric(Metric("kid", lambda sets: 0.0))
+    assert list(METRICS) == [*NAMES, "authenticity", "ct"]
+
+
+def test_higher_is_better_is_said_of_each_metric():
+    better = {name: metric.higher_is_better for name, metric in METRICS.items()}
+    assert better == {name: None if name == "ct" else name not in ("kid", "fid") for name in METRICS}

