@@ -34,11 +34,11 @@ bench: .venv/made
 	$(BIN)/python -m benchmarks.sampling
 	$(BIN)/python -m examples.measure_zoo
 
-.venv/made: pyproject.toml
+.venv/made: pyproject.toml zoo/faces/pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet torch torchvision
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --editable zoo/faces
 	touch $@
 
 clean:

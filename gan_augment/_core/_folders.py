@@ -7,13 +7,13 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from ._words import one_line, short
 from ._writing import holds_something, make_folder, remove_asides, write_aside, write_folder_aside
+
+if TYPE_CHECKING:  # the zoo is listed without torch
+    from torch import Tensor, nn
 
 FORMAT = 1
 CONFIG = "config.json"
@@ -126,11 +126,15 @@ def config_sha256(folder: Path) -> str:
     return hashlib.sha256(read_file(folder, CONFIG, MAX_CONFIG)).hexdigest()
 
 
-def check_pinned(folder: Path, sha256: str) -> None:
-    """Checks that the ``config.json`` of a folder that was installed is the one that its registry names."""
+def check_pinned(folder: Path, sha256: str, remedy: str) -> None:
+    """Checks that the ``config.json`` of a folder is the one that a registry names.
+
+    Raises:
+        ValueError: If it has another SHA-256; the message ends with the remedy, such as ``"reinstall gan-augment"``.
+    """
     if config_sha256(folder) != sha256:
         raise ValueError(
-            f"{folder / CONFIG} must have the SHA-256 {sha256} of the registry, but has another; reinstall gan-augment."
+            f"{folder / CONFIG} must have the SHA-256 {sha256} of the registry, but has another; {remedy}."
         )
 
 
@@ -145,7 +149,7 @@ def stored_tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor
         tensor = tensor.detach().cpu().contiguous()  # safetensors takes no channels-last tensor
         if tensor.is_floating_point():
             tensor = tensor.half() if half_precision else tensor
-            if not bool(torch.isfinite(tensor).all()):
+            if not bool(tensor.isfinite().all()):
                 raise ValueError(f"Weights must be finite, but {name} is not; it cannot be saved.")
         tensors[name] = tensor.clone()
     return tensors
@@ -204,4 +208,6 @@ def _check_names(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[st
 
 
 def _is_float(tensor: Tensor) -> bool:
+    import torch
+
     return tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)

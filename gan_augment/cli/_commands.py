@@ -31,13 +31,19 @@ def run_demo(arguments: argparse.Namespace) -> None:
 
 
 def run_list(arguments: argparse.Namespace) -> None:
-    """Prints the generators and upscalers of the package."""
-    from ..hub import REGISTRY, list_upscalers
+    """Prints the generators and upscalers of the zoo, and what to install for those that are not here."""
+    from ..hub import UpscalerEntry, zoo_entries
 
-    for name, entry in sorted(REGISTRY.items()):
+    for name, entry in zoo_entries().items():
         print(f"{name}\n    {entry.description}\n    licence: {entry.license}; data: {entry.data_terms}")
-    for name in list_upscalers():
-        print(f"{name}\n    enlarges images: `gan-augment sample --upscale {name}`, Upscaler.load({name!r})")
+        if isinstance(entry, UpscalerEntry):
+            print(f"    enlarges images: `gan-augment sample --upscale {name}`, Upscaler.load({name!r})")
+        if entry.folder is not None:
+            print(f"    installed with {entry.distribution}")
+        elif entry.hub is not None:
+            print(f"    downloaded from {entry.hub.repo_id} when it is first used, or: {entry.install}")
+        else:
+            print(f"    not installed: {entry.install}")
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -175,22 +181,24 @@ def run_download(arguments: argparse.Namespace) -> None:
 
 def run_push(arguments: argparse.Namespace) -> None:
     """Publishes generators."""
-    from ..hub import REGISTRY, download, from_pretrained, push_to_hub
+    from ..hub import download, from_pretrained, push_to_hub, push_zoo
     from ..models import load_discriminator
 
     if arguments.zoo == (arguments.generator is not None):
         raise ValueError("push needs a generator and org/name, or --zoo and the organisation that gets all of it.")
-    if not arguments.zoo and arguments.license is None:
+    if arguments.zoo:
+        if arguments.license is not None or arguments.half_precision:
+            raise ValueError("push --zoo publishes the files as they are; leave out --license and --half-precision.")
+        print(*push_zoo(arguments.repo, private=not arguments.public).values(), sep="\n")
+        return
+    if arguments.license is None:
         raise ValueError("push needs --license, since only you know what the training data allow.")
-    sources = sorted(REGISTRY) if arguments.zoo else [arguments.generator]
-    for source in sources:
-        target = f"{arguments.repo}/{source}" if arguments.zoo else arguments.repo
-        url = push_to_hub(
-            from_pretrained(source),
-            target,
-            license=arguments.license or REGISTRY[source].license,
-            private=not arguments.public,
-            discriminator=load_discriminator(download(source)),
-            half_precision=arguments.half_precision or arguments.zoo,
-        )
-        print(url)
+    url = push_to_hub(
+        from_pretrained(arguments.generator),
+        arguments.repo,
+        license=arguments.license,
+        private=not arguments.public,
+        discriminator=load_discriminator(download(arguments.generator)),
+        half_precision=arguments.half_precision,
+    )
+    print(url)

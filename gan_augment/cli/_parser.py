@@ -170,7 +170,7 @@ def _push(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--license", help="licence of the weights, as the Hub spells it")
     parser.add_argument("--public", action="store_true", help="make the repository public (default: private)")
     parser.add_argument("--half-precision", action="store_true", help="store float16, at half the size")
-    parser.add_argument("--zoo", action="store_true", help="publish every generator that ships with the package")
+    parser.add_argument("--zoo", action="store_true", help="publish the zoo: gan-augment and gan-augment-faces")
 
 
 def _list(parser: argparse.ArgumentParser) -> None:

@@ -1,19 +1,23 @@
 from ._download import download
 from ._names import resolve_name
 from ._pretrained import from_pretrained
-from ._publish import push_to_hub
-from ._registry import REGISTRY, ZooEntry, list_pretrained
-from ._upscalers import list_upscalers, load_upscaler, save_upscaler
+from ._publish import push_to_hub, push_zoo
+from ._registry import GeneratorEntry, UpscalerEntry, ZooEntry, find_entry, list_pretrained, list_upscalers, zoo_entries
+from ._upscalers import load_upscaler, save_upscaler
 
 __all__ = [
-    "REGISTRY",
+    "GeneratorEntry",
+    "UpscalerEntry",
     "ZooEntry",
     "download",
+    "find_entry",
     "from_pretrained",
     "list_pretrained",
     "list_upscalers",
     "load_upscaler",
     "push_to_hub",
+    "push_zoo",
     "resolve_name",
     "save_upscaler",
+    "zoo_entries",
 ]

@@ -7,11 +7,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from .._core import CONFIG, HubName, explain_full_disk, first_line, one_line
+from .._core import CONFIG, HubName, check_pinned, explain_full_disk, first_line, one_line
 from .._version import __version__
 from ..models import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, listed_files
 from ._names import Target, resolve_name
-from ._registry import ZooEntry
+from ._registry import GeneratorEntry, not_installed
 
 
 def download(
@@ -27,7 +27,7 @@ def download(
 
     Several processes may do so at once: the Hub's client locks each file. Afterwards
     ``from_pretrained(..., local_files_only=True)`` needs no network, and neither does a full commit hash as
-    ``revision``. Generators of the zoo ship with the package, so there is nothing to bring.
+    ``revision``. Generators of the zoo that are installed are here already.
 
     Args:
         name_or_path (str or Path): A zoo name, ``org/name[@revision]`` on the Hugging Face Hub, or a folder.
@@ -46,6 +46,7 @@ def download(
             be downloaded.
         PermissionError: If the repository is gated, or the token does not do.
         ConnectionError: If the Hub cannot be reached, or does not serve.
+        ModuleNotFoundError: If the zoo has the name, but its package is not installed and the Hub has no copy.
         OSError: If the disk is full.
         ValueError: If the name or revision means nothing, the repository holds no generator, or a file is too large.
 
@@ -54,9 +55,7 @@ def download(
         'dcgan-mnist-32'
     """
     target = resolve_revision(name_or_path, revision)
-    if isinstance(target, HubName):
-        return fetch(target, True, token, cache_dir, local_files_only, force_download)
-    folder = target.folder if isinstance(target, ZooEntry) else target
+    folder = local_folder(target, True, token, cache_dir, local_files_only, force_download)
     listed_files(folder)  # refuses a folder without a generator
     return folder
 
@@ -71,34 +70,58 @@ def resolve_revision(name_or_path: str | os.PathLike[str], revision: str | None)
     if revision is None:
         return target
     if not isinstance(target, HubName):
-        what = "the zoo's, which ships with the package" if isinstance(target, ZooEntry) else "a folder"
+        what = "a name of the zoo, which is pinned" if isinstance(target, GeneratorEntry) else "a folder"
         raise ValueError(f"revision must be None for {str(name_or_path)!r}, {what}, but got {revision!r} instead.")
     if target.revision not in (None, revision):
         raise ValueError(f"revision must be {target.revision!r}, as in {name_or_path!r}, but got {revision!r} instead.")
     return resolve_revision(f"{target.repo_id}@{revision}", None)
 
 
-def fetch(
-    target: HubName,
+def local_folder(
+    target: Target,
     everything: bool,
     token: str | bool | None,
     cache_dir: str | os.PathLike[str] | None,
     local_files_only: bool,
     force_download: bool,
 ) -> Path:
-    """Brings the files that ``config.json`` lists, all of one commit.
+    """Returns the folder of a generator's files on this machine, after downloading those that are missing.
+
+    The ``config.json`` of a zoo entry is verified against the registry, wherever it comes from.
 
     Args:
-        target (HubName): The repository.
-        everything (bool): Whether also those that a generator does not need: its discriminator and picture.
+        target (GeneratorEntry, HubName or Path): What the generator's name stands for.
+        everything (bool): Whether to download the discriminator and the picture, which a generator does not need.
         token (str or bool, optional): See :func:`download`, for the others too.
-        cache_dir (str or Path, optional): Where files are kept.
-        local_files_only (bool): Whether to look there alone.
+        cache_dir (str or Path, optional): The folder that keeps downloaded files.
+        local_files_only (bool): Whether to look there only.
         force_download (bool): Whether to download again.
 
     Raises:
-        FileNotFoundError, PermissionError, ConnectionError, ValueError: See :func:`download`.
+        FileNotFoundError, PermissionError, ConnectionError, ModuleNotFoundError, ValueError: See :func:`download`.
     """
+    if isinstance(target, Path):
+        return target
+    if isinstance(target, HubName):
+        return _fetch(target, None, everything, token, cache_dir, local_files_only, force_download)
+    if target.folder is not None:
+        check_pinned(target.folder, target.sha256, f"reinstall {target.distribution}")
+        return target.folder
+    if target.hub is not None:
+        return _fetch(target.hub, target.sha256, everything, token, cache_dir, local_files_only, force_download)
+    raise not_installed(target)
+
+
+def _fetch(
+    target: HubName,
+    sha256: str | None,
+    everything: bool,
+    token: str | bool | None,
+    cache_dir: str | os.PathLike[str] | None,
+    local_files_only: bool,
+    force_download: bool,
+) -> Path:
+    """Downloads the files that ``config.json`` lists, all of one commit; see :func:`local_folder`."""
     from huggingface_hub import constants, hf_hub_download
 
     offline = local_files_only or bool(constants.HF_HUB_OFFLINE)
@@ -128,6 +151,8 @@ def fetch(
             raise explained(error, of, f"read {name}", offline) from error
 
     folder = get(CONFIG, target).parent
+    if sha256 is not None:
+        check_pinned(folder, sha256, f"delete {str(folder.parents[1])!r} to download it again")
     if not offline:
         _remove_incomplete(folder)
     pinned = replace(target, revision=folder.name)  # the commit, so that no file comes of another

@@ -1,4 +1,4 @@
-"""From a name to what it means, by pure code: nothing here opens a socket."""
+"""Resolving names; nothing here opens a socket or imports torch."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from pathlib import Path
 from typing import TypeAlias
 
 from .._core import HubName, hub_name
-from ._registry import REGISTRY, ZooEntry, list_pretrained
+from ._registry import GeneratorEntry, UpscalerEntry, find_entry, list_pretrained
 
-Target: TypeAlias = ZooEntry | HubName | Path
+Target: TypeAlias = GeneratorEntry | HubName | Path
 
 
 def resolve_name(name: str | os.PathLike[str]) -> Target:
-    """What a name of a generator means.
+    """Returns what the name of a generator stands for.
 
-    In this order: a zoo name; an existing folder, or whatever is written as a path (with a leading ``.``,
-    ``/`` or ``~``); ``org/name[@revision]`` on the Hub. Anything else is an error, so that a mistyped zoo
-    name, which would be a valid Hub name, never reaches the network.
+    The first that fits: a zoo name; an existing folder, or whatever is written as a path (with a leading ``.``,
+    ``/`` or ``~``); ``org/name[@revision]`` on the Hub. Anything else is an error, so that a mistyped zoo name
+    never reaches the network, although the Hub would accept it.
 
     Args:
         name (str or Path): The name.
 
     Returns:
-        ZooEntry, HubName or Path: What it means; a path need not exist.
+        GeneratorEntry, HubName or Path: What it stands for. An entry need not be installed, and a path need not exist.
 
     Raises:
         TypeError: If it is neither a str nor a path.
-        ValueError: If it means nothing; with the nearest names of the zoo.
+        ValueError: If it is none of these, with the nearest names of the zoo; or if two zoo packages give it.
 
     Example:
         >>> resolve_name("someone/faces@v1")
@@ -38,9 +38,10 @@ def resolve_name(name: str | os.PathLike[str]) -> Target:
         return Path(name)
     if not isinstance(name, str):
         raise TypeError(f"A generator's name must be a str or a path, but got {type(name)} instead.")
-    if name in REGISTRY:
-        return REGISTRY[name]
-    # Null bytes and over-long names are for the last line to refuse, not for the file system.
+    entry = find_entry(name)
+    if isinstance(entry, GeneratorEntry):
+        return entry
+    # The last line refuses null bytes and names that are too long for the file system.
     if name and "\0" not in name and len(name) < 4096:
         if name[0] in "./~" or os.path.isabs(name):
             try:
@@ -51,8 +52,11 @@ def resolve_name(name: str | os.PathLike[str]) -> Target:
             return Path(name)
     if hub := hub_name(name):
         return hub
-    near = difflib.get_close_matches(name.lower().replace("_", "-"), REGISTRY, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the zoo has {list_pretrained()}."
+    known = list_pretrained()
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the zoo has {known}."
+    if isinstance(entry, UpscalerEntry):
+        hint = f"load this upscaler with Upscaler.load({name!r})."
     raise ValueError(
         f"A generator's name must be of the zoo, an existing folder or 'org/name[@revision]', but got "
         f"{name[:200]!r}; {hint}"

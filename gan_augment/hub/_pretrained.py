@@ -7,10 +7,10 @@ import warnings
 
 import torch
 
-from .._core import HubName, check_pinned, one_line
+from .._core import HubName, one_line
 from ..models import Generator, load_generator
-from ._download import fetch, resolve_revision
-from ._registry import ZooEntry
+from ._download import local_folder, resolve_revision
+from ._registry import GeneratorEntry
 
 _warned: set[tuple[str, str]] = set()
 
@@ -27,8 +27,8 @@ def from_pretrained(
 ) -> Generator:
     """Loads a pretrained generator, in eval mode.
 
-    The zoo ships with the package, so its names and folders need no network; nothing that comes from the Hub
-    is unpickled or executed. Where the training data forbid commercial use, a warning says so, once.
+    Names of the zoo that are installed, and folders, need no network. Nothing that comes from the Hub or from a zoo
+    package is unpickled or executed. If the training data forbid commercial use, a warning says so, once.
 
     Args:
         name_or_path (str or Path): A name of :func:`list_pretrained`, a repository on the Hugging Face Hub as
@@ -49,6 +49,7 @@ def from_pretrained(
             may be downloaded.
         PermissionError: If the repository is gated, or the token does not do.
         ConnectionError: If the Hub cannot be reached, or does not serve.
+        ModuleNotFoundError: If the zoo has the name, but its package is not installed and the Hub has no copy.
         ValueError: If the name or revision means nothing, or a file is not what it should be.
 
     Example:
@@ -57,27 +58,27 @@ def from_pretrained(
         torch.Size([10, 1, 32, 32])
     """
     target = resolve_revision(name_or_path, revision)
-    if isinstance(target, HubName):
-        folder = fetch(target, False, token, cache_dir, local_files_only, force_download)
-        try:
-            generator = load_generator(folder)
-        except ValueError as error:
+    entry = target if isinstance(target, GeneratorEntry) else None
+    folder = local_folder(target, False, token, cache_dir, local_files_only, force_download)
+    try:
+        generator = load_generator(folder, pinned=entry is not None and entry.vouched)
+    except ValueError as error:
+        if isinstance(target, HubName) or (entry and entry.folder is None):
             raise ValueError(f"{error} To download it again, delete {str(folder.parents[1])!r}.") from error
-    elif isinstance(target, ZooEntry):
-        check_pinned(target.folder, target.sha256)
-        generator = load_generator(target.folder, pinned=True)
-    else:
-        generator = load_generator(target)
-    _warn_of_terms(generator)
+        if entry:
+            raise ValueError(f"{error} It comes with {entry.distribution}: reinstall it.") from error
+        raise
+    card = generator.card
+    if card and card.forbids_commercial_use:
+        warn_of_terms(card.name, str(card.data.get("terms", "its card does not say whose")))
+    elif entry and not entry.commercial_use:
+        warn_of_terms(entry.name, entry.data_terms)
     return generator.to(device)
 
 
-def _warn_of_terms(generator: Generator) -> None:
-    card = generator.card
-    if card is None or not card.forbids_commercial_use:
-        return
-    terms = str(card.data.get("terms", "its card does not say whose"))
-    if (card.name, terms) not in _warned:
-        words = f"{one_line(card.name)} was trained on data that forbid commercial use: {one_line(terms)}"
+def warn_of_terms(name: str, terms: str) -> None:
+    """Warns the caller's caller, once, that the training data of a network forbid commercial use."""
+    if (name, terms) not in _warned:
+        words = f"{one_line(name)} was trained on data that forbid commercial use: {one_line(terms)}"
         warnings.warn(words, UserWarning, stacklevel=3)
-        _warned.add((card.name, terms))
+        _warned.add((name, terms))

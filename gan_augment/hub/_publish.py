@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._core import HubName, hub_name, short
-from ..models import CARD, OPTIONAL_FILES, Card, Generator, eval_results, save_pretrained
-from ._download import explained
+from .._core import CONFIG, HubName, hub_name, short
+from ..models import (
+    CARD,
+    OPTIONAL_FILES,
+    Card,
+    Generator,
+    eval_results,
+    listed_files,
+    load_generator,
+    save_pretrained,
+)
+from ._download import explained, local_folder
+from ._registry import GeneratorEntry, not_installed, zoo_entries
 
 EVAL_RESULTS = ".eval_results/gan-augment.yaml"
+COMMIT_MESSAGE = "Upload a generator of gan-augment"
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -29,7 +41,7 @@ def push_to_hub(
     private: bool = True,
     token: str | bool | None = None,
     revision: str | None = None,
-    commit_message: str = "Upload a generator of gan-augment",
+    commit_message: str = COMMIT_MESSAGE,
     discriminator: Discriminator | None = None,
     half_precision: bool = False,
 ) -> str:
@@ -68,41 +80,75 @@ def push_to_hub(
             ...
         ValueError: license must be spelt as the Hub does, such as 'mit' or 'other', but got 'As you like' instead.
     """
-    from huggingface_hub import HfApi
-
     target = _checked_target(repo_id, revision)
     _check_words(generator, license, commit_message, private)
     published = copy.copy(generator)  # the weights are shared; the card is its own
     name = repo_id.partition("/")[2]
     published.card = replace(generator.card or Card(name), name=name, license=license)
-    hub = HfApi(token=token, library_name="gan-augment")
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as elsewhere:
+    with tempfile.TemporaryDirectory() as folder:
         save_pretrained(published, folder, discriminator=discriminator, half_precision=half_precision)
-        _write_eval_results(published.card, Path(folder))
-        try:
-            hub.create_repo(repo_id, private=private, exist_ok=True)
-            if revision is not None and not revision.startswith("refs/"):
-                hub.create_branch(repo_id, branch=revision, exist_ok=True)
-            _check_readme(hub, target, elsewhere)
-            commit = hub.upload_folder(
-                repo_id=repo_id,
-                folder_path=folder,
-                revision=revision,
-                commit_message=commit_message,
-                delete_patterns=[*sorted(OPTIONAL_FILES), EVAL_RESULTS],  # but for those that are uploaded
-            )
-        except Exception as error:  # as in downloading, of any version's transport
-            raise explained(error, target, "write") from error
-    return str(commit.commit_url)
+        return _upload(Path(folder), published.card, target, private, token, commit_message)
 
 
-def _write_eval_results(card: Card, folder: Path) -> None:
+def push_zoo(organisation: str, *, private: bool = True, token: str | bool | None = None) -> dict[str, str]:
+    """Publishes the generators of gan-augment's own registry, with the very files that are installed.
+
+    Args:
+        organisation (str): Gets a repository for each generator, under its name.
+        private (bool): Whether new repositories can be seen by their owner only.
+        token (str or bool, optional): See :func:`push_to_hub`.
+
+    Returns:
+        dict of str to str: For each generator, the address of the commit.
+
+    Raises:
+        ModuleNotFoundError: If one of them is not installed.
+        PermissionError, ConnectionError, ValueError: See :func:`push_to_hub`.
+    """
+    found = [entry for entry in zoo_entries().values() if isinstance(entry, GeneratorEntry) and entry.vouched]
+    work = []
+    for entry in found:
+        if entry.folder is None:
+            raise not_installed(entry)
+        generator = load_generator(local_folder(entry, True, token, None, False, False), pinned=True)
+        target = _checked_target(f"{organisation}/{entry.name}", None)
+        _check_words(generator, entry.license, COMMIT_MESSAGE, private)
+        work.append((entry.folder, generator.card or Card(entry.name), target))
+    addresses = {}
+    for source, card, target in work:
+        with tempfile.TemporaryDirectory() as folder:
+            for name in (CONFIG, CARD, *listed_files(source)):
+                shutil.copyfile(source / name, Path(folder) / name)
+            addresses[source.name] = _upload(Path(folder), card, target, private, token, COMMIT_MESSAGE)
+    return addresses
+
+
+def _upload(
+    folder: Path, card: Card, target: HubName, private: bool, token: str | bool | None, commit_message: str
+) -> str:
+    """Adds the figures for the Hub's leaderboards to a folder, uploads it, and returns the address of the commit."""
     import yaml
+    from huggingface_hub import HfApi
 
-    results = eval_results(card)
-    if results:
+    if results := eval_results(card):
         (folder / EVAL_RESULTS).parent.mkdir()
         (folder / EVAL_RESULTS).write_text(yaml.safe_dump(results, sort_keys=False), encoding="utf-8")
+    hub, revision = HfApi(token=token, library_name="gan-augment"), target.revision
+    try:
+        hub.create_repo(target.repo_id, private=private, exist_ok=True)
+        if revision is not None and not revision.startswith("refs/"):
+            hub.create_branch(target.repo_id, branch=revision, exist_ok=True)
+        _check_readme(hub, target)
+        commit = hub.upload_folder(
+            repo_id=target.repo_id,
+            folder_path=folder,
+            revision=revision,
+            commit_message=commit_message,
+            delete_patterns=[*sorted(OPTIONAL_FILES), EVAL_RESULTS],  # except those that are uploaded
+        )
+    except Exception as error:  # as in downloading, of any version's transport
+        raise explained(error, target, "write") from error
+    return str(commit.commit_url)
 
 
 def _checked_target(repo_id: str, revision: str | None) -> HubName:
@@ -139,13 +185,15 @@ def _check_words(generator: Generator, license: str, commit_message: str, privat
         raise ConnectionError("The Hub may not be asked, as HF_HUB_OFFLINE is set; unset it to publish.")
 
 
-def _check_readme(hub: HfApi, target: HubName, folder: str) -> None:
-    """Refuses to write over a README.md that somebody wrote, and that would be lost."""
+def _check_readme(hub: HfApi, target: HubName) -> None:
+    """Refuses to replace a README.md that somebody wrote, as its text would be lost."""
     if not hub.file_exists(target.repo_id, CARD, revision=target.revision):
         return
-    path = hub.hf_hub_download(target.repo_id, CARD, revision=target.revision, cache_dir=folder)
+    with tempfile.TemporaryDirectory() as folder:
+        path = hub.hf_hub_download(target.repo_id, CARD, revision=target.revision, cache_dir=folder)
+        data = Path(path).read_bytes()
     try:
-        Card.from_readme(Path(path).read_text(encoding="utf-8"))
+        Card.from_readme(data.decode())
     except ValueError as error:
         raise ValueError(
             f"its {CARD} is no card of a generator, and would be lost; delete it on the Hub, or push to another "

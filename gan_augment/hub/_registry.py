@@ -1,113 +1,283 @@
-"""The zoo: generators that ship with the package, each pinned by a hash."""
+"""The zoo: pretrained networks under names, each pinned by a hash; nothing here imports torch.
+
+gan-augment ships some entries itself and knows those of gan-augment-faces; zoo packages of others add theirs.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from .._core import CONFIG, HubName, hub_name, one_line, plain, read_file, short
+from ._plugins import read_plugins, warn_once
 
 ZOO_FOLDER = Path(__file__).parent / "zoo"
+ZOO_FILE, FORMAT = "zoo.json", 1
+OFFICIAL = {"faces": "gan-augment-faces"}  # extras of gan-augment and what they install; ZOO_FOLDER has their entries
+MAX_BYTES, MAX_ENTRIES, MAX_TEXT = 2**20, 1000, 400
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ZooEntry:
-    """One pretrained generator of the zoo.
+    """A pretrained network that has a name.
 
     Attributes:
-        name (str): The name that :func:`from_pretrained` takes.
-        sha256 (str): Of ``config.json``, which has those of all other files but the card.
-        license (str): Of the weights.
+        name (str): The name that :func:`from_pretrained` or :meth:`Upscaler.load` takes.
+        sha256 (str): SHA-256 of ``config.json``, which has those of all other files but the card.
+        license (str): Licence of the weights, as the Hub spells it.
         data_terms (str): What the training data allow.
-        description (str): In a line.
-        image_size (int): Side of its images in pixels.
-        channels (int): 1 or 3.
-        num_classes (int): 0 is unconditional.
-        commercial_use (bool): Whether the data's terms allow it.
+        commercial_use (bool): Whether the data's terms allow commercial use.
+        description (str): A line of text.
+        distribution (str): The distribution that ships it, as pip names it.
+        install (str): The command that installs it.
+        folder (Path, optional): The folder of its files. None: it is not installed.
+        hub (HubName, optional): The repository and commit on the Hugging Face Hub that has the same files.
+        vouched (bool): Whether gan-augment's own registry has its hash.
     """
 
     name: str
     sha256: str
     license: str
     data_terms: str
+    commercial_use: bool
     description: str
+    distribution: str
+    install: str
+    folder: Path | None = None
+    hub: HubName | None = None
+    vouched: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorEntry(ZooEntry):
+    """A generator of the zoo.
+
+    Attributes:
+        image_size (int): Side of its images in pixels.
+        channels (int): 1 or 3.
+        num_classes (int): Number of classes; 0 if it is unconditional.
+    """
+
     image_size: int
     channels: int
     num_classes: int
-    commercial_use: bool
-
-    @property
-    def folder(self) -> Path:
-        """Where its files lie."""
-        return ZOO_FOLDER / self.name
 
 
-CELEBA = "CelebA (Liu, Luo, Wang, Tang, 2015): non-commercial research and education only"
-REGISTRY: dict[str, ZooEntry] = {
-    entry.name: entry
-    for entry in (
-        ZooEntry(
-            name="dcgan-mnist-32",
-            sha256="08b3626f48c014bdbf16f8afac0f81d3f568573c8a3654553cccd99fe5b902b7",
-            license="mit",
-            data_terms="MNIST (LeCun, Cortes, Burges), commonly given as CC BY-SA 3.0",
-            description="Handwritten digits, 10 classes, from 55,000 of MNIST's 60,000 training images",
-            image_size=32,
-            channels=1,
-            num_classes=10,
-            commercial_use=True,
-        ),
-        ZooEntry(
-            name="dcgan-fashion-mnist-32",
-            sha256="8c23d135637c87e93e136fc326b5d657ca42c75d6b63485c93ebfe0dcf2c95dd",
-            license="mit",
-            data_terms="Fashion-MNIST (Xiao, Rasul, Vollgraf, Zalando): MIT",
-            description="Clothes, 10 classes, from 57,000 of Fashion-MNIST's 60,000 training images",
-            image_size=32,
-            channels=1,
-            num_classes=10,
-            commercial_use=True,
-        ),
-        ZooEntry(
-            name="dcgan-celeba-64",
-            sha256="7a1799e4724903a15b7e8bd55ac7d2cca87fc489e731e79f17127418298d1c89",
-            license="cc-by-nc-4.0",
-            data_terms=CELEBA,
-            description="Faces, from 8,550 of CelebA's images",
-            image_size=64,
-            channels=3,
-            num_classes=0,
-            commercial_use=False,
-        ),
-        ZooEntry(
-            name="dcgan-celeba-attributes-64",
-            sha256="63cb32d5d909142321702810ba34b47adc1a263a48086620fa285566304d5cd5",
-            license="cc-by-nc-4.0",
-            data_terms=CELEBA,
-            description="Faces of women and men, smiling or not, 4 classes, from 8,550 of CelebA's images",
-            image_size=64,
-            channels=3,
-            num_classes=4,
-            commercial_use=False,
-        ),
-        ZooEntry(
-            name="dcgan-faces-128",
-            sha256="898c57c0c4e03bb2affb54c786b244a0b77661130fb9bc71eed0129b3da7616f",
-            license="cc-by-nc-4.0",
-            data_terms="UTKFace (Zhang, Song, Qi, 2017): non-commercial research only; the images are their owners'",
-            description="Faces of adults, from 2,312 of UTKFace's images",
-            image_size=128,
-            channels=3,
-            num_classes=0,
-            commercial_use=False,
-        ),
+@dataclass(frozen=True, kw_only=True)
+class UpscalerEntry(ZooEntry):
+    """A network for super-resolution of the zoo.
+
+    Attributes:
+        scale (int): How many times larger its images are.
+    """
+
+    scale: int
+
+
+def zoo_entries() -> dict[str, ZooEntry]:
+    """Returns every known entry of the zoo by its name, sorted: those that are installed, and those that could be.
+
+    A name that two zoo packages give is left out, as is an entry that has a name of gan-augment's own registry and
+    another hash. A warning says so, once.
+
+    Example:
+        >>> zoo_entries()["dcgan-mnist-32"].commercial_use
+        True
+    """
+    known, _ = _zoo()
+    return dict(known)
+
+
+def find_entry(name: str) -> ZooEntry | None:
+    """Returns the entry of a name, or None if the zoo has none.
+
+    Raises:
+        ValueError: If two zoo packages give the name.
+    """
+    if not _is_name(name):
+        return None
+    own = _own_entries(ZOO_FOLDER).get(name)
+    if own is not None and own.folder is not None:  # it always wins, so there is no need to look for packages
+        return own
+    known, ambiguous = _zoo()
+    if name in ambiguous:
+        raise ValueError(f"{ambiguous[name]}; uninstall one of them.")
+    return known.get(name)
+
+
+def not_installed(entry: ZooEntry) -> ModuleNotFoundError:
+    """Returns the error for an entry whose files are not here: what to install, and on which terms."""
+    return ModuleNotFoundError(
+        f"{entry.name!r} comes with {entry.distribution}, which is not installed: run {entry.install} "
+        f"(weights: {entry.license}; data: {entry.data_terms})."
     )
+
+
+def list_pretrained(installed: bool | None = None) -> list[str]:
+    """Returns the names of the zoo's generators, sorted.
+
+    Args:
+        installed (bool, optional): True for those that are installed, False for those that are not. Default: both.
+            ``gan-augment list`` says what to install for the others.
+
+    Example:
+        >>> "dcgan-mnist-32" in list_pretrained(installed=True)
+        True
+    """
+    return _names(GeneratorEntry, installed)
+
+
+def list_upscalers(installed: bool | None = None) -> list[str]:
+    """Returns the names of the zoo's networks for super-resolution, sorted; see :func:`list_pretrained`."""
+    return _names(UpscalerEntry, installed)
+
+
+def _names(kind: type[ZooEntry], installed: bool | None) -> list[str]:
+    entries = [entry for entry in zoo_entries().values() if isinstance(entry, kind)]
+    return [entry.name for entry in entries if installed is None or installed == (entry.folder is not None)]
+
+
+def _zoo() -> tuple[dict[str, ZooEntry], dict[str, str]]:
+    """Returns the entries by name, and what to say of names that two packages give."""
+    known: dict[str, ZooEntry] = dict(_own_entries(ZOO_FOLDER))
+    given: dict[str, list[ZooEntry]] = {}
+    for entry in read_plugins(read_zoo):
+        given.setdefault(entry.name, []).append(entry)
+    ambiguous = {}
+    for name, entries in given.items():
+        if name in known:
+            known[name] = _official(known[name], entries)
+        elif len(entries) == 1:
+            known[name] = entries[0]
+        else:
+            owners = " and ".join(entry.distribution for entry in entries)
+            ambiguous[name] = f"The zoo packages {owners} both give the name {name!r}, which is not used"
+            warn_once(f"{ambiguous[name]}; uninstall one of them.")
+    return dict(sorted(known.items())), ambiguous
+
+
+def _official(entry: ZooEntry, given: list[ZooEntry]) -> ZooEntry:
+    """Returns an entry of our registry with the folder of a package that has the same files."""
+    for other in given:
+        if (type(other), other.sha256) != (type(entry), entry.sha256):
+            warn_once(
+                f"{entry.name!r} of the zoo package {other.distribution} is not used, as gan-augment's registry has "
+                f"another network of that name; upgrade gan-augment and {other.distribution}, or uninstall the latter."
+            )
+        elif entry.folder is None:
+            entry = replace(entry, folder=other.folder, distribution=other.distribution)
+    return entry
+
+
+@functools.cache
+def _own_entries(folder: Path) -> dict[str, ZooEntry]:
+    """Returns the entries of gan-augment's own registry by name: those that it ships, then those of its extras."""
+    entries = read_zoo(folder, "gan-augment")
+    for extra, distribution in OFFICIAL.items():
+        install = f'pip install "gan-augment[{extra}]"'
+        entries += read_zoo(folder, distribution, file=f"{extra}.json", install=install, with_files=False)
+    return {entry.name: replace(entry, vouched=True) for entry in entries}
+
+
+def read_zoo(
+    folder: Path, distribution: str, *, file: str = ZOO_FILE, install: str | None = None, with_files: bool = True
+) -> list[ZooEntry]:
+    """Reads the entries of a zoo package; strict, and with limits.
+
+    Args:
+        folder (Path): The folder with ``zoo.json`` and a folder for each entry.
+        distribution (str): The distribution that ships it.
+        file (str): Name of the file. Default: ``"zoo.json"``.
+        install (str, optional): The command that installs it. Default: ``pip install`` and the distribution.
+        with_files (bool): Whether the folders of the entries must be there. Default: True.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is not JSON of the documented form, or the files of an entry are missing.
+    """
+    data = read_file(folder, file, MAX_BYTES)
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} must be JSON, but: {one_line(error)}.") from error
+    if not isinstance(content, dict) or not {"format", "generators"} <= set(content) <= {"format", *_KINDS}:
+        raise ValueError(f"{file} must have the keys 'format', 'generators' and 'upscalers', but is {short(content)}.")
+    if content["format"] != FORMAT:
+        raise ValueError(f"{file} must be of format {FORMAT}, but is of {short(content['format'])}.")
+    common: dict[str, Any] = {"distribution": distribution, "install": install or f"pip install {distribution}"}
+    entries: list[ZooEntry] = []
+    for key, (kind, fields) in _KINDS.items():
+        given = content.get(key, [])
+        if not isinstance(given, list) or len(given) > MAX_ENTRIES:
+            raise ValueError(f"{file} must have a list of at most {MAX_ENTRIES} {key}, but has {short(given)}.")
+        for each in given:
+            values = _checked(each, {**_FIELDS, **fields}, f"An entry of {key} in {file}")
+            place = _entry_folder(folder, values["name"]) if with_files else None
+            entries.append(kind(**{**values, "hub": hub_name(values.get("hub", ""))}, **common, folder=place))
+    names = [entry.name for entry in entries]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{file} must give each name once, but gives {short(twice)} more often.")
+    return entries
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= 64 and re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", text) is not None
+
+
+def _is_text(text: str) -> bool:
+    return 0 < len(text) <= MAX_TEXT and plain(text) == text
+
+
+def _is_pinned_hub_name(text: str) -> bool:
+    target = hub_name(text)
+    return target is not None and re.fullmatch(r"[0-9a-f]{40}", target.revision or "") is not None
+
+
+_Check = tuple[type, Callable[[Any], bool], str]
+_FIELDS: dict[str, _Check] = {
+    "name": (str, _is_name, "lower-case letters and digits, with single - and . between them, at most 64 in all"),
+    "sha256": (str, lambda text: re.fullmatch(r"[0-9a-f]{64}", text) is not None, "64 hexadecimal digits"),
+    "license": (str, lambda text: re.fullmatch(r"[a-z0-9][a-z0-9.+-]{1,63}", text) is not None, "one of the Hub's"),
+    "data_terms": (str, _is_text, f"a line of at most {MAX_TEXT} characters"),
+    "commercial_use": (bool, lambda _: True, "true or false"),
+    "description": (str, _is_text, f"a line of at most {MAX_TEXT} characters"),
+    "hub": (str, _is_pinned_hub_name, "org/name@commit, with all 40 digits of the commit"),
+}
+_KINDS: dict[str, tuple[type[ZooEntry], dict[str, _Check]]] = {
+    "generators": (
+        GeneratorEntry,
+        {
+            "image_size": (int, lambda size: 1 <= size <= 2**16, "between 1 and 65536"),
+            "channels": (int, lambda channels: channels in (1, 3), "1 or 3"),
+            "num_classes": (int, lambda count: 0 <= count <= 2**20, "between 0 and 1048576"),
+        },
+    ),
+    "upscalers": (UpscalerEntry, {"scale": (int, lambda scale: 2 <= scale <= 64, "between 2 and 64")}),
 }
 
 
-def list_pretrained() -> list[str]:
-    """Names of the generators of the zoo, sorted.
+def _checked(values: Any, fields: dict[str, _Check], where: str) -> dict[str, Any]:
+    """Returns the values of an entry after checking their names, types and ranges."""
+    required = set(fields) - {"hub"}
+    if not isinstance(values, dict) or not required <= set(values) <= set(fields):
+        found = short(sorted(values)) if isinstance(values, dict) else short(values)
+        raise ValueError(f"{where} must have the keys {sorted(required)}, but has {found}.")
+    for key, value in values.items():
+        kind, check, words = fields[key]
+        if type(value) is not kind or not check(value):
+            raise ValueError(f"{where} must have {key!r}: {words}; but has {short(value)}.")
+    return values
 
-    Example:
-        >>> "dcgan-mnist-32" in list_pretrained()
-        True
-    """
-    return sorted(REGISTRY)
+
+def _entry_folder(folder: Path, name: str) -> Path:
+    place = folder / name
+    if not (place / CONFIG).is_file():
+        raise ValueError(f"The folder {name!r} must lie beside {ZOO_FILE} with its {CONFIG}, but does not.")
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"The folder {name!r} must lie beside {ZOO_FILE}, but is a link to {str(place.resolve())!r}.")
+    return place

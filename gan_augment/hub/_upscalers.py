@@ -26,12 +26,9 @@ from .._core import (
 from .._version import __version__
 from ..importing import networks, read_checkpoint
 from ..models import SRGAN, SRGANConfig
-from ._registry import ZOO_FOLDER
+from ._pretrained import warn_of_terms
+from ._registry import UpscalerEntry, find_entry, list_upscalers, not_installed
 
-UPSCALER_FOLDER = ZOO_FOLDER / "upscalers"
-UPSCALERS = {  # that ship with the package, and the SHA-256 of their config.json
-    "srgan-faces-2x": "a9a6998f85687a889c87a984bfcf97f4ea8da7992f0ddf40af915a873f8d92da",
-}
 WEIGHTS = "upscaler.safetensors"
 MAX_ATTEMPTS = 16  # groups of tensors in a file
 
@@ -67,11 +64,6 @@ def save_upscaler(network: SRGAN, folder: str | os.PathLike[str], *, half_precis
     write_files(Path(folder), contents)
 
 
-def list_upscalers() -> list[str]:
-    """Names of the networks for super-resolution that ship with the package, sorted."""
-    return sorted(UPSCALERS)
-
-
 def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
     """Loads a network that takes images in 0..1 to larger ones, in eval mode and float32.
 
@@ -81,7 +73,7 @@ def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ModuleNotFoundError: If it takes spandrel, which is not installed.
+        ModuleNotFoundError: If it requires spandrel or a zoo package that is not installed.
         ValueError: If the name means nothing, or it is no network for super-resolution.
     """
     path = _find(name_or_path)
@@ -99,16 +91,20 @@ def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
 
 
 def _find(name: str | os.PathLike[str]) -> Path:
-    if isinstance(name, str) and name in UPSCALERS:
-        folder = UPSCALER_FOLDER / name
-        check_pinned(folder, UPSCALERS[name])
-        return folder
+    entry = find_entry(name) if isinstance(name, str) else None
+    if isinstance(entry, UpscalerEntry):
+        if entry.folder is None:
+            raise not_installed(entry)
+        check_pinned(entry.folder, entry.sha256, f"reinstall {entry.distribution}")
+        if not entry.commercial_use:
+            warn_of_terms(entry.name, entry.data_terms)
+        return entry.folder
     try:
         path = Path(name).expanduser()
     except RuntimeError as error:
         raise ValueError(f"A path must be of a known home folder, but got {str(name)[:200]!r}: {error}") from error
     if isinstance(name, str) and not os.path.exists(path) and not {"/", os.sep} & set(name):
-        near = sorted(UPSCALERS, key=lambda known: -difflib.SequenceMatcher(None, name.lower(), known).ratio())
+        near = sorted(list_upscalers(), key=lambda known: -difflib.SequenceMatcher(None, name.lower(), known).ratio())
         raise ValueError(
             f"An upscaler's name must be of {near}, or that of a folder or file that exists, but got {name[:200]!r}."
         )

@@ -2,12 +2,14 @@
 
 import functools
 import hashlib
+import json
 import multiprocessing
 import os
 import random
 import re
 import shutil
 import signal
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -29,6 +31,7 @@ from gan_augment import (
 )
 from gan_augment._core import HubName
 from gan_augment.cli import main
+from gan_augment.hub import _registry, find_entry
 from gan_augment.hub._download import explained
 
 from ..core.disks import small_files
@@ -132,6 +135,38 @@ def save_again(name, folder, **options):
     source = download(name, **options)
     shutil.copytree(source, folder)
     return from_pretrained(source).card
+
+
+def registered(repo, sha256):
+    """Lets the registry know a generator that is not installed as a commit on the Hub; returns its name."""
+    entry = {
+        **{"name": "faces-of-the-hub", "sha256": sha256, "license": "cc-by-nc-4.0", "data_terms": "for research"},
+        **{"commercial_use": False, "description": "Faces", "image_size": 16, "channels": 1, "num_classes": 3},
+    }
+    folder = Path(tempfile.mkdtemp())
+    shutil.copytree(_registry.ZOO_FOLDER, folder, dirs_exist_ok=True)
+    content = {"format": 1, "generators": [{**entry, "hub": repo} if repo else entry]}
+    (folder / "faces.json").write_text(json.dumps(content))
+    _registry.ZOO_FOLDER = folder
+    return "faces-of-the-hub"
+
+
+def sample_of_pin(repo, sha256, **options):
+    """Samples of a generator that the registry pins on the Hub."""
+    before = _registry.ZOO_FOLDER
+    try:
+        return sample(registered(repo, sha256), **options)
+    finally:
+        _registry.ZOO_FOLDER = before
+
+
+def failure_of_pin(repo, sha256, **options):
+    """Type and words of what is raised for it, and the files that were downloaded."""
+    before = _registry.ZOO_FOLDER
+    try:
+        return failure(registered(repo, sha256), **options)[:2]
+    finally:
+        _registry.ZOO_FOLDER = before
 
 
 def publish_zoo(token):
@@ -248,13 +283,46 @@ def test_what_is_pushed_is_what_is_pulled(hub, client, repo, tiny, tmp_path):
     assert (from_pretrained(tmp_path / "pulled").sample(4, seed=0) == tiny.sample(4, seed=0)).all()
 
 
+def sha256_of_config(files):
+    return hashlib.sha256(files["config.json"]).hexdigest()
+
+
+def test_a_zoo_name_that_is_not_installed_comes_from_the_commit_that_the_registry_pins(hub, client, repo, files, tiny):
+    pin, sha256 = f"{repo}@{hub.repositories[repo].resolve('main')}", sha256_of_config(files)
+    hub.repositories[repo].commit({"config.json": b"moved on"})
+    assert (client(sample_of_pin, pin, sha256) == tiny.sample(4, seed=0)).all()
+    assert not any("discriminator" in path or "/main/" in path for _, path in hub.requests)
+    assert (client(sample_of_pin, pin, sha256, local_files_only=True) == tiny.sample(4, seed=0)).all()
+
+
+def test_a_pinned_commit_with_another_configuration_is_refused_before_its_weights(hub, client, repo):
+    pin = f"{repo}@{hub.repositories[repo].resolve('main')}"
+    kind, words = client(failure_of_pin, pin, "0" * 64)
+    assert kind is ValueError
+    assert re.search("must have the SHA-256 0{64} of the registry, but has another; delete '.*' to download it", words)
+    assert not any("generator.safetensors" in path for _, path in hub.requests)
+
+
+def test_a_pinned_generator_that_is_no_longer_there_says_so(hub, client, repo, files):
+    kind, words = client(failure_of_pin, f"{repo}@{'0' * 40}", sha256_of_config(files))
+    assert (kind, "must have the revision '0000" in words) == (ValueError, True)
+    kind, words = client(failure_of_pin, None, "0" * 64)
+    assert (kind, 'run pip install "gan-augment[faces]"' in words) == (ModuleNotFoundError, True)
+
+
 @pytest.mark.slow
 def test_the_zoo_is_published_by_one_command(hub, client):
+    if missing := list_pretrained(installed=False):
+        pytest.skip(f"gan-augment-faces is not installed: there is no {missing[0]} to publish")
     assert client(publish_zoo, TOKEN) == 0
     for name in list_pretrained():
         repository = hub.repositories[f"zoo/{name}"]
         assert not repository.private
-        assert (client(sample, f"zoo/{name}") == from_pretrained(name).sample(4, seed=0)).float().mean() > 0.9
+        folder, files = find_entry(name).folder, repository.files()
+        assert {path.name for path in folder.iterdir()} == set(files) - {".gitattributes"}
+        assert all((folder / each).read_bytes() == files[each] for each in set(files) - {".gitattributes"})
+        commit, pinned = repository.resolve("main"), find_entry(name).sha256
+        assert (client(sample_of_pin, f"zoo/{name}@{commit}", pinned) == from_pretrained(name).sample(4, seed=0)).all()
 
 
 def test_a_push_without_the_right_to_it_says_so(hub, client, repo, tmp_path, tiny):

@@ -1,4 +1,4 @@
-"""The zoo: what ships with the package."""
+"""The zoo: what ships with gan-augment and with gan-augment-faces."""
 
 import copy
 import re
@@ -15,16 +15,17 @@ from PIL import Image
 from gan_augment import Card, SyntheticPool, from_pretrained, list_pretrained
 from gan_augment.data import seen
 from gan_augment.demo import load_digits
-from gan_augment.hub import REGISTRY, _registry
+from gan_augment.hub import _registry, find_entry
 from gan_augment.models import REAL, sample_grid
 from gan_augment.models._sampling import CARD_WIDTH
 
 DOCS = Path(__file__).parents[2] / "docs"
+INSTALLED = list_pretrained(installed=True)
 
 
-@pytest.mark.parametrize("name", list_pretrained())
+@pytest.mark.parametrize("name", INSTALLED)
 def test_an_entry_says_what_its_files_say(name):
-    entry, generator = REGISTRY[name], from_pretrained(name)
+    entry, generator = find_entry(name), from_pretrained(name)
     config = generator.config
     assert (entry.image_size, entry.channels, entry.num_classes) == (
         config.image_size,
@@ -37,9 +38,9 @@ def test_an_entry_says_what_its_files_say(name):
     assert sum(file.stat().st_size for file in entry.folder.iterdir()) < 16_000_000
 
 
-@pytest.mark.parametrize("name", list_pretrained())
+@pytest.mark.parametrize("name", INSTALLED)
 def test_registry_card_and_documentation_give_the_same_numbers(name):
-    entry, card = REGISTRY[name], from_pretrained(name).card
+    entry, card = find_entry(name), from_pretrained(name).card
     count = f"{card.training['images']:,}"
     assert re.search(rf"\bfrom {count} of ", entry.description)
     assert not entry.num_classes or f"{entry.num_classes} classes" in entry.description
@@ -63,16 +64,16 @@ def test_registry_card_and_documentation_give_the_same_numbers(name):
     assert (row[1] == "yes") == entry.commercial_use
 
 
-@pytest.mark.parametrize("name", list_pretrained())
+@pytest.mark.parametrize("name", INSTALLED)
 def test_each_figure_is_published_once(name):
-    results = huggingface_hub.ModelCard.load(REGISTRY[name].folder / "README.md").data.eval_results
+    results = huggingface_hub.ModelCard.load(find_entry(name).folder / "README.md").data.eval_results
     names = [result.metric_name for result in results]
     assert len(names) == len(set(names))
     assert not [metric for metric in names if "classifier's accuracy" in metric]
 
 
 def test_a_zoo_folder_with_other_weights_is_refused(tmp_path, monkeypatch):
-    shutil.copytree(REGISTRY["dcgan-mnist-32"].folder, tmp_path / "dcgan-mnist-32")
+    shutil.copytree(_registry.ZOO_FOLDER, tmp_path, dirs_exist_ok=True)
     generator = from_pretrained("dcgan-mnist-32")
     with torch.no_grad():
         generator.to_image.weight.add_(0.1)
@@ -116,10 +117,10 @@ def test_weights_from_data_that_forbid_commercial_use_say_so_once(tiny, tmp_path
         from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("name", list_pretrained())
+@pytest.mark.parametrize("name", INSTALLED)
 def test_without_a_network_a_seeded_sample_is_the_one_on_the_card(name, offline):
     generator = from_pretrained(name)
-    with Image.open(REGISTRY[name].folder / "grid.png") as recorded:
+    with Image.open(find_entry(name).folder / "grid.png") as recorded:
         now = sample_grid(generator, width=CARD_WIDTH)
         difference = np.abs(np.asarray(recorded).astype(int) - np.asarray(now).astype(int))
     assert difference.max() <= 2  # processors round differently

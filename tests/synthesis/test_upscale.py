@@ -1,6 +1,7 @@
 """Enlarging synthetic images."""
 
 import copy
+import json
 import multiprocessing
 import os
 import pickle
@@ -15,7 +16,7 @@ from torchvision.transforms.v2 import functional as F
 
 from gan_augment import GANAugmentedDataset, SyntheticPool, Upscaler
 from gan_augment._core import config_sha256
-from gan_augment.hub import _upscalers, load_upscaler, save_upscaler
+from gan_augment.hub import _registry, find_entry, list_upscalers, load_upscaler, save_upscaler
 from gan_augment.models import SRGAN, SRGANConfig
 from gan_augment.synthesis import UpscaledSource
 
@@ -149,11 +150,15 @@ def test_a_wrong_configuration_is_refused_by_name(field, value):
 
 @pytest.fixture
 def shipped(network, tmp_path, monkeypatch):
-    """A package that ships two upscalers."""
+    """The folder of a registry that ships two upscalers."""
+    content = {"format": 1, "generators": [], "upscalers": []}
     for name in ("srgan-faces-2x", "digits-4x"):
         save_upscaler(network, tmp_path / name)
-        monkeypatch.setitem(_upscalers.UPSCALERS, name, config_sha256(tmp_path / name))
-    monkeypatch.setattr(_upscalers, "UPSCALER_FOLDER", tmp_path)
+        terms = {"license": "mit", "data_terms": "none", "commercial_use": True, "description": "Enlarges"}
+        content["upscalers"].append({"name": name, "sha256": config_sha256(tmp_path / name), **terms, "scale": 2})
+    (tmp_path / "zoo.json").write_text(json.dumps(content))
+    (tmp_path / "faces.json").write_text('{"format": 1, "generators": []}')
+    monkeypatch.setattr(_registry, "ZOO_FOLDER", tmp_path)
     return tmp_path
 
 
@@ -168,10 +173,10 @@ def test_what_ships_is_loaded_by_its_name_and_held_against_its_hash(shipped, net
 
 
 def test_all_that_ships_is_whole_and_small():
-    for name in _upscalers.list_upscalers():
-        folder = _upscalers.UPSCALER_FOLDER / name
-        assert Upscaler.load(name).scale >= 2
-        assert sum(file.stat().st_size for file in folder.iterdir()) < 4_000_000
+    for name in list_upscalers(installed=True):
+        entry = find_entry(name)
+        assert Upscaler.load(name).scale == entry.scale
+        assert sum(file.stat().st_size for file in entry.folder.iterdir()) < 4_000_000
 
 
 def test_a_mistyped_name_is_answered_with_the_nearest_first(shipped):

@@ -1,0 +1,84 @@
+"""Finding the zoo packages that are installed, through entry points, without importing them."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._core import one_line, short
+
+if TYPE_CHECKING:
+    from ._registry import ZooEntry
+
+GROUP = "gan_augment.zoo"
+_warned: set[str] = set()
+
+
+def read_plugins(read: Callable[[Path, str], list[ZooEntry]]) -> list[ZooEntry]:
+    """Returns the entries of all zoo packages; a package that cannot be read has none, and a warning says why, once.
+
+    Args:
+        read (callable): Reads the entries of a folder with ``zoo.json``, given the folder and the distribution's name.
+    """
+    entries = []
+    for distribution, value in _entry_points(_paths_now()):
+        try:
+            entries += read(_package_folder(value), distribution)
+        except Exception as error:  # whatever it is: one broken package must not take the others away
+            warn_once(f"The zoo package {distribution} is not used: {one_line(error)}")
+    return entries
+
+
+def warn_once(words: str) -> None:
+    """Warns of a zoo package, once in each process."""
+    if words not in _warned:
+        _warned.add(words)
+        warnings.warn(words, UserWarning, stacklevel=2)
+
+
+def _paths_now() -> tuple[tuple[str, int], ...]:
+    """Returns the import path with times of change, so that what pip installs while we run is found."""
+    return tuple((path, os.stat(path or ".").st_mtime_ns) for path in sys.path if os.path.exists(path or "."))
+
+
+@functools.lru_cache(maxsize=1)
+def _entry_points(paths: tuple[tuple[str, int], ...]) -> list[tuple[str, str]]:
+    """Returns distributions and the packages that their entry points of the group name.
+
+    Each distribution is read by itself: ``importlib.metadata.entry_points()`` finds none at all if one is broken.
+    """
+    found: dict[str, list[str]] = {}
+    for distribution in importlib.metadata.distributions():
+        try:
+            text = distribution.read_text("entry_points.txt") or ""
+            if GROUP not in text:
+                continue
+            name = one_line(distribution.metadata["Name"])
+            values = [point.value for point in distribution.entry_points if point.group == GROUP]
+        except Exception as error:
+            where = one_line(getattr(distribution, "_path", "a distribution"))
+            warn_once(f"The zoo package at {where} is not used, as its metadata cannot be read: {one_line(error)}")
+            continue
+        found.setdefault(name, values)  # the first on the import path is the one that is imported
+    return [(name, value) for name, values in sorted(found.items()) for value in values]
+
+
+def _package_folder(value: str) -> Path:
+    """Returns the folder of a package that has ``zoo.json``, without importing it."""
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", value, re.ASCII):
+        raise ValueError(f"Its entry point must name a package, but is {short(value)}.")
+    top, *inside = value.split(".")
+    spec = importlib.util.find_spec(top)
+    for location in (spec and spec.submodule_search_locations) or ():
+        folder = Path(location, *inside)
+        if (folder / "zoo.json").is_file():
+            return folder
+    raise ValueError(f"The package {value!r} that its entry point names must have a zoo.json, but has none.")

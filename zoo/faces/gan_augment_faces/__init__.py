@@ -1,0 +1,1 @@
+"""Generators of faces for gan-augment: ``zoo.json`` lists them, and each has a folder beside it."""
