@@ -76,9 +76,9 @@ def from_pretrained(
     return generator.to(device)
 
 
-def warn_of_terms(name: str, terms: str) -> None:
-    """Warns the caller's caller, once, that the training data of a network forbid commercial use."""
+def warn_of_terms(name: str, terms: str, stacklevel: int = 3) -> None:
+    """Warns, once, that the training data of a network forbid commercial use."""
     if (name, terms) not in _warned:
         words = f"{one_line(name)} was trained on data that forbid commercial use: {one_line(terms)}"
-        warnings.warn(words, UserWarning, stacklevel=3)
+        warnings.warn(words, UserWarning, stacklevel=stacklevel)
         _warned.add((name, terms))

@@ -97,7 +97,7 @@ def _find(name: str | os.PathLike[str]) -> Path:
             raise not_installed(entry)
         check_pinned(entry.folder, entry.sha256, f"reinstall {entry.distribution}")
         if not entry.commercial_use:
-            warn_of_terms(entry.name, entry.data_terms)
+            warn_of_terms(entry.name, entry.data_terms, stacklevel=5)  # the caller of Upscaler.load
         return entry.folder
     try:
         path = Path(name).expanduser()

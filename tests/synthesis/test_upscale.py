@@ -152,7 +152,7 @@ def test_a_wrong_configuration_is_refused_by_name(field, value):
 def shipped(network, tmp_path, monkeypatch):
     """The folder of a registry that ships two upscalers."""
     content = {"format": 1, "generators": [], "upscalers": []}
-    for name in ("srgan-faces-2x", "digits-4x"):
+    for name in ("srgan-shapes-2x", "digits-4x"):
         save_upscaler(network, tmp_path / name)
         terms = {"license": "mit", "data_terms": "none", "commercial_use": True, "description": "Enlarges"}
         content["upscalers"].append({"name": name, "sha256": config_sha256(tmp_path / name), **terms, "scale": 2})
@@ -163,13 +163,13 @@ def shipped(network, tmp_path, monkeypatch):
 
 
 def test_what_ships_is_loaded_by_its_name_and_held_against_its_hash(shipped, network):
-    upscaler = Upscaler.load("srgan-faces-2x")
+    upscaler = Upscaler.load("srgan-shapes-2x")
     images = torch.rand(1, 3, 16, 16)
-    assert upscaler.name == "srgan-faces-2x"
+    assert upscaler.name == "srgan-shapes-2x"
     assert torch.equal(upscaler(images), Upscaler(network)(images))
-    save_upscaler(SRGAN(SRGANConfig(width=4, blocks=1)), shipped / "srgan-faces-2x")
+    save_upscaler(SRGAN(SRGANConfig(width=4, blocks=1)), shipped / "srgan-shapes-2x")
     with pytest.raises(ValueError, match=r"SHA-256 .* of the registry"):
-        Upscaler.load("srgan-faces-2x")
+        Upscaler.load("srgan-shapes-2x")
 
 
 def test_all_that_ships_is_whole_and_small():
@@ -181,12 +181,12 @@ def test_all_that_ships_is_whole_and_small():
 
 def test_a_mistyped_name_is_answered_with_the_nearest_first(shipped):
     for wrong, first, second in (
-        ("srgan-face-2x", "srgan-faces-2x", "digits-4x"),
-        ("Digits_4", "digits-4x", "srgan-f"),
+        ("srgan-shape-2x", "srgan-shapes-2x", "digits-4x"),
+        ("Digits_4", "digits-4x", "srgan-s"),
     ):
         with pytest.raises(ValueError, match=f"must be of .*{first}.*{second}.*, but got '{wrong}'"):
             Upscaler.load(wrong)
-    for missing in ("./srgan-face-2x", shipped / "none.pth"):
+    for missing in ("./srgan-shape-2x", shipped / "none.pth"):
         with pytest.raises(FileNotFoundError):
             Upscaler.load(missing)
 
