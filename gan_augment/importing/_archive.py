@@ -1,4 +1,9 @@
-"""The records of a zip archive, of the one form that every reader understands alike."""
+"""Finds and reads the records of a zip archive.
+
+Zip readers disagree about unusual archives: ones with two directories, with records that overlap, or with bytes that
+belong to no record. Such a file can show one content to a scanner and another to a loader. Only the form that every
+reader understands in the same way is accepted here.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from .._core import first_line
 
 MAX_RECORDS = 10_000
 MAX_DIRECTORY = 2**20  # bytes
-MAX_RATIO = 2  # of what is unpacked; weights can hardly be compressed
+MAX_RATIO = 2  # of unpacked bytes to the file's bytes: weights can hardly be compressed
 START = b"PK\x03\x04"
 _END = b"PK\x05\x06"
 _END_BYTES, _HEADER_BYTES, _DESCRIPTOR_BYTES = 22, 30, 24
@@ -20,41 +25,41 @@ _UTF8, _ENCRYPTED = 0x800, 1  # flags of a record
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where bytes lie in a file.
+class Span:
+    """A range of bytes in a file.
 
     Attributes:
-        start (int): Their first place.
-        size (int): How many they are.
-        packed (int, optional): How many the file has of them, compressed; None if they are stored as they are.
-        crc (int, optional): Their CRC-32, if the file says it.
+        start (int): Position of the first byte.
+        size (int): Number of bytes, after unpacking.
+        compressed_size (int, optional): Number of bytes in the file, if they are compressed.
+        crc (int, optional): CRC-32 of the unpacked bytes, if the file states it.
     """
 
     start: int
     size: int
-    packed: int | None = None
+    compressed_size: int | None = None
     crc: int | None = None
 
     @property
     def end(self) -> int:
-        return self.start + (self.size if self.packed is None else self.packed)
+        return self.start + (self.size if self.compressed_size is None else self.compressed_size)
 
 
-def find_records(file: BufferedReader, size: int) -> dict[str, Place]:
-    """Where each record of a zip archive lies.
+def find_records(file: BufferedReader, size: int) -> dict[str, Span]:
+    """Returns the span of each record of a zip archive, by the record's name.
 
-    The archive must be of the one form that every reader understands alike: the end record at the end, entries one
-    after the other from the first byte on, and no two names that differ in case only.
+    The archive must end with its end record, its records must follow each other from the first byte on, and no two
+    names may differ only in case.
 
     Raises:
-        ValueError: If it is no archive, one of another form, or unpacks to much more than its size.
+        ValueError: If the file is no archive of this form, or unpacks to much more than its size.
     """
     file.seek(max(size - _END_BYTES, 0))
     end = file.read()
     if end[:8] != _END + bytes(4) or end[-2:] != b"\0\0":
-        raise ValueError("it must be a zip archive that ends with its directory, but is damaged, or goes on behind it")
+        raise ValueError("it must be a zip archive that ends with its directory, but is damaged or continues after it")
     if int.from_bytes(end[12:16], "little") > MAX_DIRECTORY:
-        raise ValueError(f"it must have at most {MAX_RECORDS:,} records, but has a longer directory")
+        raise ValueError(f"it must have at most {MAX_RECORDS:,} records, but its directory is longer")
     try:
         with zipfile.ZipFile(file) as archive:
             entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
@@ -62,23 +67,23 @@ def find_records(file: BufferedReader, size: int) -> dict[str, Place]:
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise ValueError(f"it must be a zip archive, but its directory is damaged: {first_line(error)}") from error
     if len({entry.orig_filename.lower() for entry in entries}) != len(entries) or len(entries) > MAX_RECORDS:
-        raise ValueError(f"it must have at most {MAX_RECORDS:,} records of different names, but has not")
+        raise ValueError(f"it must have at most {MAX_RECORDS:,} records with different names, but does not")
     if entries and not 0 <= entries[0].header_offset <= entries[-1].header_offset < size:
-        raise ValueError("its directory must name places in the file, but names others")
+        raise ValueError("its directory must list positions inside the file, but lists others")
     if sum(entry.file_size for entry in entries) > MAX_RATIO * size:
         raise ValueError(f"its records must unpack to at most {MAX_RATIO} times its {size:,} bytes, but are larger")
-    places: dict[str, Place] = {}
+    spans: dict[str, Span] = {}
     for entry, following in zip(entries, [*(entry.header_offset for entry in entries[1:]), directory]):
-        place = _place_of(file, entry)
-        gap = following - place.end
+        span = _find_span(file, entry)
+        gap = following - span.end
         if (entry is entries[0] and entry.header_offset) or not 0 <= gap <= _DESCRIPTOR_BYTES:
             raise ValueError("its records must follow each other from the first byte on, but do not")
-        places[entry.orig_filename] = place
-    return places
+        spans[entry.orig_filename] = span
+    return spans
 
 
-def _place_of(file: BufferedReader, entry: zipfile.ZipInfo) -> Place:
-    """Where a record's bytes lie, by the header before them, which must say what the directory says."""
+def _find_span(file: BufferedReader, entry: zipfile.ZipInfo) -> Span:
+    """Returns the span of a record, whose own header must agree with its entry in the directory."""
     file.seek(entry.header_offset)
     header = file.read(_HEADER_BYTES)
     name, extra = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
@@ -86,32 +91,33 @@ def _place_of(file: BufferedReader, entry: zipfile.ZipInfo) -> Place:
     method = int.from_bytes(header[8:10], "little")
     begins = len(header) == _HEADER_BYTES and header[:4] == START
     if not begins or file.read(name) != encoded or method != entry.compress_type:
-        raise ValueError(f"its record {entry.filename[:100]!r} is another one in the directory than in its place")
+        raise ValueError(f"its directory and the header of its record {entry.filename[:100]!r} must agree, but differ")
     stored = method == zipfile.ZIP_STORED
     if not (stored or method == zipfile.ZIP_DEFLATED) or (entry.flag_bits | header[6]) & _ENCRYPTED:
-        raise ValueError("its records must be stored or deflated, but are encrypted, or compressed in another way")
+        raise ValueError("its records must be stored or deflated, but are encrypted or compressed in another way")
     if stored and entry.compress_size != entry.file_size:
         raise ValueError(f"its record {entry.filename[:100]!r} must have one size, but has two")
-    packed = None if stored else entry.compress_size
-    return Place(entry.header_offset + _HEADER_BYTES + name + extra, entry.file_size, packed, entry.CRC)
+    compressed_size = None if stored else entry.compress_size
+    return Span(entry.header_offset + _HEADER_BYTES + name + extra, entry.file_size, compressed_size, entry.CRC)
 
 
-def read_place(file: BufferedReader, place: Place) -> bytearray:
-    """The bytes at a place.
+def read_span(file: BufferedReader, span: Span) -> bytearray:
+    """Reads and unpacks the bytes of a span.
 
     Raises:
-        ValueError: If they end too soon, or are not those that the archive has a CRC-32 of.
+        ValueError: If there are too few bytes, or their CRC-32 differs from the one that the file states.
     """
-    file.seek(place.start)
-    if place.packed is None:
-        data = bytearray(place.size)
-        complete = file.readinto(data) == place.size
+    file.seek(span.start)
+    if span.compressed_size is None:
+        data = bytearray(span.size)
+        complete = file.readinto(data) == span.size
     else:
+        compressed = file.read(span.compressed_size)
         try:
-            data = bytearray(zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(place.packed), place.size + 1))
+            data = bytearray(zlib.decompressobj(-zlib.MAX_WBITS).decompress(compressed, span.size + 1))
         except zlib.error as error:
             raise ValueError(f"its bytes are damaged: {error}") from error
-        complete = len(data) == place.size
-    if not complete or place.crc not in (None, zlib.crc32(data)):
-        raise ValueError("its bytes are damaged: they are not those that were written, or end too soon")
+        complete = len(data) == span.size
+    if not complete or span.crc not in (None, zlib.crc32(data)):
+        raise ValueError("its bytes are damaged: they end too soon, or are not those that were written")
     return data

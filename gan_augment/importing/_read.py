@@ -1,7 +1,8 @@
-"""Reading checkpoints from other projects: named tensors only, by a reader that executes nothing.
+"""Reads the named tensors of a checkpoint from another project, without executing anything in it.
 
-``torch.load`` is never called: before torch 2.6 its ``weights_only`` could be made to execute code (CVE-2025-32434).
-The pickle gives descriptions of tensors, and a tensor is made from the file's bytes once they are known to be there.
+``torch.load`` is never called: before torch 2.6, even ``weights_only=True`` could be made to execute code
+(CVE-2025-32434). Reading has two steps. The file's pickle is read into descriptions of tensors (``_pickle.py``). Then
+each tensor is made from bytes of the file, after a check that the file has as many bytes as the description needs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import math
 import os
 import stat
 import sys
-from collections.abc import Callable
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,22 +20,22 @@ import torch
 from torch import Tensor
 
 from .._core import first_line
-from ._archive import MAX_RECORDS, START, Place, find_records, read_place
+from ._archive import MAX_RECORDS, START, Span, find_records, read_span
 from ._pickle import MAX_PICKLE, Storage, StoredTensor, read_pickle
 
-MAX_FILE = 2**30
-MAX_HEADER = 2**21
-MAX_NODES, MAX_DEPTH, MAX_NAME = 100_000, 8, 200
-MAX_SHARED = 4  # bytes of all tensors to those of the file: several networks may share tensors
+MAX_FILE = 2**30  # bytes
+MAX_HEADER = 2**21  # bytes of a safetensors file's header
+MAX_NODES, MAX_DEPTH, MAX_NAME = 100_000, 8, 200  # values in all dicts, dicts in each other, letters of a name
+MAX_SHARED = 4  # bytes of all tensors per byte of the file: several networks may share tensors
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001  # of torch's format before 1.6
 
 
 class Checkpoint(NamedTuple):
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
         tensors (dict): Tensors by name, or a dict of such dicts if the file holds several.
-        sha256 (str): Of the bytes that were read.
+        sha256 (str): SHA-256 of the bytes that were read.
     """
 
     tensors: dict[str, Any]
@@ -43,17 +43,17 @@ class Checkpoint(NamedTuple):
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Reads the tensors of a PyTorch checkpoint or a safetensors file, and leaves out everything else in it.
+    """Reads the tensors of a PyTorch checkpoint or a safetensors file, and ignores everything else in it.
 
     Nothing in the file is executed. Time and memory are bounded by the file's length.
 
     Args:
-        path (Path): The file: what ``torch.save`` writes (a zip archive, or the format before torch 1.6), or
-            safetensors.
+        path (Path): A file that ``torch.save`` wrote (a zip archive, or the format before torch 1.6), or a
+            safetensors file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is another kind of file, damaged, too large, or asks for more than tensors.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is of another kind, damaged or too large, or asks for more than tensors.
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
@@ -64,86 +64,63 @@ def read_checkpoint(path: Path) -> Checkpoint:
         if status.st_size > MAX_FILE:
             raise ValueError(f"{path} must be at most {MAX_FILE:,} bytes, but has {status.st_size:,}.")
         try:
-            tensors = _read(file, status.st_size)
+            tensors = _read_tensors(file, status.st_size)
         except ValueError as error:
             raise ValueError(f"{path} cannot be read: {first_line(error)}.") from error
         file.seek(0)
-        return Checkpoint(tensors, _sha256(file))
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+    return Checkpoint(tensors, digest.hexdigest())
 
 
-def _sha256(file: BufferedReader) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(2**20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _read(file: BufferedReader, size: int) -> dict[str, Any]:
+def _read_tensors(file: BufferedReader, size: int) -> dict[str, Any]:
     head = file.read(16)
     file.seek(0)
     if head[8:9] == b"{":
-        return _Walk(size).tensors(_read_safetensors(file, size), 0)
+        return _Collector(file, size, {}).collect(_read_safetensors(file, size))
     if head[:4] == START:
-        content, read = _read_archive(file, size)
+        content, spans = _read_archive(file, size)
     elif head[:1] == b"\x80":
-        content, read = _read_old(file, size)
+        content, spans = _read_legacy(file, size)
     else:
-        raise ValueError(f"it must be a PyTorch checkpoint or a safetensors file, but is {_kind(head)}")
+        kind = f"something else that begins with {head[:8]!r}" if head else "empty"
+        if head.startswith(b"\x89HDF"):
+            kind = "an HDF5 file, which Keras writes: convert it to named tensors in PyTorch's layout first"
+        raise ValueError(f"it must be a PyTorch checkpoint or a safetensors file, but is {kind}")
     if not isinstance(content, dict):
         raise ValueError(f"it must hold named tensors, but holds {type(content).__name__.strip('_')}")
-    return _Walk(size, read).tensors(content, 0)
+    return _Collector(file, size, spans).collect(content)
 
 
-def _kind(head: bytes) -> str:
-    if head.startswith(b"\x89HDF"):
-        return "an HDF5 file, as Keras writes: convert it to named tensors in PyTorch's layout first"
-    return f"something else, beginning with {head[:8]!r}" if head else "empty"
-
-
-# The zip archive of torch 1.6 and later -------------------------------------------------------------
-
-
-def _read_archive(file: BufferedReader, size: int) -> tuple[Any, Callable[[Storage], bytearray]]:
-    """The pickle of an archive, and what reads its storages."""
-    places = find_records(file, size)
-    lower = [name.lower() for name in places]
+def _read_archive(file: BufferedReader, size: int) -> tuple[Any, dict[str, Span]]:
+    """Reads the pickle of a zip archive (torch 1.6 and later), and finds the bytes of each storage by its key."""
+    records = find_records(file, size)
+    lower = [name.lower() for name in records]
     if any("/code/" in name or name.endswith("constants.pkl") for name in lower):
         raise ValueError("it must hold tensors, but is a TorchScript program, which is not run")
-    pickles = [name for name in places if name.lower().rpartition("/")[2] == "data.pkl"]
+    pickles = [name for name in records if name.lower().rpartition("/")[2] == "data.pkl"]
     if not pickles:
         raise ValueError("it must be a PyTorch checkpoint, but is another zip archive")
     if len(pickles) > 1 or not pickles[0].endswith("data.pkl"):
-        raise ValueError("it must have one data.pkl as a PyTorch checkpoint has, but has several or of another case")
+        raise ValueError("it must have exactly one data.pkl, in lower case, as a PyTorch checkpoint has, but does not")
     folder = pickles[0].removesuffix("data.pkl")
-    if (place := places.get(f"{folder}byteorder")) and bytes(read_place(file, place)) != sys.byteorder.encode():
+    order = records.get(f"{folder}byteorder")
+    if order and bytes(read_span(file, order)) != sys.byteorder.encode():
         raise ValueError(f"it must hold numbers in this machine's byte order, {sys.byteorder}, but does not")
-    if places[pickles[0]].size > MAX_PICKLE:
-        raise ValueError(f"its pickle must have at most {MAX_PICKLE:,} bytes, but has {places[pickles[0]].size:,}")
-    content = read_pickle(BytesIO(read_place(file, places[pickles[0]])))
-
-    def read(storage: Storage) -> bytearray:
-        place = places.get(f"{folder}data/{storage.key}")
-        if place is None:
-            raise ValueError(f"it has no bytes for the storage {storage.key[:100]!r} that its tensors refer to")
-        return read_place(file, _checked(place, storage))
-
-    return content, read
+    pickled = records[pickles[0]]
+    if pickled.size > MAX_PICKLE:
+        raise ValueError(f"its pickle must have at most {MAX_PICKLE:,} bytes, but has {pickled.size:,}")
+    prefix = f"{folder}data/"
+    spans = {name.removeprefix(prefix): span for name, span in records.items() if name.startswith(prefix)}
+    return read_pickle(BytesIO(read_span(file, pickled))), spans
 
 
-def _checked(place: Place, storage: Storage) -> Place:
-    if storage.length * storage.dtype.itemsize != place.size:
-        raise ValueError(
-            f"its storage {storage.key[:100]!r} must have {storage.length * storage.dtype.itemsize:,} bytes, as its "
-            f"tensors say, but has {place.size:,}"
-        )
-    return place
+def _read_legacy(file: BufferedReader, size: int) -> tuple[Any, dict[str, Span]]:
+    """Reads the format before torch 1.6: five pickles, and then the bytes of each storage after their number.
 
-
-# The format before torch 1.6 ------------------------------------------------------------------------
-
-
-def _read_old(file: BufferedReader, size: int) -> tuple[Any, Callable[[Storage], bytearray]]:
-    """Five pickles - a number, a version, the system, the content, the keys - and then each storage's bytes."""
+    The pickles are a magic number, a version, the system, the content and the keys of the storages.
+    """
     head = BytesIO(file.read(min(size, 3 * MAX_PICKLE)))
     magic = read_pickle(head)
     if type(magic) is not int or magic != _MAGIC:
@@ -155,30 +132,21 @@ def _read_old(file: BufferedReader, size: int) -> tuple[Any, Callable[[Storage],
         raise ValueError(f"it must be of version {_VERSION} and this machine's byte order, but is not")
     if not isinstance(keys, list) or len(keys) > MAX_RECORDS or not all(type(key) is str for key in keys):
         raise ValueError("it must list the storages that it holds, but does not")
-    places: dict[str, Place] = {}
+    spans: dict[str, Span] = {}
     start = head.tell()
     for key in keys:
         storage = described.get(key)
         file.seek(start)
         count = int.from_bytes(file.read(8), "little")
-        if storage is None or key in places or count != storage.length:
-            raise ValueError(f"its storage {key[:100]!r} is not the one that its tensors refer to")
-        places[key] = Place(start + 8, count * storage.dtype.itemsize)
-        start += 8 + places[key].size
+        if storage is None or key in spans or count != storage.length:
+            raise ValueError(f"its storage {key[:100]!r} must be the one that its tensors refer to, but is not")
+        spans[key] = Span(start + 8, count * storage.dtype.itemsize)
+        start = spans[key].end
         if start > size:
             raise ValueError("it ends before the storages of its tensors")
     if start != size:
-        raise ValueError("it must end with the storages of its tensors, but goes on behind them")
-
-    def read(storage: Storage) -> bytearray:
-        if storage.key not in places:
-            raise ValueError(f"it has no bytes for the storage {storage.key[:100]!r} that its tensors refer to")
-        return read_place(file, _checked(places[storage.key], storage))
-
-    return content, read
-
-
-# Tensors --------------------------------------------------------------------------------------------
+        raise ValueError("it must end with the storages of its tensors, but continues after them")
+    return content, spans
 
 
 def _read_safetensors(file: BufferedReader, size: int) -> dict[str, Tensor]:
@@ -196,21 +164,23 @@ def _read_safetensors(file: BufferedReader, size: int) -> dict[str, Tensor]:
     return tensors
 
 
-class _Walk:
-    """Gathers the tensors of a dict and of dicts in it, within limits on their number and size together.
+class _Collector:
+    """Collects the tensors of nested dicts, and limits their number and their total size.
 
     Args:
-        size (int): Of the file, in bytes.
-        read (callable, optional): Reads the bytes of a storage.
+        file (BufferedReader): The checkpoint.
+        size (int): Number of its bytes.
+        spans (dict): Where the bytes of each storage are in the file, by the storage's key.
     """
 
-    def __init__(self, size: int, read: Callable[[Storage], bytearray] | None = None) -> None:
-        self.size, self.read, self.nodes, self.bytes = size, read, 0, 0
+    def __init__(self, file: BufferedReader, size: int, spans: dict[str, Span]) -> None:
+        self.file, self.size, self.spans = file, size, spans
+        self.nodes, self.bytes = 0, 0
         self.storages: dict[str, bytearray] = {}
         self.made: dict[StoredTensor, Tensor] = {}
 
-    def tensors(self, content: dict[Any, Any], depth: int) -> dict[str, Any]:
-        """Those under names that are text or whole numbers."""
+    def collect(self, content: dict[Any, Any], depth: int = 0) -> dict[str, Any]:
+        """Returns the tensors, and the dicts that hold some, whose names are text or whole numbers."""
         found: dict[str, Any] = {}
         for key, value in content.items():
             self.nodes += 1
@@ -222,15 +192,15 @@ class _Walk:
             if isinstance(value, Tensor):
                 found[name] = value
             elif isinstance(value, StoredTensor):
-                found[name] = self._tensor(name, value)
-            elif isinstance(value, dict) and depth < MAX_DEPTH and (inner := self.tensors(value, depth + 1)):
+                found[name] = self._make_once(name, value)
+            elif isinstance(value, dict) and depth < MAX_DEPTH and (inner := self.collect(value, depth + 1)):
                 found[name] = inner
         return found
 
-    def _tensor(self, name: str, stored: StoredTensor) -> Tensor:
-        """The tensor that a pickle describes; the same one each time that it does."""
+    def _make_once(self, name: str, stored: StoredTensor) -> Tensor:
+        """Makes a tensor from its description; the same description gives the same tensor."""
         if stored not in self.made:
-            _check(name, stored)
+            _check_extent(name, stored)
             self.bytes += math.prod(stored.size) * stored.dtype.itemsize
             if self.bytes > MAX_SHARED * self.size:
                 raise ValueError(f"it must hold every value of its tensors, but repeats those of {name[:100]!r}")
@@ -238,19 +208,30 @@ class _Walk:
         return self.made[stored]
 
     def _make(self, stored: StoredTensor) -> Tensor:
-        storage = stored.storage
-        if self.read is None or 0 in stored.size:
+        if 0 in stored.size:
             return torch.empty(stored.size, dtype=stored.dtype)
-        if storage.key not in self.storages:
-            self.storages[storage.key] = self.read(storage)
-        values = torch.frombuffer(self.storages[storage.key], dtype=torch.uint8)
+        key = stored.storage.key
+        if key not in self.storages:
+            self.storages[key] = self._read_storage(stored.storage)
+        values = torch.frombuffer(self.storages[key], dtype=torch.uint8)
         if stored.dtype == torch.bool:
-            values = values != 0  # another byte than 0 and 1 is no bool
+            values = values != 0  # a bool must be the byte 0 or 1
         return values.view(stored.dtype).as_strided(stored.size, stored.stride, stored.offset)
 
+    def _read_storage(self, storage: Storage) -> bytearray:
+        span, size = self.spans.get(storage.key), storage.length * storage.dtype.itemsize
+        if span is None:
+            raise ValueError(f"it has no bytes for the storage {storage.key[:100]!r} that its tensors refer to")
+        if span.size != size:
+            raise ValueError(
+                f"its storage {storage.key[:100]!r} must have the {size:,} bytes that its tensors need, but has "
+                f"{span.size:,}"
+            )
+        return read_span(self.file, span)
 
-def _check(name: str, stored: StoredTensor) -> None:
-    """Refuses a tensor that reaches beyond its storage, or has more values than that."""
+
+def _check_extent(name: str, stored: StoredTensor) -> None:
+    """Refuses a tensor that reaches beyond its storage, or has more values than it."""
     size, stride, offset = stored.size, stored.stride, stored.offset
     values = stored.storage.length * stored.storage.dtype.itemsize // stored.dtype.itemsize
     small = len(size) == len(stride) and all(0 <= number <= MAX_FILE for number in (*size, *stride, offset))
