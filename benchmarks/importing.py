@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from gan_augment import import_checkpoint
-from tests.hub import layouts
+from tests.importing import layouts
 
 CLOSE = 0.02
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {

@@ -24,7 +24,7 @@ from .._core import (
     write_files,
 )
 from .._version import __version__
-from ..importing import networks, read_checkpoint
+from ..importing import find_networks, read_checkpoint
 from ..models import SRGAN, SRGANConfig
 from ._pretrained import warn_of_terms
 from ._registry import UpscalerEntry, find_entry, list_upscalers, not_installed
@@ -79,7 +79,7 @@ def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
     path = _find(name_or_path)
     if path.is_dir():
         return _load_ours(path)
-    groups = [tensors for _, tensors in itertools.islice(networks(read_checkpoint(path).tensors), MAX_ATTEMPTS)]
+    groups = [tensors for _, tensors in itertools.islice(find_networks(read_checkpoint(path).tensors), MAX_ATTEMPTS)]
     for tensors in groups:
         try:
             network = SRGAN.from_foreign(tensors)

@@ -1,4 +1,9 @@
-"""Bringing in generators that others trained, from the files in which they left them."""
+"""Imports generators from checkpoints of other projects.
+
+A checkpoint goes through these steps: ``_read`` reads its tensors safely, ``_modules`` groups them into modules,
+``_orders`` and ``_refusals`` sort the modules and refuse other kinds of networks, ``_search`` finds what the tensors do
+not show, and ``_build`` makes a generator.
+"""
 
 import lazy_loader as _lazy
 

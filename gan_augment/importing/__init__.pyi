@@ -1,9 +1,9 @@
 from ._import import import_checkpoint
-from ._modules import networks
+from ._modules import find_networks
 from ._read import read_checkpoint
 
 __all__ = [
+    "find_networks",
     "import_checkpoint",
-    "networks",
     "read_checkpoint",
 ]

@@ -1,4 +1,8 @@
-"""From named tensors to the modules that they were of, in the order in which they were made."""
+"""Finds the networks in a checkpoint, and turns the named tensors of each into modules.
+
+A module is what a layer of a network keeps: the weight and bias of a convolution, or the statistics of a batch norm.
+Weights under spectral or weight normalisation are computed here, so that the rest of the room sees plain weights.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +15,20 @@ import torch
 from torch import Tensor
 
 Kind = Literal["conv", "linear", "embedding", "batch_norm", "affine_norm", "prelu"]
-_NUMBERS = re.compile(r"(\d+)")
 _CLASS_NAMES = re.compile(r"emb|label|class|cond", re.IGNORECASE)
 _PARTS = re.compile(r"gen|net_?g|^g$|^g_|ema|^model$|^module$|^params", re.IGNORECASE)
 MAX_KERNEL = 32
-MAX_ORDERS = 10_000  # tried, of layers that fit each other in many
-_LEFT_OUT = {"num_batches_tracked"}
 
 
 @dataclass(eq=False)
 class Module:
-    """A module with weights, as its tensors show it.
+    """A module with tensors.
 
     Attributes:
-        name (str): Of the module in the network that it is of.
-        kind (str): ``"conv"`` is a convolution, transposed or not, which its weight alone does not tell.
-        tensors (dict): ``weight``, ``bias``, ``running_mean`` and ``running_var``, as far as there are any.
+        name (str): Name of the module in its network.
+        kind (str): What its tensors look like. ``"conv"`` is a convolution, transposed or not, because the weight
+            alone does not tell.
+        tensors (dict): Those of ``weight``, ``bias``, ``running_mean`` and ``running_var`` that it has.
     """
 
     name: str
@@ -35,45 +37,58 @@ class Module:
 
     @property
     def weight(self) -> Tensor:
-        """Of convolutions, linear layers and embeddings."""
+        """Weight of a convolution, a linear layer or an embedding."""
         return self.tensors["weight"]
 
     @property
+    def is_layer(self) -> bool:
+        """Whether it is a convolution or a linear layer."""
+        return self.kind in ("conv", "linear")
+
+    @property
+    def is_norm(self) -> bool:
+        """Whether it is a normalisation layer."""
+        return self.kind in ("batch_norm", "affine_norm")
+
+    @property
     def features(self) -> int:
-        """Of a norm: how many features it has."""
+        """Number of features of a norm."""
         return len(next(iter(self.tensors.values())))
 
     @property
     def is_unused(self) -> bool:
-        """Whether it is a batch norm as new: it was never used in training mode, or kept nothing of it."""
+        """Whether it is a batch norm that was never used in training mode, or kept nothing of it."""
         return self.kind == "batch_norm" and not self.has_statistics
 
     @property
     def has_statistics(self) -> bool:
-        """Whether it is a norm that has met values in training: not the mean of 0 and variance of 1 of a new one."""
+        """Whether it is a batch norm whose mean and variance are not those of a new one, which are 0 and 1."""
         if self.kind != "batch_norm":
             return False
         return bool((self.tensors["running_mean"] != 0).any()) or bool((self.tensors["running_var"] != 1).any())
 
 
 def brief(text: object, most: int = 120) -> str:
-    """What a message quotes of a file, cut to a length."""
+    """Returns the beginning of a text from a file, short enough to quote in a message."""
     words = str(text)
     return words if len(words) <= most else f"{words[:most]}..."
 
 
-def networks(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """All groups of named tensors that may be a network: dicts of a file, then parts with a common prefix."""
+def find_networks(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Yields every group of named tensors that may be a network, with its place in the file.
+
+    A group is a dict of the file, or those of its tensors that share a prefix such as ``generator.``.
+    """
     tensors = {name: value for name, value in tree.items() if isinstance(value, Tensor)}
     if tensors:
         yield path, tensors
-        yield from _parts(tensors, path, 3)
+        yield from _find_parts(tensors, path, 3)
     for name, value in tree.items():
         if isinstance(value, dict):
-            yield from networks(value, f"{path}.{name}".strip("."))
+            yield from find_networks(value, f"{path}.{name}".strip("."))
 
 
-def _parts(tensors: dict[str, Tensor], path: str, depth: int) -> Iterator[tuple[str, dict[str, Tensor]]]:
+def _find_parts(tensors: dict[str, Tensor], path: str, depth: int) -> Iterator[tuple[str, dict[str, Tensor]]]:
     groups: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         first, dot, rest = name.partition(".")
@@ -81,32 +96,34 @@ def _parts(tensors: dict[str, Tensor], path: str, depth: int) -> Iterator[tuple[
             groups.setdefault(first, {})[rest] = tensor
     for first, group in groups.items():
         inner = f"{path}.{first}".strip(".")
-        if len(group) == len(tensors) or _PARTS.search(first):  # a decoder is no generator
+        if len(group) == len(tensors) or _PARTS.search(first):  # other parts, such as a decoder, are no generators
             yield inner, group
         if depth > 1:
-            yield from _parts(group, inner, depth - 1)
+            yield from _find_parts(group, inner, depth - 1)
 
 
 def find_modules(tensors: dict[str, Tensor]) -> list[Module]:
-    """The modules of a network, of which normalised weights are computed.
+    """Groups the tensors of a network into modules, and computes the weights that are normalised.
 
     Raises:
-        ValueError: If there are tensors that belong to no module of a DCGAN.
+        ValueError: If tensors belong to no module of a DCGAN, or a value is not finite.
     """
     groups: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        base, new, leaf = name.partition("parametrizations.weight.")
-        base, leaf = (base.rstrip("."), leaf) if new else (name.rpartition(".")[0], name.rpartition(".")[2])
-        if leaf not in _LEFT_OUT:
+        base, parametrized, leaf = name.partition("parametrizations.weight.")
+        base, leaf = (base.rstrip("."), leaf) if parametrized else (name.rpartition(".")[0], name.rpartition(".")[2])
+        if leaf != "num_batches_tracked":
             groups.setdefault(base, {})[leaf] = tensor.float() if tensor.is_floating_point() else tensor
     modules = []
     for name, group in groups.items():
         if any(tensor.numel() == 0 or not bool(tensor.isfinite().all()) for tensor in group.values()):
             raise ValueError(f"{brief(name) or 'it'} holds an empty tensor, or values that are not finite")
         try:
-            plain = _plain(group)
+            plain = _compute_weight(group)
         except (RuntimeError, IndexError, ValueError) as error:
-            raise ValueError(f"{brief(name) or 'it'} has a normalised weight that its parts do not give") from error
+            raise ValueError(
+                f"{brief(name) or 'it'} has a normalised weight whose parts do not fit together"
+            ) from error
         kind = _kind(name, plain)
         if kind is None:
             shapes = brief({leaf: tuple(tensor.shape) for leaf, tensor in group.items()}, 200)
@@ -115,82 +132,17 @@ def find_modules(tensors: dict[str, Tensor]) -> list[Module]:
     return modules
 
 
-def natural_order(modules: list[Module]) -> list[Module]:
-    """Modules by their names, numbers in them as numbers: for files that do not keep the order."""
-    return sorted(modules, key=lambda module: [int(p) if p.isdigit() else p for p in _NUMBERS.split(module.name)])
-
-
-def chained(modules: list[Module]) -> list[Module]:
-    """Linear layers and convolutions so that each takes what the one before gives; norms by their sizes after them.
-
-    For files in which names are sorted. As they are, if there is no such order.
-    """
-    rest = [module for module in modules if module.kind in ("linear", "conv")]
-    others = [module for module in modules if module.kind not in ("linear", "conv", "batch_norm", "affine_norm")]
-    norms = [module for module in modules if module.kind in ("batch_norm", "affine_norm")]
-
-    steps = iter(range(MAX_ORDERS))
-
-    def follow(done: list[Module], width: int | None, left: list[Module]) -> list[Module] | None:
-        if not left:
-            return done if width in (1, 3) else None
-        if next(steps, None) is None:
-            return None
-        for module in left:
-            one, other = module.weight.shape[:2]
-            ways = [(other, one)] if module.kind == "linear" else [(one, other), (other, one)]
-            for takes, gives in ways:
-                fits = width is None or takes == width or (done[-1].kind == "linear" and width % takes == 0)
-                if fits and not (module.kind == "linear" and done and done[-1].kind == "conv"):
-                    found = follow([*done, module], gives, [each for each in left if each is not module])
-                    if found is not None:
-                        return found
-        return None
-
-    if not rest or len(rest) > 12:
-        return modules
-    first = [module for module in rest if module.kind == "linear"]
-    found = follow([], None, first + [module for module in rest if module.kind == "conv"])
-    return modules if found is None else with_norms_placed([*others, *found, *norms])
-
-
-def with_norms_placed(modules: list[Module]) -> list[Module]:
-    """Each norm after the first convolution or layer without one that has its number of features.
-
-    For networks that were written with all convolutions first.
-    """
-    placed: list[Module] = []
-    norms = [module for module in modules if module.kind in ("batch_norm", "affine_norm")]
-    for module in modules:
-        if module.kind in ("batch_norm", "affine_norm"):
-            continue
-        placed.append(module)
-        if module.kind in ("conv", "linear"):
-            found = next((norm for norm in norms if may_normalise(norm, module)), None)
-            if found is not None:
-                norms.remove(found)
-                placed.append(found)
-    return placed + norms
-
-
-def may_normalise(norm: Module, layer: Module) -> bool:
-    """Whether a norm has the features that a convolution or a linear layer gives, or of its maps."""
-    if layer.kind == "linear":
-        return len(layer.weight) % norm.features == 0
-    return norm.features in layer.weight.shape[:2]
-
-
-def _plain(group: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors with the weight itself in the place of what it is computed from."""
+def _compute_weight(group: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Replaces the parts of a normalised weight by the weight itself."""
     rest = {leaf: tensor for leaf, tensor in group.items() if leaf == "bias"}
-    # https://arxiv.org/abs/1802.05957: the weight over its largest singular value
+    # Spectral normalisation divides by the largest singular value: https://arxiv.org/abs/1802.05957
     for original, u, v in (("weight_orig", "weight_u", "weight_v"), ("original", "0._u", "0._v")):
         if {original, u, v} <= set(group):
             weight = group[original]
-            # A transposed convolution's output is its second dimension; of the other one they are no vectors.
+            # The outputs of a transposed convolution are dimension 1. For the wrong kind, the vectors do not fit.
             matrices = [m for m in (weight.flatten(1), weight.transpose(0, 1).flatten(1)) if len(m) == len(group[u])]
             return {"weight": weight / max(torch.dot(group[u], m @ group[v]) for m in matrices), **rest}
-    # https://arxiv.org/abs/1602.07868: a length and a direction
+    # Weight normalisation keeps a length and a direction: https://arxiv.org/abs/1602.07868
     for length, direction in (("weight_g", "weight_v"), ("original0", "original1")):
         if {length, direction} <= set(group):
             other = [d for d in range(group[direction].ndim) if group[length].shape[d] == 1]
@@ -219,13 +171,16 @@ def _kind(name: str, tensors: dict[str, Tensor]) -> Kind | None:
 
 
 def join_stems(modules: list[Module]) -> tuple[list[Module], int]:
-    """One first layer in the place of two, of the latent and of the class, whose maps are then put together.
+    """Joins two first layers, one for the latent and one for the class, into one layer that does the work of both.
+
+    Some conditional DCGANs send the latent and the one-hot class through a convolution and a norm each, and
+    concatenate the maps. One convolution with a block-diagonal weight gives the same maps.
 
     Returns:
-        The modules, and the number of classes that follow the latent as one-hot vectors; 0 if there was one stem.
+        The modules, and the number of classes that follow the latent as one-hot vectors (0 if there is one stem).
     """
     convs = [module for module in modules if module.kind == "conv"]
-    if len(convs) < 3 or not all(m.kind in ("conv", "batch_norm") for m in modules):
+    if len(convs) < 3 or not all(module.kind in ("conv", "batch_norm") for module in modules):
         return modules, 0
     one, other, third = convs[:3]
     norms = [[m for m in modules[modules.index(stem) + 1 :][:1] if m.kind == "batch_norm"] for stem in (one, other)]
@@ -233,21 +188,13 @@ def join_stems(modules: list[Module]) -> tuple[list[Module], int]:
     fits = both in third.weight.shape[:2] and one.weight.shape[1] != other.weight.shape[0]
     if not fits or one.weight.shape[2:] != other.weight.shape[2:] or any(len(norm) != 1 for norm in norms):
         return modules, 0
-    stem = Module(one.name, "conv", {"weight": _block_diagonal(one.weight, other.weight)})
+    (a, b), (c, d) = one.weight.shape[:2], other.weight.shape[:2]
+    weight = one.weight.new_zeros((a + c, b + d, *one.weight.shape[2:]))
+    weight[:a, :b], weight[a:, b:] = one.weight, other.weight
+    stem = Module(one.name, "conv", {"weight": weight})
     if "bias" in one.tensors and "bias" in other.tensors:
         stem.tensors["bias"] = torch.cat([one.tensors["bias"], other.tensors["bias"]])
     (first,), (second,) = norms
-    norm = Module(
-        first.name,
-        "batch_norm",
-        {leaf: torch.cat([first.tensors[leaf], second.tensors[leaf]]) for leaf in first.tensors},
-    )
+    joined = {leaf: torch.cat([first.tensors[leaf], second.tensors[leaf]]) for leaf in first.tensors}
     rest = [module for module in modules if module not in (one, other, first, second)]
-    return [stem, norm, *rest], other.weight.shape[0]
-
-
-def _block_diagonal(one: Tensor, other: Tensor) -> Tensor:
-    (a, b), (c, d) = one.shape[:2], other.shape[:2]
-    weight = one.new_zeros((a + c, b + d, *one.shape[2:]))
-    weight[:a, :b], weight[a:, b:] = one, other
-    return weight
+    return [stem, Module(first.name, "batch_norm", joined), *rest], other.weight.shape[0]

@@ -270,7 +270,9 @@ def _storage(identity: Any) -> Storage:
 def _tensor(storage: Any = None, offset: Any = None, size: Any = (), stride: Any = (), *_: Any) -> StoredTensor:
     """Describes a tensor. The remaining arguments, a flag for gradients and hooks, are ignored."""
     if not isinstance(storage, Storage) or type(offset) is not int:
-        raise ValueError("it builds a tensor from a value that is not a storage, or at an offset that is not a whole number")
+        raise ValueError(
+            "it builds a tensor from a value that is not a storage, or at an offset that is not a whole number"
+        )
     return StoredTensor(storage, storage.dtype, offset, _whole_numbers(size), _whole_numbers(stride))
 
 

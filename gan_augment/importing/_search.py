@@ -1,8 +1,18 @@
-"""What a state dict does not say: strides, paddings, resizing, activations, the latent's distribution.
+"""Searches for what a state dict does not say: strides, paddings, resizing, activations, the latent's distribution.
 
-Hypotheses are followed from one batch normalisation to the next, a few latents with them. At each, those are kept under
-which what comes to it has the mean and variance that it met in training, compared to the others: statistics that are
-noisy are so under every hypothesis. Where there are no statistics, what other checkpoints make likely decides.
+A batch norm keeps the mean and the variance of what came to it in training. This is what the search relies on: if a
+hypothesis about the first layers is right, latents that go through these layers arrive at the next batch norm with the
+mean and variance that it kept. The search goes from one batch norm to the next:
+
+1. Extend the hypotheses by one layer at a time, the one with the lowest cost first, until they reach a batch norm with
+   statistics (``_extend.py`` proposes the layers and says how unlikely each is).
+2. Compute the values that each one brings there, at first a coarse sample of them, and measure the misfit: how far
+   their mean and variance are from those that the batch norm kept.
+3. Score the most promising ones in full, add the misfit to their cost, keep the best few, and go on from there.
+
+Misfits are compared to each other, not to a fixed limit, because noise in the statistics affects every hypothesis in
+the same way. Where there are no statistics, the costs alone decide. If the best hypothesis fits badly, the search runs
+again with more hypotheses and with other orders of the modules. A :class:`Budget` limits the work on a file.
 """
 
 from __future__ import annotations
@@ -10,78 +20,60 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from ._extend import extend, first_hypotheses, vary_epsilon
+from ._hypothesis import Budget, ContradictedError, Hints, Hypothesis, OutOfBudgetError
 from ._modules import Module, brief
-from ._path import Budget, ContradictedError, Hints, OutOfBudgetError, Path
-from ._steps import longer, starts, with_epsilons
 
-MAX_STEPS = 6000  # without statistics in between
-MAX_SECONDS = 120.0  # of this thread's work on a file; the bound on multiplications should end the search long before
-MAX_ALIKE = 24  # hypotheses of one shape and activation after one module, the likeliest first
-MAX_LOOKS = 400  # at a norm
-MAX_MISFIT, HOPELESS = 0.5, 3.0  # of a norm: on average over a network, and of one
-WELL_MATCHED, BETTER = 0.01, 0.1  # misfit of a norm that contradicts no hint; the share that may be left without hints
-CLEAN = 0.05  # the average misfit at which no second search is worth it
-UNLIKELY_ORDER = 0.5
-NOISE, COARSE_NOISE = 0.004, 0.03  # misfit that the draw of latents may leave, and of few latents and channels
-SETTLED, NOISY = 0.006, 0.5  # misfit that no other layers need explain, and most that noise in the statistics makes
-MISLED = 6.0  # how much dearer than the best a hypothesis may look at first, by few channels and latents
+MAX_STEPS = 6000  # from one batch norm with statistics to the next
+MAX_ALIKE = 24  # hypotheses that differ only in earlier layers, the likeliest first
+MAX_COARSE = 400  # coarse scores at one batch norm
+UNLIKELY_ORDER = 0.5  # cost of each order of the modules compared to the one before
+# Misfits of a batch norm. The first two limits are on the average over a network.
+CLEAN = 0.05  # no second search is worth it
+MAX_MISFIT = 0.5  # the network is refused
+HOPELESS = 3.0  # the hypothesis is dropped at once
+NOISE, COARSE_NOISE = 0.004, 0.03  # what the draw of the latents may cause, in a full and in a coarse score
+SETTLED = 0.006  # the right layers leave this much, so nothing else needs to be tried
+NOISY = 0.5  # the most that noise in the statistics causes
+MISLED = 6.0  # cost above the best at which a coarse score may still turn out to be the best in full
+WELL_MATCHED, BETTER = 0.01, 0.1  # no hint is contradicted; the share of the misfit that refutes the hints
 
 
-@dataclass(frozen=True)
-class Width:
-    """How many hypotheses a search follows.
-
-    Args:
-        margin (float): How much dearer than the best one those may be that are kept.
-        kept (int): How many go on from a norm.
-    """
+class Beam(NamedTuple):
+    """Width of a search: from each batch norm it follows the best ``size``, at most ``margin`` dearer than the best."""
 
     margin: float
-    kept: int
+    size: int
 
 
-WIDTHS = (Width(2.0, 6), Width(4.0, 12))
+BEAMS = (Beam(2.0, 6), Beam(4.0, 12))
 
 
-@dataclass
-class Limits:
-    """What a search of a file may take: work, and time where the work was underestimated."""
-
-    budget: Budget
-    until: float = field(default_factory=lambda: time.thread_time() + MAX_SECONDS)
-
-    def check(self) -> None:
-        """Raises OutOfBudgetError once the time is over."""
-        if time.thread_time() > self.until:
-            raise OutOfBudgetError
-
-
-def search(orders: list[list[Module]], hints: Hints, limits: Limits, one_hot: int = 0) -> Path:
-    """The likeliest layers of a generator that has these modules.
+def search(orders: list[list[Module]], hints: Hints, budget: Budget, one_hot: int = 0) -> Hypothesis:
+    """Returns the likeliest layers of a generator that has these modules.
 
     Args:
-        orders (list of list of Module): The modules in the orders in which they may follow each other.
-        hints (Hints): What is known.
-        limits (Limits): Of the file.
-        one_hot (int): Classes that follow the latent as one-hot vectors.
+        orders (list of list of Module): The modules in each order that is possible, the likeliest first.
+        hints (Hints): What the user knows.
+        budget (Budget): What the search may spend.
+        one_hot (int): Number of classes that are known to follow the latent as one-hot vectors.
 
     Raises:
-        OutOfBudgetError: If the search ended before it found any.
+        OutOfBudgetError: If the search ended before it found any layers.
         ValueError: If no stack of layers of a DCGAN has these modules.
     """
-    best: Path | None = None
-    furthest: list[Path] = []
+    best: Hypothesis | None = None
+    furthest: list[Hypothesis] = []
     try:
-        for width, (number, modules) in itertools.product(WIDTHS, enumerate(orders)):
-            found = _followed(modules, hints, limits, one_hot, width, furthest)
+        for beam, (number, modules) in itertools.product(BEAMS, enumerate(orders)):
+            found = _search_order(modules, hints, budget, one_hot, beam, furthest)
             if found is not None and (best is None or found.cost + UNLIKELY_ORDER * number < best.cost):
                 best = replace(found, cost=found.cost + UNLIKELY_ORDER * number)
             if best is not None and best.misfit <= CLEAN * best.norms and (best.norms or number + 1 == len(orders)):
@@ -91,172 +83,171 @@ def search(orders: list[list[Module]], hints: Hints, limits: Limits, one_hot: in
             raise
     if best is not None:
         if best.misfit > MAX_MISFIT * best.norms and not hints.settled:
-            raise ValueError("it has layers that tensors do not show: its norms were trained on other values")
+            raise ValueError("it has layers that no tensor shows: its batch norms were trained on other values")
         return best
     if not furthest:
         raise ValueError("no latent fits its first layer")
-    last = max(furthest, key=lambda path: path.index)
+    last = furthest[-1]
     if last.index == len(last.order):
         wanted = "square images of 1 or 3 channels" if hints == Hints() else "what the hints say"
         raise ValueError(f"it gives {last.shape} instead of {wanted}")
     raise ValueError(f"its {brief(last.order[last.index].name)} does not fit what comes before it")
 
 
-def check_hints(found: Path, orders: list[list[Module]], hints: Hints, limits: Limits, one_hot: int) -> None:
+def check_hints(found: Hypothesis, orders: list[list[Module]], hints: Hints, budget: Budget, one_hot: int) -> None:
     """Refuses hints if the statistics match far better without them.
 
-    It costs a second search, but only where the statistics match badly.
-
-    Args:
-        found (Path): The layers that were found by the hints.
-        orders (list of list of Module): As :func:`search` took them, like the rest.
-        hints (Hints): What the user knows.
-        limits (Limits): Of the file; what is left of them.
-        one_hot (int): Classes that follow the latent.
+    This costs a second search, but only if the statistics match badly. The arguments are those of :func:`search`, after
+    the layers that it found with the hints.
 
     Raises:
-        ContradictedError: Naming the hints that the statistics contradict.
+        ContradictedError: If they do; the message names the hints that the statistics contradict.
     """
     free = replace(hints, **dict.fromkeys(found.as_hints()))
     if free == hints or hints.settled or found.misfit <= WELL_MATCHED * found.norms:
         return
     try:
-        better = search(orders, free, limits, one_hot)
+        better = search(orders, free, budget, one_hot)
     except ValueError:
         return
     if better.misfit > BETTER * found.misfit:
         return
     pairs = ((name, value, getattr(hints, name)) for name, value in better.as_hints().items())
-    wrong = [f"`{name}` be {value!r} and not {hint!r}" for name, value, hint in pairs if hint not in (None, value)]
-    raise ContradictedError(", ".join(wrong) or "hints be left out")
+    wrong = [f"`{name}` should be {value!r}, not {hint!r}" for name, value, hint in pairs if hint not in (None, value)]
+    raise ContradictedError(", ".join(wrong) or "they match better without hints")
 
 
-def _followed(
-    modules: list[Module], hints: Hints, limits: Limits, one_hot: int, width: Width, furthest: list[Path]
-) -> Path | None:
-    """The likeliest hypothesis of an order of modules that gives images."""
+def _search_order(
+    modules: list[Module], hints: Hints, budget: Budget, one_hot: int, beam: Beam, furthest: list[Hypothesis]
+) -> Hypothesis | None:
+    """Returns the likeliest hypothesis that gives images, for one order of the modules.
+
+    ``furthest`` collects the hypotheses that came further than all before, for the error message.
+    """
     embeddings = [module for module in modules if module.kind == "embedding"]
     body = tuple(module for module in modules if module.kind != "embedding")
     if len(embeddings) > 1:
         raise ValueError("it has several embeddings")
-    paths = list(starts(body, embeddings[0] if embeddings else None, hints, one_hot))
+    hypotheses = list(first_hypotheses(body, embeddings[0] if embeddings else None, hints, one_hot))
     for _ in range(1 + sum(module.has_statistics for module in body)):
-        ended, paths = _to_next_norm(paths, hints, limits, width, furthest)
+        ended, hypotheses = _search_to_next_norm(hypotheses, hints, budget, beam, furthest)
         if ended is not None:
             return ended
     return None
 
 
-def _to_next_norm(
-    paths: Iterable[Path], hints: Hints, limits: Limits, width: Width, furthest: list[Path]
-) -> tuple[Path | None, list[Path]]:
-    """Follows paths, the cheapest first, until they give images or come to statistics.
+def _search_to_next_norm(
+    hypotheses: Iterable[Hypothesis], hints: Hints, budget: Budget, beam: Beam, furthest: list[Hypothesis]
+) -> tuple[Hypothesis | None, list[Hypothesis]]:
+    """Extends hypotheses, the cheapest first, until they give images or reach a batch norm with statistics.
 
     Returns:
-        The likeliest path that gives images, or else those that go on from the next norm with statistics.
+        The likeliest hypothesis that gives images, or else None and those to continue from the batch norm.
     """
-    count = itertools.count()  # so that no two are compared but by cost
-    queue = [(path.cost, next(count), path) for path in paths]
+    count = itertools.count()  # breaks ties, so that hypotheses themselves are never compared
+    queue = [(each.cost, next(count), each) for each in hypotheses]
     heapq.heapify(queue)
     reached: Counter[Any] = Counter()
-    looks: list[tuple[float, int, Path]] = []
-    scored: dict[Path, Path] = {}
-    best, steps = math.inf, 0
-    while queue and queue[0][0] <= best + width.margin and len(looks) < MAX_LOOKS:
-        path = heapq.heappop(queue)[2]
+    coarse: list[tuple[float, int, Hypothesis]] = []
+    full: dict[Hypothesis, Hypothesis] = {}
+    bound, steps = math.inf, 0
+    while queue and queue[0][0] <= bound + beam.margin and len(coarse) < MAX_COARSE:
+        hypothesis = heapq.heappop(queue)[2]
         steps += 1
-        if path.ended:
-            return path, []
+        if hypothesis.ended:
+            return hypothesis, []
         if steps > MAX_STEPS:
             raise OutOfBudgetError
-        limits.check()
-        if path.unscored:
-            look = _scored(path, limits.budget, coarse=True)
-            if look is None:
+        budget.check_time()
+        if hypothesis.unscored:
+            rough = _score(hypothesis, budget, coarse=True)
+            if rough is None:
                 continue
-            is_cheapest = not looks or look.cost < min(looks)[0]
-            looks.append((look.cost, next(count), path))
-            full = _scored(path, limits.budget) if is_cheapest else None
-            if full is not None:
-                scored[path] = full
-                best = min(best, _to_beat(path, full))
+            is_cheapest = not coarse or rough.cost < min(coarse)[0]
+            coarse.append((rough.cost, next(count), hypothesis))
+            scored = _score(hypothesis, budget) if is_cheapest else None
+            if scored is not None:
+                full[hypothesis] = scored
+                bound = min(bound, _bound(hypothesis, scored))
             continue
-        alike = (path.index, path.shape, path.function, path.layer.get("kind"))
-        reached[alike] += path.index > 0
+        alike = (hypothesis.index, hypothesis.shape, hypothesis.function, hypothesis.layer.get("kind"))
+        reached[alike] += hypothesis.index > 0
         if reached[alike] > MAX_ALIKE:
             continue
-        if not furthest or path.index > furthest[-1].index:
-            furthest.append(path)
-        for further in longer(path, hints):
-            heapq.heappush(queue, (further.cost, next(count), further))
-    _look_closer(sorted(looks), scored, limits.budget, width)
-    return None, [each for path in _kept(list(scored.values()), width) for each in with_epsilons(path, hints)]
+        if not furthest or hypothesis.index > furthest[-1].index:
+            furthest.append(hypothesis)
+        for longer in extend(hypothesis, hints):
+            heapq.heappush(queue, (longer.cost, next(count), longer))
+    _score_promising(sorted(coarse), full, budget, beam)
+    return None, [each for best in _keep_best(list(full.values()), beam) for each in vary_epsilon(best, hints)]
 
 
-def _look_closer(looks: list[tuple[float, int, Path]], scored: dict[Path, Path], budget: Budget, width: Width) -> None:
-    """Scores the most promising hypotheses fully: first one of each geometry, then the others.
+def _bound(hypothesis: Hypothesis, scored: Hypothesis) -> float:
+    """Returns the cost above which no other hypothesis needs to be scored, given the full score of this one."""
+    misfit = scored.misfit - hypothesis.misfit
+    if misfit < SETTLED:
+        return hypothesis.cost
+    return min(scored.cost, hypothesis.cost + MISLED / 2) if misfit < NOISY else scored.cost
 
-    A look at few channels and latents may rank the right geometry behind many variants of a wrong one.
+
+def _score_promising(
+    coarse: list[tuple[float, int, Hypothesis]], full: dict[Hypothesis, Hypothesis], budget: Budget, beam: Beam
+) -> None:
+    """Scores the most promising hypotheses in full: first one of each geometry, then the others.
+
+    Coarse scores, of few channels and latents, may rank the right geometry behind many variants of a wrong one.
     """
-    near = [path for cost, _, path in looks if cost <= looks[0][0] + MISLED]
-    first: dict[Any, Path] = {}
-    for path in near:
-        first.setdefault(_geometry(path), path)
-    for path in list(dict.fromkeys([*first.values(), *near]))[: 4 * width.kept]:
-        least = min((full.cost for full in scored.values()), default=math.inf)
-        if path not in scored and path.cost <= least + width.margin:
-            full = _scored(path, budget)
-            if full is not None:
-                scored[path] = full
+    near = [hypothesis for cost, _, hypothesis in coarse if cost <= coarse[0][0] + MISLED]
+    first: dict[Any, Hypothesis] = {}
+    for hypothesis in near:
+        layer = {} if hypothesis.parent is None else hypothesis.parent.layer
+        geometry = tuple(layer.get(name) for name in ("kind", "stride", "padding", "output_padding"))
+        first.setdefault((hypothesis.shape, geometry), hypothesis)
+    for hypothesis in list(dict.fromkeys([*first.values(), *near]))[: 4 * beam.size]:
+        least = min((scored.cost for scored in full.values()), default=math.inf)
+        if hypothesis not in full and hypothesis.cost <= least + beam.margin:
+            scored = _score(hypothesis, budget)
+            if scored is not None:
+                full[hypothesis] = scored
 
 
-def _geometry(path: Path) -> Any:
-    """The sides and the convolution that a hypothesis about a norm's input differs by from others."""
-    layer = {} if path.parent is None else path.parent.layer
-    return path.shape, *(layer.get(name) for name in ("kind", "stride", "padding", "output_padding"))
-
-
-def _to_beat(path: Path, full: Path) -> float:
-    """The cost from which on a hypothesis need not be looked at, once this one was."""
-    misfit = full.misfit - path.misfit
-    if misfit < SETTLED:  # the right layers leave a little, too
-        return path.cost
-    return min(full.cost, path.cost + MISLED / 2) if misfit < NOISY else full.cost
-
-
-def _kept(scored: list[Path], width: Width) -> list[Path]:
-    """The cheapest ones; what the others made of latents is given up."""
-    scored = sorted(scored, key=lambda path: path.cost)
-    kept = [path for path in scored if path.cost <= scored[0].cost + width.margin + MISLED / 2][: width.kept]
-    for path in scored[len(kept) :]:
-        if path.parent is not None:
-            path.parent.kept = None
+def _keep_best(scored: list[Hypothesis], beam: Beam) -> list[Hypothesis]:
+    """Returns the cheapest hypotheses, and frees the values that the others computed."""
+    scored = sorted(scored, key=lambda hypothesis: hypothesis.cost)
+    limit = scored[0].cost + beam.margin + MISLED / 2 if scored else 0.0
+    kept = [hypothesis for hypothesis in scored if hypothesis.cost <= limit][: beam.size]
+    for hypothesis in scored[len(kept) :]:
+        if hypothesis.parent is not None:
+            hypothesis.parent.cached = None
     return kept
 
 
-def _scored(path: Path, budget: Budget, coarse: bool = False) -> Path | None:
-    """The path with its last norm's statistics held against the values; None if they are hopelessly unlike.
+def _score(hypothesis: Hypothesis, budget: Budget, coarse: bool = False) -> Hypothesis | None:
+    """Compares the statistics of the last batch norm to the values that come to it.
 
-    At a first, coarse look, it is by some channels and few latents.
+    Returns:
+        The hypothesis with its misfit and the cost of it, or None if the misfit is hopelessly large.
     """
-    before, module = path.parent, path.module
+    before, module = hypothesis.parent, hypothesis.module
     if before is None or module is None:
-        return path
+        return hypothesis
+    mean, variance = module.tensors["running_mean"], module.tensors["running_var"]
     if coarse:
-        values, channels = before.coarse(budget)
-        misfit = _misfit(values, module.tensors["running_mean"][channels], module.tensors["running_var"][channels])
+        values, channels = before.coarse_values(budget)
+        mean, variance = mean[channels], variance[channels]
     else:
-        before.kept = values = before.values(budget)
-        misfit = _misfit(values, module.tensors["running_mean"], module.tensors["running_var"])
+        before.cached = values = before.values(budget)
+    misfit = _misfit(values, mean, variance)
     if misfit > HOPELESS:
         return None
-    weight = 2 + min(module.features, 64) / 16  # of many channels, chance leaves less
-    cost = path.cost + weight * math.log1p(misfit / (COARSE_NOISE if coarse else NOISE))
-    return replace(path, cost=cost, misfit=path.misfit + misfit, norms=path.norms + 1, unscored=False)
+    weight = 2 + min(module.features, 64) / 16  # the more channels, the less is due to chance
+    cost = hypothesis.cost + weight * math.log1p(misfit / (COARSE_NOISE if coarse else NOISE))
+    misfit += hypothesis.misfit
+    return replace(hypothesis, cost=cost, misfit=misfit, norms=hypothesis.norms + 1, unscored=False)
 
 
 def _misfit(x: Tensor, mean: Tensor, variance: Tensor) -> float:
-    """How far mean and variance are from those that a batch normalisation met in training: 0 is alike."""
+    """Measures how far the mean and variance of values are from those given, per channel. 0 means that they agree."""
     axes = [0, *range(2, x.ndim)]
     floor = 0.01 * float(variance.mean()) + 1e-12
     shift = ((x.mean(axes) - mean) / (variance + floor).sqrt()).clamp(-3, 3)

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm, weight_norm
 
 from gan_augment import Generator, fit, from_pretrained, import_checkpoint
-from gan_augment.importing import _path
+from gan_augment.importing import _hypothesis
 from gan_augment.models import LayeredGenerator, sample_grid
 
 from . import layouts
@@ -128,10 +128,10 @@ def test_noisy_statistics_are_no_reason_to_refuse(wide, tmp_path):
 
 
 def test_a_search_that_ran_out_says_so_and_names_the_hints(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(_path, "MOST_WORK", 1000)
+    monkeypatch.setattr(_hypothesis, "MOST_WORK", 1000)
     torch.save(network.state_dict(), tmp_path / "G.pth")
     with pytest.raises(
-        ValueError, match=r"may hold a DCGAN generator, but .* ran out .*; pass `paddings=`, `function=`"
+        ValueError, match=r"may hold a DCGAN generator, but .* exceeded its budget; pass `paddings=`, `function=`"
     ):
         import_checkpoint(tmp_path / "G.pth", strides=(1, 2, 2, 2))
 
@@ -311,16 +311,18 @@ def test_hints_that_cannot_be_are_refused(network, hints, words, tmp_path):
 @pytest.mark.parametrize(
     ("hints", "words"),
     [
-        pytest.param({"image_size": 50}, "`image_size` be 32 and not 50", marks=pytest.mark.slow),
-        ({"paddings": (0, 0, 1, 1)}, r"`paddings` be \(0, 1, 1, 1\) and not \(0, 0, 1, 1\)"),
-        ({"function": "gelu"}, "`function` be 'relu' and not 'gelu'"),
-        pytest.param({"latent": "uniform"}, "`latent` be 'normal' and not 'uniform'", marks=pytest.mark.slow),
-        pytest.param({"strides": (1, 1, 2, 2)}, "`strides` be", marks=pytest.mark.slow),
+        pytest.param({"image_size": 50}, "`image_size` should be 32, not 50", marks=pytest.mark.slow),
+        ({"paddings": (0, 0, 1, 1)}, r"`paddings` should be \(0, 1, 1, 1\), not \(0, 0, 1, 1\)"),
+        ({"function": "gelu"}, "`function` should be 'relu', not 'gelu'"),
+        pytest.param({"latent": "uniform"}, "`latent` should be 'normal', not 'uniform'", marks=pytest.mark.slow),
+        pytest.param({"strides": (1, 1, 2, 2)}, "`strides` should be", marks=pytest.mark.slow),
     ],
 )
 def test_hints_that_the_statistics_contradict_are_refused(network, hints, words, tmp_path):
     torch.save(network.state_dict(), tmp_path / "G.pth")
-    with pytest.raises(ValueError, match=f"statistics in .*G.pth say that {words}.*; leave out what you are not"):
+    with pytest.raises(
+        ValueError, match=f"statistics in .*G.pth contradict the hints: .*{words}.*Leave out hints that you are not"
+    ):
         import_checkpoint(tmp_path / "G.pth", **hints)
 
 
@@ -344,21 +346,21 @@ def test_a_generator_that_met_nothing_is_read_by_what_is_likely(tmp_path):
     ("norm", "words"),
     [
         (nn.InstanceNorm2d, "norms without weights of any layer"),
-        (lambda width: nn.GroupNorm(2, width), "of each channel by itself and not of groups"),
+        (lambda width: nn.GroupNorm(2, width), "of single channels and not of groups"),
     ],
 )
 def test_norms_that_leave_no_trace_are_said_to_be_possible(norm, words, tmp_path):
     torch.save(as_trained(Wrapped("main", *plain(32, norm=norm))).state_dict(), tmp_path / "G.pth")
     with pytest.warns(UserWarning, match=f"nothing in the file confirms .*{words}.*Look at samples"):
         generator = import_checkpoint(tmp_path / "G.pth")
-    assert any(words in doubt for doubt in generator.card.training["assumed"]["doubts"])
+    assert any(words in each for each in generator.card.training["assumed"]["warnings"])
 
 
 def test_statistics_after_all_but_the_last_layer_leave_no_doubt(network, tmp_path):
     torch.save(network.state_dict(), tmp_path / "G.pth")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert import_checkpoint(tmp_path / "G.pth").card.training["assumed"]["doubts"] == []
+        assert import_checkpoint(tmp_path / "G.pth").card.training["assumed"]["warnings"] == []
 
 
 def test_an_imported_generator_of_our_layers_can_be_trained_on(network, tmp_path):
@@ -442,7 +444,7 @@ def archive_of(names):
     [
         (b"", "is empty"),
         (b"random bytes, not a checkpoint", "something else"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5 file, as Keras writes"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5 file, which Keras writes"),
         (b"PK\x03\x04 and no more", "a zip archive that ends with its directory"),
         (archive_of(["word/document.xml"]), "another zip archive"),
         (archive_of(["a/data.pkl", "a/code/x.py"]), "TorchScript"),

@@ -1,0 +1,95 @@
+"""Says what is doubtful about an imported generator, because neither tensors nor statistics show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..models import Generator, conv_side
+from ._hypothesis import Hints, Hypothesis
+from ._modules import brief
+
+ROUGH_MISFIT = 0.1  # of a batch norm, on average
+SAMPLES = 32
+MAX_VALUES = 2**22  # of the sampled images
+ALMOST_ALL = 0.995  # of the pixels
+NARROW = 0.8  # about what tanh makes of 1
+
+
+def find_warnings(found: Hypothesis, hints: Hints, generator: Generator, scaling: Any) -> list[str]:
+    """Returns a sentence for each doubt, with the hint that would settle it."""
+    return [*_about_layers(found, hints), *_about_size(found, hints), *_about_images(found, hints, generator, scaling)]
+
+
+def _about_layers(found: Hypothesis, hints: Hints) -> list[str]:
+    """Warns of layers that no statistics confirm."""
+    modules = [module for _, module in found.layers if module is not None]
+    confirmed = max((place for place, module in enumerate(modules) if module.has_statistics), default=-1) + 1
+    rest = [module for module in modules[confirmed:] if module.is_layer]
+    unused = [module for module in modules if module.is_unused]
+    reasons = []
+    if unused and not hints.settled:
+        count = "all" if len(unused) == sum(module.kind == "batch_norm" for module in modules) else str(len(unused))
+        reasons.append(
+            f"{count} of its batch norms ({brief(unused[0].name)} first) were never used in training mode: they hold a "
+            "mean of 0 and a variance of 1, like new ones, and confirm nothing"
+        )
+    if len(rest) > 1 and not hints.settled:  # no DCGAN has a norm after its last layer
+        where = f"of {brief(rest[0].name)} and what follows it" if confirmed else "of any layer"
+        what = "strides, paddings, activations and norms without weights"
+        reasons.append(f"nothing in the file confirms the {what} {where}, so the usual ones were assumed")
+    if any(layer["kind"] == "instance_norm" for layer, _ in found.layers) and not hints.settled:
+        reasons.append("nothing in the file confirms that its norms are of single channels and not of groups")
+    if found.misfit > ROUGH_MISFIT * found.norms:
+        reasons.append("the statistics of its batch norms match its layers only roughly")
+    return reasons
+
+
+def _about_size(found: Hypothesis, hints: Hints) -> list[str]:
+    """Warns that grey images of 32 px may be images of 28 px, which the last layer's padding would cut out."""
+    layer, _ = found.layers[-2]
+    cut = {**layer, "padding": 2}
+    if found.shape != (1, 32, 32) or hints.image_size is not None or hints.paddings is not None:
+        return []
+    if layer["kind"] != "conv_transpose" or conv_side(cut, 16) < 1:
+        return []
+    return [
+        "nothing in the file tells images of 32 px from images of 28 px, which a larger padding of the last layer "
+        "would give: pass `image_size=28` or `image_size=32`"
+    ]
+
+
+def _about_images(found: Hypothesis, hints: Hints, generator: Generator, scaling: Any) -> list[str]:
+    """Warns if samples look as if the last activation or the normalization was another one."""
+    if hints.last is not None or scaling is not None or found.norms == 0:
+        return []
+    values = _sample_values(generator)
+    low, high = values.quantile(torch.tensor([1 - ALMOST_ALL, ALMOST_ALL])).tolist()
+    if low > 0:
+        return [
+            "its images use only the brighter half of the range, as if the network ended in a sigmoid, or was trained "
+            'on images in 0..1: pass `last="sigmoid"`, or `normalization=(0, 1)`'
+        ]
+    if max(-low, high) < NARROW:
+        return [
+            "its values hardly leave the range from -1 to 1 before the last activation, as if there were none: pass "
+            '`last="none"` or `last="tanh"`'
+        ]
+    return []
+
+
+@torch.inference_mode()
+def _sample_values(generator: Generator) -> Tensor:
+    """Returns values of some pixels of sampled images."""
+    config = generator.config
+    count = max(2, min(SAMPLES, MAX_VALUES // (config.channels * config.image_size**2)))
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.arange(count) % config.num_classes if config.num_classes else None
+    shape = (count, config.latent_dim)
+    uniform = config.latent == "uniform"
+    latent = torch.rand(shape, generator=rng) * 2 - 1 if uniform else torch.randn(shape, generator=rng)
+    images: Tensor = generator(latent, labels)
+    step = max(1, config.image_size // 64)
+    return images[:, :, ::step, ::step].flatten()
