@@ -28,6 +28,7 @@ from ._images import (
     undo_resize,
 )
 from ._locking import LOCK, lock_folder
+from ._neighbours import Neighbours, nearest_neighbours
 from ._progress import progress_bar
 from ._rounding import largest_remainder
 from ._seeds import MAX_SEED, check_seed, draw_seed, mix_seed
@@ -55,6 +56,7 @@ __all__ = [
     "MAX_WEIGHTS",
     "ROW_BYTES",
     "HubName",
+    "Neighbours",
     "NoRoomError",
     "ResizeMode",
     "as_names",
@@ -87,6 +89,7 @@ __all__ = [
     "mix_seed",
     "names_kept_by",
     "names_say_more",
+    "nearest_neighbours",
     "on_ending",
     "one_line",
     "plain",

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .._core import nearest_neighbours
 from ._inputs import check_images, check_same_size, evenly, reduce_images
-from ._memorization import nearest
 from ._registry import FeaturesLike, load_features
 
 PROBES = 512  # training images whose distances to their nearest neighbours are the reference
@@ -62,26 +62,11 @@ class _Space:
                     yield view.flip(-1).flatten(1)
 
     def nearest(self, images: Tensor, anchors: Tensor, own: Tensor | None = None) -> Nearest:
-        """Finds the nearest anchor of each image in any view, except its ``own``; one block of anchors at a time."""
-        center = anchors.mean(dim=0)  # smaller numbers: the squares below lose less precision
-        squares = (anchors - center).square().sum(dim=1)
-        best = torch.full((len(images),), math.inf, device=images.device)
-        indices = torch.zeros(len(images), dtype=torch.int64, device=images.device)
-        for view in self.views(images):
-            doubled = -2 * (view - center)
-            for start in range(0, len(anchors), 4096):
-                block = slice(start, start + 4096)
-                scores = torch.addmm(squares[block], doubled, (anchors[block] - center).T)
-                if own is not None:
-                    inside = (own >= start) & (own < start + scores.shape[1])
-                    scores[inside, own[inside] - start] = math.inf
-                score, place = scores.min(dim=1)
-                score += doubled.square().sum(dim=1) / 4
-                nearer = score < best
-                best, indices = torch.where(nearer, score, best), torch.where(nearer, place + start, indices)
-        chosen = anchors[indices]
-        exact = torch.stack([(view - chosen).square().mean(dim=1).sqrt() for view in self.views(images)])
-        return Nearest(exact.amin(dim=0), indices)
+        """Finds the nearest anchor of each image in any view, except its ``own``."""
+        found = [nearest_neighbours(view, anchors, own=own) for view in self.views(images)]
+        squares, view = torch.cat([each.squares for each in found], dim=1).min(dim=1)
+        indices = torch.cat([each.indices for each in found], dim=1).gather(1, view[:, None])[:, 0]
+        return Nearest((squares / anchors.shape[1]).sqrt(), indices)
 
 
 def _check(samples: Tensor, training: Tensor, name: str, shift: int) -> None:
@@ -287,7 +272,8 @@ def closest_pairs(
         distances, indices = nearest_training_image(training, samples, side=side, flips=flips, shift=shift)
     else:
         network = load_features(features)
-        distances, indices = nearest(network(samples).double(), network(training).double())
+        found = nearest_neighbours(network(samples).double(), network(training).double())
+        distances, indices = found.squares[:, 0].sqrt(), found.indices[:, 0]
     order = torch.argsort(distances, stable=True)[:n]
     return ClosestPairs(order, indices[order], distances[order].float())
 

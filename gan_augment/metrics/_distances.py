@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .._core import nearest_neighbours
 from ._inputs import check_features
 from ._metric import Estimate, FeatureSets, Measurement, Metric
 
@@ -207,11 +208,7 @@ def _distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 def _radii(x: Tensor, k: int) -> Tensor:
     """Returns the squared distance of each item to its ``k``-th neighbour."""
-    parts = []
-    for rows, distances in _distances(x, x):
-        distances.diagonal(rows.start).zero_()  # rounding must not give an item another nearest item than itself
-        parts.append(distances.kthvalue(k + 1, dim=1).values)
-    return torch.cat(parts)
+    return nearest_neighbours(x, x, k, own=torch.arange(len(x))).squares[:, -1]
 
 
 def _explain_kid(measured: Measurement, floor: Measurement | None) -> str:

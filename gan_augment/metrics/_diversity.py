@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._core import check_tensor
+from .._core import check_tensor, nearest_neighbours
 from ._inputs import check_images, evenly, reduce_images
 
 Features = Callable[[Tensor], Tensor]
@@ -143,8 +143,9 @@ def _duplicates(rows: Tensor, classes: dict[int, Tensor], limits: dict[int, floa
     """Returns the share of rows with another row of their class closer than the limit."""
     found = 0
     for label, members in classes.items():
-        distances = torch.cdist(rows[members], rows[members], compute_mode="donot_use_mm_for_euclid_dist")
-        found += int((distances.fill_diagonal_(math.inf).amin(dim=1) < limits[label]).sum())
+        own = torch.arange(len(members), device=rows.device)
+        nearest = nearest_neighbours(rows[members], rows[members], own=own, exact=True)
+        found += int((nearest.squares.sqrt() < limits[label]).sum())
     return found / sum(len(members) for members in classes.values())
 
 

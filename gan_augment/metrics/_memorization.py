@@ -3,61 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from .._core import nearest_neighbours
 from ._inputs import check_features
 from ._metric import Estimate, FeatureSets, Measurement, Metric
 
-ROWS, COLUMNS = 1024, 4096  # size of the block of a distance matrix that is in memory at a time
 COPYING = -3.0  # a data-copying z-score below this is called copying
-
-
-class Neighbours(NamedTuple):
-    """The nearest neighbour of each item.
-
-    Attributes:
-        distances (Tensor): Euclidean distances, float64 ``(n,)``.
-        indices (Tensor): Indices of the neighbours, int64 ``(n,)``.
-    """
-
-    distances: Tensor
-    indices: Tensor
-
-
-def nearest(items: Tensor, others: Tensor, own: Tensor | None = None) -> Neighbours:
-    """Finds the nearest neighbour of each item among ``others``, one block of distances at a time.
-
-    Args:
-        items (Tensor): Items, float64 ``(n, d)``.
-        others (Tensor): Possible neighbours, float64 ``(m, d)``.
-        own (Tensor, optional): Index of each item among ``others``, int64 ``(n,)``, to leave it out there.
-    """
-    center = others.mean(dim=0)  # smaller numbers: the differences below lose less precision
-    squares = (others - center).square().sum(dim=1)
-    found = []
-    for start in range(0, len(items), ROWS):
-        block = items[start : start + ROWS] - center
-        best = torch.full((len(block),), math.inf, dtype=torch.float64)
-        place = torch.zeros(len(block), dtype=torch.int64)
-        for column in range(0, len(others), COLUMNS):
-            columns = slice(column, column + COLUMNS)
-            scores = torch.addmm(squares[columns], block, (others[columns] - center).T, alpha=-2)
-            if own is not None:
-                at = own[start : start + ROWS] - column
-                inside = (at >= 0) & (at < scores.shape[1])
-                scores[inside, at[inside]] = math.inf
-            score, index = scores.min(dim=1)
-            nearer = score < best
-            best, place = torch.where(nearer, score, best), torch.where(nearer, index + column, place)
-        found.append(place)
-    indices = torch.cat(found)
-    # Differences, unlike the scores above, are exactly 0 for a copy.
-    pairs = zip(torch.split(items, ROWS), torch.split(indices, ROWS))
-    distances = torch.cat([(block - others[rows]).square().sum(dim=1).sqrt() for block, rows in pairs])
-    return Neighbours(distances, indices)
 
 
 def authenticity(train: Tensor, synthetic: Tensor) -> float:
@@ -83,10 +38,10 @@ def authenticity(train: Tensor, synthetic: Tensor) -> float:
         0.25
     """
     train, synthetic = check_features(train=(train, 2), synthetic=(synthetic, 1))
-    found = nearest(synthetic, train)
-    neighbours, which = torch.unique(found.indices, return_inverse=True)
-    radii = nearest(train[neighbours], train, neighbours).distances
-    return float((found.distances > radii[which]).double().mean())
+    found = nearest_neighbours(synthetic, train)
+    neighbours, which = torch.unique(found.indices[:, 0], return_inverse=True)
+    radii = nearest_neighbours(train[neighbours], train, own=neighbours).squares
+    return float((found.squares > radii[which]).double().mean())
 
 
 def ct_score(train: Tensor, test: Tensor, synthetic: Tensor) -> float:
@@ -114,8 +69,8 @@ def ct_score(train: Tensor, test: Tensor, synthetic: Tensor) -> float:
     """
     train, test, synthetic = check_features(train=(train, 1), test=(test, 1), synthetic=(synthetic, 1))
     n, m = len(test), len(synthetic)
-    distances = torch.cat([nearest(items, train).distances for items in (synthetic, test)])
-    _, inverse, counts = torch.unique(distances, return_inverse=True, return_counts=True)
+    squares = torch.cat([nearest_neighbours(items, train).squares[:, 0] for items in (synthetic, test)])
+    _, inverse, counts = torch.unique(squares, return_inverse=True, return_counts=True)
     ranks = counts.cumsum(0) - (counts - 1) / 2  # ties share their mean rank
     wins = float(ranks[inverse][:m].sum()) - m * (m + 1) / 2
     ties = float((counts.double().pow(3) - counts).sum()) / ((n + m) * (n + m - 1))

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .._core import nearest_neighbours
+
 ANCHOR_DRAWS = 3  # uniform numbers for each latent: from, to, how far
 PARTNERS = 10  # of an anchor: the nearest others of the class, to which ways lead
 
@@ -49,7 +51,10 @@ class AnchorWalk:
         members = self.order[start : start + count]
         if count == 1:
             return members.expand(len(rows), 1)
-        return members[nearest_others(self.anchors[members].detach(), rows)]
+        points = self.anchors[members].detach()
+        # Exact, since which of two partners that are equally near comes first must not depend on how many are drawn.
+        partners = nearest_neighbours(points[rows], points, min(PARTNERS, count - 1), own=rows, exact=True)
+        return members[partners.indices]
 
     def __call__(self, labels: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
         """Latents ``(n, latent_dim)`` of classes ``(n,)``, out of draws.
@@ -70,14 +75,6 @@ class AnchorWalk:
         between = torch.lerp(self.anchors[first], self.anchors[second], uniform[:, 2:3].float())
         own = self.anchors.shape[1]
         return torch.cat([disturb(between, normal[:, :own], self.noise), normal[:, own:]], dim=1)
-
-
-def nearest_others(points: Tensor, rows: Tensor) -> Tensor:
-    """For some of two points ``(m, d)`` or more, the indices of the nearest others, ``(n, 1 to PARTNERS)``."""
-    # Exact, however many the rows are: which of two that are equally near comes first must not depend on it.
-    distances = torch.cdist(points[rows], points, compute_mode="donot_use_mm_for_euclid_dist")
-    distances.scatter_(1, rows[:, None], float("inf"))
-    return distances.topk(min(PARTNERS, len(points) - 1), largest=False).indices
 
 
 def disturb(latents: Tensor, normal: Tensor, noise: float) -> Tensor:

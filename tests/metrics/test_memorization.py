@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment.metrics import _memorization, authenticity, ct_score
+from gan_augment.metrics import authenticity, ct_score
 
 
 def normal(n, d=6, seed=0, mean=0.0):
@@ -66,8 +66,8 @@ def test_copies_are_not_authentic_and_nearer_than_new_items(n, d, mean, seed):
 def test_blocks_do_not_change_a_value(monkeypatch):
     train, test, synthetic = normal(50), normal(31, seed=1), normal(37, seed=2, mean=0.3)
     values = authenticity(train, synthetic), ct_score(train, test, synthetic)
-    monkeypatch.setattr(_memorization, "ROWS", 7)
-    monkeypatch.setattr(_memorization, "COLUMNS", 11)
+    monkeypatch.setattr("gan_augment._core._neighbours.ROWS", 7)
+    monkeypatch.setattr("gan_augment._core._neighbours.COLUMNS", 11)
     assert (authenticity(train, synthetic), ct_score(train, test, synthetic)) == values
 
 
