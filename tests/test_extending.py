@@ -10,6 +10,8 @@ import torch
 
 from gan_augment import SyntheticPool
 from gan_augment.metrics import METRICS
+from gan_augment.synthesis import FILTERS
+from gan_augment.training import LOSSES
 
 from .synthesis.pipelines import put_stand_in, save_tiny_pipeline
 
@@ -41,10 +43,11 @@ def run(title, tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def registries():
     """Takes the names that an example adds away again."""
-    kept = dict(METRICS)
+    kept = [(registry, dict(registry)) for registry in (FILTERS, LOSSES, METRICS)]
     yield
-    METRICS.clear()
-    METRICS.update(kept)
+    for registry, names in kept:
+        registry.clear()
+        registry.update(names)
 
 
 @pytest.mark.parametrize("title", sections())
@@ -63,6 +66,14 @@ def test_the_example_of_a_source_draws_what_its_pipeline_gives(tmp_path, monkeyp
     assert pool.class_names == ("cat", "dog")
     assert pool.labels.tolist() == [0, 1] * 8
     assert module.source.to("cpu").device == torch.device("cpu")
+
+
+def test_the_example_of_a_filter_drops_blurry_images(tmp_path, monkeypatch):
+    module = run("Add a filter", tmp_path, monkeypatch)
+    assert 0.5 < module.pool.info.acceptance <= 1
+    blurred = torch.nn.functional.avg_pool2d(module.real.float(), 5, stride=1, padding=2).byte()
+    assert not bool(module.Sharp(module.real)(blurred, None).any())
+    assert FILTERS["sharp"] is module.Sharp
 
 
 def test_the_example_of_a_metric_is_in_the_evaluation(tmp_path, monkeypatch):

@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from .._core import check_range
 from ..data import MAX_LABELS
-from ..synthesis import Source, check_threshold, teacher_probabilities
+from ..synthesis import Source, teacher_probabilities
 from ._policy import CHOICES, LabelPolicy, check_given
 
 
@@ -146,7 +147,7 @@ class Teacher(LabelPolicy):
             raise TypeError(f"teacher must be callable, but got {type(self.teacher)} instead.")
         if self.kind not in ("hard", "soft"):
             raise ValueError(f"kind must be 'hard' or 'soft', but got {self.kind!r} instead.")
-        check_threshold(self.threshold)
+        check_range("threshold", self.threshold, 0, 1)
 
     @property
     def soft(self) -> bool:

@@ -15,7 +15,7 @@ from .._core import ROW_BYTES, check_space
 from ..data import fingerprints, seen
 from ..evaluation import BuildClassifier, OnSeen, SmallCNN, check_same_classes, check_unseen
 from ..mixing import LabelPolicy
-from ..synthesis import Source, SyntheticPool, as_source, fingerprints_of
+from ..synthesis import FILTERS, Source, SyntheticPool, as_source, fingerprints_of
 from ._data import StudyData
 from ._settings import Settings
 from ._sources import Fitting, LoadedSource, MatchedSource
@@ -25,7 +25,6 @@ REMEDY = (
     "give the data the same classes in the same order, or map the classes in Python with the label policy "
     "Conditional(class_map={...})"
 )
-DENSITY_NEIGHBOURS = 6  # real images of each class that the filter "density" needs
 
 
 def check_request(
@@ -48,25 +47,28 @@ def check_request(
     fewest = min(int(torch.bincount(labels[train], minlength=number).min()) for train, _ in splits)
     if fewest < 1:
         raise ValueError("Every class must have a training image, but one has none; add images of it, or raise count.")
-    if settings.uses_filter("density") and fewest < DENSITY_NEIGHBOURS:
-        raise ValueError(
-            f"Every class must have {DENSITY_NEIGHBOURS} training images for the filter 'density', but one has "
-            f"{fewest}; add images, raise count, or leave out the filter."
-        )
+    filters = {name: FILTERS[name] for names in settings.filters for name in names}
+    for name, kind in filters.items():
+        if fewest < kind.images_per_class:
+            raise ValueError(
+                f"Every class must have {kind.images_per_class} training images for the filter {name!r}, but one has "
+                f"{fewest}; add images, raise count, or leave out the filter."
+            )
+    judging = [name for name, kind in filters.items() if kind.needs_discriminator]
     shape = tuple(data.images.images.shape[1:])
     check_classifier(build, shape[0], number, settings.processes)
     if isinstance(source, Fitting):
         recipe = source.resolve(shape[-1])
         classes = number if recipe.conditional else 0
-        if settings.uses_filter("discriminator") and not recipe.adversarial:
-            raise ValueError("recipe must train a discriminator for the filter 'discriminator', but does not.")
+        if judging and not recipe.adversarial:
+            raise ValueError(f"recipe must train a discriminator for the filter {judging[0]!r}, but does not.")
         drawn = Source()  # stands for the generators that the study fits later
         drawn.num_classes = classes
     else:
         drawn = MatchedSource(source.source, shape, number)
         classes = drawn.num_classes
-        if settings.uses_filter("discriminator"):
-            _check_discriminator(source, shape)
+        if judging:
+            _check_discriminator(source, shape, judging[0])
         if settings.mode == "balance" and classes and len(drawn.class_indices) < number:
             raise ValueError(
                 f"source must have all {number} classes for mode='balance', but has {len(drawn.class_indices)}: if "
@@ -75,8 +77,9 @@ def check_request(
     policies = settings.policies(drawn)
     for policy in policies.values():
         check_same_classes(policy, drawn, number, data.images.class_names, REMEDY)
-    if not classes and settings.uses_filter("agreement"):
-        raise ValueError("The source must have classes for the filter 'agreement', but is unconditional.")
+    for name, kind in filters.items():
+        if kind.needs_classes and not classes:
+            raise ValueError(f"The source must have classes for the filter {name!r}, but is unconditional.")
     if settings.mode == "balance" and not all(policy.same_classes for policy in policies.values()):
         raise ValueError(
             "labels must be 'same' for mode='balance', because every synthetic image must have a known class."
@@ -91,16 +94,14 @@ def check_request(
     return policies
 
 
-def _check_discriminator(loaded: LoadedSource, shape: tuple[int, ...]) -> None:
+def _check_discriminator(loaded: LoadedSource, shape: tuple[int, ...], name: str) -> None:
     if loaded.discriminator() is None:
-        raise ValueError(
-            "The source must have a saved discriminator for the filter 'discriminator', but this one has none."
-        )
+        raise ValueError(f"The source must have a saved discriminator for the filter {name!r}, but this one has none.")
     trained = loaded.training_shape()
     if trained != shape:
         raise ValueError(
-            f"The images must have the shape {trained} that the filter 'discriminator' was trained on, but have shape "
-            f"{shape}."
+            f"The images must have the shape {trained} that the discriminator of the filter {name!r} was trained on, "
+            f"but have shape {shape}."
         )
 
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from .._core import check_count, check_seed
 from ..evaluation import AUGMENTATIONS
 from ..mixing import LabelPolicy, resolve_policy
-from ..synthesis import Source
-from ._sources import FILTERS
+from ..synthesis import FILTERS, Source
 
 METRICS = ("accuracy", "balanced accuracy")
 MODES = ("replace", "balance")
@@ -97,7 +96,7 @@ class Settings:
                 raise ValueError(f"augment must be one or more of {tuple(AUGMENTATIONS)}, but got {name!r} instead.")
         for name in (name for names in self.filters for name in names):
             if name not in FILTERS:
-                raise ValueError(f"filters must be one or more of {FILTERS}, but got {name!r} instead.")
+                raise ValueError(f"filters must be one or more of {tuple(FILTERS)}, but got {name!r} instead.")
         if not self.augment or not self.filters or not self.labels:
             raise ValueError("augment, filters and labels must each have at least one entry to try, but one is empty.")
         if self.num_choices > 1 and self.validation == 0:
@@ -122,10 +121,6 @@ class Settings:
         """The number of classifiers that the study trains."""
         real = len({"none", *self.augment}) + (3 if self.mode == "balance" else 1)
         return self.seeds * (real + self.num_synthetic_arms)
-
-    def uses_filter(self, name: str) -> bool:
-        """Returns whether the study tries a filter of this name."""
-        return any(name in names for names in self.filters)
 
     def policies(self, source: Source) -> dict[str, LabelPolicy]:
         """Returns the label policies by name.

@@ -19,14 +19,11 @@ from torch.utils.data import TensorDataset
 from ..hub import download
 from ..models import Discriminator, GeneratorConfig, load_discriminator
 from ..synthesis import (
-    DiscriminatorRejection,
+    FILTERS,
     Filter,
+    FilterInputs,
     ImageKind,
-    NotACopy,
-    RealDensity,
     Source,
-    TeacherAgreement,
-    TeacherConfidence,
     as_source,
     draw,
     fingerprints_of,
@@ -34,8 +31,6 @@ from ..synthesis import (
 )
 from ..training import FEW_STEPS, LEAST_STEPS, Recipe, fit, parse_budget, resolve_recipe, resume
 from ._files import SplitImages
-
-FILTERS = ("agreement", "confidence", "density", "copies", "discriminator")
 
 
 @dataclass(frozen=True)
@@ -168,21 +163,14 @@ class Fitting:
 
 
 def build_filter(name: str, teacher: nn.Module, data: SplitImages, given: LoadedSource) -> Filter:
-    """A filter by its name, made of the training images of a split alone.
+    """Builds a filter by its name, only from the training images of a split.
 
     Raises:
-        ValueError: If it needs a discriminator that there is not.
+        ValueError: If the filter needs a discriminator and the source was saved without one.
     """
+    kind = FILTERS[name]
+    discriminator = given.discriminator() if kind.needs_discriminator else None
+    if kind.needs_discriminator and discriminator is None:
+        raise ValueError(f"The recipe must train a discriminator for the filter {name!r}, but does not.")
     labels = data.train_labels if given.source.num_classes else None
-    if name == "agreement":
-        return TeacherAgreement(teacher)
-    if name == "confidence":
-        return TeacherConfidence(teacher, 0.5)
-    if name == "density":
-        return RealDensity(data.train, labels)
-    if name == "copies":
-        return NotACopy(data.train)
-    discriminator = given.discriminator()
-    if discriminator is None:
-        raise ValueError("The recipe must train a discriminator for the filter 'discriminator', but does not.")
-    return DiscriminatorRejection(discriminator, given.source)
+    return kind.build(FilterInputs(data.train, labels, teacher, given.source, discriminator))

@@ -9,18 +9,23 @@ from ._convert import (
     match_shape,
 )
 from ._export import export_images
-from ._filters import Filter, TeacherAgreement, TeacherConfidence, apply_filters, check_threshold, teacher_probabilities
-from ._filters_real import NotACopy, RealDensity
-from ._filters_rejection import DiscriminatorRejection
-from ._pool import SyntheticPool
-from ._pool_fill import draw_candidates
 from ._source import ClassSources, Geometry, Source, SourceLike, as_source, draw, fingerprints_of
 from ._upscale import UpscaledSource, Upscaler
+from .filters._filter import Filter, FilterInputs, FilterLike, apply_filters
+from .filters._real import NotACopy, RealDensity
+from .filters._registry import FILTERS
+from .filters._rejection import DiscriminatorRejection
+from .filters._teachers import TeacherAgreement, TeacherConfidence, teacher_probabilities
+from .pool._fill import draw_candidates
+from .pool._pool import SyntheticPool
 
 __all__ = [
+    "FILTERS",
     "ClassSources",
     "DiscriminatorRejection",
     "Filter",
+    "FilterInputs",
+    "FilterLike",
     "Geometry",
     "ImageKind",
     "NotACopy",
@@ -37,7 +42,6 @@ __all__ = [
     "as_kind",
     "as_source",
     "call_transform",
-    "check_threshold",
     "check_unit_range",
     "draw",
     "draw_candidates",

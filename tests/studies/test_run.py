@@ -9,6 +9,7 @@ from torch.utils.data import TensorDataset
 
 from gan_augment import Generator, GeneratorConfig, SyntheticPool, Uniform
 from gan_augment.studies import study
+from gan_augment.synthesis import FILTERS, Filter
 
 from .conftest import CLASSES, SIDE, gratings
 
@@ -120,6 +121,29 @@ def test_a_filter_that_lets_nothing_through_is_left_out(few, test_images):
     assert any(
         "The filter density was left out: It must keep at least 2% of the samples" in note for note in result.notes
     )
+
+
+class Strict(Filter):
+    """Keeps images with a bright pixel."""
+
+    needs_classes, images_per_class = True, 4
+
+    def __call__(self, images, labels):
+        return images.amax(dim=(1, 2, 3)) > 200
+
+
+def test_a_filter_of_ones_own_is_tried_by_its_name(few, test_images, pool, monkeypatch, tmp_path):
+    monkeypatch.setitem(FILTERS, "strict", Strict)
+    quick = {**SMALL, "filters": (None, "strict"), "classifier": linear, "out": tmp_path / "study"}
+    result = study(few, pool, test=test_images, **quick)
+    assert [arm.name for arm in result.arms if arm.kind == "synthetic"] == ["synthetic 0.5", "synthetic 0.5, strict"]
+    kept = SyntheticPool.load(tmp_path / "study" / "pools" / "strict-0")
+    assert bool(Strict()(kept.rows(torch.arange(len(kept))), None).all())
+    with pytest.raises(ValueError, match="must have 4 training images for the filter 'strict'"):
+        study(few, pool, test=test_images, **{**quick, "count": 9})
+    blank = Generator(GeneratorConfig(SIDE, channels=1, latent_dim=8, width=16))
+    with pytest.raises(ValueError, match="must have classes for the filter 'strict'"):
+        study(few, blank, test=test_images, labels="uniform", **quick)
 
 
 def test_an_unconditional_source_needs_a_policy(few, test_images):

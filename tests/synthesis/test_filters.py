@@ -9,7 +9,10 @@ from torch import nn
 from gan_augment import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, SyntheticPool, TeacherConfidence
 from gan_augment.metrics import ClassifierFeatures
 from gan_augment.synthesis import (
+    FILTERS,
     DiscriminatorRejection,
+    Filter,
+    FilterInputs,
     NotACopy,
     RealDensity,
     TeacherAgreement,
@@ -173,7 +176,7 @@ def test_a_teacher_must_give_finite_logits(logits, message):
 
 
 def test_a_teacher_must_know_the_classes_asked_for():
-    with pytest.raises(ValueError, match="gives 2 and class 5"):
+    with pytest.raises(ValueError, match="gives 2 probabilities and class 5"):
         TeacherConfidence(linear)(IMAGES, torch.tensor([0, 1, 5, 0]))
 
 
@@ -196,9 +199,9 @@ def test_agreement_keeps_what_the_teacher_takes_for_the_class_asked_for():
 
 
 def test_agreement_takes_a_class_that_the_teacher_knows():
-    with pytest.raises(ValueError, match="none was"):
+    with pytest.raises(ValueError, match="labels must be given for TeacherAgreement"):
         TeacherAgreement(linear)(IMAGES, None)
-    with pytest.raises(ValueError, match="gives 2 and class 5"):
+    with pytest.raises(ValueError, match="gives 2 probabilities and class 5"):
         TeacherAgreement(linear)(IMAGES, torch.tensor([0, 1, 5, 0]))
 
 
@@ -332,8 +335,8 @@ def test_density_takes_features_of_ones_own():
 
 def test_density_in_blocks_is_density(monkeypatch):
     whole = RealDensity(REAL, features=Pixels())(NEW, None)
-    monkeypatch.setattr("gan_augment.synthesis._filters_real.ROWS", 7)
-    monkeypatch.setattr("gan_augment.synthesis._filters_real.COLUMNS", 3)
+    monkeypatch.setattr("gan_augment._core._neighbours.ROWS", 7)
+    monkeypatch.setattr("gan_augment._core._neighbours.COLUMNS", 3)
     assert torch.equal(RealDensity(REAL, features=Pixels())(NEW, None), whole)
 
 
@@ -566,3 +569,25 @@ def test_rejection_refuses_other_candidates():
         keep(images, None)
     with pytest.raises(ValueError, match=r"but got \[4\]"):
         keep(images, labels * 2)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_every_filter_with_a_name_is_built_from_what_a_study_has(name):
+    source = padded()
+    images, labels = draw_candidates(source, 60)
+    teacher = nn.Sequential(nn.Flatten(), nn.Linear(images[0].numel(), 3))
+    keep = FILTERS[name].build(FilterInputs(images, labels, teacher, source, judge()))
+    assert isinstance(keep, Filter)
+    assert keep(images, labels).dtype == torch.bool
+
+
+def test_a_filter_needs_only_to_be_called():
+    class Even(Filter):
+        def __call__(self, images, labels):
+            return even(images, labels)
+
+    keep = Even.build(FilterInputs(IMAGES, None, nn.Identity(), Brightness()))
+    assert isinstance(keep, Even)
+    assert bool((generate(keep=keep).rows(torch.arange(60)) % 2 == 0).all())
+    with pytest.raises(NotImplementedError, match="Filter must define __call__"):
+        generate(keep=Filter())

@@ -14,13 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, check_count, check_dense, check_seed, check_space, check_tensor
-from ..models import MAX_CLASSES, check_labels, computed
-from ._filters import Filter, as_filters
-from ._pool_arrays import MappedImages
-from ._pool_files import INFO, Identity, PoolInfo, open_pool, write_pool
-from ._pool_fill import PoolFiller
-from ._source import (
+from ..._core import ROW_BYTES, check_count, check_dense, check_seed, check_space, check_tensor
+from ...models import MAX_CLASSES, check_labels, computed
+from .._source import (
     FOLDERS,
     Geometry,
     Source,
@@ -30,6 +26,10 @@ from ._source import (
     fingerprints_of,
     spread_classes,
 )
+from ..filters._filter import FilterLike, as_filters
+from ._arrays import MappedImages
+from ._files import INFO, Identity, PoolInfo, open_pool, write_pool
+from ._fill import PoolFiller
 
 
 class SyntheticPool(Source):
@@ -119,7 +119,7 @@ class SyntheticPool(Source):
         *,
         labels: Tensor | Sequence[int] | int | None = None,
         seed: int | None = 0,
-        keep: Filter | Sequence[Filter] | None = None,
+        keep: FilterLike | Sequence[FilterLike] | None = None,
         batch_size: int = 256,
         device: str | torch.device | None = None,
         out: str | os.PathLike[str] | None = None,

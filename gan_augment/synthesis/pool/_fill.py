@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, check_count, check_seed, check_space, mix_seed, progress_bar, undo_resize
-from ._filters import Filter, apply_filters
-from ._source import Geometry, Source, as_source, draw, spread_classes
+from ..._core import ROW_BYTES, check_count, check_seed, check_space, mix_seed, progress_bar, undo_resize
+from .._source import Geometry, Source, as_source, draw, spread_classes
+from ..filters._filter import FilterLike, apply_filters
 
 MAX_CANDIDATES_PER_IMAGE = 1000
 ENOUGH_CANDIDATES, HOPELESS = 5000, 1e-3
@@ -72,7 +72,7 @@ class PoolFiller:
         size: int,
         labels: Tensor | None,
         seed: int,
-        filters: tuple[Filter, ...],
+        filters: tuple[FilterLike, ...],
         batch_size: int,
         progress: bool,
     ) -> None:

@@ -1,4 +1,4 @@
-"""Discriminator rejection sampling: the discriminator that a generator was trained against, as a filter."""
+"""Discriminator rejection sampling, which filters with the discriminator that a generator was trained against."""
 
 from __future__ import annotations
 
@@ -9,44 +9,47 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from .._core import check_count, check_seed, mix_seed, resize_to_square, to_signed
-from ..data import fingerprint
-from ..models import Discriminator, eval_mode
-from ._filters import ENOUGH
-from ._pool_fill import as_trained
-from ._source import as_source, draw, spread_classes
+from ..._core import check_count, check_range, check_seed, mix_seed, resize_to_square, to_signed
+from ...data import fingerprint
+from ...models import Discriminator, eval_mode
+from .._source import as_source, draw, spread_classes
+from ..pool._fill import as_trained
+from ._filter import Filter, FilterInputs
+from ._teachers import ENOUGH
 
-EPSILON = 1e-8  # as in the paper: keeps the logarithm finite at the maximum
+EPSILON = 1e-8  # from the paper: keeps the logarithm finite at the largest logit
 BATCH = 256
 
 
-class DiscriminatorRejection:
-    """Keeps images at random, the likelier the more real the discriminator finds them.
+class DiscriminatorRejection(Filter):
+    """Keeps images at random. The more real an image looks to the discriminator, the more likely it is kept.
 
-    Discriminator rejection sampling (https://arxiv.org/abs/1810.06758). Where the discriminator tells the density of
-    real images from that of synthetic ones, as one of a logistic loss near its optimum does, what is kept follows the
-    real images more closely: precision rises, and diversity falls less than under a threshold, since images of every
-    logit may be kept.
+    This is discriminator rejection sampling (https://arxiv.org/abs/1810.06758). If the discriminator estimates how much
+    denser real images are than synthetic ones, like one with a logistic loss near its optimum, the images that are kept
+    follow the distribution of real images more closely. Precision rises. Diversity falls less than with a threshold,
+    because an image with any logit may be kept.
 
-    The largest logit and the shift gamma are found once, from candidates of the source: in each class, where it has
-    classes, so that none is starved. Draws come from a :class:`torch.Generator` that is seeded by ``seed`` and the
-    fingerprints of the batch, and are given out in the order of these: the same batch is judged alike in every
-    process and order, and an image that is drawn again in another batch is judged anew.
+    The largest logit and the shift gamma are computed once, from candidates of the source. If the source has classes,
+    each class has its own, so that no class loses more images than others. The random numbers come from a
+    :class:`torch.Generator` that is seeded with ``seed`` and the fingerprints of the batch. The result for a batch
+    therefore depends neither on the process nor on the order of its images. An image that is drawn again in another
+    batch gets a new random number.
 
     Args:
-        discriminator (Discriminator): Such as of :func:`gan_augment.models.load_discriminator`; copied, and used in
-            eval mode on its device.
-        source: The generator that it was trained against: a name, folder, generator or any :class:`Source`, at the
+        discriminator (Discriminator): The discriminator, see :func:`gan_augment.models.load_discriminator`. It is
+            copied, and used in eval mode on its device.
+        source: The generator that it was trained against: a name, folder, generator or any :class:`Source` of the
             discriminator's size.
-        percentile (float): Of the acceptance's exponent among candidates, 0..100, that gamma brings to one half:
-            larger is stricter. How many are kept depends on how sure the discriminator is;
-            with 80, a quarter to a half is usual.
-        burn_in (int): Candidates that these are found from, at least 10 a class.
-        seed (int): Of the burn-in and of what is kept.
+        percentile (float): Percentile of the acceptance exponents of candidates, from 0 to 100, at which an image is
+            kept with probability 1/2. A larger percentile is stricter. With 80, a quarter to a half of the images is
+            usually kept, depending on how certain the discriminator is. Default: 80.
+        burn_in (int): Number of candidates to compute the largest logit and gamma from, at least 10 for each class.
+            Default: 1000.
+        seed (int): Seed of the candidates and of the random numbers. Default: 0.
 
     Raises:
-        TypeError: If it is no discriminator, or a count no int.
-        ValueError: If a number is out of range, or the source's images or classes are not the discriminator's.
+        TypeError: If ``discriminator`` is not a :class:`Discriminator`, or a count is not an int.
+        ValueError: If a number is out of range, or the images or classes of the source do not fit the discriminator.
 
     Example:
         >>> from gan_augment.hub import download
@@ -58,12 +61,13 @@ class DiscriminatorRejection:
         torch.Size([2])
     """
 
+    needs_discriminator = True
+
     def __init__(
         self, discriminator: Discriminator, source: Any, *, percentile: float = 80.0, burn_in: int = 1000, seed: int = 0
     ) -> None:
         _check_discriminator(discriminator)
-        if not 0 <= percentile <= 100:
-            raise ValueError(f"percentile must be between 0 and 100, but got {percentile} instead.")
+        check_range("percentile", percentile, 0, 100)
         source = as_source(source)
         classes = source.num_classes
         check_count("burn_in", burn_in, ENOUGH * max(len(source.class_indices), 1))
@@ -90,15 +94,20 @@ class DiscriminatorRejection:
             self._maximum[group] = float(own.max())
             self._gamma[group] = float(torch.quantile(_exponents(own, own.max()), percentile / 100))
 
+    @classmethod
+    def build(cls, inputs: FilterInputs) -> DiscriminatorRejection:
+        """Builds the filter for a study."""
+        return cls(inputs.discriminator, inputs.source)  # type: ignore[arg-type]  # refused if there is none
+
     def probabilities(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """With what probability each of the uint8 images is kept, float64 ``(n,)``."""
+        """Returns the probability that each of the uint8 images is kept, float64 ``(n,)``."""
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self._shape:
             raise ValueError(
-                f"images must be uint8 (n, {', '.join(map(str, self._shape))}), as the source's training images were, "
+                f"images must be uint8 (n, {', '.join(map(str, self._shape))}), like the source's training images, "
                 f"but got {images.dtype} of shape {tuple(images.shape)} instead."
             )
         if self._has_classes and labels is None:
-            raise ValueError("labels must be given where the source has classes, but got None.")
+            raise ValueError("labels must be given if the source has classes, but got None.")
         groups = labels.tolist() if self._has_classes and labels is not None else [0] * len(images)
         unknown = sorted(set(groups) - set(self._maximum))
         if unknown:
@@ -109,12 +118,12 @@ class DiscriminatorRejection:
         return torch.sigmoid(_exponents(logits, maximum) - gamma)
 
     def __call__(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Which of the uint8 images to keep, bool ``(n,)``."""
+        """Returns which of the uint8 images to keep, bool ``(n,)``."""
         return _uniform(images, self.seed) < self.probabilities(images, labels)
 
     @torch.no_grad()
     def _logits(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """The discriminator's logits of images as filters see them, float64 on the CPU."""
+        """Returns the discriminator's logits for the images that a filter sees, float64 on the CPU."""
         network, config = self.discriminator, self.discriminator.config
         fitted = resize_to_square(images, config.image_size, self._geometry.resize_mode)
         parameter = next(network.parameters())
@@ -132,13 +141,13 @@ class DiscriminatorRejection:
 
 
 def _exponents(logits: Tensor, maximum: Tensor) -> Tensor:
-    """The paper's F before gamma: the logit of accepting with probability ``exp(logit - maximum)``."""
+    """Returns F of the paper before gamma: the logit of an acceptance probability of ``exp(logit - maximum)``."""
     gap = (logits - maximum).clamp(max=0)
     return gap - torch.log(-torch.expm1(gap - EPSILON))
 
 
 def _uniform(images: Tensor, seed: int) -> Tensor:
-    """A number in 0..1 for each image, float64, that does not depend on the order of the batch."""
+    """Returns a random number 0..1 for each image, float64, which does not depend on the order of the batch."""
     marks = torch.tensor([fingerprint(image) for image in images.cpu()], dtype=torch.int64)
     order = torch.argsort(marks, stable=True)
     rng = torch.Generator().manual_seed(mix_seed(seed, *marks[order].tolist()))
@@ -149,8 +158,8 @@ def _uniform(images: Tensor, seed: int) -> Tensor:
 
 @torch.no_grad()
 def _frozen(discriminator: Discriminator) -> Discriminator:
-    """A copy with its normalised weights as they are: no training changes it, and it can be pickled."""
-    with eval_mode(discriminator):  # or reading a weight would change its spectral norm
+    """Returns a copy that holds the normalized weights: training does not change it, and it can be pickled."""
+    with eval_mode(discriminator):  # in training mode, reading a weight updates its spectral norm
         tensors = {name: each for name, each in discriminator.state_dict().items() if ".parametrizations." not in name}
         for name, module in discriminator.named_modules():
             if parametrize.is_parametrized(module, "weight"):
@@ -164,8 +173,8 @@ def _frozen(discriminator: Discriminator) -> Discriminator:
 def _check_discriminator(discriminator: Any) -> None:
     if not isinstance(discriminator, Discriminator):
         raise TypeError(
-            f"discriminator must be a gan_augment Discriminator, but got {type(discriminator)} instead; "
-            "load_discriminator gives None of a generator that was saved without one."
+            f"discriminator must be a gan_augment Discriminator, but got {type(discriminator)} instead. "
+            "load_discriminator returns None for a generator that was saved without its discriminator."
         )
     if discriminator.config.minibatch_stddev:
-        raise ValueError("discriminator must judge each image by itself, but has a minibatch_stddev.")
+        raise ValueError("discriminator must judge each image on its own, but has a minibatch_stddev.")

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from .._core import check_types, holds_something, write_folder_aside
-from .._version import __version__
-from ..models import MAX_CLASSES, Geometry
-from ._pool_arrays import MappedImages, Stamp, array_bytes, hash_of, open_inside, read_array, write_images
+from ..._core import check_types, holds_something, write_folder_aside
+from ..._version import __version__
+from ...models import MAX_CLASSES, Geometry
+from ._arrays import MappedImages, Stamp, array_bytes, hash_of, open_inside, read_array, write_images
 
 FORMAT = 1
 MAX_INFO_BYTES = 2**20

@@ -1,0 +1,125 @@
+"""The base class of filters, and how filters are applied to candidates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from ..._core import check_tensor
+from ...models import Discriminator, Source
+
+
+@dataclass(frozen=True)
+class FilterInputs:
+    """What a study builds a filter from. The images and the teacher are those of one training split.
+
+    Attributes:
+        real (Tensor): The training images, uint8 ``(n, c, h, w)``.
+        labels (Tensor, optional): Their classes, int64 ``(n,)``. It is None if the source has no classes.
+        teacher (nn.Module): A classifier that was trained on these images. It maps float images 0..1 to logits.
+        source (Source): The source of the candidates.
+        discriminator (Discriminator, optional): The discriminator that the source was trained against. It is loaded
+            only if the filter needs it.
+    """
+
+    real: Tensor
+    labels: Tensor | None
+    teacher: nn.Module
+    source: Source
+    discriminator: Discriminator | None = None
+
+
+class Filter:
+    """Base class of filters, which keep or drop candidates when a pool is generated.
+
+    A filter defines ``__call__``. If it also defines :meth:`build`, a study can use it by its name in ``FILTERS``. A
+    function ``(images, labels) -> bools`` can be used in place of a ``Filter`` everywhere but in a study.
+
+    Attributes:
+        needs_classes (bool): Whether only sources with classes can be filtered. Default: False.
+        needs_discriminator (bool): Whether the filter needs the discriminator of the source. Default: False.
+        images_per_class (int): How many training images of each class the filter needs. Default: 1.
+
+    Example:
+        >>> class Bright(Filter):
+        ...     def __call__(self, images, labels):
+        ...         return images.float().mean(dim=(1, 2, 3)) > 100
+        >>> Bright()(torch.tensor([0, 200], dtype=torch.uint8)[:, None, None, None].expand(2, 1, 8, 8), None)
+        tensor([False,  True])
+    """
+
+    needs_classes: bool = False
+    needs_discriminator: bool = False
+    images_per_class: int = 1
+
+    def __call__(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Returns which images to keep, bool ``(n,)``.
+
+        Args:
+            images (Tensor): Candidates, uint8 ``(n, c, h, w)``, of the size that the training images of the source had.
+            labels (Tensor, optional): The class that was asked for each of them, int64 ``(n,)``. It is None if the
+                source has no classes.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(images, labels).")
+
+    @classmethod
+    def build(cls, inputs: FilterInputs) -> Filter:
+        """Builds the filter for a study. By default it is built without arguments."""
+        return cls()
+
+
+FilterLike: TypeAlias = Filter | Callable[[Tensor, Tensor | None], Tensor]
+
+
+def as_filters(keep: FilterLike | Sequence[FilterLike] | None) -> tuple[FilterLike, ...]:
+    """Returns no filter, one or several as a tuple.
+
+    Raises:
+        TypeError: If something in it is not a filter.
+    """
+    filters = () if keep is None else tuple(keep) if isinstance(keep, (tuple, list)) else (keep,)
+    for each in filters:
+        if not callable(each):
+            raise TypeError(f"keep must be a filter, (images, labels) -> bools, or several, but got {each!r}.")
+    return filters
+
+
+def apply_filters(filters: Sequence[FilterLike], images: Tensor, labels: Tensor | None) -> Tensor:
+    """Returns which images all filters keep, bool ``(n,)`` on the CPU.
+
+    Raises:
+        ValueError: If a filter returns anything but one bool for each image.
+    """
+    kept = torch.ones(len(images), dtype=torch.bool)
+    for keep in filters:
+        mask = torch.as_tensor(keep(images, labels)).cpu()
+        if mask.dtype != torch.bool or mask.shape != kept.shape:
+            raise ValueError(
+                f"A filter must return {len(images)} bools, but got {mask.dtype} of shape {tuple(mask.shape)}."
+            )
+        kept &= mask
+    return kept
+
+
+def check_group_sizes(labels: Tensor | None, n: int, least: int, name: str) -> None:
+    """Checks that there are enough images of each class, or in total if there are no labels.
+
+    Raises:
+        ValueError: If a class has too few images, or the labels are not ``n`` integers.
+    """
+    if labels is None:
+        if n < least:
+            raise ValueError(f"{name} must be at least {least}, but got {n} instead.")
+        return
+    check_tensor(labels, "labels")
+    if labels.shape != (n,) or labels.dtype not in (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8):
+        raise ValueError(f"labels must be {n} integers, but got {labels.dtype} of shape {tuple(labels.shape)} instead.")
+    counts = Counter(labels.tolist()).most_common()
+    if not counts or counts[-1][1] < least:
+        few = f"{counts[-1][1]} of class {counts[-1][0]}" if counts else "none"
+        raise ValueError(f"{name} must be at least {least} of each class, but got {few} instead.")
