@@ -1,4 +1,4 @@
-"""Mixing synthetic images into real data."""
+"""Mixes synthetic images into batches and data sets, with a label policy for their targets."""
 
 import lazy_loader as _lazy
 

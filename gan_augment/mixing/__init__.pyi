@@ -1,7 +1,8 @@
+from ._counts import missing_images
 from ._dataset import GANAugmentedDataset
 from ._labels import Conditional, Fixed, Same, Teacher, Uniform, resolve_policy
+from ._layout import oversampled_rows
 from ._mix import SyntheticMix
-from ._plan import even_rows, present, top_up
 from ._policy import LabelPolicy
 from ._sampler import FixedRatioBatchSampler
 
@@ -15,8 +16,7 @@ __all__ = [
     "SyntheticMix",
     "Teacher",
     "Uniform",
-    "even_rows",
-    "present",
+    "missing_images",
+    "oversampled_rows",
     "resolve_policy",
-    "top_up",
 ]

@@ -1,4 +1,4 @@
-"""GANAugmentedDataset: a data set with synthetic images in it."""
+"""The data set that mixes synthetic images into another one."""
 
 from __future__ import annotations
 
@@ -14,68 +14,67 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from .._core import MAX_SEED, check_count, mix_seed
 from ..data import TargetKind, check_label_range
 from ..synthesis import SourceLike, as_source, match_image
-from ._drawing import PooledImages, make_pooled
-from ._forward import ForwardsNames
-from ._inspect import find_names, make_pipeline, read_labels
-from ._items import ItemKind, image_of, target_of, traits
+from ._counts import BY_CLASS, check_mode, check_num_classes, check_ratio, warn_about_fill
+from ._epochs import SharedEpoch
+from ._items import ItemKind, describe_image, image_of, target_of
 from ._labels import Labels, resolve_policy
-from ._layout import make_layout
-from ._passes import Passes
-from ._plan import choose_entries, preserved_randomness, seed_everything
-from ._ratio import check_mode, check_num_classes, check_ratio, warn_of_fill
+from ._layout import choose_entries, make_layout
+from ._pooled import PooledImages, make_pooled
+from ._randomness import restored_random_state, seed_everything
+from ._wrapped import ForwardsNames, find_names, make_pipeline, read_labels
 
 
 class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
-    """A map-style data set with synthetic images mixed in at a set ratio.
+    """Mixes synthetic images into a map-style data set at a set ratio.
 
-    By default, synthetic images take the places of real ones, so length and order stay, and samplers,
-    subsets and weights that were made for the data set stay right. Which items are synthetic, with which
-    image and target, is a pure function of the seed, the epoch and the index: the same for any number of
-    workers, start method, rank, order or restart. From the first :meth:`set_epoch` on, so are the random
-    transforms of all items. Before it, they draw from the global generators as usual, and a new draw
-    begins after each ``len(self)`` items that all workers and ranks fetched together, so that every real
-    image comes. Call :meth:`set_epoch` for results that can be repeated.
+    By default, synthetic images replace real ones. Length and order stay the same, so samplers, subsets and weights
+    that were made for the data set remain valid.
 
-    A source that is no pool is sampled once, here, into a pool of as many images as are needed. For other
-    images in each epoch, pass a larger :class:`SyntheticPool`.
+    Which items are synthetic, with which image and target, is a pure function of the seed, the epoch and the index. It
+    does not depend on the number of workers, their start method, the rank, the order or a restart. Call
+    :meth:`set_epoch` before each epoch: then random transforms of all items are also functions of the epoch. If you
+    never call it, transforms draw from the global generators as usual, and a new epoch begins after each ``len(self)``
+    items that all workers and ranks fetched together, so that every real image is used.
+
+    A source that is not a pool is sampled once, at the start, into a pool of as many images as are needed. For
+    different images in each epoch, pass a larger :class:`SyntheticPool`.
 
     Args:
-        dataset (Dataset): Map-style; items are ``(image, label)``, with further entries or not, or mappings that
-            hold both; or images alone where ``labels=None``. Further entries of a synthetic item say nothing:
-            empty text, -1, NaN.
-        source: A zoo name, folder, generator, pool, mapping from class to any of these, or any
-            :class:`Source`.
-        ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``, in all
-            and in every class that the source can make. Not used by ``"fill"``.
-        num_synthetic (int, optional): The number of synthetic images, in place of a ratio.
-        mode (str): ``"replace"``: in place of real items, others in each epoch. ``"append"``: in addition
-            to the real items, evenly between them, classes in turn. The data set becomes longer, so make
-            samplers, subsets and weights after wrapping. ``"balance"``: every class equally often, by real
-            items that come again, and the same synthetic share in each, in place of real items; the source
-            must make every class. ``"fill"``: in addition, as many as bring each class up to the largest
-            one. A classifier can learn from it that what looks synthetic is rare, so it gives a warning.
-        balance_to (int, optional): For ``"balance"`` and ``"fill"``: the number of items of each class.
-            Default: that of the largest class.
-        labels: The label policy, as :class:`SyntheticMix`'s.
-        num_classes (int, optional): Of the data. Default: the length of its ``classes``, or the largest
-            label + 1.
-        seed (int): Of the pool and of every epoch.
-        transform (callable or "inherit" or None): For synthetic images: ``"inherit"`` applies the data
-            set's own transforms to an image of the kind that they expect; None none; a callable gets a
-            synthetic image of the kind of the data set's images before its transforms.
-        return_synthetic (bool): Whether a bool, True for synthetic items, comes last in each item.
-        progress (bool): Whether to show a bar where a pool is generated.
+        dataset (Dataset): Map-style data set. Its items are ``(image, label)``, with or without further entries, or
+            mappings that hold both; or images alone if ``labels=None``. Further entries of a synthetic item are
+            neutral: empty text, -1, NaN.
+        source: A zoo name, folder, generator, pool, mapping from class to any of these, or any :class:`Source`.
+        ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``, in total and in every
+            class that the source can make. ``"fill"`` ignores it. Default: 0.1.
+        num_synthetic (int, optional): Number of synthetic images, instead of a ratio.
+        mode (str): ``"replace"`` (the default) replaces real items, different ones in each epoch. ``"append"`` adds
+            synthetic items evenly between the real ones, with classes interleaved. The data set becomes longer, so
+            make samplers, subsets and weights after wrapping. ``"balance"`` repeats real items until all classes are
+            equally large, and then replaces the same share of each; the source must make every class. ``"fill"`` adds
+            items until each class is as large as the largest one. It gives a warning, because a classifier can learn
+            that what looks synthetic is rare.
+        balance_to (int, optional): Number of items of each class, for ``"balance"`` and ``"fill"``. Default: the size
+            of the largest class.
+        labels: The label policy; see :class:`SyntheticMix`. Default: ``"same"``.
+        num_classes (int, optional): Number of classes of the data. Default: the length of its ``classes``, or the
+            largest label + 1.
+        seed (int): Seed of the pool and of every epoch. Default: 0.
+        transform (callable or "inherit" or None): Transform of synthetic images. ``"inherit"`` (the default) applies
+            the data set's own transforms to an image of the kind that they expect. None applies no transform. A
+            callable gets a synthetic image like those of the data set before its transforms.
+        return_synthetic (bool): Whether items end with a bool, True for synthetic items. Default: False.
+        progress (bool): Whether to show a bar while a pool is generated. Default: True.
 
     Attributes:
-        dataset (Dataset): The data set that it wraps.
-        num_classes (int, optional): Of the data.
-        class_counts (dict): Class -> (real, synthetic) items.
+        dataset (Dataset): The wrapped data set.
+        num_classes (int, optional): Number of classes of the data.
+        class_counts (dict): Class -> number of (real, synthetic) items.
 
     Raises:
-        TypeError: If the data set is not map-style, its items are not labelled images, or an argument is
-            of the wrong type.
-        ValueError: If the data set is empty, an argument is out of range, an unconditional source has no
-            label policy, or synthetic images cannot be made like the real ones.
+        TypeError: If the data set is not map-style, its items are not labelled images, or an argument has the wrong
+            type.
+        ValueError: If the data set is empty, an argument is out of range, the source is unconditional and there is no
+            label policy for it, or synthetic images cannot be made like the real ones.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -111,7 +110,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         policy = resolve_policy(labels, source)
         self.num_classes = None if num_classes is None else check_num_classes(num_classes)
         self._labels = None if policy is None else self._read_labels(progress)
-        with preserved_randomness():
+        with restored_random_state():
             self._items = ItemKind.of(dataset[0], policy, self.num_classes, return_synthetic)
         if policy is not None:
             if self.num_classes is not None:
@@ -120,24 +119,24 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         self._pipeline = make_pipeline(dataset, transform)
         options = None if policy is None else policy.source_classes(source)
         reachable = None if options is None else sorted(options)
-        warn_of_fill(mode)
+        warn_about_fill(mode)
         self._layout = make_layout(
             mode, self.ratio, self._n_real, self._labels, reachable, num_synthetic, balance_to, self.seed
         )
-        self._rows = self._layout.rows.tolist()  # a list is quicker to look one item up in
+        self._rows = self._layout.rows.tolist()  # indexing a list is faster
         self._slots = self._layout.slots
         self._pooled: PooledImages | None = None
         if self._slots.total:
             shape = self._pipeline.kind if self._pipeline.resize else None
             self._pooled = make_pooled(source, self._slots, policy, self.num_classes, shape, self.seed, progress)
-            self._warn_of_repeats()
-        self._passes = Passes(len(self), self._n_real)
+            self._warn_about_repeats()
+        self._epoch = SharedEpoch(len(self), self._n_real)
         self._planned: tuple[int, list[int], Tensor] | None = None
         self._check_like_real()
 
     def _read_labels(self, progress: bool) -> Tensor:
-        """Classes of the real items; sets the number of classes."""
-        with preserved_randomness():
+        """Returns the classes of the real items, and sets the number of classes."""
+        with restored_random_state():
             kind = TargetKind.of(target_of(self.dataset[0]))
         labels = read_labels(self.dataset, progress)
         if int(labels.min()) < 0:
@@ -150,7 +149,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             raise ValueError(f"labels must be between 0 and {self.num_classes - 1}, but got {found - 1} instead.")
         return labels
 
-    def _warn_of_repeats(self) -> None:
+    def _warn_about_repeats(self) -> None:
         places = {} if self._pooled is None else self._pooled.places
         times = max(math.ceil(n / len(places[group])) for group, n in zip(self._slots.groups, self._slots.counts) if n)
         if times > 1:
@@ -161,20 +160,18 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             )
 
     def _check_like_real(self) -> None:
-        """Refuses synthetic images that would not collate with the real ones."""
+        """Checks that synthetic images can be collated with the real ones."""
         if not self._slots.total:
             return
-        with preserved_randomness():
+        with restored_random_state():
             first, last = (image_of(self.dataset[index]) for index in (0, self._n_real - 1))
             image = image_of(self._synthetic(0, 0))
-        one_size = self._pipeline.resize and traits(first, True) == traits(last, True)
-        if traits(image, one_size) != traits(first, one_size):
+        one_size = self._pipeline.resize and describe_image(first, True) == describe_image(last, True)
+        if describe_image(image, one_size) != describe_image(first, one_size):
             raise ValueError(
-                f"Synthetic images must be like the real ones, {traits(first, True)}, but after transform= they are "
-                f"{traits(image, True)}."
+                f"Synthetic images must be like the real ones, {describe_image(first, True)}, but after transform= "
+                f"they are {describe_image(image, True)}."
             )
-
-    # Items -----------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -183,20 +180,20 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: list[int]) -> list[Any]:
-        """The items at these places, those of the wrapped data set by its own ``__getitems__`` if it has one.
+        """Returns the items at several indices, with the ``__getitems__`` of the wrapped data set if it has one.
 
-        From the first :meth:`set_epoch` on, an index that comes twice in an epoch is the same item twice.
+        After the first call of :meth:`set_epoch`, an index gives the same item each time within an epoch.
         """
         places = [self._check_index(index) for index in indices]
-        epoch = self._passes.coming
-        self._passes.note(places)
+        epoch = self._epoch.coming
+        self._epoch.count(places)
         if places:
-            self._warn_if_stale(places)
-        if not self._passes.is_set:
+            self._warn_about_sampler(places)
+        if not self._epoch.is_set:
             return self._fetch(places, epoch)
         items, seed = [], mix_seed(self.seed, 2, epoch)
-        with preserved_randomness():
-            for place in places:  # each is seeded by itself, so that no item depends on its batch
+        with restored_random_state():
+            for place in places:  # each item has its own seed, so that none depends on its batch
                 seed_everything(mix_seed(seed, place))
                 items.extend(self._fetch([place], epoch))
         return items
@@ -215,7 +212,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         ]
 
     def _synthetic(self, slot: int, epoch: int) -> Any:
-        """The item of a synthetic image."""
+        """Returns the item of a synthetic image."""
         pooled, pipeline = self._pooled, self._pipeline
         if pooled is None:
             raise IndexError("There are no synthetic images.")
@@ -227,7 +224,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         return self._items.make(image, label)
 
     def _plan(self, epoch: int) -> tuple[list[int], Tensor]:
-        """An epoch's slot of each place (-1: a real item) and pool entry of each slot."""
+        """Returns the slot at each index in an epoch (-1: a real item), and the entry of the pool for each slot."""
         if self._planned is None or self._planned[0] != epoch:
             entries = torch.empty(0, dtype=torch.int64)
             if self._pooled is not None:
@@ -243,12 +240,12 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             raise IndexError(f"index must be below {count}, but got {index} instead.")
         return int(place)
 
-    def _warn_if_stale(self, places: list[int] | None = None) -> None:
-        """Warns once of a sampler that knows the wrapped data set alone; ``places`` are those fetched last."""
+    def _warn_about_sampler(self, places: list[int] | None = None) -> None:
+        """Warns once if the sampler only knows the wrapped data set; ``places`` are the indices fetched last."""
         in_worker = get_worker_info() is not None
-        if in_worker and self._passes.is_set:
-            return  # the process that trains will warn, at the next set_epoch
-        if self._passes.finds_stale_sampler(None if in_worker else places[-1] if places else -1):
+        if in_worker and self._epoch.is_set:
+            return  # the main process will warn at the next set_epoch
+        if self._epoch.finds_outdated_sampler(None if in_worker else places[-1] if places else -1):
             warnings.warn(
                 f"No index above {self._n_real - 1} was fetched in a whole epoch, though there are {len(self)} items: "
                 f"the sampler seems to be made before wrapping. Make it for the {type(self).__name__}, or use "
@@ -257,47 +254,48 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
                 stacklevel=4,
             )
 
-    # What is known of the items --------------------------------------------------------------------
-
     @property
     def epoch(self) -> int:
-        """The epoch that was set last; before any was, the number of the pass that was read last, from 0."""
-        return self._passes.epoch
+        """The epoch that was set last. If none was set, the number of the pass that was read last, from 0."""
+        return self._epoch.current
 
     @property
     def epoch_is_set(self) -> bool:
-        """Whether :meth:`set_epoch` was ever called, so that a draw lasts until it is called again."""
-        return self._passes.is_set
+        """Whether :meth:`set_epoch` was ever called. If so, an epoch lasts until it is called again."""
+        return self._epoch.is_set
 
     def set_epoch(self, epoch: int) -> None:
-        """Goes to an epoch, in this process and in all its worker processes.
+        """Sets the epoch, in this process and in all its worker processes.
 
-        Call it before each epoch, as ``DistributedSampler.set_epoch``. Other synthetic images and other
-        places for them are drawn, and random transforms become functions of it. Without it, a new draw
-        begins after each ``len(self)`` items. ``transformers.Trainer`` calls it; Lightning does not.
+        Call it before each epoch, like ``DistributedSampler.set_epoch``, to draw new synthetic images and new
+        positions for them, and to make random transforms a function of the epoch. ``transformers.Trainer`` calls it;
+        Lightning does not.
 
         Args:
-            epoch (int): From 0.
+            epoch (int): Number of the epoch, from 0.
+
+        Raises:
+            ValueError: If it is out of range.
         """
         epoch = check_count("epoch", epoch, 0)
-        if epoch > MAX_SEED:  # what shared memory holds
+        if epoch > MAX_SEED:  # shared memory holds int64
             raise ValueError(f"epoch must be at most 2**63 - 1, but got {epoch} instead.")
-        self._warn_if_stale()
-        self._passes.set(epoch)
+        self._warn_about_sampler()
+        self._epoch.set(epoch)
         if hasattr(self.dataset, "set_epoch"):
             self.dataset.set_epoch(epoch)
 
     def is_synthetic(self, index: int) -> bool:
-        """Whether the item is synthetic in this :attr:`epoch`."""
+        """Returns whether an item is synthetic in the current :attr:`epoch`."""
         return self._plan(self.epoch)[0][self._check_index(index)] >= 0
 
     def synthetic_mask(self, epoch: int | None = None) -> Tensor:
-        """Which items are synthetic, bool ``(len,)``, in an epoch. Default: in this one."""
+        """Returns which items are synthetic in an epoch, bool ``(len(self),)``. Default: the current epoch."""
         return torch.tensor(self._plan(self.epoch if epoch is None else epoch)[0]) >= 0
 
     @property
     def class_counts(self) -> dict[int, tuple[int, int]]:
-        """Class -> (real, synthetic) items; real ones that were replaced are not counted."""
+        """Class -> number of (real, synthetic) items. Real items that are replaced do not count."""
         if self.num_classes is None:
             raise AttributeError("There are no classes to count: labels=None.")
         targets, synthetic = torch.tensor(self.targets), self.synthetic_mask()
@@ -307,7 +305,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
     @property
     def targets(self) -> list[int]:
-        """The class of every item in this epoch; absent where targets are probabilities."""
+        """The class of every item in the current epoch. Missing if targets are probabilities."""
         if self._layout.labels is None or self._items.soft:
             raise AttributeError("Items have no class: there are no labels, or they are probabilities.")
         slots, entries = self._plan(self.epoch)
@@ -318,7 +316,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
     @property
     def labels(self) -> list[int]:
-        """:attr:`targets`, for those who look for this name."""
+        """The same as :attr:`targets`."""
         return self.targets
 
     def __repr__(self) -> str:
@@ -333,7 +331,7 @@ def _check_dataset(dataset: Any) -> int:
         raise TypeError(
             "dataset must be map-style, but got an IterableDataset; mix into its batches with SyntheticMix instead."
         )
-    if isinstance(dataset, Mapping):  # of the splits of a Hugging Face data set, say
+    if isinstance(dataset, Mapping):  # for example, the splits of a Hugging Face data set
         raise TypeError(f"dataset must be one data set, but got a mapping of {list(dataset)[:10]}; pass one of them.")
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
         raise TypeError(f"dataset must be map-style, but got {type(dataset)} instead.")
@@ -343,12 +341,11 @@ def _check_dataset(dataset: Any) -> int:
 
 
 def _check_counts(num_synthetic: int | None, balance_to: int | None, mode: str) -> None:
-    by_class = mode in ("balance", "fill")
     if num_synthetic is not None:
         check_count("num_synthetic", num_synthetic, 0)
-        if by_class:
+        if mode in BY_CLASS:
             raise ValueError(f"num_synthetic must not be given for mode={mode!r}; see balance_to.")
     if balance_to is not None:
         check_count("balance_to", balance_to, 1)
-        if not by_class:
+        if mode not in BY_CLASS:
             raise ValueError(f"balance_to is for mode='balance' and 'fill', but got mode={mode!r}.")

@@ -1,11 +1,12 @@
-"""What the items of a data set are like, so that synthetic ones collate with real ones."""
+"""The structure of items and batches: finding images and labels in them, and making synthetic ones alike."""
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -13,21 +14,108 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
-from ..data import Places, TargetKind, describe, get, put
+from ..data import Places, TargetKind, describe, find_images, find_label, get, put, walk
+from ..synthesis import ImageKind, as_channels_first, as_kind
 from ._policy import CHOICES, LabelPolicy
+
+LabelsGetter: TypeAlias = Callable[[Any], Any] | Literal["default"] | None
+_UNSUPPORTED = (tv_tensors.BoundingBoxes, tv_tensors.Mask, tv_tensors.Video)
+
+
+@dataclass
+class Inputs:
+    """The inputs of a call of :class:`SyntheticMix`, and where the images and labels are in them.
+
+    Attributes:
+        whole: All inputs.
+        image: The image, or batch of images.
+        labels: The label, or labels; None if there are none.
+        image_at (tuple): Keys that lead to the image.
+        labels_at (tuple, optional): Keys that lead to the labels.
+    """
+
+    whole: Any
+    image: Any
+    labels: Any
+    image_at: tuple[Any, ...]
+    labels_at: tuple[Any, ...] | None
+
+    @classmethod
+    def find(cls, inputs: Any, labels_getter: LabelsGetter) -> Inputs:
+        """Finds exactly one image or batch and, unless the getter is None, the labels.
+
+        Raises:
+            ValueError: If there are no images, several, or something that cannot be mixed.
+        """
+        leaves = list(walk(inputs))
+        for _, leaf in leaves:
+            if isinstance(leaf, _UNSUPPORTED) or type(leaf).__name__ == "KeyPoints":
+                raise ValueError(
+                    f"SyntheticMix must not be given {type(leaf).__name__}: a synthetic image has none. "
+                    "It is for classification."
+                )
+        labels_at = None if labels_getter is None else _find_labels(inputs, labels_getter, leaves)
+        places = find_images(inputs, labels_at)
+        if len(places) != 1:
+            raise ValueError(
+                f"SyntheticMix must be given one image, or one batch of images, but found {len(places)} "
+                f"among {[type(leaf).__name__ for _, leaf in leaves][:20]}."
+            )
+        labels = None if labels_at is None else get(inputs, labels_at)
+        return cls(inputs, get(inputs, places[0]), labels, places[0], labels_at)
+
+    def has_other_rows(self, n: int) -> bool:
+        """Returns whether anything except the images and labels has an entry for each of ``n`` images."""
+        others = [(path, leaf) for path, leaf in walk(self.whole) if path not in (self.image_at, self.labels_at)]
+        # Lists of anything except plain values are not leaves: their entries are.
+        parents = {path[:-1] for path, _ in others if path} - {(), self.image_at[:-1], (self.labels_at or ())[:-1]}
+        candidates = [leaf for _, leaf in others] + [get(self.whole, path) for path in parents]
+        return any(
+            (isinstance(entry, (tuple, list)) and len(entry) == n)
+            or (isinstance(entry, (Tensor, np.ndarray)) and entry.ndim > 0 and len(entry) == n)
+            for entry in candidates
+        )
+
+    def rebuild(self, image: Any, labels: Any, extra: dict[str, Any]) -> Any:
+        """Returns the same structure with another image and other labels, followed by further entries."""
+        out = put(self.whole, self.image_at, image)
+        return _with_extra(out if self.labels_at is None else put(out, self.labels_at, labels), extra)
+
+
+def _find_labels(inputs: Any, labels_getter: LabelsGetter, leaves: list[Any]) -> tuple[Any, ...]:
+    """Returns the keys that lead to the labels."""
+    if labels_getter == "default":
+        found = find_label(inputs)
+        if found is None:
+            raise ValueError(
+                f"Could not find the labels in {describe(inputs)}; pass (images, labels), a labels_getter, or "
+                "labels=None if there are none. The transform of a data set is given no labels: mix the batches of "
+                "its loader, or wrap it with GANAugmentedDataset."
+            )
+        return found
+    if not callable(labels_getter):
+        raise TypeError(f"labels_getter must be callable, 'default' or None, but got {labels_getter!r} instead.")
+    labels = labels_getter(inputs)
+    places: list[tuple[Any, ...]] = [path for path, leaf in leaves if leaf is labels]
+    if len(places) != 1:
+        raise ValueError(
+            "The labels must be a single object of the input itself, not a copy or one of several, but "
+            f"{len(places)} entries are it; pass a labels_getter that returns it."
+        )
+    return places[0]
 
 
 @dataclass(frozen=True)
 class ItemKind:
-    """What an item is, besides its content.
+    """Everything about an item of a data set except its image and label.
 
     Attributes:
-        places (Places): Where its image and its label are.
-        blank (object): An item without image and label; its other entries say nothing.
-        target (TargetKind, optional): Of the targets that come out; None without targets.
+        places (Places): Where the image and the label are.
+        blank (object): An item without image and label, whose other entries are neutral.
+        target (TargetKind, optional): The kind of targets that items have; None without targets.
         soft (bool): Whether targets must be made probabilities.
-        weight (float, optional): Of a synthetic item in the loss; None: no weights come out.
-        return_synthetic (bool): Whether a bool comes last.
+        weight (float, optional): Weight of a synthetic item in the loss; None if items have no weights.
+        return_synthetic (bool): Whether items end with a bool.
     """
 
     places: Places
@@ -39,12 +127,11 @@ class ItemKind:
 
     @classmethod
     def of(cls, item: Any, policy: LabelPolicy | None, num_classes: int | None, return_synthetic: bool) -> ItemKind:
-        """The kind of items like a real one, under a label policy.
+        """Returns the kind of items like a real one, under a label policy.
 
         Raises:
-            TypeError: If the item has other entries than the policy needs, or entries that no synthetic item
-                can have.
-            ValueError: If it holds several images, or no target of a classification.
+            TypeError: If the item has other entries than the policy needs, or entries that no synthetic item can have.
+            ValueError: If it holds several images, or no classification target.
         """
         places = Places.of(item)
         if policy is None and places.label is not None:
@@ -55,19 +142,19 @@ class ItemKind:
         if target is not None and policy is not None and policy.soft and num_classes is not None:
             target = target.as_soft(num_classes)
         blank = put(item, places.image, None)
-        blank = _blanked(blank if places.label is None else put(blank, places.label, None))
+        blank = _neutral(blank if places.label is None else put(blank, places.label, None))
         weight = None if policy is None else policy.weight
         return cls(places, blank, target, policy is not None and policy.soft, weight, return_synthetic)
 
     def make(self, image: Any, label: Tensor) -> Any:
-        """A synthetic item out of its image and its class, or the probabilities of its classes."""
+        """Makes a synthetic item from its image and its class, or the probabilities of its classes."""
         item = put(self.blank, self.places.image, image)
         if self.target is None or self.places.label is None:
             return item
         return put(item, self.places.label, self.target.make(label))
 
     def finish(self, item: Any, synthetic: bool) -> Any:
-        """An item with what comes behind its entries, and with a soft target where all are."""
+        """Adds the weight and the bool to an item, and makes a real target soft if all targets are."""
         if self.soft and not synthetic and self.target is not None and self.places.label is not None:
             item = put(item, self.places.label, self.target.soften(get(item, self.places.label)))
         extra: dict[str, Any] = {}
@@ -75,11 +162,11 @@ class ItemKind:
             extra["weight"] = torch.tensor(self.weight if synthetic else 1.0, dtype=torch.float32)
         if self.return_synthetic:
             extra["is_synthetic"] = synthetic
-        return with_extra(item, extra)
+        return _with_extra(item, extra)
 
 
-def with_extra(item: Any, extra: dict[str, Any]) -> Any:
-    """An item with further entries: by name in a mapping, else behind its own."""
+def _with_extra(item: Any, extra: dict[str, Any]) -> Any:
+    """Returns an item with further entries: by name in a mapping, otherwise at the end."""
     if not extra:
         return item
     if isinstance(item, Mapping):
@@ -90,7 +177,7 @@ def with_extra(item: Any, extra: dict[str, Any]) -> Any:
 
 
 def target_of(item: Any) -> Any:
-    """The label of an item.
+    """Returns the label of an item.
 
     Raises:
         TypeError: If it has none.
@@ -105,15 +192,15 @@ def target_of(item: Any) -> Any:
 
 
 def image_of(item: Any) -> Any:
-    """The image of an item."""
+    """Returns the image of an item."""
     return get(item, Places.of(item).image)
 
 
-def traits(image: Any, with_shape: bool) -> str:
-    """What must be alike of images, whatever transforms made of them, for a loader to collate them."""
+def describe_image(image: Any, with_shape: bool) -> str:
+    """Describes what all images must share to be collated, for whatever transforms made of them."""
     name, shape = type(image).__name__.lower(), ""
     if isinstance(image, (Tensor, np.ndarray)):
-        name = "array" if isinstance(image, np.ndarray) else name  # those of a memory map collate with others
+        name = "array" if isinstance(image, np.ndarray) else name  # memory maps collate with other arrays
         name += f" {image.dtype}".replace("torch.", "")
         shape = " x ".join(map(str, image.shape))
     elif isinstance(image, PIL.Image.Image):
@@ -121,28 +208,27 @@ def traits(image: Any, with_shape: bool) -> str:
     return f"{name} {shape}" if with_shape else name
 
 
-def _blanked(value: Any) -> Any:
-    """The same structure with values that say nothing: empty text, -1, NaN, False."""
+def _neutral(value: Any) -> Any:
+    """Returns the same structure with neutral values: empty text, -1, NaN, False."""
     if isinstance(value, Mapping):
         for key in list(value):
-            value = put(value, (key,), _blanked(value[key]))
+            value = put(value, (key,), _neutral(value[key]))
         return value
     if isinstance(value, (tuple, list)):
         for place, entry in enumerate(value):
-            value = put(value, (place,), _blanked(entry))
+            value = put(value, (place,), _neutral(entry))
         return value
     if value is None or isinstance(value, (bool, np.bool_, str, bytes, pathlib.PurePath)):
         return value if value is None else type(value)()
     if isinstance(value, (int, float, np.integer, np.floating)):
         return type(value)(float("nan") if isinstance(value, (float, np.floating)) else -1 if _signed(value) else 0)
     if isinstance(value, Tensor) and not isinstance(value, tv_tensors.TVTensor):
-        nothing = float("nan") if value.is_floating_point() else -1 if _signed(value) else 0
-        return torch.full_like(value, nothing)
+        return torch.full_like(value, float("nan") if value.is_floating_point() else -1 if _signed(value) else 0)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return np.full_like(value, float("nan") if value.dtype.kind == "f" else -1 if value.dtype.kind == "i" else 0)
     raise TypeError(
-        "Besides image and label an item must hold text, numbers, or tensors of numbers, since a synthetic item has "
-        f"no other entries, but got {type(value).__name__}; leave it out of the items."
+        "Entries of an item beside image and label must be text, numbers, or tensors of numbers, since a synthetic "
+        f"item has no other entries, but got {type(value).__name__}; leave it out of the items."
     )
 
 
@@ -150,3 +236,48 @@ def _signed(value: Any) -> bool:
     if isinstance(value, Tensor):
         return value.dtype in (torch.int8, torch.int16, torch.int32, torch.int64)
     return not isinstance(value, np.unsignedinteger)
+
+
+def take_rows(whole: Any, rows: Tensor) -> Any:
+    """Returns rows of a tensor or an array, in the same class."""
+    if isinstance(whole, np.ndarray):
+        return whole[rows.numpy()]
+    own = _own(whole)
+    return _rewrap(own[rows.to(own.device)], whole)
+
+
+def replace_rows(whole: Any, positions: Tensor, rows: Any) -> Any:
+    """Returns a copy of a tensor or an array with other rows at some positions, in the same class."""
+    if isinstance(whole, np.ndarray):
+        return _to_array(replace_rows(as_channels_first(whole)[0], positions, rows), whole)
+    own = _own(whole)
+    out = own.clone()
+    out[positions.to(out.device)] = rows.to(out.device, out.dtype)
+    return _rewrap(out, whole)
+
+
+def append_rows(whole: Any, rows: Any) -> Any:
+    """Returns a copy of a tensor or an array with further rows at its end, in the same class and memory format."""
+    if isinstance(whole, np.ndarray):
+        return _to_array(append_rows(as_channels_first(whole)[0], rows), whole)
+    own = _own(whole)
+    out = torch.cat([own, rows.to(own.device, own.dtype)])
+    if own.ndim == 4 and not own.is_contiguous() and own.is_contiguous(memory_format=torch.channels_last):
+        out = out.contiguous(memory_format=torch.channels_last)
+    return _rewrap(out, whole)
+
+
+def _to_array(images: Tensor, like: np.ndarray[Any, Any]) -> Any:
+    return as_kind(images, dataclasses.replace(ImageKind.of(like), layout=as_channels_first(like)[1]))
+
+
+def _own(whole: Any) -> Tensor:
+    # A tensor class of a user keeps its attributes by itself; those of torchvision are set again afterwards.
+    own: Tensor = whole.as_subclass(Tensor) if isinstance(whole, tv_tensors.TVTensor) else whole
+    return own
+
+
+def _rewrap(out: Tensor, like: Any) -> Any:
+    if isinstance(like, tv_tensors.TVTensor):
+        return tv_tensors.wrap(out, like=like)
+    return out if type(out) is type(like) else out.as_subclass(type(like))

@@ -1,4 +1,4 @@
-"""Where real and synthetic items stand in an augmented data set, in each mode."""
+"""Which items of a data set are synthetic, and which images they get: pure functions of seed and epoch."""
 
 from __future__ import annotations
 
@@ -7,21 +7,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, check_space
-from ._plan import Slots, check_reachable, choose_positions, present, repeats, share_out, spread, top_up
-from ._ratio import synthetic_share
+from .._core import ROW_BYTES, check_space, mix_seed
+from ._counts import (
+    ALL,
+    Slots,
+    check_can_balance,
+    check_known_classes,
+    missing_images,
+    split_by_class,
+    synthetic_per_real,
+)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The places of a data set: which real item stands where, and which places are for synthetic images.
+    """The items of a data set: real items, and slots for synthetic images.
 
     Attributes:
-        rows (Tensor): Real item of each place, int64 ``(n,)``; -1 at the places of added synthetic images.
-        labels (Tensor, optional): Class of each place, int64 ``(n,)``; None where real items have none. At the
-            places of added synthetic images, what their slot says.
-        slots (Slots): The synthetic images.
-        added (bool): Whether synthetic images have places of their own, instead of places of real items.
+        rows (Tensor): The real item at each position, int64 ``(n,)``; -1 for an added synthetic image.
+        labels (Tensor, optional): Class of each position, int64 ``(n,)``; None if real items have no labels. For an
+            added synthetic image, it is the group of its slot.
+        slots (Slots): The number of synthetic images of each class.
+        added (bool): Whether synthetic images are added, instead of replacing real items.
     """
 
     rows: Tensor
@@ -30,13 +37,13 @@ class Layout:
     added: bool
 
     def slot_of(self, seed: int, epoch: int) -> Tensor:
-        """The synthetic image at each place in an epoch, int64 ``(n,)``; -1 for a real item."""
+        """Returns the slot at each position in an epoch, int64 ``(n,)``; -1 for a real item."""
         slots = torch.full((len(self.rows),), -1, dtype=torch.int64)
         if self.added:
-            slots[self.rows < 0] = self.slots.in_turn()
+            slots[self.rows < 0] = self.slots.interleaved()
         else:
-            places = choose_positions(self.slots, self.labels, len(self.rows), seed, epoch)
-            slots[places] = torch.arange(self.slots.total)
+            positions = choose_positions(self.slots, self.labels, len(self.rows), seed, epoch)
+            slots[positions] = torch.arange(self.slots.total)
         return slots
 
 
@@ -46,81 +53,129 @@ def make_layout(
     n_real: int,
     labels: Tensor | None,
     reachable: list[int] | None,
-    number: int | None,
-    to: int | None,
+    num_synthetic: int | None,
+    balance_to: int | None,
     seed: int,
 ) -> Layout:
-    """Lays real and synthetic items out.
+    """Makes the layout of a data set.
 
     Args:
-        mode (str): As :class:`GANAugmentedDataset` takes it.
+        mode (str): The mode of :class:`GANAugmentedDataset`.
         ratio (float): Synthetic share of the result.
         n_real (int): Number of real items.
-        labels (Tensor, optional): Their classes.
-        reachable (list of int, optional): Classes that the source can make; None if its images have none.
-        number (int, optional): Of synthetic images, in place of a ratio.
-        to (int, optional): Items of each class, for ``"balance"`` and ``"fill"``.
-        seed (int): Of the real items that come again.
+        labels (Tensor, optional): Classes of the real items.
+        reachable (list of int, optional): Classes of which synthetic images exist; None if they have no class.
+        num_synthetic (int, optional): Number of synthetic images, instead of a ratio.
+        balance_to (int, optional): Number of items of each class, for ``"balance"`` and ``"fill"``.
+        seed (int): Seed of the real items that ``"balance"`` repeats.
 
     Raises:
-        ValueError: If the real items and the source do not allow it.
+        ValueError: If the real items or the source do not allow it.
     """
-    if mode in ("balance", "fill"):
-        if labels is None or reachable is None:
-            raise ValueError(f"mode={mode!r} must know the class of an image: labels='same' or 'conditional'.")
-        if mode == "fill":
-            return _adding(top_up(labels, reachable, to), labels, n_real)
-        return _balanced(ratio, labels, reachable, to, seed)
+    check_known_classes(mode, reachable is not None)
     eligible = n_real
     if labels is not None and reachable is not None:
+        if mode == "fill":
+            return _add(missing_images(labels, reachable, balance_to), labels, n_real)
+        if mode == "balance":
+            return _balance(ratio, labels, reachable, balance_to, seed)
         eligible = int(torch.isin(labels, torch.tensor(reachable)).sum())
-    if number is None:
-        number = round(synthetic_share(ratio, mode) * eligible)
+    number = round(synthetic_per_real(ratio, mode) * eligible) if num_synthetic is None else num_synthetic
     if mode == "append":
         _check_room(number)
-    if mode == "replace" and number > eligible:
+        return _add(split_by_class(number, labels, reachable), labels, n_real)
+    if number > eligible:
         raise ValueError(
-            f"num_synthetic must be at most {eligible}, as many as there are real items that the source can "
-            f"replace, but got {number} instead."
+            f"num_synthetic must be at most {eligible}, the number of real items that the source can replace, but got "
+            f"{number} instead."
         )
-    slots = share_out(number, labels, reachable)
-    if mode == "append":
-        return _adding(slots, labels, n_real)
-    return Layout(torch.arange(n_real), labels, slots, added=False)
+    return Layout(torch.arange(n_real), labels, split_by_class(number, labels, reachable), added=False)
 
 
-def _adding(slots: Slots, labels: Tensor | None, n_real: int) -> Layout:
-    """Synthetic images evenly between the real items, their classes in turn."""
+def _add(slots: Slots, labels: Tensor | None, n_real: int) -> Layout:
+    """Adds synthetic images evenly between the real items, with their classes interleaved."""
     _check_room(slots.total)
-    made = spread(n_real, slots.total)
-    rows = torch.full((len(made),), -1, dtype=torch.int64)
-    rows[~made] = torch.arange(n_real)
+    added = _spread(n_real, slots.total)
+    rows = torch.full((len(added),), -1, dtype=torch.int64)
+    rows[~added] = torch.arange(n_real)
     if labels is None:
         return Layout(rows, None, slots, added=True)
     classes = torch.empty_like(rows)
-    classes[~made], classes[made] = labels, slots.labels()[slots.in_turn()]
+    classes[~added], classes[added] = labels, slots.labels()[slots.interleaved()]
     return Layout(rows, classes, slots, added=True)
 
 
-def _balanced(ratio: float, labels: Tensor, reachable: list[int], to: int | None, seed: int) -> Layout:
-    """Every class equally often, by real items that come again, and the same synthetic share in each."""
-    check_reachable(labels, reachable)
-    classes, largest = present(labels), int(torch.bincount(labels).max())
-    goal = largest if to is None else to
+def _balance(ratio: float, labels: Tensor, reachable: list[int], balance_to: int | None, seed: int) -> Layout:
+    """Repeats real items until all classes are equally large, and replaces the same share of each class."""
+    check_can_balance(labels, reachable)
+    largest = int(torch.bincount(labels).max())
+    goal = largest if balance_to is None else balance_to
     if goal < largest:
         raise ValueError(
-            f"balance_to must be at least {largest}, as many as the largest class has, for mode='balance', but got "
+            f"balance_to must be at least {largest}, the size of the largest class, for mode='balance', but got "
             f"{goal} instead."
         )
-    _check_room(goal * len(classes))
-    missing, again = repeats(labels, seed, goal)
-    extra = spread(len(labels), missing.total)
-    rows = torch.empty(len(extra), dtype=torch.int64)
-    rows[~extra], rows[extra] = torch.arange(len(labels)), again[missing.in_turn()]
-    slots = Slots(tuple(classes), (round(ratio * goal),) * len(classes))
+    missing = missing_images(labels, to=goal)
+    _check_room(goal * len(missing.groups))
+    repeated = _repeat(labels, missing, seed)
+    added = _spread(len(labels), missing.total)
+    rows = torch.empty(len(added), dtype=torch.int64)
+    rows[~added], rows[added] = torch.arange(len(labels)), repeated[missing.interleaved()]
+    slots = Slots(missing.groups, (round(ratio * goal),) * len(missing.groups))
     return Layout(rows, labels[rows], slots, added=False)
 
 
 def _check_room(count: int) -> None:
-    """Refuses more added items than there is memory for, before their places are made."""
+    """Refuses more added items than fit into memory."""
     check_space("The added part", count, ROW_BYTES, remedy="Lower `ratio`, `num_synthetic` or `balance_to`.")
+
+
+def _spread(n: int, added: int) -> Tensor:
+    """Returns which of ``n + added`` positions hold the added images, evenly spread, bool ``(n + added,)``."""
+    steps = torch.arange(n + added + 1) * added // (n + added)
+    return steps[1:] > steps[:-1]
+
+
+def _repeat(labels: Tensor, missing: Slots, seed: int) -> Tensor:
+    """Returns rows of images to repeat, grouped by class, as many as are missing."""
+    entries = {label: (labels == label).nonzero().flatten() for label in missing.groups}
+    return choose_entries(missing, entries, seed, 0)
+
+
+def oversampled_rows(labels: Tensor, seed: int) -> Tensor:
+    """Returns the rows of all images, followed by repeats from smaller classes until all classes are equally large.
+
+    Args:
+        labels (Tensor): Classes of the images, int64 ``(n,)``.
+        seed (int): Seed of the draw. Within a class, numbers of repeats differ by at most one.
+
+    Returns:
+        Tensor: int64 ``(m,)``.
+    """
+    rows = torch.arange(len(labels))
+    return torch.cat([rows, _repeat(labels, missing_images(labels), seed)]) if len(labels) else rows
+
+
+def choose_positions(slots: Slots, labels: Tensor | None, n: int, seed: int, epoch: int) -> Tensor:
+    """Returns the real items that are replaced in an epoch, in the order of the slots, int64 ``(total,)``."""
+    rng = torch.Generator().manual_seed(mix_seed(seed, 0, epoch))
+    order = torch.randperm(n, generator=rng)
+    if labels is None or slots.groups == (ALL,):
+        return order[: slots.total]
+    by_class = order[torch.argsort(labels[order], stable=True)]
+    counts = torch.bincount(labels, minlength=max(slots.groups) + 1)
+    starts = (counts.cumsum(0) - counts).tolist()
+    parts = [by_class[starts[group] : starts[group] + count] for group, count in zip(slots.groups, slots.counts)]
+    return torch.cat(parts)
+
+
+def choose_entries(slots: Slots, entries: dict[int, Tensor], seed: int, epoch: int) -> Tensor:
+    """Returns an entry of its group for each slot in an epoch; no entry is used twice before all are used once."""
+    rng = torch.Generator().manual_seed(mix_seed(seed, 1, epoch))
+    chosen = []
+    for group, count in zip(slots.groups, slots.counts):
+        if count:
+            available = entries[group]
+            shuffled = available[torch.randperm(len(available), generator=rng)]
+            chosen.append(shuffled[torch.arange(count) % len(shuffled)])
+    return torch.cat(chosen) if chosen else torch.empty(0, dtype=torch.int64)

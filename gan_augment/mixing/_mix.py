@@ -1,10 +1,9 @@
-"""SyntheticMix: synthetic images in place of, or besides, the images of a batch."""
+"""The transform that mixes synthetic images into batches and samples."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +12,10 @@ import PIL.Image
 import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
-from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from .._core import ROW_BYTES, as_names, check_space, draw_seed
-from ..data import MAX_LABELS, TargetKind, check_label_range, find_class_names, one_hot, read_target
+from .._core import ROW_BYTES, check_space, draw_seed
+from ..data import MAX_LABELS, TargetKind, check_label_range, one_hot, read_target
 from ..synthesis import (
     ImageKind,
     Source,
@@ -30,77 +28,79 @@ from ..synthesis import (
     match_image,
     match_shape,
 )
-from ._drawing import DeviceSources, draw_labelled
-from ._inputs import Inputs, LabelsGetter
-from ._labels import Labels, resolve_policy
-from ._plan import check_reachable, even_rows
-from ._ranks import draws_of_rank, find_rank
-from ._ratio import (
+from ._counts import (
+    check_can_balance,
+    check_known_classes,
     check_mode,
     check_num_classes,
     check_ratio,
-    stochastic_round,
-    synthetic_share,
-    takes_places,
-    warn_of_fill,
+    replaces_real,
+    synthetic_per_real,
+    warn_about_fill,
 )
+from ._draw import DeviceSources, draw_labelled
+from ._items import Inputs, LabelsGetter, append_rows, replace_rows, take_rows
+from ._labels import Labels, resolve_policy
+from ._layout import oversampled_rows
+from ._randomness import different_on_rank, find_rank, stochastic_round
+from ._wrapped import read_names
 
 
 class SyntheticMix(v2.Transform):  # type: ignore[misc]
     """Mixes synthetic images into a batch, or into single samples, at a set ratio.
 
-    Used like :class:`torchvision.transforms.v2.MixUp`, before or after it: on batches ``(images, labels)``
-    after the loader or in its ``collate_fn``; and on one sample through a data set's ``transforms=``. The
-    input is never changed. All draws come from torch's global generator; ranks of a distributed training
-    draw differently, also if they share a seed.
+    Use it like :class:`torchvision.transforms.v2.MixUp`, before or after it: on batches ``(images, labels)`` after the
+    loader or in its ``collate_fn``, or on one sample through a data set's ``transforms=``. The input is never changed.
+    All draws come from torch's global generator. The ranks of a distributed training draw different images even if
+    they share a seed.
 
-    Unlike torchvision's transforms, it mixes in training mode only: after ``mix.eval()`` images and
-    labels pass through as they are. Make it a part of your model (``self.mix = mix``), and
-    ``model.train()`` and ``model.eval()`` switch it. A ``v2.Compose`` does not pass the mode on to its
-    transforms: use ``nn.Sequential(mix, v2.MixUp(...))``, which is called with one tuple of images and
-    labels. ``model.parameters()``, ``model.state_dict()`` and ``model.train()`` never see its
-    generator. A ``collate_fn`` is in training mode whatever the model is: use it in the training loader
-    alone, or wrap the training data in :class:`GANAugmentedDataset`.
+    Unlike torchvision's transforms, it only mixes in training mode. After ``mix.eval()``, images and labels pass
+    through unchanged. If the mix is a submodule of your model (``self.mix = mix``), ``model.train()`` and
+    ``model.eval()`` switch it. A ``v2.Compose`` does not pass the mode on to its transforms: use
+    ``nn.Sequential(mix, v2.MixUp(...))``, which you call with one tuple of images and labels. The generator is not
+    part of ``model.parameters()`` or ``model.state_dict()``, and ``model.train()`` does not change it. A
+    ``collate_fn`` stays in training mode whatever the model is: use it in the training loader only, or wrap the
+    training data in :class:`GANAugmentedDataset`.
 
     Args:
-        source: A zoo name, folder, generator, pool, mapping from class to any of these, or any
-            :class:`Source`. A :class:`SyntheticPool` is the fastest.
-        ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``. In a batch
-            it is met on average: a fraction of an image is one image in that fraction of the batches.
-            Not used by ``"fill"``.
-        mode (str): ``"replace"``: in place of real images, so that batches keep their size; ``"append"``:
-            behind them; ``"balance"``: in place of real images, which first come again until all classes
-            of the batch come equally often; ``"fill"``: behind them, as many as bring each class up to the
-            largest one of the batch, with the same warning as :class:`GANAugmentedDataset`.
-        labels: The label policy: ``"same"``, ``"conditional"``, a class index, ``"uniform"``, a
-            :class:`Teacher` or another :class:`LabelPolicy`; None says that there are no labels.
-        num_classes (int, optional): Needed where targets must become probabilities and labels are
-            class indices.
-        classes (optional): The names of the data's classes, which are compared with those of the source: a
-            sequence in the order of the labels, a mapping such as ``class_to_idx``, or a data set that has
-            them. A transform sees only indices: without this, names are not compared.
-        labels_getter (callable or "default" or None): As MixUp's: finds the labels in the input.
-        transform (callable, optional): For real images that were transformed already, by normalisation
-            say. It gets each synthetic image as a tensor of their type, size and channels (float 0..1, or
-            uint8 where they are), and must return what they are: ``transform=v2.Normalize(...)``.
-        return_synthetic (bool): Whether a bool for each image, True for synthetic ones, comes behind the
-            rest (under ``"is_synthetic"`` in a mapping); False for all in eval mode.
-        device (str or torch.device, optional): Device on which a generator draws. Default: a generator that you
-            give by name or folder draws on the device of each batch, so workers of a loader draw on the CPU. A
-            generator that you pass as an object stays where it is: move it with ``generator.to(device)``. With
-            ``device=``, a copy of either draws there.
+        source: A zoo name, folder, generator, pool, mapping from class to any of these, or any :class:`Source`. A
+            :class:`SyntheticPool` is the fastest.
+        ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``. If it is not a whole
+            number of images, batches get the number below or above, so that the ratio holds on average. ``"fill"``
+            ignores it. Default: 0.1.
+        mode (str): ``"replace"`` (the default) replaces real images, so that batches keep their size. ``"append"``
+            appends synthetic images to the batch. ``"balance"`` repeats real images until all classes of the batch
+            are equally large, and then replaces some. ``"fill"`` appends images until each class is as large as the
+            largest class of the batch, with the same warning as :class:`GANAugmentedDataset`.
+        labels: The label policy: ``"same"`` (the default), ``"conditional"``, a class index, ``"uniform"``, a
+            :class:`Teacher` or another :class:`LabelPolicy`; None if there are no labels.
+        num_classes (int, optional): Number of classes of the data. Required if the label policy is soft and labels
+            are class indices.
+        classes (optional): Names of the data's classes, to compare with those of the source: a sequence in the order
+            of the labels, a mapping such as ``class_to_idx``, or a data set that has them. A transform only sees
+            indices: without this, names are not compared.
+        labels_getter (callable or "default" or None): Finds the labels in the input, like that of ``MixUp``.
+        transform (callable, optional): A transform for synthetic images, if the real images are already transformed,
+            for example ``v2.Normalize(...)``. It gets each image as a tensor with the dtype, size and channels of the
+            real images (float 0..1, or uint8 if they are uint8), and must keep them.
+        return_synthetic (bool): Whether to append a bool for each image, True for synthetic images (in a mapping:
+            under ``"is_synthetic"``). In eval mode all are False. Default: False.
+        device (str or torch.device, optional): Device on which a generator draws. Default: a generator given by name
+            or folder draws on the device of each batch (and so on the CPU in workers of a loader). A generator that
+            you pass as an object stays where it is: move it with ``generator.to(device)``. If ``device`` is given, a
+            copy of either draws there.
 
     Raises:
-        TypeError: If an argument is of the wrong type.
-        ValueError: If an argument is out of range, or an unconditional source has no label policy.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, or the source is unconditional and there is no label policy for it.
 
     Shape:
-        Images ``(n, c, h, w)``, uint8 or float 0..1, with class indices ``(n,)`` or ``(n, 1)``, or
+        Input: images ``(n, c, h, w)``, uint8 or float 0..1, with class indices ``(n,)`` or ``(n, 1)``, or with
         probabilities ``(n, num_classes)``, which may be one-hot integers or booleans; or one image, PIL or
-        ``(c, h, w)``, with its label. Arrays have their channels last. The output has the same structure
-        and types; labels become probabilities if, and only if, the label policy is soft. A row
-        of probabilities that is mixed from several classes becomes, for a synthetic image, its likeliest
-        class alone.
+        ``(c, h, w)``, with its label. Arrays have their channels last.
+
+        Output: the same structure and types. Labels become probabilities if, and only if, the label policy is soft. If
+        a row of probabilities mixes several classes, a synthetic image in its place gets the most likely class only.
 
     Example:
         >>> mix = SyntheticMix("dcgan-mnist-32", ratio=0.25)
@@ -126,25 +126,26 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         super().__init__()
         self.mode = check_mode(mode)
         self.ratio = check_ratio(ratio, mode)
-        warn_of_fill(mode)
+        warn_about_fill(mode)
         self.return_synthetic = return_synthetic
         if labels is not None and labels_getter is None:
-            raise ValueError("labels_getter=None says that there are no labels; then pass labels=None too.")
+            raise ValueError(
+                "labels must be None if labels_getter is None, because there are no labels; pass labels=None too."
+            )
         self.labels_getter = None if labels is None else labels_getter
         if transform is not None and not callable(transform):
             raise TypeError(f"transform must be callable or None, but got {transform!r} instead.")
         if not (labels_getter in (None, "default") or callable(labels_getter)):
             raise TypeError(f"labels_getter must be callable, 'default' or None, but got {labels_getter!r} instead.")
         self.transform_synthetic = transform
-        # Not as an attribute: nn.Module would register a generator, and the user's model would train it.
+        # Not an attribute of its own: nn.Module would register a generator, and the user's model would train it.
         self._sources = DeviceSources(source, device)
         source = self._sources.source
         self._geometry = source.geometry
         self.policy = policy = resolve_policy(labels, source)
         self._options = None if policy is None else policy.source_classes(source)
-        if mode in ("balance", "fill") and self._options is None:
-            raise ValueError(f"mode={mode!r} must know the class of an image: labels='same' or 'conditional'.")
-        names = None if classes is None else _class_names(classes, source)
+        check_known_classes(mode, self._options is not None)
+        names = None if classes is None else read_names(classes, source)
         if num_classes is not None:
             num_classes = check_num_classes(num_classes)
         elif names is not None:
@@ -170,7 +171,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # one graph break, instead of one for each draw
     def forward(self, *inputs: Any) -> Any:
-        """Mixes in training mode, and passes images and labels on in eval mode; see the class."""
+        """Mixes in training mode, and returns the input unchanged in eval mode; see the class."""
         if not inputs:
             raise TypeError("SyntheticMix must be called with images, and with their labels if there are any.")
         whole = inputs if len(inputs) > 1 else inputs[0]
@@ -195,22 +196,20 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     @property
     def _rank(self) -> int:
-        """The rank of the training that this process belongs to."""
+        """The rank of the training process that this process belongs to."""
         return find_rank(0 if get_worker_info() is None else self._rank_of_parent)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_rank_of_parent": self._rank}  # a spawned worker cannot know it otherwise
+        return {**self.__dict__, "_rank_of_parent": self._rank}  # a spawned worker cannot find it out
 
     def _check_range(self, image: Any) -> None:
         if self.transform_synthetic is not None or isinstance(image, PIL.Image.Image):
             return
         image, _ = as_channels_first(image)
-        # On a GPU once: normalised images show in the first batch, and a look at each would wait for it.
+        # On a GPU only once: each check would wait for the GPU, and the first batch shows normalised images.
         if image.device.type == "cpu" or not self._range_checked:
             check_unit_range(image)
             self._range_checked = True
-
-    # A batch ---------------------------------------------------------------------------------------
 
     def _mix_batch(self, found: Inputs, kind: ImageKind) -> Any:
         n, grow = len(found.image), self.mode != "replace"
@@ -223,33 +222,34 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
                 f"mode={self.mode!r} makes batches longer, and the input has another entry of {n} rows that it "
                 "cannot extend; use mode='replace'."
             )
-        with draws_of_rank(self._rank if self.ratio or grow else 0):
+        with different_on_rank(self._rank if self.ratio or grow else 0):
             if self.mode == "balance" and targets is not None:
-                check_reachable(_classes(targets), self._options or ())
-                rows = even_rows(_classes(targets), draw_seed())
-                images, targets = _take(images, rows), _take(targets, rows)
+                check_can_balance(_classes(targets), self._options or ())
+                rows = oversampled_rows(_classes(targets), draw_seed())
+                images, targets = take_rows(images, rows), take_rows(targets, rows)
             drawn = self._draw(len(images), targets, kind, _device_of(images))
         is_synthetic = torch.zeros(len(images), dtype=torch.bool)
         if drawn is not None:
             positions, synthetic, new_targets = drawn
-            add = not takes_places(self.mode)
-            if add:
-                positions = torch.arange(n, n + len(synthetic))
-                is_synthetic = torch.zeros(n + len(synthetic), dtype=torch.bool)
-            is_synthetic[positions] = True
-            images = _put(images, positions, self._match(synthetic, kind), add)
-            if targets is not None and new_targets is not None:
-                if targets.ndim == 2 and new_targets.ndim == 1:
-                    new_targets = one_hot(new_targets, targets.shape[1])
-                targets = _put(targets, positions, new_targets, add)
+            if targets is not None and new_targets is not None and targets.ndim > new_targets.ndim:
+                new_targets = one_hot(new_targets, targets.shape[1])
+            matched = self._match(synthetic, kind)
+            if replaces_real(self.mode):
+                is_synthetic[positions] = True
+                images = replace_rows(images, positions, matched)
+                targets = None if targets is None else replace_rows(targets, positions, new_targets)
+            else:
+                is_synthetic = torch.cat([is_synthetic, torch.ones(len(synthetic), dtype=torch.bool)])
+                images = append_rows(images, matched)
+                targets = None if targets is None else append_rows(targets, new_targets)
         if targets is not None and target is not None:
             labels = target.make(targets)
         return found.rebuild(images, labels, self._extra(is_synthetic.to(_device_of(images))))
 
     def _read_targets(self, labels: Any, n: int | None) -> tuple[Tensor, TargetKind]:
-        """Labels as class indices ``(n,)`` or probabilities ``(n, classes)``, and the kind that comes out.
+        """Returns labels as class indices ``(n,)`` or probabilities ``(n, classes)``, and the kind to return them in.
 
-        ``n`` is None for one label, which becomes a row of its own.
+        ``n`` is None for one label, which becomes a row.
         """
         targets, kind = read_target(labels, n)
         targets = targets[None] if n is None else targets
@@ -268,8 +268,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
     def _draw(
         self, n: int, targets: Tensor | None, kind: ImageKind, device: torch.device
     ) -> tuple[Tensor, Tensor, Tensor | None] | None:
-        """Positions of the real images to replace, and synthetic images with their targets; None for none."""
-        share = 0.0 if self.mode == "fill" else synthetic_share(self.ratio, self.mode)
+        """Draws synthetic images; returns the positions to replace, the images and their targets, or None."""
+        share = 0.0 if self.mode == "fill" else synthetic_per_real(self.ratio, self.mode)
         pixels = kind.channels * kind.height * kind.width
         check_space(f"ratio={self.ratio}", math.ceil(share * n), pixels + ROW_BYTES, remedy="Lower the ratio.")
         wanted, positions = None, None
@@ -278,7 +278,9 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         else:
             classes = _classes(targets)
             if self.mode == "fill":
-                wanted = self._missing(classes)
+                options = torch.tensor(sorted(self._options))
+                counts = torch.bincount(classes, minlength=int(options.max()) + 1)
+                wanted = torch.repeat_interleave(options, counts.max() - counts[options])
             else:
                 reachable = torch.isin(classes, torch.tensor(list(self._options))).nonzero().flatten()
                 positions = _choose(reachable, stochastic_round(share * len(reachable)))
@@ -295,14 +297,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         synthetic, labels = draw_labelled(source, self.policy, count, wanted, self._options, known, as_real)
         return _choose(torch.arange(n), count) if positions is None else positions, synthetic, labels
 
-    def _missing(self, classes: Tensor) -> Tensor:
-        """A class for each image that brings the classes, where the source can, up to the largest."""
-        reachable = torch.tensor(sorted(self._options or ()))
-        counts = torch.bincount(classes, minlength=int(reachable.max()) + 1)
-        return torch.repeat_interleave(reachable, counts.max() - counts[reachable])
-
     def _match(self, synthetic: Tensor, kind: ImageKind) -> Tensor:
-        """Synthetic uint8 images as the real ones of a batch are, as a plain tensor ``(n, c, h, w)``."""
+        """Returns synthetic uint8 images like the real ones of a batch, as a plain tensor ``(n, c, h, w)``."""
         if self.transform_synthetic is None:
             return match_batch(synthetic, kind, self._geometry)
         return torch.stack([as_channels_first(self._transformed(image, kind))[0] for image in synthetic])
@@ -311,16 +307,16 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         is_tensor = kind.container not in ("PIL", "array")
         before = dataclasses.replace(kind, container="tensor", subclass=None) if is_tensor else kind
         after = call_transform(self.transform_synthetic, match_image(image, before, self._geometry))
-        if isinstance(after, Tensor) and is_tensor:  # which tensor it is, a transform may not know
+        if isinstance(after, Tensor) and is_tensor:  # a transform may not keep the class of tensor
             after = as_kind(after.as_subclass(Tensor), kind)
         found = ImageKind.of(after)
         if found != kind:
-            raise ValueError(f"transform must give what the real images are, {kind}, but gave {found}.")
+            raise ValueError(f"transform must return images like the real ones, {kind}, but returned {found}.")
         return after
 
     def _known_classes(self) -> int:
         if self.num_classes is None:
-            raise ValueError("num_classes must be given where labels are class indices and the policy is soft.")
+            raise ValueError("num_classes must be given if labels are class indices and the policy is soft.")
         return self.num_classes
 
     def _extra(self, is_synthetic: Tensor | bool) -> dict[str, Any]:
@@ -331,8 +327,6 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             extra["is_synthetic"] = is_synthetic
         return extra
 
-    # One sample ------------------------------------------------------------------------------------
-
     def _mix_sample(self, found: Inputs, kind: ImageKind) -> Any:
         if self.mode != "replace":
             raise ValueError(f"mode={self.mode!r} must be given batches, but got a single image.")
@@ -341,7 +335,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         if self.policy is not None:
             targets, target = self._read_targets(label, None)
             label = target.make(targets[0]) if self.policy.soft else label
-        with draws_of_rank(self._rank if self.ratio else 0):
+        with different_on_rank(self._rank if self.ratio else 0):
             drawn = self._draw(1, targets, kind, _device_of(image))
         if drawn is not None:
             _, synthetic, new_targets = drawn
@@ -353,12 +347,12 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
 
 def _classes(targets: Tensor) -> Tensor:
-    """The class of each target, on the CPU; the likeliest one of probabilities."""
+    """Returns the class of each target, on the CPU; the most likely one of probabilities."""
     return (targets if targets.ndim == 1 else targets.argmax(dim=1)).cpu()
 
 
 def _choose(candidates: Tensor, count: int) -> Tensor:
-    """``count`` of the candidates at random, each once before any comes twice."""
+    """Returns ``count`` of the candidates in random order; none is chosen twice before all are chosen once."""
     chosen = candidates[:0]
     while len(candidates) and len(chosen) < count:
         chosen = torch.cat([chosen, candidates[torch.randperm(len(candidates))]])
@@ -367,54 +361,3 @@ def _choose(candidates: Tensor, count: int) -> Tensor:
 
 def _device_of(images: Any) -> torch.device:
     return images.device if isinstance(images, Tensor) else torch.device("cpu")
-
-
-def _take(whole: Any, rows: Tensor) -> Any:
-    """Rows of a tensor or an array, of the same class."""
-    if isinstance(whole, np.ndarray):
-        return whole[rows.numpy()]
-    own = whole.as_subclass(Tensor) if isinstance(whole, tv_tensors.TVTensor) else whole
-    out = own[rows.to(own.device)]
-    return tv_tensors.wrap(out, like=whole) if isinstance(whole, tv_tensors.TVTensor) else out
-
-
-def _put(whole: Any, positions: Tensor, parts: Tensor, grow: bool) -> Any:
-    """A copy of a tensor or an array with parts put behind it, or at positions; of the same class."""
-    if isinstance(whole, np.ndarray):
-        plain, layout = as_channels_first(whole)
-        kind = dataclasses.replace(ImageKind.of(whole), layout=layout)
-        return as_kind(_put(plain, positions, parts, grow), kind)
-    # A tensor class of a user keeps what it knows by itself; torchvision's must be told.
-    own = whole.as_subclass(Tensor) if isinstance(whole, tv_tensors.TVTensor) else whole
-    parts = parts.to(own.device, own.dtype)
-    if grow:
-        out = torch.cat([own, parts])
-        if own.ndim == 4 and not own.is_contiguous() and own.is_contiguous(memory_format=torch.channels_last):
-            out = out.contiguous(memory_format=torch.channels_last)
-    else:
-        out = own.clone()
-        out[positions.to(out.device)] = parts
-    if isinstance(whole, tv_tensors.TVTensor):
-        return tv_tensors.wrap(out, like=whole)
-    return out if type(out) is type(whole) else out.as_subclass(type(whole))
-
-
-def _class_names(classes: Any, source: Source) -> tuple[str, ...]:
-    """Returns the names of the data's classes, from a sequence, a mapping or a data set.
-
-    Raises:
-        TypeError: If it has another type, or has no names.
-    """
-    names = find_class_names(classes) or as_names(classes)
-    if names is None:
-        raise TypeError(
-            "classes must be names in the order of the labels, a mapping such as class_to_idx, or a data set that has "
-            f"them, but got {classes!r:.100}."
-        )
-    if source.class_names is None:
-        warnings.warn(
-            "The source has no class names, so `classes` cannot be compared with them. Look at samples of each class.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -185,15 +185,26 @@ def check_given(classes: Sequence[int] | dict[int, list[int]], num_classes: int)
 
 
 def label_images(
-    policy: LabelPolicy, images: Tensor, classes: Tensor | None, num_classes: int | None
+    policy: LabelPolicy,
+    images: Tensor,
+    classes: Tensor | None,
+    num_classes: int | None,
+    as_real: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Returns the checked targets of images, and which images to use, both on the CPU; see ``targets``.
+    """Returns the checked result of :meth:`LabelPolicy.targets`, on the CPU.
+
+    Args:
+        policy (LabelPolicy): The policy.
+        images (Tensor): uint8 images ``(n, c, h, w)`` of a source.
+        classes (Tensor, optional): The data's class that each image was drawn for.
+        num_classes (int, optional): Number of classes of the data.
+        as_real (callable): Gives images the size and channels of the real images, if the policy uses images.
 
     Raises:
         TypeError: If the policy does not return two tensors.
         ValueError: If their types, shapes or values are not as documented.
     """
-    given = policy.targets(images, classes, num_classes)
+    given = policy.targets(as_real(images) if policy.uses_images else images, classes, num_classes)
     if not (isinstance(given, tuple) and len(given) == 2 and all(isinstance(each, Tensor) for each in given)):
         raise TypeError(f"{type(policy).__name__}.targets must return two tensors, but returned {type(given)} instead.")
     targets, keep = given[0].cpu(), given[1].cpu()

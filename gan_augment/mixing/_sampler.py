@@ -1,4 +1,4 @@
-"""Batches with an exact share of synthetic images."""
+"""A batch sampler that puts the same number of synthetic items into each batch."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from .._core import check_count, mix_seed
+from ._counts import check_ratio, replaces_real
 from ._dataset import GANAugmentedDataset
-from ._ratio import check_ratio, takes_places
 
 
 class FixedRatioBatchSampler(Sampler[list[int]]):
-    """Yields batches of indices of which each holds exactly the same number of synthetic items.
+    """Yields batches of indices that all hold exactly the same number of synthetic items.
 
-    Every real item comes once in an epoch, but for the few that fill up the last batches, or are left out
-    by ``drop_last``; synthetic items come in turn, as often as the ratio needs. The batches are a function
-    of the seed and the epoch; ranks take turns at them.
+    An epoch has every real item once, except for the few that are used twice to fill the last batches, or left out by
+    ``drop_last``. Synthetic items are used in turn, as often as the ratio requires. The batches are a function of the
+    seed and the epoch, and the ranks take turns.
 
-    In a data set whose synthetic items are others in each epoch (``mode="replace"`` or ``"balance"``), the
-    epoch of both must be the same: call ``set_epoch`` of both before each epoch. If you call neither, the
-    sampler does it, and each time that you iterate is a new epoch.
+    If the data set has different synthetic items in each epoch (``mode="replace"`` or ``"balance"``), sampler and data
+    set must be in the same epoch: call ``set_epoch`` of both before each epoch. If you call neither, the sampler sets
+    both, and each iteration over it is a new epoch.
 
     Args:
-        dataset: A :class:`GANAugmentedDataset`, or a bool for each item of any data set, True for
-            synthetic ones.
-        batch_size (int): Items a batch.
+        dataset: A :class:`GANAugmentedDataset`; or, for any other data set, a bool for each item, True for synthetic
+            items.
+        batch_size (int): Number of items in a batch.
         ratio (float): Synthetic share of each batch, ``round(ratio * batch_size)`` items.
-        shuffle (bool): Whether real items are in random order.
-        drop_last (bool): Whether to leave out the real items that fill no batch on every rank.
-        seed (int): Of the order.
-        num_replicas (int, optional): Number of ranks. Default: as ``torch.distributed`` says, or 1.
-        rank (int, optional): Of this process. Default: the same.
+        shuffle (bool): Whether to shuffle the items. Default: True.
+        drop_last (bool): Whether to leave out the real items that do not fill a batch on every rank. Default: False.
+        seed (int): Seed of the order. Default: 0.
+        num_replicas (int, optional): Number of ranks. Default: that of ``torch.distributed``, or 1.
+        rank (int, optional): Rank of this process. Default: that of ``torch.distributed``, or 0.
 
     Raises:
-        ValueError: If an argument is out of range, or there are no items of a kind that each batch needs.
+        TypeError: If ``dataset`` is neither.
+        ValueError: If an argument is out of range, or there are no real items, or no synthetic items for a ratio above
+            0.
 
     Example:
         >>> sampler = FixedRatioBatchSampler([False] * 6 + [True] * 4, batch_size=4, ratio=0.25, shuffle=False)
@@ -78,7 +80,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         if rank >= num_replicas:
             raise ValueError(f"rank must be below num_replicas={num_replicas}, but got {rank} instead.")
         self._epoch = self._start = self._position = 0
-        self._leads = False  # whether it sets the epochs of the data set, since nobody else does
+        self._leads = False  # whether it sets the epoch of the data set, because the user does not
         mask = self._mask()
         self._n_real = int((~mask).sum())
         if self._n_real == 0 or (self.synthetic_per_batch and self._n_real == len(mask)):
@@ -100,34 +102,34 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         return mask
 
     def __len__(self) -> int:
-        """Batches of this rank in an epoch."""
+        """Returns the number of batches of this rank in an epoch."""
         batches = self._n_real / (self.real_per_batch * self.num_replicas)
         return math.floor(batches) if self.drop_last else math.ceil(batches)
 
     def __iter__(self) -> Iterator[list[int]]:
         self._agree_on_epoch()
-        start, self._start = self._start, 0  # of a state that was loaded, and only once
+        start, self._start = self._start, 0  # a loaded state is used only once
         self._position = start
         real, synthetic = self._orders()
         rng = torch.Generator().manual_seed(mix_seed(self.seed, 2, self._epoch))
         for number in range(len(self) * self.num_replicas):
-            # Every rank shuffles every batch, so that all stay at the same random state.
+            # Every rank shuffles every batch, so that all ranks keep the same random state.
             order = torch.randperm(self.batch_size, generator=rng)
             if number % self.num_replicas != self.rank or number // self.num_replicas < start:
                 continue
             batch = torch.cat(
                 [
-                    _turn(real, number * self.real_per_batch, self.real_per_batch),
-                    _turn(synthetic, number * self.synthetic_per_batch, self.synthetic_per_batch),
+                    _cycle(real, number * self.real_per_batch, self.real_per_batch),
+                    _cycle(synthetic, number * self.synthetic_per_batch, self.synthetic_per_batch),
                 ]
             )
             self._position = number // self.num_replicas + 1
             yield (batch[order] if self.shuffle else batch).tolist()
 
     def _agree_on_epoch(self) -> None:
-        """Holds a data set whose synthetic items change to this epoch."""
+        """Makes sure that a data set with different synthetic items in each epoch is in the epoch of the sampler."""
         data = self.dataset
-        if not isinstance(data, GANAugmentedDataset) or not takes_places(data.mode):
+        if not isinstance(data, GANAugmentedDataset) or not replaces_real(data.mode):
             return
         if self._leads:
             self._epoch += 1
@@ -137,8 +139,8 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
             data.set_epoch(self._epoch)
         elif not data.epoch_is_set or data.epoch != self._epoch:
             raise ValueError(
-                f"The data set must be in the sampler's epoch, {self._epoch}, for mode={data.mode!r}, as other items "
-                "are synthetic in each; call set_epoch of both."
+                f"The data set must be in the sampler's epoch, {self._epoch}, because mode={data.mode!r} replaces "
+                "different items in each epoch; call set_epoch of both."
             )
 
     def _orders(self) -> tuple[Tensor, Tensor]:
@@ -151,30 +153,30 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}({self.real_per_batch} real and {self.synthetic_per_batch} synthetic a batch, "
+            f"{type(self).__name__}({self.real_per_batch} real and {self.synthetic_per_batch} synthetic per batch, "
             f"{len(self)} batches, rank {self.rank} of {self.num_replicas})"
         )
 
     def set_epoch(self, epoch: int) -> None:
-        """Goes to the beginning of an epoch, or stays where a loaded state of it is; tell the data set too."""
+        """Sets the epoch; call ``set_epoch`` of the data set too. A loaded state of the same epoch is kept."""
         self._leads = False
         if check_count("epoch", epoch, 0) != self._epoch:
             self._epoch, self._start, self._position = epoch, 0, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch, and batches of this rank that were handed out in it.
+        """Returns the epoch, and the number of batches of it that this rank has yielded.
 
-        A loader with workers asks ahead: to resume where training was, put the batches that were trained
-        on in place of ``"batch"``.
+        A loader with workers fetches batches in advance. To resume exactly, set ``"batch"`` to the number of batches
+        that you trained on.
         """
         return {"epoch": self._epoch, "batch": self._position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on after a batch of an epoch; the next iteration begins there."""
+        """Loads a state: the next iteration begins after its batch."""
         self.set_epoch(state["epoch"])
         self._start = self._position = check_count("batch", state["batch"], 0)
 
 
-def _turn(places: Tensor, start: int, count: int) -> Tensor:
-    """``count`` places from ``start`` on, around and around."""
+def _cycle(places: Tensor, start: int, count: int) -> Tensor:
+    """Returns ``count`` places from ``start`` on, starting over at the end."""
     return places[torch.arange(start, start + count) % max(len(places), 1)]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from .._core import mix_seed
 from ..evaluation import AUGMENTATIONS, BatchTransform, BuildClassifier, predict_logits, train_classifier
-from ..mixing import LabelPolicy, SyntheticMix, even_rows, present, top_up
+from ..mixing import LabelPolicy, SyntheticMix, missing_images, oversampled_rows
 from ..synthesis import SyntheticPool
 from ..training import autocast_type
 from ._files import Outcome, SplitImages, file_name, pool_folder, read_split, write_outcome
@@ -98,7 +98,7 @@ def run_job(job: Job) -> Outcome:
     started = time.perf_counter()
     images, targets = data.train, data.train_labels
     if job.arm.balanced:
-        rows = even_rows(targets, seed)
+        rows = oversampled_rows(targets, seed)
         images, targets = images[rows], targets[rows]
     elif job.arm.kind == "filled up":
         images, targets = fill_up(images, targets, _load_pool(job), seed)
@@ -167,7 +167,7 @@ def fill_up(images: Tensor, labels: Tensor, pool: SyntheticPool, seed: int) -> t
     Returns:
         tuple: All images, real ones first, and their labels.
     """
-    missing = top_up(labels, present(labels), None)
+    missing = missing_images(labels)
     if not missing.total:
         return images, labels
     added = pool.sample(missing.total, missing.labels(), seed=seed)

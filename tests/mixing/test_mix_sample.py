@@ -45,7 +45,7 @@ def test_with_transform_too_the_class_of_a_tensor_never_depends_on_the_draw(real
 
 def test_transform_that_gives_a_tensor_for_pil_images_is_refused():
     mix = SyntheticMix(pool(), ratio=1.0, transform=v2.PILToTensor())
-    with pytest.raises(ValueError, match=r"transform must give what the real images are, PIL.*but gave"):
+    with pytest.raises(ValueError, match=r"transform must return images like the real ones, PIL.*but returned"):
         mix(picture("L"), 1)
 
 

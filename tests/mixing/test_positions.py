@@ -15,7 +15,7 @@ from torch.utils.data import (
 )
 
 from gan_augment import FixedRatioBatchSampler, GANAugmentedDataset, SyntheticMix
-from gan_augment.mixing import even_rows
+from gan_augment.mixing import oversampled_rows
 
 from .helpers import batch, pool, real, shown, synthetic, values
 
@@ -291,10 +291,10 @@ def test_balance_has_the_images_that_a_balanced_study_trains_on():
     data = torch.utils.data.TensorDataset(images, torch.tensor(RARE))
     dataset = GANAugmentedDataset(data, pool(), 0, mode="balance", seed=5)
     rows = torch.stack([values(image) for image, _ in dataset])
-    assert torch.equal(rows.sort().values, even_rows(torch.tensor(RARE), 5).sort().values)
+    assert torch.equal(rows.sort().values, oversampled_rows(torch.tensor(RARE), 5).sort().values)
     # An arm replaces a share of each batch of these; so does the data set, over the epoch.
     made, batches = 0, 200
-    mix, evened = SyntheticMix(pool(), 0.25), batch(torch.tensor(RARE)[even_rows(torch.tensor(RARE), 5)])
+    mix, evened = SyntheticMix(pool(), 0.25), batch(torch.tensor(RARE)[oversampled_rows(torch.tensor(RARE), 5)])
     for _ in range(batches):
         made = made + torch.bincount(evened[1][synthetic(mix(*evened)[0])], minlength=3)
     assert bool((made / batches - 3).abs().max() < 0.5)

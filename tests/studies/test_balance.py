@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.utils.data import TensorDataset
 
 from gan_augment import SyntheticPool
-from gan_augment.mixing import even_rows
+from gan_augment.mixing import oversampled_rows
 from gan_augment.studies import _arms, study
 from gan_augment.studies._arms import fill_up, weighted_targets
 
@@ -25,9 +25,9 @@ def real(counts):
 
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(0, 2**40))
 @settings(max_examples=40, deadline=None)
-def test_even_rows_have_every_class_as_often(counts, seed):
+def test_oversampled_rows_have_every_class_equally_often(counts, seed):
     labels = real(counts)[1]
-    rows = even_rows(labels, seed)
+    rows = oversampled_rows(labels, seed)
     assert torch.bincount(labels[rows]).tolist() == [max(counts)] * len(counts)
     times = torch.bincount(rows)
     for label in range(len(counts)):

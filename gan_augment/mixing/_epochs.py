@@ -1,4 +1,4 @@
-"""How far the reading of a data set has come, as all its processes see it."""
+"""The epoch of a data set, and how far it was read, in memory that all worker processes share."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-from ._ranks import find_world_size
+from ._randomness import find_world_size
 
-# Each worker counts in a cell of its own, so that no count gets lost without a lock.
+# Each worker counts in a cell of its own, so that no count is lost without a lock.
 _CELLS = 128
 _EPOCH, _ABOVE, _FETCHED = 0, 1, 2
-_MANY = 3  # passes after which even a sampler that draws with replacement has drawn most of what it knows
+_MANY = 3  # passes after which a sampler that draws with replacement has drawn most of its indices
 
 
-class Passes:
-    """The epoch that was set, and the items that were fetched, in memory that worker processes share.
+class SharedEpoch:
+    """The epoch that was set, and the number of items that were fetched, as all worker processes see them.
 
     Args:
-        length (int): Items of one pass over the data.
-        known (int): Items that a sampler knows of if it was made for the real items alone.
+        length (int): Number of items of the data set.
+        known (int): Number of items of the wrapped data set, which is all that an outdated sampler draws.
     """
 
     def __init__(self, length: int, known: int) -> None:
         self.length = length
         state = torch.zeros(_FETCHED + _CELLS, dtype=torch.int64)
         state[_EPOCH] = -1
-        state[_ABOVE] = known == length  # whether an item above was fetched, or none is to be waited for
+        state[_ABOVE] = known == length  # whether an index above `known` was fetched, or cannot be
         self._share(state, torch.zeros(known, dtype=torch.bool))
 
     def _share(self, state: Tensor, seen: Tensor) -> None:
         self._tensors = (state, seen)
         for tensor in self._tensors:
             tensor.share_memory_()  # type: ignore[no-untyped-call]
-        self._state, self._seen = state.numpy(), seen.numpy()  # of the same memory, and quicker to look at
+        self._state, self._seen = state.numpy(), seen.numpy()  # the same memory, but faster to read
 
     def __getstate__(self) -> dict[str, Any]:
         return {"length": self.length, "tensors": self._tensors}
@@ -51,28 +51,28 @@ class Passes:
 
     @property
     def fetched(self) -> int:
-        """Items that all processes fetched."""
+        """The number of items that all processes fetched."""
         return int(self._state[_FETCHED:].sum())
 
     @property
-    def epoch(self) -> int:
-        """The epoch that was set last; before any was, the pass that the last fetched item belongs to."""
+    def current(self) -> int:
+        """The epoch that was set last. If none was set, the pass of the item that was fetched last."""
         return int(self._state[_EPOCH]) if self.is_set else self._pass_of(max(self.fetched - 1, 0))
 
     @property
     def coming(self) -> int:
-        """The epoch of the next item that is fetched."""
+        """The epoch of the item that is fetched next."""
         return int(self._state[_EPOCH]) if self.is_set else self._pass_of(self.fetched)
 
     def _pass_of(self, item: int) -> int:
-        # Ranks share no memory, but share the items of a pass.
+        # Ranks do not share memory, but they share the items of a pass.
         return item * find_world_size() // self.length
 
     def set(self, epoch: int) -> None:
         """Sets the epoch for all processes."""
         self._state[_EPOCH] = epoch
 
-    def note(self, places: list[int]) -> None:
+    def count(self, places: list[int]) -> None:
         """Counts items that are about to be fetched."""
         worker = get_worker_info()
         cell = 0 if worker is None else 1 + worker.id % (_CELLS - 1)
@@ -84,15 +84,17 @@ class Passes:
         else:
             self._seen[places] = True
 
-    def finds_stale_sampler(self, last: int | None) -> bool:
-        """Whether the sampler seems to know the real items alone: all of them came, and never one above; once.
+    def finds_outdated_sampler(self, last: int | None) -> bool:
+        """Returns whether the sampler seems to know the wrapped data set only; true at most once.
+
+        Such a sampler draws all indices of the wrapped data set, and never one above them.
 
         Args:
-            last (int, optional): The place that was fetched last; -1 at the end of an epoch; None if other processes
+            last (int, optional): The index that was fetched last; -1 at the end of an epoch; None if other processes
                 fetch too. It tells the end of a shuffled pass from the middle of a pass in order.
         """
         known, ranks = len(self._seen), find_world_size()
-        fetched = self.fetched * ranks  # each rank draws a part of what the sampler knows
+        fetched = self.fetched * ranks  # each rank draws a part of the indices
         if self._state[_ABOVE] or fetched < known:
             return False
         ended = last not in (None, known - 1) or fetched >= self.length
