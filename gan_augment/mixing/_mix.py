@@ -129,9 +129,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         warn_about_fill(mode)
         self.return_synthetic = return_synthetic
         if labels is not None and labels_getter is None:
-            raise ValueError(
-                "labels must be None if labels_getter is None, because there are no labels; pass labels=None too."
-            )
+            raise ValueError("labels must be None if labels_getter is None; pass labels=None too.")
         self.labels_getter = None if labels is None else labels_getter
         if transform is not None and not callable(transform):
             raise TypeError(f"transform must be callable or None, but got {transform!r} instead.")
