@@ -82,7 +82,7 @@ def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
     groups = [tensors for _, tensors in itertools.islice(find_networks(read_checkpoint(path).tensors), MAX_ATTEMPTS)]
     for tensors in groups:
         try:
-            network = SRGAN.from_foreign(tensors)
+            network = SRGAN.from_checkpoint(tensors)
         except ValueError as error:
             raise ValueError(f"{path} is not usable: {error}") from error
         if network is not None:

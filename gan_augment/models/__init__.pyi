@@ -1,4 +1,4 @@
-from ._anchors import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
+from ._anchors import ANCHOR_DRAWS, AnchorWalk, add_noise, to_sphere
 from ._blocks import ClassConditionalNorm2d, initialized
 from ._card import REAL, Card, eval_results
 from ._config import (
@@ -12,11 +12,10 @@ from ._config import (
     Upsampling,
 )
 from ._discriminator import Discriminator, DiscriminatorBlock
-from ._finite import check_forward, check_images
 from ._folder import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, OPTIONAL_FILES, save_pretrained
 from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
-from ._loading import listed_files, load_discriminator, load_generator
+from ._loading import check_finite, listed_files, load_discriminator, load_generator
 from ._sampling import check_labels, draw_latents, eval_mode, sample_grid
 from ._source import Geometry, Source, computed
 from ._srgan import SRGAN, SRGANConfig
@@ -54,13 +53,12 @@ __all__ = [
     "Source",
     "Upsampling",
     "Variations",
+    "add_noise",
     "build_layer",
-    "check_forward",
-    "check_images",
+    "check_finite",
     "check_labels",
     "computed",
     "conv_side",
-    "disturb",
     "draw_latents",
     "eval_mode",
     "eval_results",

@@ -1,4 +1,4 @@
-"""Anchors: the latents of training images, between which an anchored generator samples."""
+"""Anchors: latents of training images. A generator with anchors samples between them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from torch.nn import functional as F
 
 from .._core import nearest_neighbours
 
-ANCHOR_DRAWS = 3  # uniform numbers for each latent: from, to, how far
-PARTNERS = 10  # of an anchor: the nearest others of the class, to which ways lead
+ANCHOR_DRAWS = 3  # uniform numbers per latent: the first anchor, the second, and the position between them
+PARTNERS = 10  # nearest anchors of the same class that can be the second one
 
 
 class AnchorWalk:
-    """Latents between anchors of a class.
+    """Draws latents between anchors of the same class.
 
-    Each latent starts at a random anchor of its class, goes a random part of the way to one of the nearest
-    others of the class, and gets some noise; see generative latent optimisation
-    (https://arxiv.org/abs/1707.05776). Entries beyond those of the anchors are normal, whatever the class.
+    Each latent starts at a random anchor of its class, moves a random part of the way to one of the nearest anchors of
+    the class, and gets some noise. This is like generative latent optimisation (https://arxiv.org/abs/1707.05776).
+    Entries beyond those of the anchors are normal and do not depend on the class.
 
     Args:
-        anchors (Tensor): ``(m, d)``, on the sphere of radius ``sqrt(d)``, near which normal latents lie too.
-        anchor_labels (Tensor): int64 ``(m,)``, the class of each; all 0 without classes.
+        anchors (Tensor): Anchors ``(m, d)`` on the sphere of radius ``sqrt(d)``, close to which normal latents are.
+        anchor_labels (Tensor): Class of each anchor, int64 ``(m,)``; all 0 without classes.
         noise (float): Standard deviation of the noise on each coordinate.
-        num_classes (int): Number of classes; 1 without.
+        num_classes (int): Number of classes; 1 without classes.
 
     Raises:
-        ValueError: If a class has no anchor, or an anchor no class.
+        ValueError: If a class has no anchor, or an anchor has another class.
 
     Example:
         >>> anchors = to_sphere(torch.randn(6, 4))
@@ -39,14 +39,14 @@ class AnchorWalk:
 
     def __init__(self, anchors: Tensor, anchor_labels: Tensor, noise: float, num_classes: int) -> None:
         if torch.unique(anchor_labels).tolist() != list(range(num_classes)):
-            raise ValueError(f"anchor_labels must be of all classes from 0 to {num_classes - 1}, and of no other.")
+            raise ValueError(f"anchor_labels must contain all classes from 0 to {num_classes - 1}, and no others.")
         self.anchors, self.noise = anchors, noise
         self.order = anchor_labels.argsort(stable=True)
         self.counts = torch.bincount(anchor_labels)
         self.starts = self.counts.cumsum(0) - self.counts
 
     def _partners(self, label: int, rows: Tensor) -> Tensor:
-        """For these members of a class the nearest others of it, ``(n, 1 to PARTNERS)``; an only one is its own."""
+        """Returns the nearest anchors of the class, ``(n, 1 to PARTNERS)``; a single anchor is its own partner."""
         start, count = int(self.starts[label]), int(self.counts[label])
         members = self.order[start : start + count]
         if count == 1:
@@ -57,12 +57,12 @@ class AnchorWalk:
         return members[partners.indices]
 
     def __call__(self, labels: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
-        """Latents ``(n, latent_dim)`` of classes ``(n,)``, out of draws.
+        """Returns latents ``(n, latent_dim)`` as a function of the classes and of random numbers.
 
         Args:
-            labels (Tensor): int64 ``(n,)``.
-            uniform (Tensor): 0..1, ``(n, ANCHOR_DRAWS)``.
-            normal (Tensor): ``(n, latent_dim)``.
+            labels (Tensor): Class of each latent, int64 ``(n,)``.
+            uniform (Tensor): Uniform random numbers 0..1, ``(n, ANCHOR_DRAWS)``.
+            normal (Tensor): Normal random numbers, ``(n, latent_dim)``.
         """
         first = _pick(uniform[:, 0], self.counts[labels])
         second = torch.empty_like(first)
@@ -74,19 +74,19 @@ class AnchorWalk:
         first = self.order[self.starts[labels] + first]
         between = torch.lerp(self.anchors[first], self.anchors[second], uniform[:, 2:3].float())
         own = self.anchors.shape[1]
-        return torch.cat([disturb(between, normal[:, :own], self.noise), normal[:, own:]], dim=1)
+        return torch.cat([add_noise(between, normal[:, :own], self.noise), normal[:, own:]], dim=1)
 
 
-def disturb(latents: Tensor, normal: Tensor, noise: float) -> Tensor:
-    """Latents with noise, on the sphere before and after."""
+def add_noise(latents: Tensor, normal: Tensor, noise: float) -> Tensor:
+    """Adds noise to latents, which are on the sphere before and after."""
     return to_sphere(to_sphere(latents) + noise * normal)
 
 
 def _pick(uniform: Tensor, count: Tensor | int) -> Tensor:
-    """Indices below a count out of numbers of 0..1."""
+    """Maps uniform numbers 0..1 to indices below a count."""
     return torch.minimum((uniform * count).long(), torch.as_tensor(count, device=uniform.device) - 1)
 
 
 def to_sphere(latents: Tensor) -> Tensor:
-    """Latents ``(n, latent_dim)`` at the length ``sqrt(latent_dim)``."""
+    """Scales latents ``(n, latent_dim)`` to the length ``sqrt(latent_dim)``."""
     return F.normalize(latents, dim=1) * math.sqrt(latents.shape[1])

@@ -1,4 +1,4 @@
-"""The layers of which both networks are made."""
+"""Layers that both networks use."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ._config import GeneratorConfig, NetworkConfig
 
 
 class ClassConditionalNorm2d(nn.Module):
-    """Normalisation whose scale and shift belong to the class (https://arxiv.org/abs/1610.07629).
+    """Normalises features with a scale and shift for each class (https://arxiv.org/abs/1610.07629).
 
     Args:
-        num_features (int): Channels of the input.
-        config (GeneratorConfig): Of the network; its normalisation is ``"batch"`` or ``"instance"``.
+        num_features (int): Number of channels of the input.
+        config (GeneratorConfig): Configuration of the network, with ``"batch"`` or ``"instance"`` normalisation.
 
     Shape:
         Input ``(n, num_features, h, w)`` and labels ``(n,)``; the output has the input's shape.
@@ -42,14 +42,14 @@ class ClassConditionalNorm2d(nn.Module):
 
 
 class SelfAttention2d(nn.Module):
-    """The self-attention of SAGAN (https://arxiv.org/abs/1805.08318); starts as the identity.
+    """Applies the self-attention of SAGAN (https://arxiv.org/abs/1805.08318), initialised as the identity.
 
     Args:
-        channels (int): Channels of the input and output.
-        config (GeneratorConfig or DiscriminatorConfig): How its 1x1 convolutions start and are normalised.
+        channels (int): Number of channels of the input and output.
+        config (GeneratorConfig or DiscriminatorConfig): Initialisation and normalisation of its 1x1 convolutions.
 
     Shape:
-        ``(n, channels, h, w)``, with even ``h`` and ``w``, to the same.
+        Input and output ``(n, channels, h, w)``.
     """
 
     def __init__(self, channels: int, config: NetworkConfig) -> None:
@@ -72,7 +72,7 @@ class SelfAttention2d(nn.Module):
 
 
 class ResizeConv2d(nn.Sequential):
-    """Doubles the resolution by nearest neighbour, then convolves."""
+    """Doubles the resolution by nearest-neighbour interpolation, then convolves."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, bias: bool) -> None:
         super().__init__(
@@ -82,15 +82,15 @@ class ResizeConv2d(nn.Sequential):
 
 
 def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) -> nn.Module:
-    """Starts a layer as the configuration says, then normalises it spectrally if it says so.
+    """Initialises a layer as configured, and adds spectral normalisation if the network has it.
 
-    Sources: https://arxiv.org/abs/1511.06434 ("dcgan": N(0, 0.02)),
-    https://proceedings.mlr.press/v9/glorot10a.html and https://arxiv.org/abs/1802.05957.
+    Sources: https://arxiv.org/abs/1511.06434 ("dcgan": N(0, 0.02)), https://proceedings.mlr.press/v9/glorot10a.html
+    and https://arxiv.org/abs/1802.05957.
 
     Args:
         layer (nn.Module): A convolution, an embedding or a :class:`ResizeConv2d`.
-        config (GeneratorConfig or DiscriminatorConfig): Of the network.
-        dense (bool): Whether the convolution is a dense layer: from, or to, a map of one pixel.
+        config (GeneratorConfig or DiscriminatorConfig): Configuration of the network.
+        dense (bool): Whether the convolution acts as a dense layer, from or to a map of one pixel. Default: False.
     """
     inner = layer[1] if isinstance(layer, ResizeConv2d) else layer
     for name, parameter in inner.named_parameters():
@@ -99,7 +99,7 @@ def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) ->
         if name == "bias":
             nn.init.zeros_(parameter)
         elif config.initialization == "glorot":
-            # As a matrix, a dense layer has its units for fans; a kernel's are those of all its pixels.
+            # The fans of a dense layer are its units; those of a kernel count all its pixels.
             nn.init.xavier_uniform_(parameter.flatten(1) if dense else parameter)
         else:
             nn.init.normal_(parameter, 0.0, 0.02)
@@ -110,8 +110,8 @@ def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) ->
     return layer
 
 
-def doubling(in_channels: int, out_channels: int, kernel_size: int, upsampling: str, bias: bool) -> nn.Module:
-    """The layer that doubles a generator's resolution exactly, for any kernel size."""
+def upsampling_conv(in_channels: int, out_channels: int, kernel_size: int, upsampling: str, bias: bool) -> nn.Module:
+    """Returns a layer that exactly doubles the resolution of a generator, for any kernel size."""
     if upsampling == "resize":
         return ResizeConv2d(in_channels, out_channels, kernel_size, bias)
     odd = kernel_size % 2
@@ -119,19 +119,19 @@ def doubling(in_channels: int, out_channels: int, kernel_size: int, upsampling: 
     return nn.ConvTranspose2d(in_channels, out_channels, kernel_size, 2, padding, output_padding=odd, bias=bias)
 
 
-def keeping(in_channels: int, out_channels: int, kernel_size: int, upsampling: str, bias: bool) -> nn.Module:
-    """The layer that keeps a generator's resolution, for any odd kernel size."""
+def same_size_conv(in_channels: int, out_channels: int, kernel_size: int, upsampling: str, bias: bool) -> nn.Module:
+    """Returns a layer that keeps the resolution of a generator, for any odd kernel size."""
     kind = nn.Conv2d if upsampling == "resize" else nn.ConvTranspose2d
     return kind(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
 
 
-def halving(in_channels: int, out_channels: int, kernel_size: int, bias: bool) -> nn.Module:
-    """The layer that halves a discriminator's resolution exactly, for any kernel size."""
+def downsampling_conv(in_channels: int, out_channels: int, kernel_size: int, bias: bool) -> nn.Module:
+    """Returns a layer that exactly halves the resolution of a discriminator, for any kernel size."""
     return nn.Conv2d(in_channels, out_channels, kernel_size, 2, (kernel_size - 1) // 2, bias=bias)
 
 
-def plain_norm(num_features: int, config: NetworkConfig) -> nn.Module:
-    """The unconditional normalisation layer, with scales drawn from N(1, 0.02) in DCGAN's initialisation."""
+def unconditional_norm(num_features: int, config: NetworkConfig) -> nn.Module:
+    """Returns a normalisation layer without classes; DCGAN's initialisation draws its scales from N(1, 0.02)."""
     if config.normalization == "none":
         return nn.Identity()
     kind = nn.BatchNorm2d if config.normalization == "batch" else nn.InstanceNorm2d
@@ -142,15 +142,14 @@ def plain_norm(num_features: int, config: NetworkConfig) -> nn.Module:
 
 
 def append_stddev(features: Tensor, group: int) -> Tensor:
-    """Appends the standard deviation of each group of images as one more feature map.
+    """Appends the standard deviation within each group of images as another feature map.
 
-    It is the mean, over all units, of the standard deviations within the group
-    (https://arxiv.org/abs/1710.10196). A group is of neighbours in the batch, so that batches of real and
-    of synthetic images, one after the other, do not mix.
+    It is the mean of the standard deviations of all units (https://arxiv.org/abs/1710.10196). The images of a group
+    are neighbours in the batch, so batches of real and of synthetic images, one after the other, do not mix.
 
     Args:
-        features (Tensor): ``(n, c, h, w)``.
-        group (int): Images in a group; the largest divisor of ``n`` that is not above it is taken.
+        features (Tensor): Feature maps ``(n, c, h, w)``.
+        group (int): Maximum number of images in a group; the largest divisor of ``n`` up to it is used.
 
     Returns:
         Tensor: ``(n, c + 1, h, w)``.
@@ -162,17 +161,17 @@ def append_stddev(features: Tensor, group: int) -> Tensor:
     n, channels, height, width = features.shape
     size = max(divisor for divisor in range(1, group + 1) if n % divisor == 0)
     groups = features.reshape(n // size, size, channels * height * width)
-    groups = groups.to(torch.promote_types(groups.dtype, torch.float32))  # in half precision small squares vanish
+    groups = groups.to(torch.promote_types(groups.dtype, torch.float32))  # half precision would lose small squares
     deviation = (groups.var(1, correction=0) + 1e-8).sqrt().mean(1)
     maps = deviation.to(features.dtype).repeat_interleave(size)[:, None, None, None].expand(-1, 1, height, width)
     return torch.cat([features, maps], 1)
 
 
 class Mapping(nn.Module):
-    """Maps latents to latents; starts as the identity (https://arxiv.org/abs/1912.05270 learns such a map).
+    """Maps latents to latents, like https://arxiv.org/abs/1912.05270; initialised as the identity.
 
     Args:
-        config (GeneratorConfig): With the number of layers and the length of the latent.
+        config (GeneratorConfig): Configuration with the number of layers and the length of the latent.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -191,9 +190,9 @@ class Mapping(nn.Module):
 
 
 class Picklable(nn.Module):
-    """A network that goes to other processes as its configuration and tensors.
+    """Base class of networks that are pickled as their configuration and tensors.
 
-    Torch refuses to pickle layers that are parametrized, as those with spectral normalisation are.
+    Torch does not pickle parametrized layers, such as those with spectral normalisation.
     """
 
     config: Any

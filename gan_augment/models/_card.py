@@ -1,4 +1,4 @@
-"""The card of a generator: what it was made from, how, how good it is, and what it must not be used for."""
+"""The card of a generator: its training data, training, measurements, terms and limits."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from .._core import hub_name, one_line, plain
 from ._config import GeneratorConfig
 
 MAX_METADATA = 2**15
-REAL = "real images"  # what a figure of the floor is of
-MAX_DEPTH = 20  # of mappings and lists in each other
+REAL = "real images"  # the "of" of a measurement of the floor
+MAX_DEPTH = 20  # levels of nested mappings and lists
 _FIELDS = ("name", "data", "training", "measured")
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is known about a generator's weights.
+    """Describes the weights of a generator.
 
-    All but the fingerprints is text that a README can hold: ``data``, ``training`` and ``measured`` are kept as JSON
-    has them, with lists for tuples and text for keys.
+    All fields except the fingerprints are stored in a README. ``data``, ``training`` and ``measured`` are kept as JSON
+    stores them: tuples become lists, and keys become text.
 
     Args:
-        name (str): Of the generator.
-        license (str, optional): Of the weights, as the Hub spells licences. None: not chosen.
+        name (str): Name of the generator.
+        license (str, optional): License of the weights, by its name on the Hub. Default: None, not chosen.
         datasets (tuple of str): Hub ids of the training data.
-        data (dict): The training data in words: ``description``, ``terms``, ``left_out``, ...
+        data (dict): Description of the training data: ``description``, ``terms``, ``left_out``, ...
         training (dict): Counts, steps, seed, losses and recipe.
-        measured (list of dict): Figures: ``metric``, ``value``, ``on`` (which images, how many), ``features`` and
-            ``command``. With ``of="real images"`` a figure is what real images score in the samples' place: the Hub
-            is not told it as one of the generator. With ``benchmark`` (a Hub id) and ``task`` the Hub puts it on that
-            benchmark's leaderboard.
+        measured (list of dict): Measurements, with ``metric``, ``value``, ``on`` (which images and how many),
+            ``features`` and ``command``. With ``of="real images"``, the value belongs to real images in place of the
+            samples, and is not reported to the Hub as one of the generator. With ``benchmark`` (a Hub id) and
+            ``task``, the Hub adds it to the leaderboard of that benchmark.
         fingerprints (Tensor, optional): Content hashes of the training images, int64, sorted; see
             :func:`gan_augment.data.fingerprint`.
 
     Raises:
-        ValueError: If a field is of another type, or holds what JSON cannot say, such as a tensor, a path or NaN.
+        ValueError: If a field has the wrong type, or a value that JSON cannot store, such as a tensor, a path or NaN.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Card:
             if not isinstance(getattr(self, name), kind):
                 raise ValueError(f"A card's {name} must be a {kind.__name__}, but got {type(getattr(self, name))}.")
         if not all(isinstance(figure, dict) for figure in self.measured):
-            raise ValueError("A card's measured figures must each be a mapping.")
+            raise ValueError("Each of a card's measured values must be a mapping.")
         if not isinstance(self.license, (str, type(None))):
             raise ValueError(f"A card's license must be a str or None, but got {type(self.license)}.")
         if not isinstance(self.datasets, (tuple, list)) or not all(isinstance(d, str) for d in self.datasets):
@@ -71,42 +71,44 @@ class Card:
 
     @property
     def forbids_commercial_use(self) -> bool:
-        """Whether the training data forbid it. If the card says anything but true or yes, they do."""
-        said = self.data.get("commercial_use")
-        return said is not None and str(said).strip().casefold() not in ("true", "yes")
+        """Returns whether the training data forbid it: ``commercial_use`` is given and neither true nor yes."""
+        given = self.data.get("commercial_use")
+        return given is not None and str(given).strip().casefold() not in ("true", "yes")
 
     def to_readme(self, config: GeneratorConfig, grid: str | None = None) -> str:
-        """The card as the README.md of a Hub repository: metadata in front, then words.
+        """Writes the card as the README.md of a Hub repository: metadata first, then text.
 
         Args:
-            config (GeneratorConfig): Of the generator.
-            grid (str, optional): File of a picture of samples, to be shown.
+            config (GeneratorConfig): Configuration of the generator.
+            grid (str, optional): Name of a picture of samples to show.
 
         Raises:
-            ValueError: If it has become what no card may be, or its metadata are too long.
+            ValueError: If its mappings now hold invalid values, or the metadata are too long.
         """
         import yaml
 
-        card = replace(self)  # checks again what may have been put into its mappings
+        card = replace(self)  # checks values that were added to its mappings
         own = {name: getattr(card, name) for name in _FIELDS}
         metadata = {**_hub_metadata(card), "gan_augment": own}
-        front = yaml.safe_dump(json.loads(json.dumps(metadata)), sort_keys=False)  # no object twice: no aliases
+        front = yaml.safe_dump(
+            json.loads(json.dumps(metadata)), sort_keys=False
+        )  # copies, since YAML would alias a repeated object
         text = f"---\n{front}---\n\n{card._body(config, grid)}"
-        Card.from_readme(text)  # so that whatever is written can be read
+        Card.from_readme(text)  # what is written must be readable
         return text
 
     @classmethod
     def from_readme(cls, text: str, fingerprints: Tensor | None = None) -> Card:
-        """The inverse of :meth:`to_readme`; only the metadata in front are read.
+        """Reads a card that :meth:`to_readme` wrote, from its metadata.
 
         Raises:
-            ValueError: If there are none, or they are not those of a card.
+            ValueError: If there are no metadata, or they are not those of a card.
         """
         metadata = _read_front(text)
         try:
-            json.dumps(metadata)  # refuses dates and whatever else a card cannot say
+            json.dumps(metadata)  # refuses dates and other types that a card cannot hold
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"A card's metadata must be what JSON can say, but: {one_line(error)}.") from error
+            raise ValueError(f"A card's metadata must be valid JSON, but: {one_line(error)}.") from error
         own = metadata.get("gan_augment") if isinstance(metadata, dict) else None
         if not isinstance(own, dict) or set(own) != set(_FIELDS):
             raise ValueError(f"A card's metadata must have a 'gan_augment' with {_FIELDS}.")
@@ -120,11 +122,11 @@ class Card:
 
     @classmethod
     def from_edited_readme(cls, text: str, name: str, fingerprints: Tensor | None = None) -> tuple[Card, str | None]:
-        """What can be read of a README that people may have edited.
+        """Reads as much as possible of a README that people may have edited.
 
         Args:
             text (str): The README.
-            name (str): Name to give a card that has none.
+            name (str): Name for a card without one.
             fingerprints (Tensor, optional): Content hashes of the training images.
 
         Returns:
@@ -153,32 +155,32 @@ class Card:
         sections = [
             f"# {one_line(self.name)}\n\nA DCGAN generator of {config.image_size} px {kind} images, {classes}, "
             "for `gan_augment.from_pretrained`.\n",
-            f"![Samples]({grid})\n\nSamples as they come, of seed 0.\n" if grid else "",
+            f"![Samples]({grid})\n\nUnselected samples with seed 0.\n" if grid else "",
             _section("Training data", self.data),
             _section("Training", {k: v for k, v in self.training.items() if k != "recipe"}),
             _measured(self.measured),
             "## Use and limits\n\n"
-            "Made to add synthetic images to the training set of a classifier of such images. It knows "
-            "its training images only: it adds what they show, with their biases, and nothing else. Not "
-            "for identification, biometrics or clinical decisions, and no claim of privacy is made. "
-            "Whether it helps on your data is an experiment, and the answer may be no.\n",
-            "## Marks\n\nEvery image from it is synthetic: say so wherever it leaves your training script.\n",
+            "Made to add synthetic images to the training set of a classifier of such images. The generator knows only "
+            "its training images: it adds what they show, with their biases, and nothing else. Do not use it for "
+            "identification, biometrics or clinical decisions. No claim of privacy is made. Whether it helps on your "
+            "data is an experiment, and the answer may be no.\n",
+            "## Marks\n\nEvery image from it is synthetic. Say so wherever an image leaves your training script.\n",
         ]
         if self.fingerprints is not None:
+            seen = "the generator" + (", or the one that it started from," if "init" in self.training else "")
             sections.insert(
                 -2,
-                f"## Fingerprints\n\n`fingerprints.safetensors` holds content hashes of "
-                f"{len(self.fingerprints):,} training images (SHA-256 over size and pixels, first 8 "
-                "bytes), so that nobody judges by images which the generator has seen"
-                + (", or the one that it began from.\n" if "init" in self.training else ".\n"),
+                f"## Fingerprints\n\n`fingerprints.safetensors` holds content hashes of {len(self.fingerprints):,} "
+                "training images (the first 8 bytes of the SHA-256 of size and pixels). With them, nobody judges by "
+                f"images that {seen} has seen.\n",
             )
         return "\n".join(section for section in sections if section)
 
 
 def eval_results(card: Card) -> list[dict[str, Any]]:
-    """The figures on benchmarks, as the Hub's ``.eval_results/*.yaml`` has them.
+    """Returns the values on benchmarks in the form of the Hub's ``.eval_results/*.yaml``.
 
-    The Hub takes them of registered benchmarks only: https://huggingface.co/docs/hub/eval-results.
+    The Hub accepts only registered benchmarks: https://huggingface.co/docs/hub/eval-results.
     """
     return [
         {
@@ -186,25 +188,25 @@ def eval_results(card: Card) -> list[dict[str, Any]]:
             "value": figure["value"],
             "notes": one_line(", ".join(str(figure[key]) for key in ("metric", "on") if key in figure)),
         }
-        for figure in _of_generator(card)
+        for figure in _values_of_samples(card)
         if isinstance(figure.get("benchmark"), str) and isinstance(figure.get("task"), str)
     ]
 
 
-def _of_generator(card: Card) -> list[dict[str, Any]]:
-    """The figures of the generator: those of real images in the samples' place, the floor, are not."""
+def _values_of_samples(card: Card) -> list[dict[str, Any]]:
+    """Returns the measurements of the generator's samples, without those of real images."""
     return [
         figure
         for figure in card.measured
         if figure.get("of", "samples") != REAL
-        and not re.search(r"\bfloor\b", str(figure.get("on", "")))  # which older cards say so
+        and not re.search(r"\bfloor\b", str(figure.get("on", "")))  # in older cards
         and isinstance(figure.get("value"), (int, float))
         and not isinstance(figure["value"], bool)
     ]
 
 
 def _hub_metadata(card: Card) -> dict[str, Any]:
-    """What the Hub shows and searches: https://huggingface.co/docs/hub/model-cards."""
+    """Returns the metadata that the Hub shows and searches: https://huggingface.co/docs/hub/model-cards."""
     from huggingface_hub import EvalResult, ModelCardData
 
     task = "unconditional-image-generation"
@@ -218,9 +220,9 @@ def _hub_metadata(card: Card) -> dict[str, Any]:
             metric_name=str(figure.get("metric", "figure")),
             metric_value=figure["value"],
         )
-        for figure in _of_generator(card)
+        for figure in _values_of_samples(card)
     ]
-    other = card.license == "other"  # the Hub wants a name for it; a link may lead to a file LICENSE or a URL only
+    other = card.license == "other"  # the Hub requires a name for it; a link would need a file LICENSE or a URL
     known = ModelCardData(
         library_name="gan-augment",
         pipeline_tag=task,
@@ -237,18 +239,18 @@ def _hub_metadata(card: Card) -> dict[str, Any]:
 
 
 def _as_json(name: str, value: Any) -> Any:
-    """A field's value as it comes back from JSON."""
+    """Returns the value of a field as JSON gives it back."""
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-        text.encode()  # refuses halves of surrogate pairs
+        text.encode()  # refuses lone surrogates
         value = json.loads(text)
         depth = _depth(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"A card's {name} must be what JSON can say, but: {one_line(error)}.") from error
+        raise ValueError(f"A card's {name} must be valid JSON, but: {one_line(error)}.") from error
     except RecursionError as error:
-        raise ValueError(f"A card's {name} must be nested {MAX_DEPTH} deep at most, but is deeper.") from error
+        raise ValueError(f"A card's {name} must be nested at most {MAX_DEPTH} deep, but is deeper.") from error
     if depth > MAX_DEPTH:
-        raise ValueError(f"A card's {name} must be nested {MAX_DEPTH} deep at most, but is {depth} deep.")
+        raise ValueError(f"A card's {name} must be nested at most {MAX_DEPTH} deep, but is {depth} deep.")
     return value
 
 
@@ -262,7 +264,7 @@ def _slug(text: str, otherwise: str) -> str:
 
 
 def _read_front(text: str, strict: bool = True) -> Any:
-    """The metadata in front of a README; unless strict, the last of two equal keys counts."""
+    """Returns the metadata at the start of a README; unless strict, the last of two equal keys counts."""
     import yaml
 
     front = re.match(r"\s*^---\r?$(.*?)^---\r?$", text.removeprefix("\ufeff"), re.DOTALL | re.MULTILINE)
@@ -282,7 +284,10 @@ def _read_front(text: str, strict: bool = True) -> Any:
 
 
 def _plain_loader(strict: bool) -> Any:
-    """A safe YAML loader that refuses aliases, with which a few lines grow without bound, and equal keys if strict."""
+    """Returns a safe YAML loader without aliases, with which a few lines can expand without bound.
+
+    If it is strict, it also refuses equal keys.
+    """
     import yaml
 
     class PlainLoader(yaml.SafeLoader):
@@ -320,10 +325,10 @@ def _measured(figures: list[dict[str, Any]]) -> str:
 
 
 def _line(value: Any) -> str:
-    """A value in a line of its own, which no line break ends."""
+    """Returns a value as text without line breaks."""
     return plain(value if isinstance(value, str) else json.dumps(value))
 
 
 def _cell(value: Any) -> str:
-    """A value in a cell of a table, which no bar ends."""
+    """Returns a value as a cell of a table, with escaped bars."""
     return _line(value).replace("\\", "\\\\").replace("|", "\\|")

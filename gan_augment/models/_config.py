@@ -1,4 +1,4 @@
-"""The configurations of the two networks: frozen, validated, and exact through JSON."""
+"""Configurations of the two networks: frozen, validated, and unchanged by JSON."""
 
 from __future__ import annotations
 
@@ -17,33 +17,17 @@ Initialization = Literal["dcgan", "glorot", "torch"]
 IMAGE_SIZES = (16, 28, 32, 64, 128, 256)
 MAX_CLASSES = 10_000
 MAX_VARIATIONS = 1024
-MAX_ANCHORS = 20_000  # for more, finding the nearest costs more than the network
+MAX_ANCHORS = 20_000  # beyond this, the search for nearest anchors takes longer than the network
 _CHEAPER = "reduce image_size, width, max_width, kernel_size or attention_resolution"
 
-_T = TypeVar("_T", bound="_NetworkConfig")
+_T = TypeVar("_T", bound="JSONConfig")
 
 
-class _NetworkConfig:
-    """What both configurations share: the resolutions, and the way through JSON."""
-
-    image_size: int
-    width: int
-    max_width: int
-    base_size: int | None
-
-    @property
-    def sides(self) -> tuple[int, ...]:
-        """Sides of the feature maps, from the smallest up to half the image size."""
-        side = self.base_size or (7 if self.image_size == 28 else 4)
-        return tuple(side * 2**level for level in range((self.image_size // side).bit_length() - 1))
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Numbers of feature maps at each of the :attr:`sides`."""
-        return tuple(min(self.width * 2**level, self.max_width) for level in reversed(range(len(self.sides))))
+class JSONConfig:
+    """Base class of configurations that JSON can store."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the configuration as a dict that JSON can hold, every field included."""
+        """Returns the configuration, with every field, as a dictionary that JSON can store."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in dataclasses.asdict(self).items()  # type: ignore[call-overload]
@@ -51,11 +35,11 @@ class _NetworkConfig:
 
     @classmethod
     def from_dict(cls: type[_T], values: dict[str, Any]) -> _T:
-        """Builds the configuration from :meth:`to_dict`'s output, also from that of an older version.
+        """Builds the configuration from the output of :meth:`to_dict`, also of an older version.
 
         Args:
-            values (dict): Fields of the configuration, and nothing else. Those that are missing, as what
-                was written before they existed lacks them, take their defaults.
+            values (dict): Fields of the configuration. Missing fields, which older versions did not have, get their
+                defaults.
 
         Raises:
             ValueError: If a field is unknown, of the wrong type or out of range.
@@ -69,47 +53,70 @@ class _NetworkConfig:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
+class _NetworkConfig(JSONConfig):
+    """Base class of the configurations of both networks, with the sizes of their feature maps."""
+
+    image_size: int
+    width: int
+    max_width: int
+    base_size: int | None
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Returns the sides of the feature maps, from the smallest to half the image size."""
+        side = self.base_size or (7 if self.image_size == 28 else 4)
+        return tuple(side * 2**level for level in range((self.image_size // side).bit_length() - 1))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Returns the number of feature maps at each of the :attr:`sides`."""
+        return tuple(min(self.width * 2**level, self.max_width) for level in reversed(range(len(self.sides))))
+
+
 @dataclass(frozen=True)
 class GeneratorConfig(_NetworkConfig):
-    """Everything that determines a :class:`Generator`. The defaults are pytorch/examples' ``dcgan``.
+    """Configuration of a :class:`Generator`. The defaults are those of ``dcgan`` in pytorch/examples.
 
     Args:
-        image_size (int): Side of the square output in pixels: 16, 28, 32, 64, 128 or 256.
-        channels (int): 1 (grey) or 3 (RGB).
-        latent_dim (int): Length of the latent.
-        latent (str): Its distribution: ``"normal"`` is N(0, 1), ``"uniform"`` is U(-1, 1).
-        width (int): Feature maps at half the output size; doubled for each halving of the resolution.
-        max_width (int): The most feature maps at any resolution.
-        kernel_size (int): Of every layer but the first. Odd where ``upsampling="resize"``.
-        upsampling (str): ``"transposed"`` convolution, or ``"resize"``: nearest neighbour and a
+        image_size (int): Side of the square images in pixels: 16, 28, 32, 64, 128 or 256. Default: 64.
+        channels (int): 1 (grey) or 3 (RGB). Default: 3.
+        latent_dim (int): Length of the latent. Default: 100.
+        latent (str): Distribution of the latent: ``"normal"``, N(0, 1), or ``"uniform"``, U(-1, 1).
+            Default: ``"normal"``.
+        width (int): Number of feature maps at half the image size. It doubles each time the resolution halves.
+            Default: 64.
+        max_width (int): Maximum number of feature maps at any resolution. Default: 1024.
+        kernel_size (int): Kernel size of every layer except the first. It must be odd if ``upsampling="resize"``.
+            Default: 4.
+        upsampling (str): ``"transposed"`` convolution, or ``"resize"``: nearest-neighbour interpolation and a
             convolution, which leaves no checkerboard (https://distill.pub/2016/deconv-checkerboard).
-        num_classes (int): 0 is unconditional; otherwise the normalisation is class-conditional
-            (https://arxiv.org/abs/1610.07629).
-        normalization (str): ``"batch"``, ``"instance"`` or ``"none"``.
-        spectral_norm (bool): Spectral normalisation of every layer (https://arxiv.org/abs/1802.05957).
-        attention_resolution (int): Side of the feature map that gets self-attention
-            (https://arxiv.org/abs/1805.08318); 0 for none.
-        resize_mode (str): How training images were brought to ``image_size``: ``"resize"`` (both sides),
-            ``"crop"`` (shorter side resized, centre kept) or ``"pad"`` (black around).
-        source_size (tuple, optional): Height and width of the training images before that, if they all
-            had the same.
-        class_names (tuple of str, optional): Names of the classes, where they are known.
-        base_size (int, optional): Side of the first feature map, which every step doubles until it is
-            ``image_size``. Default: 4, or 7 for 28 px.
-        stem_width (int): Feature maps to which the latent is mapped at ``base_size``, before a layer of
-            stride 1 takes them to the first of the others, as in TensorFlow's DCGAN tutorial; it needs an
-            odd ``kernel_size``. 0: the latent is mapped to those at once.
-        normalize_units (bool): Whether batch normalisation of the first layer has statistics, scale and
-            shift for every unit, as in Keras after a dense layer, instead of for every feature map.
-        negative_slope (float): Of the hidden layers' leaky ReLU, 0 up to below 1; 0 is ReLU.
-        initialization (str): ``"dcgan"`` (weights from N(0, 0.02), scales from N(1, 0.02)), ``"glorot"``
-            (uniform with zero biases and unit scales, as Keras has it) or ``"torch"`` (torch's own).
-        mapping_layers (int): Layers of a residual network that maps the latent before all else; it starts
-            as the identity.
-        anchors (int): Latents of training images that the generator keeps and samples between; 0 for none.
-        latent_noise (float): Standard deviation of the noise on each coordinate of such a latent.
-        deformations, tones (int): Further entries of the latent, by which the image is deformed and its
-            tones change, see :class:`Variations`; only with anchors.
+            Default: ``"transposed"``.
+        num_classes (int): Number of classes, with class-conditional normalisation
+            (https://arxiv.org/abs/1610.07629). Default: 0, unconditional.
+        normalization (str): ``"batch"``, ``"instance"`` or ``"none"``. Default: ``"batch"``.
+        spectral_norm (bool): Whether every layer has spectral normalisation (https://arxiv.org/abs/1802.05957).
+            Default: False.
+        attention_resolution (int): Side of the feature map with self-attention (https://arxiv.org/abs/1805.08318).
+            Default: 0, none.
+        resize_mode (str): How training images were made square: ``"resize"`` (both sides), ``"crop"`` (shorter side,
+            then the centre) or ``"pad"`` (black around the image). Default: ``"resize"``.
+        source_size (tuple, optional): Height and width of the training images before that, if all had the same.
+        class_names (tuple of str, optional): Names of the classes, if they are known.
+        base_size (int, optional): Side of the first feature map, which doubles until it is ``image_size``.
+            Default: 4, or 7 for 28 px.
+        stem_width (int): Number of feature maps to which the latent is mapped at ``base_size``, before a layer with
+            stride 1, as in TensorFlow's DCGAN tutorial. It requires an odd ``kernel_size``. Default: 0, no such layer.
+        normalize_units (bool): Whether batch normalisation of the first layer has statistics, scale and shift for
+            every unit, like Keras after a dense layer, instead of every feature map. Default: False.
+        negative_slope (float): Slope of the leaky ReLU in hidden layers, from 0 to below 1. Default: 0, ReLU.
+        initialization (str): ``"dcgan"`` (weights from N(0, 0.02), scales from N(1, 0.02)), ``"glorot"`` (uniform,
+            zero biases and unit scales, like Keras) or ``"torch"`` (torch's default). Default: ``"dcgan"``.
+        mapping_layers (int): Number of layers of a residual network that maps the latent first. It is initialised as
+            the identity. Default: 0.
+        anchors (int): Number of latents of training images that the generator stores and samples between. Default: 0.
+        latent_noise (float): Standard deviation of the noise on each coordinate of such a latent. Default: 0.1.
+        deformations, tones (int): Number of further entries of the latent that deform the image and change its tones;
+            see :class:`Variations`. They require anchors. Default: 0.
 
     Raises:
         ValueError: If a value is of the wrong type or out of range, or the network takes too much time or memory.
@@ -178,7 +185,7 @@ class GeneratorConfig(_NetworkConfig):
         if self.num_classes and self.normalization == "none":
             raise ValueError(
                 "normalization must be 'batch' or 'instance' for a class-conditional generator, "
-                "which receives its class there, but got 'none' instead."
+                "which applies its class there, but got 'none' instead."
             )
         if self.source_size is not None:
             for side in self.source_size:
@@ -192,38 +199,42 @@ class GeneratorConfig(_NetworkConfig):
 
     @property
     def cost(self) -> Cost:
-        """What an image costs."""
+        """Returns the cost of an image."""
         return generator_cost(self)
 
     @property
     def variations(self) -> int:
-        """Further entries of a latent, by which the image is varied."""
+        """Returns the number of further entries of a latent that vary the image."""
         return self.deformations + self.tones
 
 
 @dataclass(frozen=True)
 class DiscriminatorConfig(_NetworkConfig):
-    """Everything that determines a :class:`Discriminator`. The defaults are pytorch/examples' ``dcgan``.
+    """Configuration of a :class:`Discriminator`. The defaults are those of ``dcgan`` in pytorch/examples.
 
     Args:
-        image_size (int): Side of its square input in pixels: 16, 28, 32, 64, 128 or 256.
-        channels (int): 1 (grey) or 3 (RGB).
-        width (int): Feature maps at half the input size; doubled for each halving of the resolution.
-        max_width (int): The most feature maps at any resolution.
-        kernel_size (int): Of every layer but the last.
-        num_classes (int): 0 is unconditional; otherwise a projection discriminator
-            (https://arxiv.org/abs/1802.05637).
+        image_size (int): Side of the square images in pixels: 16, 28, 32, 64, 128 or 256. Default: 64.
+        channels (int): 1 (grey) or 3 (RGB). Default: 3.
+        width (int): Number of feature maps at half the image size. It doubles each time the resolution halves.
+            Default: 64.
+        max_width (int): Maximum number of feature maps at any resolution. Default: 1024.
+        kernel_size (int): Kernel size of every layer except the last. Default: 4.
+        num_classes (int): Number of classes of a projection discriminator (https://arxiv.org/abs/1802.05637).
+            Default: 0, unconditional.
         normalization (str): ``"batch"``, ``"instance"`` or ``"none"``, in all layers but the first and last.
-        spectral_norm (bool): Spectral normalisation of every layer (https://arxiv.org/abs/1802.05957).
-        attention_resolution (int): Side of the feature map that gets self-attention; 0 for none.
-        base_size (int, optional): Side of the last feature map, to which every step halves the image and
-            over the whole of which the last layer is a convolution. Default: 4, or 7 for 28 px.
-        negative_slope (float): Of the leaky ReLU, 0 up to below 1.
-        dropout (float): Probability of dropping an activation after each step, 0 up to below 1.
-        normalize_first (bool): Whether the first layer is normalised too.
-        minibatch_stddev (int): Images in a group whose standard deviation is one more feature map of the
-            last layer (https://arxiv.org/abs/1710.10196); 0 for none.
-        initialization (str): ``"dcgan"``, ``"glorot"`` or ``"torch"``, as in :class:`GeneratorConfig`.
+            Default: ``"batch"``.
+        spectral_norm (bool): Whether every layer has spectral normalisation (https://arxiv.org/abs/1802.05957).
+            Default: False.
+        attention_resolution (int): Side of the feature map with self-attention. Default: 0, none.
+        base_size (int, optional): Side of the last feature map, at which the halving stops. The last layer is a
+            convolution over the whole of it. Default: 4, or 7 for 28 px.
+        negative_slope (float): Slope of the leaky ReLU, from 0 to below 1. Default: 0.2.
+        dropout (float): Probability of dropping an activation after each step, from 0 to below 1. Default: 0.
+        normalize_first (bool): Whether the first layer is normalised too. Default: False.
+        minibatch_stddev (int): Number of images in a group whose standard deviation is another feature map of the last
+            layer (https://arxiv.org/abs/1710.10196). Default: 0, none.
+        initialization (str): ``"dcgan"``, ``"glorot"`` or ``"torch"``; see :class:`GeneratorConfig`.
+            Default: ``"dcgan"``.
 
     Raises:
         ValueError: If a value is of the wrong type or out of range, or the network takes too much time or memory.

@@ -1,4 +1,4 @@
-"""What one forward pass costs, computed from a configuration before anything is built."""
+"""The cost of one forward pass, computed from a configuration before anything is built."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
     from ._config import DiscriminatorConfig, GeneratorConfig
     from ._srgan import SRGANConfig
 
-MAX_OPERATIONS = 2**35  # for one image; a processor core does about as many multiply-adds in a second
-MAX_VALUES = 2**24  # that a layer reads and writes for one image; up to 32 images are sampled at once
+MAX_OPERATIONS = 2**35  # per image; about the multiply-adds of one CPU core in a second
+MAX_VALUES = 2**24  # values that a layer reads and writes per image; up to 32 images are sampled at once
 MAX_WEIGHTS = 2**28
-WRITTEN_VALUE = 128  # multiply-adds that take as long as a value takes to reach the memory
+WRITTEN_VALUE = 128  # multiply-adds in the time that writing one value to memory takes
 
 
 @dataclass
 class Cost:
-    """The cost of one image's forward pass, added up layer by layer.
+    """Adds up the cost of the forward pass of one image, layer by layer.
 
     Attributes:
-        operations (int): Multiply-adds, and ``WRITTEN_VALUE`` for each value that a layer writes.
-        values (int): The most values that one layer reads and writes.
-        weights (int): Weights of all layers.
+        operations (int): Number of multiply-adds, plus ``WRITTEN_VALUE`` for each value that a layer writes.
+        values (int): Largest number of values that one layer reads and writes.
+        weights (int): Number of weights of all layers.
 
     Example:
         >>> cost = Cost()
@@ -37,7 +37,7 @@ class Cost:
     weights: int = 0
 
     def layer(self, read: int, written: int, multiply_adds: int = 0, weights: int = 0) -> None:
-        """Adds a layer that reads and writes so many values."""
+        """Adds a layer that reads and writes these numbers of values."""
         self.operations += multiply_adds + WRITTEN_VALUE * written
         self.values = max(self.values, read + written)
         self.weights += weights
@@ -45,19 +45,19 @@ class Cost:
     def conv(
         self, before: int, after: int, kernel: int, side: int, out: int | None = None, transposed: bool = False
     ) -> None:
-        """Adds a convolution of maps of ``side`` to maps of ``out`` (default: of the same side)."""
+        """Adds a convolution from maps of side ``side`` to maps of side ``out``. Default: the same side."""
         out, weights = out or side, before * after * kernel**2
         pixels = (side if transposed else out) ** 2
         self.layer(before * side**2, after * out**2, pixels * weights, weights)
 
     def norm_and_activation(self, maps: int, side: int, num_classes: int = 0, per_unit: bool = False) -> None:
-        """Adds a normalisation, of the class if there are classes, and an activation."""
+        """Adds a normalisation, class-conditional if there are classes, and an activation."""
         features = maps * side**2 if per_unit else maps
         self.layer(maps * side**2, maps * side**2, weights=2 * features * (num_classes + 1))
         self.layer(maps * side**2, maps * side**2)
 
     def attention(self, maps: int, side: int) -> None:
-        """Adds a self-attention of ``maps // 8`` keys and ``maps // 2`` values at a quarter of the places."""
+        """Adds a self-attention with ``maps // 8`` keys and ``maps // 2`` values at a quarter of the positions."""
         places, keys = side**2, ((side + 1) // 2) ** 2
         inner, values = max(maps // 8, 1), max(maps // 2, 1)
         for channels in (inner, inner, values, values):
@@ -65,13 +65,13 @@ class Cost:
         self.layer(places * keys, places * keys, places * keys * (inner + values))
 
     def check(self, what: str, remedy: str, operations: int = MAX_OPERATIONS, values: int = MAX_VALUES) -> None:
-        """Refuses what costs too much.
+        """Checks that the cost is within the limits.
 
         Args:
-            what (str): The network, as the subject of a sentence.
-            remedy (str): What to do, as an imperative.
-            operations (int): The most operations.
-            values (int): The most values in a layer.
+            what (str): Subject of the error message, such as ``"A generator"``.
+            remedy (str): Instruction at the end of the message.
+            operations (int): Maximum number of operations.
+            values (int): Maximum number of values in a layer.
 
         Raises:
             ValueError: If a limit is exceeded.
@@ -88,7 +88,7 @@ class Cost:
 
 
 def generator_cost(config: GeneratorConfig) -> Cost:
-    """The cost of a DCGAN generator's image."""
+    """Returns the cost of an image of a DCGAN generator."""
     cost, kernel, dense = Cost(), config.kernel_size, config.latent_dim
     for _ in range(config.mapping_layers):
         cost.layer(dense, dense, dense**2, dense**2 + dense)
@@ -112,7 +112,7 @@ def generator_cost(config: GeneratorConfig) -> Cost:
 
 
 def discriminator_cost(config: DiscriminatorConfig) -> Cost:
-    """The cost of a DCGAN discriminator's logit."""
+    """Returns the cost of a logit of a DCGAN discriminator."""
     cost, before = Cost(), config.channels
     for width, side in zip(reversed(config.widths), reversed(config.sides)):
         cost.conv(before, width, config.kernel_size, 2 * side, side)
@@ -126,7 +126,7 @@ def discriminator_cost(config: DiscriminatorConfig) -> Cost:
 
 
 def srgan_cost(config: SRGANConfig, side: int) -> Cost:
-    """The cost of enlarging an image of ``side`` pixels."""
+    """Returns the cost of enlarging an image of ``side`` pixels."""
     cost, width = Cost(), config.width
     cost.conv(3, width, 9, side)
     for _ in range(2 * config.blocks + 1):
@@ -141,7 +141,7 @@ def srgan_cost(config: SRGANConfig, side: int) -> Cost:
 
 
 def layer_cost(cost: Cost, layer: dict[str, Any], before: tuple[int, ...], after: tuple[int, ...]) -> None:
-    """Adds one layer of a :class:`LayeredConfig`, which takes one shape to another."""
+    """Adds one layer of a :class:`LayeredConfig` with its input and output shape."""
     read, written, kind = math.prod(before), math.prod(after), layer["kind"]
     if kind == "linear":
         cost.layer(read, written, read * written, read * written)

@@ -1,4 +1,4 @@
-"""The DCGAN discriminator, with a projection of the class where there are classes."""
+"""The DCGAN discriminator, with a projection of the class if there are classes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._blocks import Picklable, SelfAttention2d, append_stddev, halving, initialized, plain_norm
+from ._blocks import Picklable, SelfAttention2d, append_stddev, downsampling_conv, initialized, unconditional_norm
 from ._config import DiscriminatorConfig
 
 
 class DiscriminatorBlock(nn.Module):
-    """One step down: convolution, normalisation, leaky ReLU, dropout and perhaps self-attention.
+    """Applies one step down: convolution, normalisation, leaky ReLU, dropout and optional self-attention.
 
     Args:
-        before (int): Channels of the input.
-        after (int): Channels of the output.
-        config (DiscriminatorConfig): Of the network.
-        first (bool): Whether the input is the image, behind which normalisation is a choice.
-        attention (bool): Whether it ends in self-attention.
-        halves (bool): Whether it halves the resolution; else its convolution is 1x1.
+        before (int): Number of channels of the input.
+        after (int): Number of channels of the output.
+        config (DiscriminatorConfig): Configuration of the network.
+        first (bool): Whether the input is the image. Then ``config.normalize_first`` decides on normalisation.
+        attention (bool): Whether self-attention follows.
+        halves (bool): Whether it halves the resolution; otherwise its convolution is 1x1. Default: True.
     """
 
     def __init__(
@@ -27,10 +27,14 @@ class DiscriminatorBlock(nn.Module):
     ) -> None:
         super().__init__()
         normalized = config.normalization != "none" and (config.normalize_first or not first)
-        norm = plain_norm(after, config) if normalized else nn.Identity()
-        # As in the generator; and none anywhere with batch normalisation, as in pytorch/examples.
+        norm = unconditional_norm(after, config) if normalized else nn.Identity()
+        # Normalisation removes any bias. As in pytorch/examples, no layer has one with batch normalisation.
         bias = not normalized and config.normalization != "batch"
-        conv = halving(before, after, config.kernel_size, bias) if halves else nn.Conv2d(before, after, 1, bias=bias)
+        conv = (
+            downsampling_conv(before, after, config.kernel_size, bias)
+            if halves
+            else nn.Conv2d(before, after, 1, bias=bias)
+        )
         self.conv = initialized(conv, config)
         self.norm = norm
         self.attention = SelfAttention2d(after, config) if attention else nn.Identity()
@@ -45,11 +49,11 @@ class DiscriminatorBlock(nn.Module):
 class Discriminator(Picklable):
     """The discriminator of DCGAN (https://arxiv.org/abs/1511.06434), for any size from 16 to 256 px.
 
-    With classes it is a projection discriminator (https://arxiv.org/abs/1802.05637): the inner product of
-    the class's embedding and the features is added to the logit.
+    With classes it is a projection discriminator (https://arxiv.org/abs/1802.05637): the inner product of the class
+    embedding and the features is added to the logit.
 
     Args:
-        config (DiscriminatorConfig, optional): What to build. Default: pytorch/examples' ``dcgan``.
+        config (DiscriminatorConfig, optional): Configuration. Default: that of ``dcgan`` in pytorch/examples.
 
     Example:
         >>> Discriminator()(torch.zeros(2, 3, 64, 64)).shape
@@ -76,8 +80,8 @@ class Discriminator(Picklable):
     def forward(self, images: Tensor, labels: Tensor | None = None, class_weight: float = 1.0) -> Tensor:
         """Maps images ``(n, c, s, s)`` in -1..1 and their classes ``(n,)`` to logits ``(n,)``.
 
-        ``class_weight``, 0..1, is the factor of the class's part of the logit, so that 0 is an
-        unconditional discriminator (https://arxiv.org/abs/2201.06578).
+        The part of the logit that depends on the class is multiplied by ``class_weight``, 0..1. With 0, the
+        discriminator is unconditional (https://arxiv.org/abs/2201.06578).
         """
         features = images
         for block in self.blocks:

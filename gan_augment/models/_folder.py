@@ -1,4 +1,4 @@
-"""The folder of a generator: ``config.json``, weights, the card, and what else belongs to it."""
+"""Saves a generator to its folder: ``config.json``, weights, card, picture, fingerprints and discriminator."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def save_pretrained(
         half_precision (bool): Whether to store the weights as float16, in half the space. Default: False.
 
     Raises:
-        ValueError: If a weight is not finite, or would not be in half precision; if the discriminator takes other
-            images; or if the card is too long.
+        ValueError: If a weight is not finite, also in half precision; if the discriminator has another image size or
+            number of channels; or if the card is too long.
 
     Example:
         >>> import tempfile
@@ -80,7 +80,7 @@ def save_pretrained(
     if card.fingerprints is not None:
         contents[FINGERPRINTS] = save({"fingerprints": card.fingerprints})
     stored = copy.deepcopy(generator).half().float() if half_precision else generator
-    contents[GRID] = card_grid(stored)  # of the weights as they will be loaded
+    contents[GRID] = card_grid(stored)  # drawn with the weights as they will be loaded
     config = {"format": FORMAT, "gan_augment": __version__, **networks, "files": listing(contents)}
     contents[CARD] = card.to_readme(generator.config, GRID).encode()
     contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()

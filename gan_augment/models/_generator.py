@@ -15,10 +15,10 @@ from ._blocks import (
     Mapping,
     Picklable,
     SelfAttention2d,
-    doubling,
     initialized,
-    keeping,
-    plain_norm,
+    same_size_conv,
+    unconditional_norm,
+    upsampling_conv,
 )
 from ._config import GeneratorConfig
 from ._folder import save_pretrained
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class _GeneratorBlock(nn.Module):
-    """One step up: convolution, normalisation (of the class), ReLU and perhaps self-attention."""
+    """Applies one step up: convolution, normalisation (by class), ReLU and optional self-attention."""
 
     def __init__(self, conv: nn.Module, channels: int, side: int, first: bool, config: GeneratorConfig) -> None:
         super().__init__()
@@ -39,7 +39,9 @@ class _GeneratorBlock(nn.Module):
         self.conditional, self.negative_slope = config.num_classes > 0, config.negative_slope
         self.per_unit = first and config.normalize_units
         features = channels * side**2 if self.per_unit else channels
-        self.norm = ClassConditionalNorm2d(features, config) if self.conditional else plain_norm(features, config)
+        self.norm = (
+            ClassConditionalNorm2d(features, config) if self.conditional else unconditional_norm(features, config)
+        )
         attention = side == config.attention_resolution and not (first and config.stem_width)
         self.attention = SelfAttention2d(channels, config) if attention else nn.Identity()
 
@@ -62,11 +64,11 @@ class Generator(Picklable, Source):
     A generator is a :class:`Source`: every function that takes a source takes a generator.
 
     Args:
-        config (GeneratorConfig, optional): What to build. Default: pytorch/examples' ``dcgan``.
+        config (GeneratorConfig, optional): Configuration. Default: that of ``dcgan`` in pytorch/examples.
 
     Attributes:
-        config (GeneratorConfig): What was built.
-        card (Card, optional): The card of the weights, where :func:`from_pretrained` loaded them.
+        config (GeneratorConfig): The configuration.
+        card (Card, optional): The card of the weights, if :func:`from_pretrained` loaded them.
 
     Example:
         >>> generator = Generator(GeneratorConfig(image_size=32, channels=1, num_classes=10))
@@ -85,17 +87,19 @@ class Generator(Picklable, Source):
         super().__init__()
         self.config = config = config or GeneratorConfig()
         widths, sides, kernel, upsampling = config.widths, config.sides, config.kernel_size, config.upsampling
-        bias = config.normalization == "none"  # normalisation subtracts any bias again
+        bias = config.normalization == "none"  # normalisation would remove it
         if config.stem_width:
             widths, sides = (config.stem_width, *widths), (sides[0], *sides)
         layers: list[nn.Module] = [nn.ConvTranspose2d(config.latent_dim, widths[0], sides[0], bias=bias)]
         for wide, narrow, before, after in zip(widths, widths[1:], sides, sides[1:]):
-            layers.append((keeping if before == after else doubling)(wide, narrow, kernel, upsampling, bias))
+            layers.append(
+                (same_size_conv if before == after else upsampling_conv)(wide, narrow, kernel, upsampling, bias)
+            )
         self.blocks = nn.ModuleList(
             _GeneratorBlock(layer, width, side, level == 0, config)
             for level, (layer, width, side) in enumerate(zip(layers, widths, sides))
         )
-        last = doubling(widths[-1], config.channels, kernel, upsampling, config.normalization != "batch")
+        last = upsampling_conv(widths[-1], config.channels, kernel, upsampling, config.normalization != "batch")
         self.to_image = initialized(last, config)
         self.mapping: nn.Module = Mapping(config) if config.mapping_layers else nn.Identity()
         self.anchors: Tensor | None
@@ -106,14 +110,14 @@ class Generator(Picklable, Source):
         self.variations: Variations | None = None
         if config.variations:
             self.variations = Variations(config.channels, config.deformations, config.tones)
-        self.to(memory_format=torch.channels_last)  # in which processors convolve fastest; no value changes
+        self.to(memory_format=torch.channels_last)  # the fastest layout on CPUs; values do not change
 
     def forward(self, latent: Tensor, labels: Tensor | None = None, class_weight: float = 1.0) -> Tensor:
         """Maps latents ``(n, latent_dim)`` and classes ``(n,)`` to images ``(n, c, s, s)`` in -1..1.
 
-        Further entries of latents vary the images, where the generator has variations.
-        ``class_weight``, 0..1, is the share of the class in scales and shifts; the rest is their mean over
-        the classes, so that 0 is an unconditional generator (https://arxiv.org/abs/2201.06578).
+        If the generator has variations, further entries of the latents vary the images. The scales and shifts of the
+        class are interpolated with their mean over all classes: ``class_weight``, 0..1, is the share of the class.
+        With 0, the generator is unconditional (https://arxiv.org/abs/2201.06578).
         """
         width, further = self.config.latent_dim, self.config.variations
         if latent.shape[1] not in (width, width + further):
@@ -131,13 +135,13 @@ class Generator(Picklable, Source):
         return varied
 
     def anchor_walk(self) -> AnchorWalk:
-        """What draws latents between the anchors, on the CPU.
+        """Returns a function that draws latents between the anchors, on the CPU.
 
         Raises:
-            ValueError: If the generator has none.
+            ValueError: If the generator has no anchors.
         """
         if self.anchors is None or self.anchor_labels is None:
-            raise ValueError("The generator must have anchors to walk between, but it has none.")
+            raise ValueError("The generator must have anchors, but it has none.")
         anchors, labels = to_sphere(self.anchors.cpu().float()), self.anchor_labels.cpu()
         config = self.config
         return AnchorWalk(anchors, labels, config.latent_noise, max(config.num_classes, 1))
@@ -151,27 +155,26 @@ class Generator(Picklable, Source):
         truncation: float | None = None,
         batch_size: int | None = None,
     ) -> Tensor:
-        """Draws images; always in eval mode, and pure given a seed.
+        """Draws images in eval mode, as a pure function of the seed.
 
-        Image ``i`` depends on the weights, the seed, ``i`` and its label alone: not on ``n``, on the
-        batch size or on the mode that the network is in, which is left as it was.
+        Image ``i`` depends only on the weights, the seed, ``i`` and its label. It does not depend on ``n``, the batch
+        size or the mode of the network, which stays as it is.
 
         Args:
             n (int): Number of images.
-            labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes
-                in turn, so that image ``i`` is of class ``i % num_classes``. Must be None for an
-                unconditional generator.
-            seed (int, optional): From 0 to 2**63 - 1. Default: drawn from torch's global generator.
-            truncation (float, optional): Normal latents beyond it are drawn again; uniform latents shrink
-                to it. Sharper and less diverse, hence off by default.
-            batch_size (int, optional): Images per forward pass, rounded up to a multiple of 16.
-                Default: 32, the fastest on processors. It bounds the memory and does not change the images.
+            labels (sequence of int, int, optional): Class of each image, or of all. Default: image ``i`` has class
+                ``i % num_classes``. Must be None for an unconditional generator.
+            seed (int, optional): Seed from 0 to 2**63 - 1. Default: drawn from torch's global generator.
+            truncation (float, optional): Bound of the latents. Normal latents are redrawn beyond it, and uniform ones
+                scaled to it. It makes images sharper and less diverse. Default: None, no truncation.
+            batch_size (int, optional): Number of images per forward pass, rounded up to a multiple of 16. It bounds
+                the memory and does not change the images. Default: 32, the fastest on CPUs.
 
         Returns:
             Tensor: uint8 images ``(n, channels, image_size, image_size)`` on the generator's device.
 
         Raises:
-            ValueError: If an argument is out of range, or labels do not fit ``num_classes``.
+            ValueError: If an argument is out of range, or the labels are not below ``num_classes``.
 
         Example:
             >>> generator = Generator(GeneratorConfig(image_size=16))
@@ -202,7 +205,7 @@ class Generator(Picklable, Source):
 
 
 def _hub() -> Any:
-    """Returns the room ``hub``, which is built on this one: the only import that points upwards."""
+    """Returns the ``hub`` package, which builds on this one: the only import against the order."""
     from .. import hub
 
     return hub

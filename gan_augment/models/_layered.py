@@ -1,4 +1,4 @@
-"""A generator whose layers are given one by one, as those of others are when they are imported."""
+"""A generator with a list of layers, into which checkpoints of other projects are imported."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .._core import check_types
+from .._core import check_range, check_types
 from ._config import GeneratorConfig
 from ._cost import Cost, layer_cost
 from ._generator import Generator
 
 MAX_LAYERS = 200
 MAX_SIDE = 1024
-MAX_OPERATIONS = 2**34  # for one image; layers of any shape may run at a third of the speed of ours
+MAX_OPERATIONS = 2**34  # per image; layers of other shapes may be three times slower than ours
 
-# Kind of a layer: its fields, with the least and the largest of each number, or the words that it may be.
+# Fields of each kind of layer, with the smallest and largest number, or the allowed words.
 _SIZE, _KERNEL, _STRIDE, _SMALL = (1, 65536), (1, 32), (1, 8), (0, 31)
 _CONV: dict[str, Any] = {
     "in_channels": (1, 8192),
@@ -32,7 +32,7 @@ _CONV: dict[str, Any] = {
 }
 _NORM: dict[str, Any] = {"num_features": _SIZE, "affine": (False, True), "eps": (0.0, 10.0)}
 FUNCTIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "hardtanh")
-LASTS = ("tanh", "sigmoid", "hardtanh")
+FINAL_FUNCTIONS = ("tanh", "sigmoid", "hardtanh")
 LAYERS: dict[str, dict[str, Any]] = {
     "embedding": {"num_classes": (1, 10_000), "dim": (1, 4096), "join": ("after", "before", "multiply")},
     "one_hot": {"num_classes": (1, 4096), "join": ("after", "before")},
@@ -52,18 +52,17 @@ LAYERS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class LayeredConfig(GeneratorConfig):
-    """The configuration of a :class:`LayeredGenerator`.
+    """Configuration of a :class:`LayeredGenerator`.
 
     Args:
-        layers (tuple of dict): Each has a ``kind`` and that kind's fields, see ``LAYERS``. The first may join the
-            class to the latent; the last is ``tanh``, ``sigmoid`` or ``hardtanh``.
-        image_size (int): Side of the square output in pixels, from 8 to 1024.
+        layers (tuple of dict): Layers with their ``kind`` and the fields of that kind, see ``LAYERS``. The first may
+            join the class to the latent. The last is ``tanh``, ``sigmoid`` or ``hardtanh``.
+        image_size (int): Side of the square images in pixels, from 8 to 1024.
         channels, latent_dim, latent, num_classes, resize_mode, source_size, class_names: See
-            :class:`GeneratorConfig`, whose other fields keep their defaults.
+            :class:`GeneratorConfig`. Its other fields must keep their defaults.
 
     Raises:
-        ValueError: If a field or layer is of the wrong type or out of range, or the layers do not fit each other or
-            the rest.
+        ValueError: If a field or layer is of the wrong type or out of range, or the layers do not fit together.
 
     Example:
         >>> layers = ({"kind": "conv_transpose", "in_channels": 9, "out_channels": 1, "kernel_size": 8, "stride": 1,
@@ -78,29 +77,28 @@ class LayeredConfig(GeneratorConfig):
         own = {name: getattr(self, name) for name in _OWN}
         for field in dataclasses.fields(GeneratorConfig):
             if field.name not in own and getattr(self, field.name) != field.default:
-                raise ValueError(f"{field.name} must be {field.default!r} for a generator of given layers.")
+                raise ValueError(f"{field.name} must be {field.default!r} for a generator with given layers.")
         check_types(self)
-        if not 8 <= self.image_size <= MAX_SIDE:
-            raise ValueError(f"image_size must be between 8 and {MAX_SIDE}, but got {self.image_size} instead.")
-        # Whatever does not depend on the network is checked as always.
+        check_range("image_size", self.image_size, 8, MAX_SIDE)
+        # GeneratorConfig checks the fields that do not depend on its own layers.
         standard = {name: value for name, value in own.items() if name not in ("image_size", "num_classes")}
         GeneratorConfig(**{**standard, "num_classes": self.num_classes, "image_size": 256, "source_size": None})
-        shape = layers_shape(self.layers, self.latent_dim, self.num_classes)
+        shape, _ = shape_and_cost(self.layers, self.latent_dim, self.num_classes)
         if shape != (self.channels, self.image_size, self.image_size):
             raise ValueError(
                 f"The layers must end in {(self.channels, self.image_size, self.image_size)}, but end in {shape}."
             )
         last = self.layers[-1]
-        if last["kind"] != "activation" or last["function"] not in LASTS:
-            raise ValueError(f"The last layer must be one of {LASTS}, but is {last!r}.")
+        if last["kind"] != "activation" or last["function"] not in FINAL_FUNCTIONS:
+            raise ValueError(f"The last layer must be one of {FINAL_FUNCTIONS}, but is {last!r}.")
 
     @property
     def cost(self) -> Cost:
-        """What an image costs."""
-        return _follow(self.layers, self.latent_dim, self.num_classes)[1]
+        """Returns the cost of an image."""
+        return shape_and_cost(self.layers, self.latent_dim, self.num_classes)[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the configuration as a dict that JSON can hold: the fields that mean anything here."""
+        """Returns the fields that apply to a layered generator, as a dictionary that JSON can store."""
         values = super().to_dict()
         return {name: values[name] for name in (*_OWN, "layers")}
 
@@ -108,17 +106,12 @@ class LayeredConfig(GeneratorConfig):
 _OWN = ("image_size", "channels", "latent_dim", "latent", "num_classes", "resize_mode", "source_size", "class_names")
 
 
-def layers_shape(layers: Any, latent_dim: int, num_classes: int) -> tuple[int, ...]:
-    """The shape ``(channels, height, width)`` to which layers take a latent, computed without building any.
+def shape_and_cost(layers: Any, latent_dim: int, num_classes: int) -> tuple[tuple[int, ...], Cost]:
+    """Returns the output shape ``(channels, height, width)`` of layers and their cost, without building any.
 
     Raises:
-        ValueError: If a layer is none, its numbers are out of range, or it does not fit the one before.
+        ValueError: If a layer is invalid, its numbers are out of range, or it does not fit the one before.
     """
-    return _follow(layers, latent_dim, num_classes)[0]
-
-
-def _follow(layers: Any, latent_dim: int, num_classes: int) -> tuple[tuple[int, ...], Cost]:
-    """The shape that layers end in, and what they cost."""
     if not isinstance(layers, (tuple, list)) or not 1 <= len(layers) <= MAX_LAYERS:
         raise ValueError(f"layers must be 1 to {MAX_LAYERS} layers, but got {str(layers)[:100]}.")
     shape: tuple[int, ...] = (latent_dim,)
@@ -128,7 +121,7 @@ def _follow(layers: Any, latent_dim: int, num_classes: int) -> tuple[tuple[int, 
         kind = layer["kind"]
         if kind in ("embedding", "one_hot"):
             if [each["kind"] for each in layers[:index]] not in ([], ["rescale"]):
-                raise ValueError(f"Layer {index} must not be {kind!r}: only the first can join the class.")
+                raise ValueError(f"Layer {index} must not be {kind!r}, since only the first layer can join the class.")
             classes = layer["num_classes"]
         _check_fit(index, layer, shape)
         before, shape = shape, _next_shape(index, layer, shape)
@@ -137,14 +130,14 @@ def _follow(layers: Any, latent_dim: int, num_classes: int) -> tuple[tuple[int, 
         layer_cost(cost, layer, before, shape)
         cost.check(f"The layers up to {index}", "use fewer or narrower ones, or a smaller image_size", MAX_OPERATIONS)
     if classes != num_classes:
-        raise ValueError(f"num_classes must be {classes}, as in the layers, but got {num_classes} instead.")
+        raise ValueError(f"num_classes must be {classes} like in the layers, but got {num_classes} instead.")
     return shape, cost
 
 
 def _check_layer(index: int, layer: Any) -> None:
     fields = LAYERS.get(layer.get("kind", "")) if isinstance(layer, dict) else None
     if fields is None:
-        raise ValueError(f"Layer {index} must have a kind of {sorted(LAYERS)}, but got {str(layer)[:100]}.")
+        raise ValueError(f"Layer {index} must have one of the kinds {sorted(LAYERS)}, but got {str(layer)[:100]}.")
     optional = {"slope"}
     if not set(fields) - optional <= set(layer) - {"kind"} <= set(fields):
         raise ValueError(f"Layer {index} must have the fields {list(fields)}, but has {sorted(layer)}.")
@@ -156,16 +149,15 @@ def _check_layer(index: int, layer: Any) -> None:
             kinds = (int,) if isinstance(allowed[0], int) else (int, float)
             good = type(value) in kinds and allowed[0] <= value <= allowed[-1]
         if not good:
-            raise ValueError(f"Layer {index}'s {name} must be of {allowed}, but got {str(value)[:100]} instead.")
+            raise ValueError(f"Layer {index}'s {name} must be in {allowed}, but got {str(value)[:100]} instead.")
 
 
 def _check_fit(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> None:
-    """Refuses a layer that torch would refuse only when an image comes to it."""
+    """Checks what torch would check only in a forward pass."""
     kind = layer["kind"]
     if kind == "prelu" and layer["num_parameters"] not in (1, shape[0]):
         raise ValueError(
-            f"Layer {index}'s num_parameters must be 1 or {shape[0]}, as what comes to it, but got "
-            f"{layer['num_parameters']}."
+            f"Layer {index}'s num_parameters must be 1 or {shape[0]} like its input, but got {layer['num_parameters']}."
         )
     if kind == "conv_transpose" and layer["output_padding"] >= layer["stride"]:
         raise ValueError(
@@ -173,7 +165,7 @@ def _check_fit(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> Non
             f"{layer['output_padding']}."
         )
     if kind == "instance_norm" and max(shape[1:], default=1) == 1:
-        raise ValueError(f"Layer {index} must not be 'instance_norm' of a single pixel, which would become zero.")
+        raise ValueError(f"Layer {index} must not be 'instance_norm' on a single pixel, which would become zero.")
 
 
 def _next_shape(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -181,7 +173,7 @@ def _next_shape(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> tu
 
     def expect(name: str, value: int) -> None:
         if layer[name] != value:
-            raise ValueError(f"Layer {index}'s {name} must be {value}, as what comes to it, but got {layer[name]}.")
+            raise ValueError(f"Layer {index}'s {name} must be {value} like its input, but got {layer[name]}.")
 
     if kind == "one_hot":
         return (shape[0] + layer["num_classes"],)
@@ -221,7 +213,7 @@ def _next_shape(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> tu
 
 
 def conv_side(layer: dict[str, Any], side: int) -> int:
-    """The side of the map that a convolution makes of one of ``side``."""
+    """Returns the side of the output of a convolution for an input of side ``side``."""
     kernel, stride, padding = layer["kernel_size"], layer["stride"], layer["padding"]
     if layer["kind"] == "conv":
         return int((side + 2 * padding - kernel) // stride + 1)
@@ -229,14 +221,14 @@ def conv_side(layer: dict[str, Any], side: int) -> int:
 
 
 class _AnyBatchNorm(_BatchNorm):
-    """Of vectors and of feature maps alike."""
+    """Normalises vectors as well as feature maps."""
 
     def _check_input_dim(self, x: Tensor) -> None:
         pass
 
 
 class _Rescale(nn.Module):
-    """Values times a number, plus another: a latent of 0..1 out of one of -1..1."""
+    """Scales and shifts values, for example a latent from -1..1 to 0..1."""
 
     def __init__(self, scale: float, shift: float) -> None:
         super().__init__()
@@ -265,7 +257,7 @@ class _Join(nn.Module):
 
 
 def build_layer(layer: dict[str, Any]) -> nn.Module:
-    """The module of a layer."""
+    """Returns the module of a layer."""
     fields = {name: value for name, value in layer.items() if name != "kind"}
     kind = layer["kind"]
     if kind in ("embedding", "one_hot"):
@@ -293,10 +285,10 @@ _MODULES: dict[str, type[nn.Module]] = {
 
 
 class LayeredGenerator(Generator):
-    """A generator of given layers, one after the other: what :func:`gan_augment.import_checkpoint` makes of others.
+    """A generator with a list of layers, such as one from :func:`gan_augment.import_checkpoint`.
 
     Args:
-        config (LayeredConfig): The layers.
+        config (LayeredConfig): Configuration with the layers.
 
     Example:
         >>> layers = ({"kind": "conv_transpose", "in_channels": 9, "out_channels": 1, "kernel_size": 8, "stride": 1,
@@ -308,7 +300,7 @@ class LayeredGenerator(Generator):
     config: LayeredConfig
 
     def __init__(self, config: LayeredConfig) -> None:
-        nn.Module.__init__(self)  # not that of a generator of the project's own layers
+        nn.Module.__init__(self)  # not Generator.__init__, which builds the layers of DCGAN
         self.config = config
         self.anchors = self.anchor_labels = self.variations = None
         self.layers = nn.ModuleList(build_layer(layer) for layer in config.layers)

@@ -1,4 +1,4 @@
-"""Reading generators and discriminators from the folders that save_pretrained wrote; strict, and with limits."""
+"""Loads generators and discriminators from their folder, after strict checks of files, sizes and values."""
 
 from __future__ import annotations
 
@@ -8,46 +8,48 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._core import CONFIG, one_line, read_config, read_file, read_tensors
 from ._card import Card
 from ._config import DiscriminatorConfig, GeneratorConfig
 from ._discriminator import Discriminator
-from ._finite import check_forward, check_images
 from ._folder import CARD, DISCRIMINATOR, FILE_LIMITS, FINGERPRINTS, OPTIONAL_FILES, WEIGHTS
 from ._generator import Generator
 from ._layered import LayeredConfig, LayeredGenerator
+from ._sampling import draw_latents, eval_mode
+
+LARGEST = 1e30  # in float32, other images may overflow once a value comes near 3e38
 
 _Config = TypeVar("_Config", GeneratorConfig, DiscriminatorConfig)
 
 
 def load_generator(folder: Path, *, pinned: bool = False) -> Generator:
-    """Reads a generator, in eval mode, on the CPU, in float32.
+    """Loads a generator in eval mode, on the CPU, in float32.
 
     Args:
-        folder (Path): A folder that :func:`save_pretrained` wrote.
-        pinned (bool): Whether a registry vouches for its hashes; then its weights are not tried out. Default: False.
+        folder (Path): Folder that :func:`save_pretrained` wrote.
+        pinned (bool): Whether a registry pins its hashes. Then the weights are not tested. Default: False.
 
     Raises:
         FileNotFoundError: If the folder or a file other than the card is missing.
-        ValueError: If a file is not what ``config.json`` says; the message names the file and the reason.
+        ValueError: If a file does not match ``config.json``. The message names the file and the reason.
 
     Warns:
-        UserWarning: If the card is missing, or cannot be read whole.
+        UserWarning: If the card is missing or parts of it cannot be read.
     """
     config_file = _read_config(folder)
     given = config_file["generator"]
     kind = LayeredConfig if isinstance(given, dict) and "layers" in given else GeneratorConfig
     config = _network_config(kind, given, folder)
-    with torch.device("meta"):  # shapes only: nothing is allocated or drawn before the files are checked
+    with torch.device("meta"):  # only shapes: no memory or random numbers are used before the files are checked
         generator = LayeredGenerator(config) if isinstance(config, LayeredConfig) else Generator(config)
     tensors = _read_tensors(folder, WEIGHTS, config_file, generator.state_dict())
     generator.load_state_dict(tensors, assign=True)
     generator.to(memory_format=torch.channels_last).eval()
     if not pinned:
         try:
-            check_images(generator)
+            _check_finite_images(generator)
         except ValueError as error:
             raise ValueError(f"{folder / WEIGHTS} is not usable: {error}") from error
     known = None
@@ -60,17 +62,17 @@ def load_generator(folder: Path, *, pinned: bool = False) -> Generator:
 
 
 def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:
-    """Reads the discriminator of a generator's folder, in training mode, on the CPU, in float32.
+    """Loads the discriminator from a generator's folder, in training mode, on the CPU, in float32.
 
     Args:
-        folder (str or Path): A folder that :func:`save_pretrained` wrote.
+        folder (str or Path): Folder that :func:`save_pretrained` wrote.
 
     Returns:
         Discriminator, optional: None if the generator was saved without one.
 
     Raises:
         FileNotFoundError: If the folder or a file is missing.
-        ValueError: If a file is not what ``config.json`` says; the message names the file and the reason.
+        ValueError: If a file does not match ``config.json``. The message names the file and the reason.
 
     Example:
         >>> import tempfile
@@ -93,7 +95,7 @@ def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:
     discriminator.load_state_dict(tensors, assign=True)
     image = torch.ones(1, config.channels, config.image_size, config.image_size)
     try:
-        check_forward(discriminator, image, torch.zeros(1, dtype=torch.int64) if config.num_classes else None)
+        check_finite(discriminator, image, torch.zeros(1, dtype=torch.int64) if config.num_classes else None)
     except ValueError as error:
         raise ValueError(f"{folder / DISCRIMINATOR} is not usable: {error}") from error
     return discriminator.to(memory_format=torch.channels_last)
@@ -104,7 +106,7 @@ def listed_files(folder: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: If it is missing.
-        ValueError: If it is not that of a generator.
+        ValueError: If it does not describe a generator.
     """
     return list(_read_config(folder)["files"])
 
@@ -113,7 +115,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     config = read_config(folder, ("generator", "discriminator"), WEIGHTS, OPTIONAL_FILES)
     if ("discriminator" in config) != (DISCRIMINATOR in config["files"]):
         raise ValueError(
-            f"{folder / CONFIG} must have both or neither of 'discriminator' and {DISCRIMINATOR} under 'files'."
+            f"{folder / CONFIG} must have both 'discriminator' and {DISCRIMINATOR} under 'files', or neither."
         )
     return config
 
@@ -130,7 +132,7 @@ def _read_tensors(folder: Path, name: str, config: dict[str, Any], expected: Any
 
 
 def _read_card(folder: Path, fingerprints: Tensor | None) -> Card:
-    """Reads as much of the card as can be read: people edit it, and the weights do not depend on it."""
+    """Reads as much of the card as possible, since people edit it and the weights do not depend on it."""
     path, text = folder / CARD, ""
     if not path.is_file():
         problem: str | None = "it is missing"
@@ -141,9 +143,53 @@ def _read_card(folder: Path, fingerprints: Tensor | None) -> Card:
     card, wrong = Card.from_edited_readme(text, folder.name.encode(errors="replace").decode(), fingerprints)
     if problem or wrong:
         warnings.warn(
-            f"{path} is not a whole card: {one_line(problem or wrong).rstrip('.')}. What can be read of it is kept; it "
-            "may lack the terms of the training data.",
+            f"{path} is not a complete card: {one_line(problem or wrong).rstrip('.')}. The readable parts are kept; "
+            "the terms of the training data may be missing.",
             UserWarning,
             stacklevel=4,
         )
     return card
+
+
+def check_finite(network: nn.Module, *inputs: Tensor | None) -> Any:
+    """Runs a network once and checks that the output of no layer overflows, or almost does.
+
+    Args:
+        network (nn.Module): Network with finite weights.
+        *inputs (Tensor): Inputs of the network.
+
+    Returns:
+        Any: Output of the network.
+
+    Raises:
+        ValueError: If an output is not finite or beyond 1e30. The message names the layer.
+    """
+
+    def check(name: str, out: Any) -> None:
+        known = isinstance(out, Tensor) and out.is_floating_point() and out.numel()
+        if known and not float(out.detach().abs().max()) < LARGEST:
+            raise ValueError(f"Weights must give finite values, but those of {name or 'the network'} are too large.")
+
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, out, name=name: check(name, out))
+        for name, module in network.named_modules()
+    ]
+    try:
+        with torch.inference_mode(), eval_mode(network):
+            return network(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _check_finite_images(generator: Generator) -> None:
+    """Checks that an image does not overflow, drawn from the class whose weights stand out most."""
+    labels = None
+    if generator.num_classes:
+        largest = torch.zeros(generator.num_classes)
+        for module in generator.modules():
+            if isinstance(module, nn.Embedding):
+                rows = module.weight.detach().abs().amax(1).cpu().float()
+                largest = torch.maximum(largest, rows / rows.median().clamp(min=1e-30))
+        labels = largest.argmax()[None]
+    check_finite(generator, draw_latents(generator, 1, 0, labels), labels)

@@ -1,4 +1,4 @@
-"""Sampling as a pure function of the seed."""
+"""Draws samples as a pure function of the seed."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from ._anchors import ANCHOR_DRAWS
 if TYPE_CHECKING:
     from ._generator import Generator
 
-# Latents are drawn, and batches filled up, in blocks of this many images. torch draws a tensor's first
-# values alike only in whole vectors, and matrix kernels round differently for odd batch sizes, by 1e-8:
-# enough to move a pixel by one. In whole blocks both are exact.
+# Latents are drawn, and batches are filled up, in blocks of this many images. torch draws the first values of a tensor
+# alike only in whole vectors, and matrix kernels round differently for odd batch sizes, by 1e-8: enough to change a
+# pixel by one. In whole blocks both are exact.
 BLOCK = 16
-SIDE = 10
-WIDTH = 1320  # pixels, of a hundred images of 128 px
-CARD_WIDTH = 660  # of a hundred of 64 px: half a megabyte
+SIDE = 10  # maximum number of rows and columns of a grid
+WIDTH = 1320  # pixels; a hundred images of 128 px
+CARD_WIDTH = 660  # pixels; a hundred images of 64 px take half a megabyte
 PADDING = 2
 
 
 @contextmanager
 def eval_mode(module: nn.Module) -> Iterator[None]:
-    """Puts a module into eval mode and every part of it back afterwards."""
+    """Puts a module into eval mode, and restores the mode of each of its parts afterwards."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
@@ -44,13 +44,15 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
 def draw_latents(
     generator: Generator, n: int, seed: int, labels: Tensor | None = None, truncation: float | None = None
 ) -> Tensor:
-    """Latents ``(n, latent_dim)`` on the CPU, wider if they vary images; the first rows are the same for every ``n``.
+    """Draws latents ``(n, latent_dim)`` on the CPU; the first rows are the same for every ``n``.
+
+    With variations there are further columns. With anchors, the latents are between those of the class.
 
     Args:
-        generator (Generator): Whose latents; with anchors they lie between those of a class.
+        generator (Generator): Generator for the latents.
         n (int): Number of latents.
-        seed (int): They are a function of it.
-        labels (Tensor, optional): int64 ``(n,)``, for a generator with anchors and classes.
+        seed (int): Seed.
+        labels (Tensor, optional): Class of each latent, int64 ``(n,)``, for a generator with anchors and classes.
         truncation (float, optional): See :meth:`Generator.sample`.
     """
     config = generator.config
@@ -59,18 +61,18 @@ def draw_latents(
     columns = wide + (ANCHOR_DRAWS if config.anchors else 0)
     blocks = [torch.rand((BLOCK, columns), generator=rng, dtype=torch.float64) for _ in range(math.ceil(n / BLOCK))]
     uniform = torch.cat(blocks)[:n] * 2 - 1 if blocks else torch.empty(0, columns)
-    latents = _shaped(uniform[:, :wide], config.latent, truncation)
+    latents = _as_latents(uniform[:, :wide], config.latent, truncation)
     if not config.anchors:
         return latents
     classes = torch.zeros(n, dtype=torch.int64) if labels is None else labels
     return generator.anchor_walk()(classes, (uniform[:, wide:] + 1) / 2, latents)
 
 
-def _shaped(uniform: Tensor, latent: str, truncation: float | None) -> Tensor:
-    """Draws from -1..1 as latents of a distribution."""
+def _as_latents(uniform: Tensor, latent: str, truncation: float | None) -> Tensor:
+    """Maps uniform numbers -1..1 to latents of a distribution."""
     if latent == "uniform":
         return (uniform * (1.0 if truncation is None else truncation)).float()
-    # The inverse of the normal distribution function: truncating it is a narrower interval of u.
+    # The inverse of the normal distribution function; truncation narrows the interval of its argument.
     limit = 1.0 if truncation is None else math.erf(truncation / math.sqrt(2))
     tiny = torch.finfo(torch.float64).eps
     inside = uniform.clamp(tiny - 1, 1 - tiny) * limit
@@ -78,7 +80,11 @@ def _shaped(uniform: Tensor, latent: str, truncation: float | None) -> Tensor:
 
 
 def check_labels(labels: Tensor | Sequence[int] | int | None, n: int, num_classes: int) -> Tensor | None:
-    """Labels as an int64 tensor ``(n,)``, or None for an unconditional source; checked."""
+    """Returns the labels as an int64 tensor ``(n,)``, or None for an unconditional source.
+
+    Raises:
+        ValueError: If they are not ``n`` integers below ``num_classes``.
+    """
     if num_classes == 0:
         if labels is not None:
             raise ValueError("labels must be None for an unconditional generator, but got labels.")
@@ -111,20 +117,23 @@ def _forward_blocks(generator: Generator, latents: Tensor, labels: Tensor | None
     for start in range(0, n, step):
         latent = latents[start : start + step]
         count = len(latent)
-        rows = torch.arange(math.ceil(count / BLOCK) * BLOCK) % count  # fills the last block up
+        rows = torch.arange(math.ceil(count / BLOCK) * BLOCK) % count  # fills the last block
         label = None if labels is None else labels[start : start + step][rows].to(device)
         out[start : start + count] = to_uint8(generator(latent[rows].to(device, dtype), label))[:count]
     return out
 
 
 def _check_memory(generator: Generator, n: int, batch_size: int) -> None:
-    """Refuses more images, or more at once, than there is memory for."""
+    """Checks that there is memory for all images, and for those of one batch."""
     config = generator.config
     columns = config.latent_dim + config.variations + ANCHOR_DRAWS
     check_space(f"n={n}", n, 2 * config.channels * config.image_size**2 + 32 * columns + ROW_BYTES)
     if (at_once := min(batch_size, n)) > BLOCK:
         check_space(
-            f"batch_size={batch_size}", at_once, 4 * config.cost.values, remedy="Pass a smaller batch_size, or none."
+            f"batch_size={batch_size}",
+            at_once,
+            4 * config.cost.values,
+            remedy="Pass a smaller batch_size, or leave it out.",
         )
 
 
@@ -136,13 +145,13 @@ def sample_uint8(
     truncation: float | None,
     batch_size: int | None,
 ) -> Tensor:
-    """See :meth:`Generator.sample`."""
+    """Draws images; see :meth:`Generator.sample`."""
     n = check_count("n", n, 0)
     batch_size = 32 if batch_size is None else check_count("batch_size", batch_size, 1)
     if truncation is not None and not (math.isfinite(truncation) and truncation > 0):
         raise ValueError(f"truncation must be a number above 0, but got {truncation} instead.")
     if truncation is not None and generator.config.anchors:
-        raise ValueError("truncation must be None for a generator with anchors, which samples between them.")
+        raise ValueError("truncation must be None for a generator with anchors, since it samples between them.")
     if truncation is not None and generator.config.latent == "uniform" and truncation > 1:
         raise ValueError(f"truncation must be at most 1 for uniform latents, but got {truncation} instead.")
     _check_memory(generator, n, batch_size)
@@ -150,16 +159,16 @@ def sample_uint8(
     latents = draw_latents(generator, n, check_seed(seed), tensor, truncation)
     with eval_mode(generator), torch.autocast(next(generator.parameters()).device.type, enabled=False):
         images = _forward_blocks(generator, latents, tensor, batch_size)
-    return images.clone()  # out of inference mode, so that it can enter autograd
+    return images.clone()  # a normal tensor that can enter autograd, unlike those of inference mode
 
 
 def sample_grid(generator: Generator, seed: int = 0, width: int = WIDTH) -> PIL.Image.Image:
-    """A picture of fixed samples in rows of ten, or fewer if they are large.
+    """Draws a picture of samples in rows of ten, or of fewer if they are large.
 
     Args:
-        generator (Generator): With classes there is a row for each of the first ten.
-        seed (int): Of the latents, the same ones for the same seed.
-        width (int): Of the picture in pixels, at most, if one image is not wider.
+        generator (Generator): The generator. With classes, there is a row for each of the first ten.
+        seed (int): Seed of the samples. Default: 0.
+        width (int): Maximum width of the picture in pixels, unless a single image is wider. Default: 1320.
     """
     columns = max(1, min(SIDE, width // (generator.config.image_size + PADDING)))
     rows = min(generator.num_classes, SIDE) or columns
@@ -167,12 +176,12 @@ def sample_grid(generator: Generator, seed: int = 0, width: int = WIDTH) -> PIL.
     samples = generator.sample(rows * columns, labels, seed=seed).cpu()
     grid = make_grid(samples, nrow=columns, padding=PADDING, pad_value=255)
     picture = PIL.Image.fromarray(grid.permute(1, 2, 0).numpy())
-    zoom = max(1, 480 // picture.width)  # small pixels are seen better as squares
+    zoom = max(1, 480 // picture.width)  # enlarges small images
     return picture.resize((picture.width * zoom, picture.height * zoom), PIL.Image.Resampling.NEAREST)
 
 
 def card_grid(generator: Generator) -> bytes:
-    """The PNG of a card: what ``sample(..., seed=0)`` gave where it was written."""
+    """Returns the PNG of a card, with samples of seed 0."""
     file = io.BytesIO()
     sample_grid(generator, width=CARD_WIDTH).save(file, format="png", optimize=True)
     return file.getvalue()

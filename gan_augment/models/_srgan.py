@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .._core import check_types
+from .._core import check_range, check_types
+from ._config import JSONConfig
 from ._cost import srgan_cost
 
-TILE = 160  # side of what an upscaler enlarges at once: 128 pixels, and 16 more around them
-MAX_OPERATIONS = 2**38  # for a tile
-MAX_VALUES = 2**28  # that a layer reads and writes for a tile
+TILE = 160  # side of the part that an upscaler enlarges at once: 128 pixels, and 16 on each side
+MAX_OPERATIONS = 2**38  # per tile
+MAX_VALUES = 2**28  # values that a layer reads and writes per tile
 
 
 @dataclass(frozen=True)
-class SRGANConfig:
-    """Everything that determines an :class:`SRGAN`. The defaults are what its first reproductions have.
+class SRGANConfig(JSONConfig):
+    """Configuration of an :class:`SRGAN`. The defaults are those of its first reproductions.
 
     Args:
-        scale (int): How many times larger each side gets: 2, 4 or 8.
-        width (int): Feature maps.
-        blocks (int): Residual blocks.
-        batch_norm (bool): Whether these have batch normalisation; without it colours keep better
-            (https://arxiv.org/abs/1707.02921).
+        scale (int): Factor by which each side is enlarged: 2, 4 or 8. Default: 2.
+        width (int): Number of feature maps. Default: 64.
+        blocks (int): Number of residual blocks. Default: 5.
+        batch_norm (bool): Whether the blocks have batch normalisation. Without it, colours are preserved better
+            (https://arxiv.org/abs/1707.02921). Default: True.
 
     Raises:
         ValueError: If a value is of the wrong type or out of range.
@@ -45,29 +44,12 @@ class SRGANConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name, low, high in (("width", 1, 512), ("blocks", 1, 64)):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} must be between {low} and {high}, but got {getattr(self, name)} instead.")
+        check_range("width", self.width, 1, 512)
+        check_range("blocks", self.blocks, 1, 64)
         if self.scale not in (2, 4, 8):
             raise ValueError(f"scale must be 2, 4 or 8, but got {self.scale} instead.")
         cost = srgan_cost(self, TILE)
         cost.check("An SRGAN", "reduce scale, width or blocks", MAX_OPERATIONS, MAX_VALUES)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the configuration as a dict that JSON can hold."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> SRGANConfig:
-        """Builds the configuration from :meth:`to_dict`'s output.
-
-        Raises:
-            ValueError: If a field is unknown, of the wrong type or out of range.
-        """
-        names = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(values, dict) or not set(values) <= set(names):
-            raise ValueError(f"An SRGANConfig must be a mapping with the fields {names}, but got {values!r:.200}.")
-        return cls(**values)
 
 
 class _Residual(nn.Module):
@@ -92,13 +74,13 @@ class _Residual(nn.Module):
 
 
 class SRGAN(nn.Module):
-    """The generator of SRGAN (https://arxiv.org/abs/1609.04802), as in leftthomas/SRGAN (MIT).
+    """The generator of SRGAN (https://arxiv.org/abs/1609.04802), like in leftthomas/SRGAN (MIT).
 
     Args:
-        config (SRGANConfig, optional): What to build.
+        config (SRGANConfig, optional): Configuration. Default: ``SRGANConfig()``.
 
     Shape:
-        Images ``(n, 3, h, w)`` in 0..1, to ``(n, 3, scale * h, scale * w)`` in 0..1.
+        Input ``(n, 3, h, w)`` and output ``(n, 3, scale * h, scale * w)``, both 0..1.
 
     Example:
         >>> SRGAN(SRGANConfig(scale=4, width=8, blocks=1))(torch.rand(1, 3, 16, 16)).shape
@@ -125,12 +107,15 @@ class SRGAN(nn.Module):
         return out
 
     @classmethod
-    def from_foreign(cls, tensors: dict[str, Tensor]) -> SRGAN | None:
-        """One with the weights of a checkpoint of the same layers in the same order; None if it has others.
+    def from_checkpoint(cls, tensors: dict[str, Tensor]) -> SRGAN | None:
+        """Returns an SRGAN with the weights of another project's checkpoint, or None if its layers differ.
 
         Args:
-            tensors (dict): By name, such as ``block1.0.weight``; in the order of the layers, or in that of a
-                safetensors file, which has lost it: then the numbers in the names are the order.
+            tensors (dict): Tensors by name, such as ``block1.0.weight``, in the order of the layers. If they are in
+                the alphabetical order of a safetensors file, the numbers in their names give the order.
+
+        Raises:
+            ValueError: If the weights are not finite.
         """
         given = [tensors[name] for name in _by_kind(tensors)]
         first = next((tensor for tensor in given if tensor.ndim == 4), torch.empty(0))
@@ -138,7 +123,7 @@ class SRGAN(nn.Module):
             return None
         batch_norm = any(name.endswith("running_mean") for name in tensors)
         for scale in (2, 4, 8):
-            # 8 tensors around the blocks, 3 for each doubling, and 5 or 13 in each block
+            # 8 tensors around the blocks, 3 for each doubling, and 5 or 13 in each block.
             blocks, odd = divmod(len(given) - 8 - 3 * (scale.bit_length() - 1), 13 if batch_norm else 5)
             if odd or not 1 <= blocks <= 64:
                 continue
@@ -157,9 +142,9 @@ _FIELDS = {"weight": 0, "bias": 1, "running_mean": 2, "running_var": 3}
 
 
 def _by_kind(names: Iterable[str]) -> list[str]:
-    """Names of tensors, activations first, then convolutions, then norms; each from the first layer to the last.
+    """Returns names of tensors: activations first, then convolutions, then norms, each in the order of the layers.
 
-    Empty where they are sorted, and no numbers in them tell the order of the layers.
+    The result is empty if the names are sorted and no numbers in them give the order.
     """
     modules: dict[str, list[str]] = {}
     for name in names:
@@ -167,12 +152,12 @@ def _by_kind(names: Iterable[str]) -> list[str]:
         if field != "num_batches_tracked":
             modules.setdefault(module, []).append(field)
     order = list(modules)
-    if any(fields[0] == "bias" and "weight" in fields for fields in modules.values()):  # sorted, not as built
+    if any(fields[0] == "bias" and "weight" in fields for fields in modules.values()):  # in alphabetical order
         parts = {module: re.split(r"(\d+)", module) for module in order}
         if len({first for first, *_ in parts.values()}) > 1:
             return []
         order.sort(key=lambda module: [int(part) if part.isdecimal() else part for part in parts[module]])
-    # One tensor is a PReLU, two are a convolution, four a batch norm: sorted names mix them up within a block.
+    # One tensor is a PReLU, two are a convolution, four a batch norm. Sorted names mix them within a block.
     order.sort(key=lambda module: len(modules[module]))
     return [
         f"{module}.{field}" if module else field

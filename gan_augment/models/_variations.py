@@ -1,4 +1,4 @@
-"""Variations: what images of a class differ by, as a last layer that deforms them and changes their tones."""
+"""Variations: a last layer that deforms images and changes their tones like other images of the class."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 CONTROLS = 8  # control points on each side of a field
-KNOTS = 8  # of a curve over the values -1..1
+KNOTS = 8  # points of a curve over the values -1..1
 
 
 def warp(images: Tensor, fields: Tensor) -> Tensor:
-    """Images moved along fields; what comes in at the borders is as they are.
+    """Moves the pixels of images along fields; the border is repeated outside.
 
     Args:
-        images (Tensor): Float ``(n, c, h, w)``.
-        fields (Tensor): Displacements in half sides on a coarse grid, ``(n, 2, CONTROLS, CONTROLS)``.
+        images (Tensor): Float images ``(n, c, h, w)``.
+        fields (Tensor): Displacements on a coarse grid, in halves of a side, ``(n, 2, CONTROLS, CONTROLS)``.
     """
     count, _, height, width = images.shape
     identity = torch.eye(2, 3, dtype=images.dtype, device=images.device).expand(count, 2, 3)
@@ -26,34 +26,34 @@ def warp(images: Tensor, fields: Tensor) -> Tensor:
 
 
 def tone(images: Tensor, curves: Tensor) -> Tensor:
-    """Images with their values moved along curves.
+    """Changes the values of images along curves.
 
     Args:
-        images (Tensor): Float ``(n, c, h, w)`` in -1..1.
-        curves (Tensor): What is added to a value at each knot, ``(n, c, KNOTS)``; linear in between.
+        images (Tensor): Float images ``(n, c, h, w)`` in -1..1.
+        curves (Tensor): Amount to add to a value at each knot, ``(n, c, KNOTS)``, with linear interpolation.
     """
     place = (images.clamp(-1, 1) + 1) / 2 * (KNOTS - 1)
-    below = place.nan_to_num().floor().clamp(max=KNOTS - 2)  # a diverged network is found out elsewhere
+    below = place.nan_to_num().floor().clamp(max=KNOTS - 2)  # NaN, from a diverged network, is reported elsewhere
     flat = below.long().flatten(2)
     low, high = (curves.gather(2, flat + side).view_as(images) for side in (0, 1))
     return (images + torch.lerp(low, high, place - below)).clamp(-1, 1)
 
 
 class Variations(nn.Module):
-    """Changes images by normal numbers; the layer that a spatial transformer ends with, with tones besides.
+    """Varies images by normal random numbers; a spatial transformer's last layer, which also changes tones.
 
-    A number scales a field along which the image is warped (https://arxiv.org/abs/1506.02025), or a curve that
-    its values follow. Both are learned from training images, as principal components of what pairs of a class
-    differ by (https://arxiv.org/abs/1510.02795); until then they are zero and change nothing.
+    Each number scales a field that warps the image (https://arxiv.org/abs/1506.02025) or a curve that changes its
+    values. Both are learned from training images, as principal components of the differences within a class
+    (https://arxiv.org/abs/1510.02795). Before that they are zero and change nothing.
 
     Args:
-        channels (int): Of the images.
+        channels (int): Number of channels of the images.
         deformations (int): Number of fields.
         tones (int): Number of curves.
 
     Attributes:
-        fields (Tensor): ``(deformations, 2, CONTROLS, CONTROLS)``.
-        curves (Tensor): ``(tones, channels, KNOTS)``.
+        fields (Tensor): The fields, ``(deformations, 2, CONTROLS, CONTROLS)``.
+        curves (Tensor): The curves, ``(tones, channels, KNOTS)``.
     """
 
     def __init__(self, channels: int, deformations: int, tones: int) -> None:
@@ -64,7 +64,7 @@ class Variations(nn.Module):
         self.register_buffer("curves", torch.zeros(tones, channels, KNOTS))
 
     def forward(self, images: Tensor, codes: Tensor) -> Tensor:
-        """Images ``(n, c, h, w)`` in -1..1 changed by ``(n, deformations + tones)`` numbers."""
+        """Varies images ``(n, c, h, w)`` in -1..1 by numbers ``(n, deformations + tones)``."""
         with torch.autocast(images.device.type, enabled=False):  # half precision would shift the pixels
             shapes, tones = torch.split(codes.float(), [len(self.fields), len(self.curves)], dim=1)
             fields = torch.einsum("nk,kdij->ndij", shapes, self.fields.float())

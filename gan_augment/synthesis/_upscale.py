@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .._core import check_count, check_space, check_tensor, quantize
 from ..hub import load_upscaler
-from ..models import check_forward, computed, eval_mode
+from ..models import check_finite, computed, eval_mode
 from ._source import Geometry, Source, as_source, draw, fingerprints_of
 
 MAX_PIXELS = 2**22  # that leave the network at once; SRGAN has 2 GB of feature maps for them
@@ -136,7 +136,7 @@ class Upscaler:
         return images.to(parameter.device, parameter.dtype)
 
     def _measure_scale(self) -> int:
-        large = check_forward(self.network, self._for_network(torch.full((1, 3, 16, 16), 0.5)))
+        large = check_finite(self.network, self._for_network(torch.full((1, 3, 16, 16), 0.5)))
         scale = large.shape[-1] // 16
         if large.shape != (1, 3, 16 * scale, 16 * scale) or scale < 2:
             raise ValueError(

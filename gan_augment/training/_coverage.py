@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._core import to_signed
-from ..models import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
+from ..models import ANCHOR_DRAWS, AnchorWalk, add_noise, to_sphere
 from ._data import TrainingImages
 from ._options import Options, within
 from ._variations import DEFORMATIONS, SCALES, TONES
@@ -123,7 +123,7 @@ class Coverage(nn.Module):
         chosen = self.anchors[indices]
         if self.imle:
             return chosen + self.recipe.latent_noise * torch.randn_like(chosen)
-        return disturb(chosen, torch.randn_like(chosen), self.recipe.latent_noise)
+        return add_noise(chosen, torch.randn_like(chosen), self.recipe.latent_noise)
 
     def sample(self, labels: Tensor) -> Tensor:
         """Latents of new images of these classes, as the finished generator will draw them."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from gan_augment import Generator, GeneratorConfig, from_pretrained
-from gan_augment.models import ANCHOR_DRAWS, AnchorWalk, disturb, to_sphere
+from gan_augment.models import ANCHOR_DRAWS, AnchorWalk, add_noise, to_sphere
 
 SEEDS = st.integers(0, 2**63 - 1)
 
@@ -139,13 +139,13 @@ def test_noise_moves_a_latent_as_far_as_it_says():
     torch.manual_seed(0)
     anchors = to_sphere(torch.randn(1, 512)).repeat(500, 1)
     walk = AnchorWalk(anchors, torch.zeros(500, dtype=torch.int64), 0.1, 1)
-    moved = disturb(anchors, torch.randn(500, 512), walk.noise) - anchors
+    moved = add_noise(anchors, torch.randn(500, 512), walk.noise) - anchors
     assert float(moved.square().mean().sqrt()) == pytest.approx(0.1, rel=0.05)
 
 
 @pytest.mark.parametrize("labels", [[0, 2], [1], [-1, 0], [0, -5]])
 def test_a_class_without_an_anchor_is_refused(labels):
-    with pytest.raises(ValueError, match="anchor_labels must be of all classes"):
+    with pytest.raises(ValueError, match="anchor_labels must contain all classes"):
         AnchorWalk(torch.ones(len(labels), 3), torch.tensor(labels), 0.1, 2)
 
 

@@ -88,7 +88,7 @@ def test_whatever_card_is_made_and_written_can_be_read(data, figure, name):
 @pytest.mark.parametrize("field", ["data", "training", "measured"])
 def test_what_json_cannot_say_is_refused(field, value):
     held = {"x": [value]}
-    with pytest.raises(ValueError, match=f"A card's {field} must be what JSON can say"):
+    with pytest.raises(ValueError, match=f"A card's {field} must be valid JSON"):
         Card("x", **{field: [held] if field == "measured" else held})
 
 
@@ -107,7 +107,7 @@ def test_a_card_is_none_of_its_makers_mappings():
 def test_what_is_put_into_a_card_later_is_refused_when_it_is_written():
     card = Card("x")
     card.data["folder"] = Path("x")
-    with pytest.raises(ValueError, match="A card's data must be what JSON can say"):
+    with pytest.raises(ValueError, match="A card's data must be valid JSON"):
         card.to_readme(CONFIG)
 
 

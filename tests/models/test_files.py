@@ -443,7 +443,7 @@ def test_fingerprints_of_another_shape_are_refused_by_name(carded, tmp_path, ten
 def test_fingerprints_are_not_lost_with_the_card(carded, tmp_path):
     carded.save_pretrained(tmp_path)
     (tmp_path / "README.md").unlink()
-    with pytest.warns(UserWarning, match=r"README\.md is not a whole card: it is missing"):
+    with pytest.warns(UserWarning, match=r"README\.md is not a complete card: it is missing"):
         card = from_pretrained(tmp_path).card
     assert torch.equal(card.fingerprints, carded.card.fingerprints)
 
@@ -468,7 +468,7 @@ def test_of_an_edited_card_all_is_kept_that_can_be_read(carded, tmp_path, old, n
     text = (tmp_path / "README.md").read_text()
     assert old in text
     (tmp_path / "README.md").write_text(text.replace(old, new, 1))
-    with pytest.warns(UserWarning, match=r"README\.md is not a whole card"):
+    with pytest.warns(UserWarning, match=r"README\.md is not a complete card"):
         loaded = from_pretrained(tmp_path)
     for field in ("name", "license", "datasets", "training", "measured"):
         kept = getattr(loaded.card, field)
@@ -506,7 +506,7 @@ def test_edits_that_change_no_metadata_go_without_a_warning(carded, tmp_path, ed
 )
 def test_a_broken_card_is_told_and_the_weights_are_loaded(folder, tiny, text):
     (folder / "README.md").write_text(text, encoding="latin-1")
-    with pytest.warns(UserWarning, match=r"README\.md is not a whole card"):
+    with pytest.warns(UserWarning, match=r"README\.md is not a complete card"):
         loaded = from_pretrained(folder)
     assert torch.equal(loaded.sample(2, seed=0), tiny.sample(2, seed=0))
 
@@ -514,7 +514,7 @@ def test_a_broken_card_is_told_and_the_weights_are_loaded(folder, tiny, text):
 def test_a_huge_configuration_file_is_refused_by_name_and_a_huge_card_not_read(folder):
     with open(folder / "README.md", "ab") as file:
         file.truncate(2**20 + 1)
-    with pytest.warns(UserWarning, match=r"README\.md is not a whole card: it is larger than 1,048,576 bytes"):
+    with pytest.warns(UserWarning, match=r"README\.md is not a complete card: it is larger than 1,048,576 bytes"):
         from_pretrained(folder)
     with open(folder / "config.json", "ab") as file:
         file.truncate(2**20 + 1)
@@ -665,8 +665,8 @@ def test_a_discriminator_that_is_not_finite_is_not_saved(tiny, judge, folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.pop("discriminator"), "both or neither"),
-        (lambda c: c["files"].pop("discriminator.safetensors"), "both or neither"),
+        (lambda c: c.pop("discriminator"), "must have both .* or neither"),
+        (lambda c: c["files"].pop("discriminator.safetensors"), "must have both .* or neither"),
         (lambda c: c.update(discriminator=None), "mapping"),
         (lambda c: c["discriminator"].update(width=-1), "width must be"),
         (lambda c: c["discriminator"].update(depth=3), "depth"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gan_augment import from_pretrained
 from gan_augment.models import LAYERS, LayeredConfig, LayeredGenerator
-from gan_augment.models._layered import layers_shape
+from gan_augment.models._layered import shape_and_cost
 
 CONV = {"kind": "conv_transpose", "in_channels": 6, "out_channels": 4, "kernel_size": 4, "stride": 1, "padding": 0,
         "output_padding": 0, "bias": True}  # fmt: skip
@@ -65,24 +65,24 @@ def test_the_classes_differ(config):
     ("change", "words"),
     [
         (lambda layers: layers[:-1], "The last layer must be one of|must end in"),
-        (lambda layers: [*layers[:1], layers[0], *layers[1:]], "only the first can join"),
+        (lambda layers: [*layers[:1], layers[0], *layers[1:]], "only the first layer can join"),
         (lambda layers: [{**layers[0], "dim": 5}, *layers[1:]], "Layer 0's dim must be 6"),
         (lambda layers: [layers[0], {**layers[1], "in_features": 7}, *layers[2:]], "in_features must be 6"),
         (lambda layers: [*layers[:3], {**layers[3], "side": 5}, *layers[4:]], "keep the number of values"),
         (lambda layers: [*layers[:2], {**layers[2], "num_features": 3}, *layers[3:]], "num_features must be 64"),
         (lambda layers: [*layers[:2], {**layers[2], "momentum": 3}, *layers[3:]], "must have the fields"),
-        (lambda layers: [*layers[:2], {"kind": "exec"}, *layers[3:]], "must have a kind of"),
+        (lambda layers: [*layers[:2], {"kind": "exec"}, *layers[3:]], "must have one of the kinds"),
         (lambda layers: [*layers[:6], {**layers[6], "factor": 3}, *layers[7:]], "must end in"),
         (lambda layers: [{**layers[0], "num_classes": 4}, *layers[1:]], "num_classes must be 4"),
         (
             lambda layers: [*layers[:5], {**layers[5], "num_parameters": 3}, *layers[6:]],
-            "must be 1 or 4, as what comes",
+            "must be 1 or 4 like its input",
         ),
         (lambda layers: [*layers[:6], {**CONV, "in_channels": 4, "output_padding": 1}, *layers[7:]], "its stride, 1"),
-        (lambda layers: [*layers[:2], {**layers[4], "num_features": 64}, *layers[3:]], "of a single pixel"),
+        (lambda layers: [*layers[:2], {**layers[4], "num_features": 64}, *layers[3:]], "on a single pixel"),
         (
             lambda layers: [*layers[:3], {**layers[3], "channels": 64, "side": 1}, {**layers[4], "num_features": 64}],
-            "of a single pixel",
+            "on a single pixel",
         ),
         (
             lambda layers: [
@@ -103,7 +103,7 @@ def test_layers_that_do_not_fit_are_refused(change, words, config):
 
 
 def test_a_field_of_the_other_kind_of_generator_is_refused():
-    with pytest.raises(ValueError, match="width must be 64 for a generator of given layers"):
+    with pytest.raises(ValueError, match="width must be 64 for a generator with given layers"):
         LayeredConfig(image_size=16, channels=3, latent_dim=6, num_classes=3, layers=LAYERS_OF_16, width=32)
 
 
@@ -150,7 +150,7 @@ def stacks(draw):
 
     def shape(layers):
         try:
-            return layers_shape(layers, latent_dim, classes)
+            return shape_and_cost(layers, latent_dim, classes)[0]
         except ValueError:
             return None
 

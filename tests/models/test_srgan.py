@@ -50,7 +50,7 @@ def test_weights_of_others_find_their_layers_in_either_order(scale, blocks, batc
     given_tensors = foreign(network)
     if as_safetensors:  # which sorts names: block10 comes before block2, bn1 before conv1, bias before weight
         given_tensors = load(save(given_tensors))
-    again = SRGAN.from_foreign(given_tensors)
+    again = SRGAN.from_checkpoint(given_tensors)
     assert again.config == network.config
     for name, tensor in network.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name
@@ -59,8 +59,8 @@ def test_weights_of_others_find_their_layers_in_either_order(scale, blocks, batc
 def test_sorted_names_without_an_order_are_not_guessed_at():
     network = some_network(2, 3, False)
     tensors = {name.replace("block5.", "after."): tensor for name, tensor in foreign(network).items()}
-    assert SRGAN.from_foreign(tensors) is not None
-    assert SRGAN.from_foreign(dict(sorted(tensors.items()))) is None
+    assert SRGAN.from_checkpoint(tensors) is not None
+    assert SRGAN.from_checkpoint(dict(sorted(tensors.items()))) is None
 
 
 @pytest.mark.parametrize("change", ["extra", "missing", "misshapen"])
@@ -72,11 +72,11 @@ def test_other_tensors_are_no_srgan(change):
         del tensors["block2.conv1.bias"]
     else:
         tensors["block2.conv1.bias"] = torch.ones(4)
-    assert SRGAN.from_foreign(tensors) is None
+    assert SRGAN.from_checkpoint(tensors) is None
 
 
 def test_weights_that_are_not_finite_are_refused():
     tensors = foreign(some_network(2, 2, True))
     tensors["block2.conv1.bias"] = torch.full((3,), torch.nan)
     with pytest.raises(ValueError, match="must be finite"):
-        SRGAN.from_foreign(tensors)
+        SRGAN.from_checkpoint(tensors)
