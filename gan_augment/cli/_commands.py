@@ -6,28 +6,26 @@ import argparse
 import dataclasses
 import inspect
 import json
+import os
 import shlex
 import textwrap
 
 
 def run_demo(arguments: argparse.Namespace) -> None:
-    """Mixes digits and prints what that did."""
-    from ..demo import SNIPPET, run_demo, table
+    """Runs the demo and prints its result."""
+    from ..demo import SNIPPET, run_demo
 
     result = run_demo(
-        arguments.out, ratio=arguments.ratio, seeds=arguments.seeds, steps=arguments.steps, count=arguments.count
+        arguments.out,
+        ratio=arguments.ratio,
+        seeds=arguments.seeds,
+        steps=arguments.steps,
+        count=arguments.count,
+        processes=min(os.cpu_count() or 1, arguments.seeds),
+        command=_command(arguments),
     )
-    rows = table(result)
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    print()
-    for number, row in enumerate(rows):
-        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-        if number == 0:
-            print("  " + "  ".join("-" * width for width in widths))
-    for sentence in result.sentences:
-        print("\n" + textwrap.fill(sentence, 96))
-    print(f"\nPictures and page: {arguments.out / 'index.html'}\n\nThe same in your script:\n")
-    print(textwrap.indent(SNIPPET.format(ratio=result.ratio), "    "))
+    print(f"\n{result}\n\nReport: {arguments.out / 'report.html'}\n\nTo mix in your script:\n")
+    print(textwrap.indent(SNIPPET.format(ratio=arguments.ratio), "    "))
 
 
 def run_list(arguments: argparse.Namespace) -> None:
@@ -129,15 +127,19 @@ def run_study(arguments: argparse.Namespace) -> None:
     if (arguments.source is None) == (arguments.recipe is None):
         raise ValueError("Pass either --source, for images to mix in, or --recipe, to fit a generator.")
     given = {key: value for key, value in vars(arguments).items() if key not in ignored and value is not None}
-    command = shlex.join(["gan-augment", *arguments.command_line])
     result = study(
         arguments.data,
         **given,
         fit_options=dict(arguments.set) or None,
         progress=not arguments.quiet,
-        command=command,
+        command=_command(arguments),
     )
     print(f"\n{result}\n\nReport: {arguments.out / 'report.html'}")
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Returns the command line that was given, for a report."""
+    return shlex.join(["gan-augment", *arguments.command_line])
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:

@@ -40,10 +40,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("gan-augment-demo"), help="folder of the pictures")
+    parser.add_argument(
+        "--out", type=Path, default=Path("gan-augment-demo"), help="folder of the report (default: gan-augment-demo)"
+    )
     parser.add_argument("--ratio", type=float, default=0.5, help="synthetic share of each batch (default: 0.5)")
     parser.add_argument("--seeds", type=int, default=5, help="number of paired seeds (default: 5)")
-    parser.add_argument("--steps", type=int, default=600, help="training steps of each run (default: 600)")
+    parser.add_argument("--steps", type=int, default=400, help="training steps of each classifier (default: 400)")
     parser.add_argument("--count", type=int, default=365, help="number of real training digits (default: 365)")
 
 

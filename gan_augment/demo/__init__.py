@@ -1,4 +1,4 @@
-"""The demo: does mixing help 365 real digits?"""
+"""Measures whether mixing helps on 365 real digits."""
 
 import lazy_loader as _lazy
 

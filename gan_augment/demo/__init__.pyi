@@ -1,12 +1,4 @@
-from ._data import load_digits, split_digits
-from ._run import SNIPPET, DemoResult, refuse_seen, run_demo, table
+from ._digits import load_digits
+from ._run import SNIPPET, check_digits_unseen, run_demo
 
-__all__ = [
-    "SNIPPET",
-    "DemoResult",
-    "load_digits",
-    "refuse_seen",
-    "run_demo",
-    "split_digits",
-    "table",
-]
+__all__ = ["SNIPPET", "check_digits_unseen", "load_digits", "run_demo"]

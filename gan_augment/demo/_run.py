@@ -1,199 +1,99 @@
-"""The demo: 365 real digits, with and without synthetic ones, over paired seeds."""
+"""The demo: a small study of 365 real digits, with and without synthetic ones."""
 
 from __future__ import annotations
 
-import importlib
-import json
-import time
-from dataclasses import dataclass
-from pathlib import Path
+import dataclasses
+import os
 from typing import Any
 
-import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from torch.utils.data import TensorDataset
 
-from .._core import check_count, make_folder, progress_bar, write_whole
-from ..data import fingerprint
-from ..evaluation import accuracy, check_unseen, train_classifier
-from ..mixing import SyntheticMix
-from ..studies import Interval, paired_difference
-from ..synthesis import Source
-from ._data import load_digits, split_digits
-from ._page import write_page
-from ._pictures import save_batch_picture, save_error_plot, save_sample_grid
+from ..data import fingerprints
+from ..evaluation import check_unseen
+from ..hub import from_pretrained
+from ..studies import StudyResult, study
+from ._digits import load_digits
 
 GENERATOR = "dcgan-mnist-32"
-MIN_TESTED = 1000  # fewer test digits would tell nothing
+TEST_SHARE = 0.6  # 3,000 digits to test on; the training and validation digits are drawn from the other 2,000
 SNIPPET = f'''\
 from gan_augment import SyntheticMix
 
-# Or the folder of a generator that gan_augment.fit() made from images of yours.
+# Or pass the folder of a generator that gan_augment.fit() made from your images.
 mix = SyntheticMix("{GENERATOR}", ratio={{ratio:g}})
 for images, labels in loader:
     images, labels = mix(images, labels)
     loss = criterion(model(images), labels)'''
 
 
-@dataclass(frozen=True)
-class DemoResult:
-    """What the demo measured.
-
-    Attributes:
-        plain (tuple of float): Test accuracy of each seed, with ordinary augmentation alone.
-        mixed (tuple of float): The same with synthetic digits.
-        gain (Interval): Of the paired differences.
-        ratio (float): Synthetic share of each batch.
-        count (int): Real training digits.
-        tested (int): Real test digits.
-        steps (int): Training steps of each run.
-        seen (int): Other digits that the generator was trained on.
-        seconds (float): Wall-clock time of all runs.
-    """
-
-    plain: tuple[float, ...]
-    mixed: tuple[float, ...]
-    gain: Interval
-    ratio: float
-    count: int
-    tested: int
-    steps: int
-    seen: int
-    seconds: float
-
-    @property
-    def sentences(self) -> list[str]:
-        """What came out and what it means, in plain words."""
-        low, high = self.gain.low * 100, self.gain.high * 100
-        return [
-            f"Verdict: mixing {self.gain.verdict}. Over {self.gain.n} paired seeds the accuracy changed by "
-            f"{self.gain.mean * 100:+.2f} points (95 % interval {low:+.2f} to {high:+.2f}).",
-            f"Each seed draws its own {self.count} real digits, and both of its classifiers train on them for "
-            f"{self.steps} steps; neither they nor the generator saw one of its {self.tested:,} test digits.",
-            f"The generator has seen {self.seen:,} other digits. What it adds is what those digits taught it: "
-            "this is what a generator pretrained on more data of the same kind is worth, not something out of "
-            f"nothing. Whoever has those {self.seen:,} labelled digits should train on them.",
-            "A generator fitted on the few images alone knows no more than they do: measure before you mix, "
-            "and be ready for the answer to be ratio 0.",
-        ]
-
-
 def run_demo(
-    out: Path, *, ratio: float = 0.5, seeds: int = 5, steps: int = 600, count: int = 365, progress: bool = True
-) -> DemoResult:
-    """Runs the demo and writes its pictures and page to a folder.
+    out: str | os.PathLike[str],
+    *,
+    ratio: float = 0.5,
+    seeds: int = 5,
+    steps: int | None = None,
+    count: int = 365,
+    processes: int = 1,
+    progress: bool = True,
+    command: str | None = None,
+) -> StudyResult:
+    """Runs :func:`study` with the preset ``"demo"`` on real digits, and writes its report with pictures to a folder.
+
+    If it stops, call it again with the same arguments to continue.
 
     Args:
-        out (Path): Folder; made if missing.
-        ratio (float): Synthetic share of each batch.
-        seeds (int): Paired seeds, at least 2; each draws its own real digits.
-        steps (int): Training steps of each classifier.
-        count (int): Real training digits.
-        progress (bool): Whether to show a bar.
+        out (str or Path): Folder of the report; it is created if it does not exist.
+        ratio (float): Synthetic share of each batch. Default: 0.5.
+        seeds (int): Number of paired seeds, at least 2; each draws its own training digits. Default: 5.
+        steps (int, optional): Training steps of each classifier. Default: 400.
+        count (int): Number of real training digits, 10 to 1,600. Default: 365.
+        processes (int): Number of processes; see :func:`study`. Default: 1.
+        progress (bool): Whether to show progress bars.
+        command (str, optional): Shell command that started the demo, for the report.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or ``out`` holds something else.
         ModuleNotFoundError: If the extra ``demo`` is not installed.
     """
-    check_count("steps", steps, 1)
-    if seeds < 2:
-        raise ValueError(f"seeds must be at least 2, but got {seeds} instead.")
-    mix = SyntheticMix(GENERATOR, ratio=ratio, return_synthetic=True)
     images, labels = load_digits()
-    if not 10 <= count <= len(images) - MIN_TESTED:
-        raise ValueError(f"count must be between 10 and {len(images) - MIN_TESTED}, but got {count} instead.")
-    refuse_seen(mix.source, images)
-    try:
-        importlib.import_module("matplotlib.figure")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "The demo's pictures need the package matplotlib: run pip install 'gan-augment[demo]'."
-        ) from error
-    make_folder(out)
-    started = time.perf_counter()
-    plain: list[float] = []
-    mixed: list[float] = []
-    with progress_bar(show=progress, total=2 * seeds * steps, desc="Training", unit="step") as bar:
-        for seed in range(seeds):
-            train, test = split_digits(images, labels, count, seed)
-            for results, arm in ((plain, None), (mixed, mix)):
-                results.append(_test_accuracy(images, labels, train, test, arm, steps, seed, bar))
-    result = DemoResult(
-        plain=tuple(plain),
-        mixed=tuple(mixed),
-        gain=paired_difference(mixed, plain),
-        ratio=ratio,
-        count=count,
-        tested=len(images) - count,
+    generator = from_pretrained(GENERATOR)
+    check_digits_unseen(generator, images)
+    result = study(
+        TensorDataset(images, labels),
+        GENERATOR,
+        test=TEST_SHARE,
+        preset="demo",
+        ratios=ratio,
+        seeds=seeds,
         steps=steps,
-        seen=_images_seen(mix),
-        seconds=time.perf_counter() - started,
+        count=count,
+        processes=processes,
+        progress=progress,
+        out=out,
+        name="MNIST digits",
+        command=command,
     )
-    _write(out, result, mix, images, labels)
+    trained_on = int(generator.card.training["images"]) if generator.card else 0
+    notes = (
+        f"The generator was trained on {trained_on:,} other digits. Any gain comes from those digits; it is not free. "
+        f"If you had these {trained_on:,} labelled digits, you would train on them directly.",
+        "A generator that is fitted to the few training images knows no more than they show. Measure before you mix: "
+        "the answer may be ratio 0.",
+    )
+    result = dataclasses.replace(result, notes=(*notes, *result.notes))
+    result.save(out)
     return result
 
 
-def _test_accuracy(
-    images: Tensor,
-    labels: Tensor,
-    train: Tensor,
-    test: Tensor,
-    mix: SyntheticMix | None,
-    steps: int,
-    seed: int,
-    bar: tqdm[Any],
-) -> float:
-    def mixed(batch: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        if mix is None:
-            return batch, targets
-        batch, targets, _ = mix(batch, targets)
-        return batch, targets
-
-    model = train_classifier(images[train], labels[train], num_classes=10, steps=steps, seed=seed, mix=mixed)
-    bar.update(steps)
-    return accuracy(model, images[test], labels[test])
-
-
-def refuse_seen(source: Source, images: Tensor) -> None:
-    """Refuses to judge a generator by images that its card says it has seen.
+def check_digits_unseen(source: Any, images: Tensor) -> None:
+    """Checks that a generator lists its training images, and that none of the digits is among them.
 
     Raises:
-        ValueError: If it has seen some of them, or its card does not say.
+        ValueError: If it has seen some of the digits, or its card does not list its training images.
     """
-    exposure = check_unseen(source, torch.tensor([fingerprint(image) for image in images]))
-    if not exposure.known:
-        raise ValueError("A generator must have a card with the fingerprints of its training images to be judged.")
-
-
-def _images_seen(mix: SyntheticMix) -> int:
-    card = mix.source.card
-    return 0 if card is None else int(card.training["images"])
-
-
-def _write(out: Path, result: DemoResult, mix: SyntheticMix, images: Tensor, labels: Tensor) -> None:
-    save_sample_grid(out / "samples.png", mix.source)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        rows = torch.randperm(len(images))[:32]
-        batch, targets, synthetic = mix(images[rows], labels[rows])
-    save_batch_picture(out / "batch.png", batch, targets, synthetic)
-    save_error_plot(out / "errors.png", result.plain, result.mixed, result.ratio, result.count)
-    values = {**result.__dict__, "gain": result.gain.__dict__, "verdict": result.gain.verdict}
-    write_whole(out / "results.json", (json.dumps(values, indent=2) + "\n").encode())
-    write_page(out / "index.html", result.sentences, table(result), SNIPPET.format(ratio=result.ratio))
-
-
-def table(result: DemoResult) -> list[tuple[str, ...]]:
-    """The result as rows of arm, test accuracy and interval; the first row is the head."""
-    rows: list[tuple[str, ...]] = [("trained on", "test accuracy", "95 % interval")]
-    for name, values in (
-        (f"{result.count} real digits, ordinary augmentation", result.plain),
-        (f"the same, {result.ratio:.0%} of each batch synthetic", result.mixed),
-    ):
-        interval = Interval.of(values)
-        rows.append((name, f"{interval.mean:.2%}", f"{interval.low:.2%} to {interval.high:.2%}"))
-    gain = result.gain
-    rows.append(
-        ("difference, paired", f"{gain.mean * 100:+.2f} points", f"{gain.low * 100:+.2f} to {gain.high * 100:+.2f}")
-    )
-    return rows
+    if not check_unseen(source, fingerprints(images)).known:
+        raise ValueError(
+            "The generator must have a card with the fingerprints of its training images, but has none; without them "
+            "the demo cannot tell whether it has seen the test digits."
+        )
