@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .._result import StudyResult
 
 
-_ENLARGED = 480  # pixels to which a small picture is enlarged at most, in width and height
+_ENLARGED = 750  # pixels to which a small picture is enlarged at most, in width and height
 _SIGNS = {"helps": ("helps", "▲"), "hurts": ("hurts", "▼")}
 # Whatever a name contains, the page loads nothing and runs nothing.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

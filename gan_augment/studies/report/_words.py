@@ -105,10 +105,12 @@ def advice(result: StudyResult) -> str:
     """Returns what the reader should do."""
     arm = result.arm(result.choice)
     if result.ratio > 0:
-        into = " into batches in which all classes are equally frequent" if result.balances else ""
-        filters = f"filtered by {', '.join(arm.filters)}" if arm.filters else "unfiltered"
-        labels = f", with labels {policy(arm)}" if arm.labels else ""
-        return f"Mix in synthetic images{into}: {filters}{labels}, on top of the ordinary augmentation {arm.augment!r}."
+        images = (
+            f"synthetic images filtered by {', '.join(arm.filters)}" if arm.filters else "unfiltered synthetic images"
+        )
+        labels = f" (labels: {policy(arm)})" if arm.labels else ""
+        batches = ", in batches in which all classes are equally frequent" if result.balances else ""
+        return f"Mix in {images}{labels}{batches}, in addition to the ordinary augmentation {arm.augment}."
     reason = {
         "hurts": "The synthetic arm that was best on the validation images was worse on the test images.",
         "no effect shown": "The interval includes zero, so a gain and a loss are both possible.",
@@ -169,8 +171,8 @@ def method(result: StudyResult) -> list[str]:
         f"paired seeds{splits}, and {result.steps:,} training steps for every classifier.",
         chosen,
         f"The scores come from {data['test']:,.0f} test images, which had no part in either choice. Each interval is "
-        f"the {level(result)} confidence interval of the paired difference from the baseline. It includes the chance "
-        "of both the seeds and the test images.",
+        f"the {level(result)} confidence interval of the paired difference from the baseline. It accounts for both "
+        "the choice of seeds and the choice of test images.",
     ]
     if result.balances:
         paragraphs.insert(
