@@ -1,11 +1,11 @@
-"""How many generators of other layouts `import_checkpoint` brings in with the images that they make, and how fast.
+"""Counts the generators of other layouts that `import_checkpoint` imports with the right images, and times it.
 
     python -m benchmarks.importing [--only course-64] [--seed 1]
 
-Thirteen layouts of the tests, and two more of two sizes each with seven activations, are drawn three times each, with
-weights and statistics that no test uses. "Close" is a mean difference of pixels under a hundredth of their range. A
-leaky ReLU of slope 0.01 is taken for a ReLU, which makes half of that. There is no peer: other libraries need the
-code of the network.
+There are thirteen layouts of the tests, and two more with two sizes and seven activations each. Each is drawn three
+times, with weights and statistics that no test uses. Images are close if their pixels differ by less than a hundredth
+of their range on average. A leaky ReLU with a slope of 0.01 is mistaken for a ReLU, which makes half of that
+difference. There is no peer to compare with: other libraries need the code of the network.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ LAYOUTS: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
 
 
 def cases() -> Iterator[tuple[str, Callable[[], nn.Module], dict[str, Any]]]:
-    """Name, how to make the network, and how it is called."""
+    """Yields the name of each layout, how to make the network, and the options with which it is called."""
     for name, function in ACTIVATIONS.items():
         for width in (8, 64):
             make: Callable[[], nn.Module] = partial(layouts.digits_without_padding, width, function)
@@ -64,8 +64,8 @@ def cases() -> Iterator[tuple[str, Callable[[], nn.Module], dict[str, Any]]]:
         yield name, make, call
 
 
-def imported(make: Callable[[], nn.Module], call: dict[str, Any], seed: int) -> tuple[float, float, int]:
-    """How far the images are from the network's, seconds of this thread, and how many warnings there were."""
+def import_and_compare(make: Callable[[], nn.Module], call: dict[str, Any], seed: int) -> tuple[float, float, int]:
+    """Returns the mean difference from the network's images, the seconds of this thread, and the number of warnings."""
     torch.manual_seed(seed)
     network = layouts.as_trained(make(), seed=seed, **call)
     with tempfile.NamedTemporaryFile(suffix=".pth") as file, warnings.catch_warnings(record=True) as said:
@@ -89,8 +89,8 @@ def imported(make: Callable[[], nn.Module], call: dict[str, Any], seed: int) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default="", help="part of a layout's name")
-    parser.add_argument("--seed", type=int, default=1, help="the first of three")
+    parser.add_argument("--only", default="", help="run only the layouts whose name contains this text")
+    parser.add_argument("--seed", type=int, default=1, help="first of three seeds (default: 1)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     results = []
@@ -98,13 +98,13 @@ def main() -> None:
         if options.only not in name:
             continue
         for seed in range(options.seed, options.seed + 3):
-            distance, seconds, warned = imported(make, call, seed)
+            distance, seconds, warned = import_and_compare(make, call, seed)
             results.append((distance, seconds))
             if distance > CLOSE:
-                print(f"{name}, seed {seed}: other images, {'warned of' if warned else 'in silence'}", flush=True)
+                print(f"{name}, seed {seed}: other images, {'with' if warned else 'without'} a warning", flush=True)
     close = sum(distance <= CLOSE for distance, _ in results)
     times = sorted(seconds for _, seconds in results)
-    print(f"{close} of {len(results)} close; {times[len(times) // 2]:.1f} s in the middle, {times[-1]:.1f} s at most")
+    print(f"{close} of {len(results)} close; median {times[len(times) // 2]:.1f} s, at most {times[-1]:.1f} s")
 
 
 if __name__ == "__main__":

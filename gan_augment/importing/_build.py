@@ -14,12 +14,7 @@ Normalization = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard
 
 
 def build_layered(found: Hypothesis, scaling: Normalization | None = None) -> Generator:
-    """Builds a generator of the layers that were found, which gives images in -1..1.
-
-    Args:
-        found (Hypothesis): The layers.
-        scaling (tuple, optional): Mean and standard deviation with which the training images were normalized.
-    """
+    """Builds a generator of the layers that were found, and takes images that were normalized to -1..1."""
     parts = found.layers
     no_last = parts[-1][0]["function"] == "none"
     if no_last or scaling is not None:

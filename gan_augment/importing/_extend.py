@@ -40,30 +40,25 @@ def first_hypotheses(
 ) -> Iterator[Hypothesis]:
     """Yields latents that the first module can take, with the class joined to them.
 
-    Args:
-        order (tuple of Module): All modules but the embedding.
-        embedding (Module, optional): The embedding of the classes.
-        hints (Hints): What the user knows.
-        one_hot (int): Number of classes that are known to follow the latent as one-hot vectors.
+    The class comes from an embedding, or from as many one-hot classes as are known or as the hints say.
     """
     first = order[0]
     if not first.is_layer:
         return
-    classes = one_hot or (0 if embedding is not None else hints.num_classes or 0)
+    if embedding is not None:
+        classes, dim = embedding.weight.shape
+        fields = {"kind": "embedding", "num_classes": classes, "dim": dim}
+    else:
+        classes = dim = one_hot or hints.num_classes or 0
+        fields = {"kind": "one_hot", "num_classes": classes}
+    sides = (("after", 0.0), ("before", 0.1))[: 1 if one_hot else 2]  # of the latent on which the class may be
     widths = {first.weight.shape[1]} if first.kind == "linear" else set(first.weight.shape[:2])
     for width in sorted(widths):
         joins: list[tuple[dict[str, Any] | None, int, float]] = [(None, width, 0.0)]
-        sides = (("after", 0.0), ("before", 0.1))  # of the latent on which the class may be
-        if embedding is not None:
-            known, dim = embedding.weight.shape
-            fields = {"kind": "embedding", "num_classes": known, "dim": dim}
-            if width == dim:
-                joins = [({**fields, "join": "multiply"}, width, 0.0)]
-            else:
-                joins = [({**fields, "join": join}, width - dim, cost) for join, cost in sides]
+        if embedding is not None and width == dim:
+            joins = [({**fields, "join": "multiply"}, width, 0.0)]
         elif classes:
-            fields = {"kind": "one_hot", "num_classes": classes}
-            joins = [({**fields, "join": join}, width - classes, c) for join, c in (sides[:1] if one_hot else sides)]
+            joins = [({**fields, "join": join}, width - dim, cost) for join, cost in sides]
         for layer, length, cost in joins:
             if not 1 <= length <= MAX_LATENT:
                 continue

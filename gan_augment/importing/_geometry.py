@@ -22,14 +22,7 @@ class Geometry(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def reachable_sides(side: int, kernels: tuple[int, ...], number: int, hints: Hints) -> frozenset[int]:
-    """Returns all sides that images may have after further convolutions with these kernels.
-
-    Args:
-        side (int): Side of the maps before them.
-        kernels (tuple of int): Sides of their kernels.
-        number (int): Number of convolutions before them.
-        hints (Hints): What the user knows.
-    """
+    """Returns all sides that images may have after convolutions with these kernels, the first with this number."""
     if not kernels:
         return frozenset((side,))
     kernel, *rest = kernels
@@ -46,7 +39,7 @@ def reachable_sides(side: int, kernels: tuple[int, ...], number: int, hints: Hin
 def likely_geometries(
     transposed: bool, kernel: int, side: int, kernels: set[int], out: int, number: int, hints: Hints
 ) -> dict[Geometry, float]:
-    """Returns the usual geometries that agree with the hints, or else those that the hints describe.
+    """Returns the usual geometries that agree with the hints, or else those that the hints describe, with costs.
 
     Args:
         transposed (bool): Whether the convolution is transposed.
@@ -54,7 +47,7 @@ def likely_geometries(
         side (int): Side of its input.
         kernels (set of int): Sides of the kernels of the convolutions before it.
         out (int): Number of its output channels.
-        number (int): Number of convolutions before it.
+        number (int): Number of convolutions before it, by which its hints are found.
         hints (Hints): What the user knows.
     """
     usual = _usual_geometries(transposed, kernel, side, kernels, out)

@@ -79,13 +79,10 @@ class ContradictedError(ValueError):
 
 
 class Budget:
-    """Limits the work that all hypotheses about a file may cost together.
+    """Limits the work that all hypotheses about a file may cost together, by the number of weights in the file.
 
     The work is counted in multiplications, so that the same file gives the same result on every machine. Time is
     limited too, in case the count underestimates the work.
-
-    Args:
-        weights (int): Number of weights in the file, to which the limit is proportional.
     """
 
     def __init__(self, weights: int) -> None:
@@ -194,15 +191,7 @@ class Hypothesis:
         }
 
     def values(self, budget: Budget, most: int = LATENTS) -> Tensor:
-        """Computes the output of the layers for the first latents, unless it is cached.
-
-        Args:
-            budget (Budget): What the work is taken off.
-            most (int): Largest number of latents.
-
-        Raises:
-            OutOfBudgetError: If the work exceeds what is left of the budget.
-        """
+        """Computes the output of the layers for at most the first ``most`` latents, unless it is cached."""
         if self.cached is not None:
             return self.cached[:most]
         if self.parent is None:
@@ -212,11 +201,7 @@ class Hypothesis:
         return self._apply(x)[:most]
 
     def coarse_values(self, budget: Budget) -> tuple[Tensor, Tensor]:
-        """Computes a sample of the output at little cost: some channels, for fewer latents.
-
-        Returns:
-            The values, and the indices of their channels.
-        """
+        """Computes some channels of the output for fewer latents, and returns them with their indices."""
         if self.parent is not None and self.layer["kind"] == "activation":
             values, channels = self.parent.coarse_values(budget)
             return self._apply(values), channels

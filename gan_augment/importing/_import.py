@@ -139,10 +139,7 @@ def _check_normalization(normalization: Any) -> Normalization | None:
 
 
 def _find_generator(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> tuple[str, Hypothesis]:
-    """Returns the place and the layers of the one network in a file that is a generator.
-
-    Averaged weights are preferred if there are several.
-    """
+    """Returns the place and the layers of the one generator in a file; averaged weights are preferred."""
     groups = [(where, tensors) for where, tensors in find_networks(tree) if key is None or where == key]
     if not groups:
         known = brief(list(dict.fromkeys(where for where, _ in find_networks(tree))), 300)

@@ -56,11 +56,6 @@ class Module:
         return len(next(iter(self.tensors.values())))
 
     @property
-    def is_unused(self) -> bool:
-        """Whether it is a batch norm that was never used in training mode, or kept nothing of it."""
-        return self.kind == "batch_norm" and not self.has_statistics
-
-    @property
     def has_statistics(self) -> bool:
         """Whether it is a batch norm whose mean and variance are not those of a new one, which are 0 and 1."""
         if self.kind != "batch_norm":

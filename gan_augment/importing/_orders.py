@@ -86,10 +86,7 @@ def _place_norms(modules: list[Module]) -> list[Module]:
 
 
 def _order_by_channels(modules: list[Module]) -> list[Module]:
-    """Orders layers so that each takes what the one before gives, and places the norms by their features.
-
-    Returns the modules as they are if there is no such order.
-    """
+    """Orders layers so that each takes what the one before gives, or returns the modules as they are."""
     linear = [module for module in modules if module.kind == "linear"]
     convs = [module for module in modules if module.kind == "conv"]
     steps = iter(range(MAX_ORDERS))

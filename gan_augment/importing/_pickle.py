@@ -53,6 +53,11 @@ class Storage(NamedTuple):
     dtype: torch.dtype
     length: int
 
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        return self.length * self.dtype.itemsize
+
 
 class StoredTensor(NamedTuple):
     """A pickle's description of a tensor, of which only the types are verified."""
@@ -99,7 +104,9 @@ def read_pickle(file: BytesIO, storages: dict[str, Storage] | None = None) -> An
             raise ValueError(f"it must have at most {MAX_STEPS:,} steps and {MAX_PICKLE:,} bytes, but has more")
         if opcode.name == "STOP":
             return machine.pop()
-        machine.run(opcode.name, argument)
+        if opcode.name not in _OPCODES:
+            raise ValueError(f"it must hold tensors and plain containers, but has the opcode {opcode.name}")
+        _OPCODES[opcode.name](machine, argument)
     raise ValueError("it has no end")
 
 
@@ -120,22 +127,8 @@ class _Machine:
         self.memo: dict[int, Any] = {}
         self.copied = 0
 
-    def run(self, name: str, argument: Any) -> None:
-        """Executes one opcode."""
-        if name in _LITERALS:
-            self.stack.append(argument)
-        elif name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name]())
-        elif name in _MEMOIZED:
-            self.memo[len(self.memo) if name == "MEMOIZE" else int(argument)] = self.top()
-        elif name in _RECALLED:
-            if int(argument) not in self.memo:
-                raise ValueError("it recalls a value that it has not stored")
-            self.stack.append(self.memo[int(argument)])
-        elif name in _OPCODES:
-            _OPCODES[name](self, argument)
-        else:
-            raise ValueError(f"it must hold tensors and plain containers, but has the opcode {name}")
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
 
     def top(self) -> Any:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
@@ -154,8 +147,8 @@ class _Machine:
         del self.stack[start:]
         return values
 
-    def mark(self, _: Any) -> None:
-        self.marks.append(len(self.stack))
+    def push_tuple(self, count: int) -> None:
+        self.push(tuple([self.pop() for _ in range(count)][::-1]))
 
     def drop(self, _: Any) -> None:
         if self.marks and self.marks[-1] == len(self.stack):
@@ -163,8 +156,13 @@ class _Machine:
         else:
             self.pop()
 
-    def push_tuple(self, count: int) -> None:
-        self.stack.append(tuple([self.pop() for _ in range(count)][::-1]))
+    def memoize(self, key: int) -> None:
+        self.memo[key] = self.top()
+
+    def recall(self, key: Any) -> None:
+        if int(key) not in self.memo:
+            raise ValueError("it recalls a value that it has not stored")
+        self.push(self.memo[int(key)])
 
     def set_items(self, pairs: list[Any]) -> None:
         target = self.top()
@@ -190,12 +188,7 @@ class _Machine:
                 f"it must hold only tensors, but asks for {f'{module}.{name}'[:100]!r}, which is not run; its author "
                 "can save the generator's state_dict alone"
             )
-        self.stack.append(known)
-
-    def push_dict(self, _: Any) -> None:
-        made: dict[Any, Any] = {}
-        _fill(made, self.pop_to_mark())
-        self.stack.append(made)
+        self.push(known)
 
     def call(self, _: Any) -> None:
         arguments, function = self.pop(), self.pop()
@@ -207,27 +200,23 @@ class _Machine:
         self.copied += sum(len(each) for each in arguments if isinstance(each, (list, tuple)))
         if self.copied > MAX_COPIED:
             raise ValueError(f"its calls must take at most {MAX_COPIED:,} values in lists, but take more")
-        self.stack.append(function.call(*arguments))
-
-    def build(self, _: Any) -> None:
-        """Drops the state of an object, such as the version numbers that a state_dict carries."""
-        self.pop()
-        self.top()
+        self.push(function.call(*arguments))
 
     def push_storage(self, _: Any) -> None:
         storage = _storage(self.pop())
         if self.storages.setdefault(storage.key, storage) != storage:
             raise ValueError(f"it describes the storage {storage.key[:100]!r} in two ways")
-        self.stack.append(storage)
+        self.push(storage)
 
 
-def _fill(target: dict[Any, Any], pairs: list[Any]) -> None:
+def _fill(target: dict[Any, Any], pairs: list[Any]) -> dict[Any, Any]:
     if len(pairs) % 2:
         raise ValueError("it has a key without a value")
     for key, value in zip(pairs[::2], pairs[1::2]):
         if key is not None and type(key) not in (str, int, float, bool):  # hashing any other may take forever
             raise ValueError(f"its keys must be text or numbers, but one is of type {type(key).__name__.strip('_')}")
         target[key] = value
+    return target
 
 
 def _dict_of(*arguments: Any) -> dict[Any, Any]:
@@ -330,31 +319,30 @@ _LITERALS = {
     "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES",
     "BINBYTES8",
 }  # fmt: skip
-_CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_LIST": list,
-    "EMPTY_DICT": dict,
-    "EMPTY_SET": _opaque,
-}
-_MEMOIZED = {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"}
-_RECALLED = {"GET", "BINGET", "LONG_BINGET"}
 _OPCODES: dict[str, Callable[[_Machine, Any], Any]] = {
-    "PROTO": lambda machine, _: None,
-    "FRAME": lambda machine, _: None,
-    "MARK": _Machine.mark,
+    **dict.fromkeys(("PROTO", "FRAME"), lambda machine, _: None),
+    **dict.fromkeys(_LITERALS, _Machine.push),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.recall),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), lambda machine, key: machine.memoize(int(key))),
+    "MEMOIZE": lambda machine, _: machine.memoize(len(machine.memo)),
+    "NONE": lambda machine, _: machine.push(None),
+    "NEWTRUE": lambda machine, _: machine.push(True),
+    "NEWFALSE": lambda machine, _: machine.push(False),
+    "EMPTY_TUPLE": lambda machine, _: machine.push(()),
+    "EMPTY_LIST": lambda machine, _: machine.push([]),
+    "EMPTY_DICT": lambda machine, _: machine.push({}),
+    "EMPTY_SET": lambda machine, _: machine.push(_OPAQUE),
+    "MARK": lambda machine, _: machine.marks.append(len(machine.stack)),
     "POP": _Machine.drop,
     "POP_MARK": lambda machine, _: machine.pop_to_mark(),
-    "DUP": lambda machine, _: machine.stack.append(machine.top()),
-    "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.pop_to_mark())),
+    "DUP": lambda machine, _: machine.push(machine.top()),
+    "TUPLE": lambda machine, _: machine.push(tuple(machine.pop_to_mark())),
     "TUPLE1": lambda machine, _: machine.push_tuple(1),
     "TUPLE2": lambda machine, _: machine.push_tuple(2),
     "TUPLE3": lambda machine, _: machine.push_tuple(3),
-    "LIST": lambda machine, _: machine.stack.append(machine.pop_to_mark()),
-    "DICT": _Machine.push_dict,
-    "FROZENSET": lambda machine, _: machine.stack.append(_opaque(machine.pop_to_mark())),
+    "LIST": lambda machine, _: machine.push(machine.pop_to_mark()),
+    "DICT": lambda machine, _: machine.push(_fill({}, machine.pop_to_mark())),
+    "FROZENSET": lambda machine, _: machine.push(_opaque(machine.pop_to_mark())),
     "APPEND": lambda machine, _: machine.add_items([machine.pop()]),
     "APPENDS": lambda machine, _: machine.add_items(machine.pop_to_mark()),
     "ADDITEMS": lambda machine, _: machine.add_items(machine.pop_to_mark()),
@@ -364,6 +352,6 @@ _OPCODES: dict[str, Callable[[_Machine, Any], Any]] = {
     "STACK_GLOBAL": lambda machine, _: machine.push_global(*[machine.pop(), machine.pop()][::-1]),
     "REDUCE": _Machine.call,
     "NEWOBJ": _Machine.call,
-    "BUILD": _Machine.build,
+    "BUILD": lambda machine, _: (machine.pop(), machine.top()),  # drops the state that an object is to take
     "BINPERSID": _Machine.push_storage,
 }

@@ -140,7 +140,7 @@ def _read_legacy(file: BufferedReader, size: int) -> tuple[Any, dict[str, Span]]
         count = int.from_bytes(file.read(8), "little")
         if storage is None or key in spans or count != storage.length:
             raise ValueError(f"its storage {key[:100]!r} must be the one that its tensors refer to, but is not")
-        spans[key] = Span(start + 8, count * storage.dtype.itemsize)
+        spans[key] = Span(start + 8, storage.size)
         start = spans[key].end
         if start > size:
             raise ValueError("it ends before the storages of its tensors")
@@ -167,10 +167,7 @@ def _read_safetensors(file: BufferedReader, size: int) -> dict[str, Tensor]:
 class _Collector:
     """Collects the tensors of nested dicts, and limits their number and their total size.
 
-    Args:
-        file (BufferedReader): The checkpoint.
-        size (int): Number of its bytes.
-        spans (dict): Where the bytes of each storage are in the file, by the storage's key.
+    ``size`` is that of the file, and ``spans`` says where the bytes of each storage are in it.
     """
 
     def __init__(self, file: BufferedReader, size: int, spans: dict[str, Span]) -> None:
@@ -219,21 +216,19 @@ class _Collector:
         return values.view(stored.dtype).as_strided(stored.size, stored.stride, stored.offset)
 
     def _read_storage(self, storage: Storage) -> bytearray:
-        span, size = self.spans.get(storage.key), storage.length * storage.dtype.itemsize
+        span = self.spans.get(storage.key)
         if span is None:
             raise ValueError(f"it has no bytes for the storage {storage.key[:100]!r} that its tensors refer to")
-        if span.size != size:
-            raise ValueError(
-                f"its storage {storage.key[:100]!r} must have the {size:,} bytes that its tensors need, but has "
-                f"{span.size:,}"
-            )
+        if span.size != storage.size:
+            name = f"its storage {storage.key[:100]!r}"
+            raise ValueError(f"{name} must have the {storage.size:,} bytes of its tensors, but has {span.size:,}")
         return read_span(self.file, span)
 
 
 def _check_extent(name: str, stored: StoredTensor) -> None:
     """Refuses a tensor that reaches beyond its storage, or has more values than it."""
     size, stride, offset = stored.size, stored.stride, stored.offset
-    values = stored.storage.length * stored.storage.dtype.itemsize // stored.dtype.itemsize
+    values = stored.storage.size // stored.dtype.itemsize
     small = len(size) == len(stride) and all(0 <= number <= MAX_FILE for number in (*size, *stride, offset))
     if not small or (0 not in size and offset + sum((n - 1) * s for n, s in zip(size, stride)) >= values):
         raise ValueError(f"its tensor {name[:100]!r} must lie within its storage of {values:,} values, but does not")

@@ -95,13 +95,9 @@ def search(orders: list[list[Module]], hints: Hints, budget: Budget, one_hot: in
 
 
 def check_hints(found: Hypothesis, orders: list[list[Module]], hints: Hints, budget: Budget, one_hot: int) -> None:
-    """Refuses hints if the statistics match far better without them.
+    """Raises ContradictedError, which names the hints, if the statistics match far better without them.
 
-    This costs a second search, but only if the statistics match badly. The arguments are those of :func:`search`, after
-    the layers that it found with the hints.
-
-    Raises:
-        ContradictedError: If they do; the message names the hints that the statistics contradict.
+    This costs a second search, but only if the statistics match badly. ``found`` is what the first one found.
     """
     free = replace(hints, **dict.fromkeys(found.as_hints()))
     if free == hints or hints.settled or found.misfit <= WELL_MATCHED * found.norms:
@@ -120,10 +116,7 @@ def check_hints(found: Hypothesis, orders: list[list[Module]], hints: Hints, bud
 def _search_order(
     modules: list[Module], hints: Hints, budget: Budget, one_hot: int, beam: Beam, furthest: list[Hypothesis]
 ) -> Hypothesis | None:
-    """Returns the likeliest hypothesis that gives images, for one order of the modules.
-
-    ``furthest`` collects the hypotheses that came further than all before, for the error message.
-    """
+    """Returns the likeliest hypothesis that gives images, and adds the one that came furthest to ``furthest``."""
     embeddings = [module for module in modules if module.kind == "embedding"]
     body = tuple(module for module in modules if module.kind != "embedding")
     if len(embeddings) > 1:
@@ -223,11 +216,7 @@ def _keep_best(scored: list[Hypothesis], beam: Beam) -> list[Hypothesis]:
 
 
 def _score(hypothesis: Hypothesis, budget: Budget, coarse: bool = False) -> Hypothesis | None:
-    """Compares the statistics of the last batch norm to the values that come to it.
-
-    Returns:
-        The hypothesis with its misfit and the cost of it, or None if the misfit is hopelessly large.
-    """
+    """Returns the hypothesis with the misfit of its last batch norm and the cost of it, or None if it is hopeless."""
     before, module = hypothesis.parent, hypothesis.module
     if before is None or module is None:
         return hypothesis

@@ -28,10 +28,11 @@ def _about_layers(found: Hypothesis, hints: Hints) -> list[str]:
     modules = [module for _, module in found.layers if module is not None]
     confirmed = max((place for place, module in enumerate(modules) if module.has_statistics), default=-1) + 1
     rest = [module for module in modules[confirmed:] if module.is_layer]
-    unused = [module for module in modules if module.is_unused]
+    batch_norms = [module for module in modules if module.kind == "batch_norm"]
+    unused = [module for module in batch_norms if not module.has_statistics]
     reasons = []
     if unused and not hints.settled:
-        count = "all" if len(unused) == sum(module.kind == "batch_norm" for module in modules) else str(len(unused))
+        count = "all" if len(unused) == len(batch_norms) else str(len(unused))
         reasons.append(
             f"{count} of its batch norms ({brief(unused[0].name)} first) were never used in training mode: they hold a "
             "mean of 0 and a variance of 1, like new ones, and confirm nothing"

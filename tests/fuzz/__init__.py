@@ -1,1 +1,1 @@
-"""Fuzzing of whatever reads bytes from outside."""
+"""Fuzzes everything that reads bytes from outside."""

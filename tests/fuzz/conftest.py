@@ -1,3 +1,3 @@
-"""The fuzzer itself needs atheris, and runs by itself."""
+"""Leaves the fuzzer out of the tests, because it needs atheris and runs on its own."""
 
 collect_ignore = ["run.py"]

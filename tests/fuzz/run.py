@@ -1,9 +1,9 @@
-"""Fuzzes a target, guided by coverage: inputs that reach new lines are kept in its folder of seeds.
+"""Fuzzes a target, guided by coverage. Inputs that reach new lines are kept in its folder of seeds.
 
     pip install atheris
     python -m tests.fuzz.run weights -max_total_time=600
 
-An input that crashes is written to ``crash-...`` by libFuzzer; put it among the seeds once it is mended.
+libFuzzer writes an input that crashes to ``crash-...``. Add it to the seeds when the crash is fixed.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What is fuzzed: everything that reads bytes from outside. Each refuses them in a sentence, or takes them."""
+"""Fuzzes everything that reads bytes from outside: it must accept them, or refuse them in a sentence."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ REFUSALS = (ValueError, FileNotFoundError)
 
 
 def _folder():
-    """A whole, small generator's folder, made once."""
+    """Returns the folder of a small generator, which is saved once."""
     if not hasattr(_folder, "made"):
         torch.manual_seed(0)
         _folder.made = Path(tempfile.mkdtemp(prefix="gan-augment-fuzz-")) / "generator"
@@ -26,8 +26,8 @@ def _folder():
     return _folder.made
 
 
-def _refused_or_taken(function, *arguments):
-    said = "taken"
+def _accept_or_refuse(function, *arguments):
+    said = "accepted"
     try:
         function(*arguments)
     except REFUSALS as error:
@@ -35,60 +35,60 @@ def _refused_or_taken(function, *arguments):
     assert 0 < len(said) < 5_000
 
 
-def _with_file(name, data, vouched=True):
-    """Loads the folder with one file replaced for as long, which config.json vouches for."""
+def _with_file(name, data, listed=True):
+    """Loads the folder while one file is replaced; if ``listed``, config.json has the hash of the new content."""
     folder = _folder()
     before = {path: path.read_bytes() for path in (folder / "config.json", folder / name)}
     (folder / name).write_bytes(data)
-    if vouched:
+    if listed:
         config = json.loads(before[folder / "config.json"])
         config["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         (folder / "config.json").write_text(json.dumps(config))
     try:
-        _refused_or_taken(load_generator, folder)
+        _accept_or_refuse(load_generator, folder)
     finally:
         for path, content in before.items():
             path.write_bytes(content)
 
 
 def name(data):
-    """A generator's name; nothing is downloaded."""
-    _refused_or_taken(resolve_name, data.decode("utf-8", "surrogateescape"))
+    """Fuzzes the name of a generator. Nothing is downloaded."""
+    _accept_or_refuse(resolve_name, data.decode("utf-8", "surrogateescape"))
 
 
 def config(data):
-    """A whole config.json."""
-    _with_file("config.json", data, vouched=False)
+    """Fuzzes the whole config.json."""
+    _with_file("config.json", data, listed=False)
 
 
 def network(data):
-    """The generator's configuration in it, of which the rest is right."""
+    """Fuzzes the generator's configuration in an otherwise valid config.json."""
     try:
         values = json.loads(data)
     except (ValueError, RecursionError):
         return
     whole = json.loads((_folder() / "config.json").read_bytes())
-    _with_file("config.json", json.dumps({**whole, "generator": values}).encode(), vouched=False)
+    _with_file("config.json", json.dumps({**whole, "generator": values}).encode(), listed=False)
 
 
 def weights(data):
-    """generator.safetensors, vouched for."""
+    """Fuzzes generator.safetensors, with its hash in config.json."""
     _with_file("generator.safetensors", data)
 
 
 def card(data):
-    """README.md."""
-    _with_file("README.md", data, vouched=False)
+    """Fuzzes README.md."""
+    _with_file("README.md", data, listed=False)
 
 
 def reader(data):
-    """The tensors of a checkpoint from elsewhere: read soon, and in little more memory than the file has."""
+    """Fuzzes the reader of checkpoints, which must take little time and little more memory than the file's size."""
     path = _folder().parent / "x.pth"
     path.write_bytes(data)
     start = time.process_time()
     tracemalloc.start()
     try:
-        _refused_or_taken(read_checkpoint, path)
+        _accept_or_refuse(read_checkpoint, path)
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -97,10 +97,10 @@ def reader(data):
 
 
 def checkpoint(data):
-    """A checkpoint of others."""
+    """Fuzzes importing a checkpoint."""
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / "G.pth").write_bytes(data)
-        _refused_or_taken(import_checkpoint, Path(place) / "G.pth")
+        _accept_or_refuse(import_checkpoint, Path(place) / "G.pth")
 
 
 TARGETS = {function.__name__: function for function in (name, config, network, weights, card, reader, checkpoint)}

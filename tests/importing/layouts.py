@@ -1,4 +1,4 @@
-"""Generators as others write them: layouts of published code, made anew and small."""
+"""Small generators with the layouts of published code."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 class Wrapped(nn.Module):
-    """Layers under an attribute, as most have them."""
+    """Layers in a sequence under an attribute, like most networks."""
 
     def __init__(self, name, *layers):
         super().__init__()
@@ -18,7 +18,7 @@ class Wrapped(nn.Module):
 
 
 def plain(size=64, channels=3, width=4, latent=20, norm=nn.BatchNorm2d, relu=nn.ReLU, wrap=lambda layer: layer):
-    """Pytorch/examples' dcgan."""
+    """Returns the layers of the DCGAN in pytorch/examples."""
     widths = {64: [8, 4, 2, 1], 32: [4, 2, 1], 28: [2, 1]}[size]
     layers = [wrap(nn.ConvTranspose2d(latent, width * widths[0], 7 if size == 28 else 4, 1, 0, bias=False))]
     for wide, narrow in zip(widths, [*widths[1:], None]):
@@ -29,7 +29,7 @@ def plain(size=64, channels=3, width=4, latent=20, norm=nn.BatchNorm2d, relu=nn.
 
 
 def nested_blocks():
-    """Each step a sequence of its own; a last layer with a bias."""
+    """Returns a network in which each step is a sequence of its own and the last layer has a bias."""
 
     def block(one, other, kernel, stride, padding):
         return nn.Sequential(
@@ -43,7 +43,7 @@ def nested_blocks():
 
 
 def digits_without_padding(width=8, relu=nn.ReLU):
-    """1, 3, 6, 13, 28: kernels of 3 and 4, strides of 2 and 1, no padding."""
+    """Returns a network with sides of 1, 3, 6, 13 and 28, kernels of 3 and 4, strides of 2 and 1, and no padding."""
 
     def block(one, other, kernel=3, stride=2):
         return nn.Sequential(nn.ConvTranspose2d(one, other, kernel, stride), nn.BatchNorm2d(other), relu())
@@ -54,7 +54,7 @@ def digits_without_padding(width=8, relu=nn.ReLU):
 
 
 class Blocks(nn.Module):
-    """Blocks that are named as those of this project, with other layers around them."""
+    """Blocks with the same names as those of this project, and another last layer."""
 
     def __init__(self):
         super().__init__()
@@ -73,7 +73,7 @@ class Blocks(nn.Module):
 
 
 class Resized(nn.Module):
-    """A linear layer, then resizing and convolutions; the epsilon of 0.8 is what that code passes by mistake."""
+    """A linear layer, then resizing and convolutions. The published code passes 0.8 as the epsilon by mistake."""
 
     def __init__(self, size=32, classes=0, latent=20):
         super().__init__()
@@ -93,7 +93,7 @@ class Resized(nn.Module):
 
 
 class Functional(nn.Module):
-    """A linear layer, and activations that are not modules."""
+    """A linear layer, and activations that are functions."""
 
     def __init__(self):
         super().__init__()
@@ -110,7 +110,7 @@ class Functional(nn.Module):
 
 
 class Attributes(nn.Module):
-    """Layers as attributes: each with its norm, or all convolutions first."""
+    """Layers as attributes, each followed by its norm, or all convolutions first."""
 
     def __init__(self, norms_last):
         super().__init__()
@@ -131,7 +131,7 @@ class Attributes(nn.Module):
 
 
 class Stems(nn.Module):
-    """The latent and the one-hot class each through a layer of its own, put together afterwards."""
+    """The latent and the one-hot class each go through a first layer of their own, and are then concatenated."""
 
     def __init__(self, classes=4):
         super().__init__()
@@ -152,7 +152,7 @@ class Stems(nn.Module):
 
 
 class Embedded(nn.Module):
-    """The class's embedding beside the latent, on either side."""
+    """The embedding of the class is concatenated to the latent, before or after it."""
 
     def __init__(self, before):
         super().__init__()
@@ -166,7 +166,7 @@ class Embedded(nn.Module):
 
 
 class OneHot(nn.Module):
-    """The one-hot class beside the latent, which no tensor shows."""
+    """The one-hot class follows the latent, which no tensor shows."""
 
     def __init__(self):
         super().__init__()
@@ -177,7 +177,7 @@ class OneHot(nn.Module):
 
 
 class Dense(nn.Module):
-    """A dense layer whose every unit is normalised, then kernels of 5 and output paddings; 28 px."""
+    """A linear layer with a batch norm of every unit, then kernels of 5 and output paddings; 28 px."""
 
     def __init__(self):
         super().__init__()
@@ -193,20 +193,20 @@ class Dense(nn.Module):
 
 
 def threes():
-    """96 px: the last step by 3."""
+    """Returns a network for 96 px, whose last stride is 3."""
     layers = plain(64)
     layers[-2] = nn.ConvTranspose2d(4, 3, 5, 3, 1, bias=False)
     return Wrapped("main", *layers)
 
 
 def refined(channels=3):
-    """Colours are mixed by a last convolution of kernel 1, or digits cut to 28 px by a transposed one with padding."""
+    """Returns a network whose last kernel is 1: it mixes the colours, or cuts digits to 28 px by its padding."""
     mixed = nn.Conv2d(4, 3, 1) if channels == 3 else nn.ConvTranspose2d(4, 1, 1, 1, 2)
     return Wrapped("main", *plain(32, 4, norm=nn.BatchNorm2d)[:-1], nn.BatchNorm2d(4), nn.ReLU(), mixed, nn.Tanh())
 
 
 def residual():
-    """Blocks of two convolutions that add what comes to them."""
+    """Returns a residual network with blocks of two convolutions."""
 
     def block():
         convs = [[nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, 1, 1)] for _ in range(2)]
@@ -217,7 +217,7 @@ def residual():
 
 
 def with_shortcuts():
-    """Convolutions of kernel 1 beside the blocks."""
+    """Returns a residual network with a convolution of kernel 1 as a shortcut."""
     return nn.ModuleDict({
         "dense": nn.Linear(20, 256), "conv1": nn.Conv2d(16, 16, 3, 1, 1), "conv2": nn.Conv2d(16, 16, 3, 1, 1),
         "bypass": nn.Conv2d(16, 16, 1), "final": nn.Conv2d(16, 3, 3, 1, 1),
@@ -225,13 +225,13 @@ def with_shortcuts():
 
 
 def u_net():
-    """Images are halved and doubled, with what was halved put beside what is doubled."""
+    """Returns a U-Net, which takes images to images."""
     inner = nn.Sequential(nn.Conv2d(8, 16, 4, 2, 1), nn.BatchNorm2d(16), nn.ConvTranspose2d(16, 8, 4, 2, 1))
     return nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), inner, nn.ConvTranspose2d(16, 3, 4, 2, 1), nn.Tanh())
 
 
 def as_trained(network, latent=20, classes=0, uniform=False, seed=0):
-    """The network with weights that differ, and the statistics that training would leave."""
+    """Draws the weights of a network, and lets its norms keep statistics as in training. Returns it in eval mode."""
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -242,10 +242,10 @@ def as_trained(network, latent=20, classes=0, uniform=False, seed=0):
             module.weight += 1
         network.train()
         for step in range(80):
-            if step == 40:  # vectors of spectral norms have settled
+            if step == 40:  # by now, the vectors of spectral norms have converged
                 for module in norms:
                     module.reset_running_stats()
-                    module.momentum = None  # the mean over all further steps, as of a training that was long enough
+                    module.momentum = None  # average over all further steps, as after a long training
             z = torch.rand((64, latent), generator=rng) * 2 - 1 if uniform else torch.randn((64, latent), generator=rng)
             network(z, torch.randint(classes, (64,), generator=rng)) if classes else network(z)
     return network.eval()

@@ -1,4 +1,4 @@
-"""Small folders that would cost much, and finite weights whose images are not finite."""
+"""Tests that small folders which would cost much are refused, and so are finite weights that overflow."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from gan_augment.synthesis import Upscaler
 
 
 def rewrite(folder, name, change):
-    """Changes the tensors of a file, and its hash with them."""
+    """Changes the tensors of a file and updates its hash."""
     tensors = load_file(folder / name)
     change(tensors)
     data = save(tensors)
@@ -59,7 +59,7 @@ def test_a_costly_configuration_is_refused_before_anything_is_built(folder):
     refused_cheaply(lambda: load_discriminator(folder), "config.json is not usable: .* operations for an image")
 
 
-def test_layers_that_cost_much_are_refused_before_anything_is_built(folder):
+def test_costly_layers_are_refused_before_anything_is_built(folder):
     layer = {
         "kind": "conv",
         "in_channels": 4,
@@ -97,7 +97,7 @@ def test_finite_weights_whose_images_are_not_finite_are_refused(folder, name):
         from_pretrained(folder)
 
 
-def test_one_class_whose_images_are_not_finite_is_enough(folder):
+def test_finite_weights_with_one_class_whose_images_are_not_finite_are_refused(folder):
     def change(tensors):
         tensors["blocks.1.norm.scale.weight"][2] = 3e38
         tensors["blocks.1.norm.shift.weight"][2] = 3e38

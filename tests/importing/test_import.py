@@ -1,4 +1,4 @@
-"""Bringing in generators of others."""
+"""Tests importing generators from checkpoints of other projects."""
 
 import io
 import os
@@ -32,7 +32,7 @@ CASES = {
     "no padding": (layouts.digits_without_padding, {"latent": 10}),
     "no padding, leaky": (lambda: layouts.digits_without_padding(8, lambda: nn.LeakyReLU(0.1)), {"latent": 10}),
     "SELU": (lambda: Wrapped("main", *plain(32, relu=nn.SELU)), {}),
-    "names of ours": (layouts.Blocks, {}),
+    "names of this project": (layouts.Blocks, {}),
     "resized": (layouts.Resized, {}),
     "resized 64": (lambda: layouts.Resized(64), {}),
     "functional": (layouts.Functional, {}),
@@ -55,7 +55,7 @@ CASES = {
 
 
 def same_images(generator, network, latent=20, classes=0, uniform=False):
-    """Whether both make the same of latents that neither has seen."""
+    """Returns whether both make the same images from latents that are in no search."""
     rng = torch.Generator().manual_seed(99)
     z = torch.randn((6, latent), generator=rng)
     labels = torch.arange(6) % classes if classes else None
@@ -79,7 +79,7 @@ LONG = {
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=pytest.mark.slow) if case in LONG else case for case in CASES]
 )
-def test_a_layout_of_others_gives_the_same_images(case, tmp_path):
+def test_an_imported_layout_gives_the_same_images(case, tmp_path):
     make, options = CASES[case]
     torch.manual_seed(0)
     network = as_trained(make(), **options)
@@ -111,7 +111,7 @@ def test_a_wide_layout_without_padding_is_found_fast(wide, hints, tmp_path):
 
 
 @pytest.mark.slow
-def test_noisy_statistics_are_no_reason_to_refuse(wide, tmp_path):
+def test_noisy_statistics_are_not_refused(wide, tmp_path):
     rng = torch.Generator().manual_seed(0)
     state = {name: tensor.clone() for name, tensor in wide.state_dict().items()}
     for name, variance in state.items():
@@ -127,7 +127,7 @@ def test_noisy_statistics_are_no_reason_to_refuse(wide, tmp_path):
     assert generator.config.image_size == 28
 
 
-def test_a_search_that_ran_out_says_so_and_names_the_hints(network, tmp_path, monkeypatch):
+def test_a_search_that_exceeds_its_budget_names_the_hints_that_help(network, tmp_path, monkeypatch):
     monkeypatch.setattr(_hypothesis, "MOST_WORK", 1000)
     torch.save(network.state_dict(), tmp_path / "G.pth")
     with pytest.raises(
@@ -136,7 +136,7 @@ def test_a_search_that_ran_out_says_so_and_names_the_hints(network, tmp_path, mo
         import_checkpoint(tmp_path / "G.pth", strides=(1, 2, 2, 2))
 
 
-def test_norms_that_were_never_used_are_named(tmp_path):
+def test_norms_that_were_never_used_in_training_are_named(tmp_path):
     torch.save(Wrapped("main", *plain(32)).state_dict(), tmp_path / "G.pth")
     with pytest.warns(UserWarning, match=r"batch norms \(main\.1 first\) were never used in training mode"):
         import_checkpoint(tmp_path / "G.pth")
@@ -150,7 +150,7 @@ def test_norms_that_were_never_used_are_named(tmp_path):
         ("sigmoid", (0, 1), 0, 1),
     ],
 )
-def test_images_are_taken_back_by_the_normalization_of_training(network, last, normalization, mean, std, tmp_path):
+def test_the_normalization_of_training_is_undone(network, last, normalization, mean, std, tmp_path):
     torch.save(network.state_dict(), tmp_path / "G.pth")
     generator = import_checkpoint(tmp_path / "G.pth", last=last, normalization=normalization)
     z = torch.randn(4, 20)
@@ -165,7 +165,7 @@ def test_images_are_taken_back_by_the_normalization_of_training(network, last, n
 
 
 @pytest.mark.parametrize("normalization", [0.5, (0.5, 0), (0.5, float("nan")), ((0.5, 0.5), (1, 1)), "ab"])
-def test_a_normalization_that_cannot_be_is_refused(network, normalization, tmp_path):
+def test_an_impossible_normalization_is_refused(network, normalization, tmp_path):
     torch.save(network.state_dict(), tmp_path / "G.pth")
     with pytest.raises(ValueError, match="`normalization` must be"):
         import_checkpoint(tmp_path / "G.pth", normalization=normalization)
@@ -208,7 +208,7 @@ def as_trained_discriminator():
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
 @pytest.mark.parametrize("old", [False, True])
-def test_a_generator_is_found_in_what_it_was_saved_with(network, wrapping, old, tmp_path):
+def test_a_generator_is_found_among_what_it_was_saved_with(network, wrapping, old, tmp_path):
     torch.save(WRAPPINGS[wrapping](network), tmp_path / "G.pt", _use_new_zipfile_serialization=not old)
     generator = import_checkpoint(tmp_path / "G.pt")
     assert same_images(generator, network)
@@ -237,7 +237,7 @@ def test_safetensors(network, tmp_path):
 def test_safetensors_sorts_names(make, tmp_path):
     network = as_trained(make())
     state = {name.replace("l1.", "z."): tensor.contiguous() for name, tensor in sorted(network.state_dict().items())}
-    save_file(state, tmp_path / "G.safetensors")  # the linear layer last, norms before convolutions
+    save_file(state, tmp_path / "G.safetensors")  # this sorts the linear layer last, and norms before convolutions
     assert same_images(import_checkpoint(tmp_path / "G.safetensors"), network)
 
 
@@ -250,7 +250,7 @@ def test_messages_quote_little_of_a_file(hints, tmp_path):
     assert len(str(error.value)) < len(str(tmp_path)) + 600
 
 
-def test_averaged_weights_go_first_and_a_key_before_them(network, other, tmp_path):
+def test_averaged_weights_are_preferred_and_a_key_overrides_that(network, other, tmp_path):
     torch.save({"G": network.state_dict(), "G_ema": other.state_dict()}, tmp_path / "both.pt")
     assert same_images(import_checkpoint(tmp_path / "both.pt"), other)
     assert same_images(import_checkpoint(tmp_path / "both.pt", key="G"), network)
@@ -264,7 +264,7 @@ def test_two_generators_need_a_key(network, other, tmp_path):
         import_checkpoint(tmp_path / "both.pt")
 
 
-def test_layers_that_fit_in_many_orders_do_not_take_forever(tmp_path):
+def test_layers_that_fit_in_many_orders_are_refused_soon(tmp_path):
     layers = [nn.Conv2d(8, 8, 3) for _ in range(11)]
     torch.save(nn.Sequential(nn.ConvTranspose2d(5, 3, 4), *layers).state_dict(), tmp_path / "G.pth")
     start = time.process_time()
@@ -273,14 +273,14 @@ def test_layers_that_fit_in_many_orders_do_not_take_forever(tmp_path):
     assert time.process_time() - start < 45
 
 
-def test_torchs_generator_is_left_as_it_was(network, tmp_path):
+def test_the_state_of_torchs_generator_is_unchanged(network, tmp_path):
     torch.save(network.state_dict(), tmp_path / "G.pth")
     before = torch.get_rng_state()
     import_checkpoint(tmp_path / "G.pth")
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_hints_say_what_no_tensor_shows(tmp_path):
+def test_hints_give_what_no_tensor_shows(tmp_path):
     network = as_trained(layouts.OneHot(), classes=4)
     torch.save(network.state_dict(), tmp_path / "G.pth")
     generator = import_checkpoint(tmp_path / "G.pth", num_classes=4, class_names=("a", "b", "c", "d"))
@@ -302,7 +302,7 @@ def test_hints_say_what_no_tensor_shows(tmp_path):
         ({"image_size": 4096}, "hints|does not fit"),
     ],
 )
-def test_hints_that_cannot_be_are_refused(network, hints, words, tmp_path):
+def test_impossible_hints_are_refused(network, hints, words, tmp_path):
     torch.save(network.state_dict(), tmp_path / "G.pth")
     with pytest.raises(ValueError, match=words):
         import_checkpoint(tmp_path / "G.pth", **hints)
@@ -326,13 +326,13 @@ def test_hints_that_the_statistics_contradict_are_refused(network, hints, words,
         import_checkpoint(tmp_path / "G.pth", **hints)
 
 
-def test_our_own_weights_are_for_from_pretrained(tiny, tmp_path):
+def test_weights_of_this_project_are_left_to_from_pretrained(tiny, tmp_path):
     tiny.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="load its folder by from_pretrained"):
         import_checkpoint(tmp_path / "generator.safetensors")
 
 
-def test_a_generator_that_met_nothing_is_read_by_what_is_likely(tmp_path):
+def test_the_usual_layers_are_assumed_without_statistics(tmp_path):
     torch.manual_seed(0)
     network = Wrapped("main", *plain(64)).eval()
     torch.save(network.state_dict(), tmp_path / "G.pth")
@@ -349,21 +349,21 @@ def test_a_generator_that_met_nothing_is_read_by_what_is_likely(tmp_path):
         (lambda width: nn.GroupNorm(2, width), "of single channels and not of groups"),
     ],
 )
-def test_norms_that_leave_no_trace_are_said_to_be_possible(norm, words, tmp_path):
+def test_norms_that_no_tensor_shows_are_warned_of(norm, words, tmp_path):
     torch.save(as_trained(Wrapped("main", *plain(32, norm=norm))).state_dict(), tmp_path / "G.pth")
     with pytest.warns(UserWarning, match=f"nothing in the file confirms .*{words}.*Look at samples"):
         generator = import_checkpoint(tmp_path / "G.pth")
     assert any(words in each for each in generator.card.training["assumed"]["warnings"])
 
 
-def test_statistics_after_all_but_the_last_layer_leave_no_doubt(network, tmp_path):
+def test_statistics_after_all_but_the_last_layer_give_no_warning(network, tmp_path):
     torch.save(network.state_dict(), tmp_path / "G.pth")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert import_checkpoint(tmp_path / "G.pth").card.training["assumed"]["warnings"] == []
 
 
-def test_an_imported_generator_of_our_layers_can_be_trained_on(network, tmp_path):
+def test_an_imported_generator_of_our_layers_can_be_trained_further(network, tmp_path):
     torch.save(network.state_dict(), tmp_path / "G.pth")
     generator = import_checkpoint(tmp_path / "G.pth")
     images = [(torch.randint(256, (3, 32, 32), dtype=torch.uint8), 0) for _ in range(120)]
@@ -371,7 +371,7 @@ def test_an_imported_generator_of_our_layers_can_be_trained_on(network, tmp_path
     assert result.steps == 2
 
 
-def test_one_of_other_layers_can_only_be_sampled(tmp_path):
+def test_an_imported_generator_of_other_layers_can_only_be_sampled(tmp_path):
     torch.save(as_trained(layouts.Functional()).state_dict(), tmp_path / "G.pth")
     generator = import_checkpoint(tmp_path / "G.pth")
     assert isinstance(generator, LayeredGenerator)
@@ -396,7 +396,7 @@ NOT_GENERATORS = {
 
 
 @pytest.mark.parametrize("case", NOT_GENERATORS)
-def test_what_is_no_dcgan_generator_is_refused_by_name(case, tmp_path):
+def test_other_kinds_of_networks_are_refused_by_name(case, tmp_path):
     make, words = NOT_GENERATORS[case]
     torch.save(make().state_dict(), tmp_path / "x.pth")
     with pytest.raises(ValueError, match=rf"holds no DCGAN generator: .*{words}"):
@@ -490,7 +490,7 @@ def test_published_checkpoints_give_recognisable_images(name, third_party, tmp_p
         assert np.asarray(grid).std() > 40
 
 
-def test_published_drawings_are_suspected_of_another_last_activation(third_party):
+def test_published_drawings_are_warned_of_another_last_activation(third_party):
     with pytest.warns(UserWarning, match='pass `last="sigmoid"`'):
         generator = import_checkpoint(third_party / "dcgan-quickdraw-moreira-and.pth")
     assert generator.card.training["assumed"]["resized"] == 2
@@ -503,7 +503,7 @@ def test_published_files_that_are_no_generators_are_refused(name, third_party):
 
 
 @pytest.mark.parametrize("change", [lambda w: w[:0], lambda w: w * float("nan")], ids=["empty", "not finite"])
-def test_tensors_that_no_layer_can_have_are_refused(network, change, tmp_path):
+def test_empty_and_infinite_tensors_are_refused(network, change, tmp_path):
     state = network.state_dict()
     state["main.0.weight"] = change(state["main.0.weight"])
     torch.save(state, tmp_path / "G.pth")

@@ -1,4 +1,4 @@
-"""Reading checkpoints of strangers: what torch writes is read as torch reads it, and whatever else is refused."""
+"""Tests the checkpoint reader: it reads what torch writes to the bit, and refuses everything else."""
 
 import contextlib
 import io
@@ -36,7 +36,7 @@ def read(path):
 
 
 def same(ours, theirs):
-    """Whether all tensors of one dict are in the other, to the bit."""
+    """Returns whether all tensors of one dict are in the other, to the bit."""
     wanted = {str(key): value for key, value in theirs.items()}
     for name, value in ours.items():
         other = wanted[name]
@@ -76,7 +76,7 @@ CONTENTS = {
 
 
 if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 5):
-    del CONTENTS["types without a storage class"]  # which torch itself cannot save yet
+    del CONTENTS["types without a storage class"]  # older versions of torch cannot save them
 
 
 @pytest.mark.parametrize("content", CONTENTS)
@@ -106,13 +106,13 @@ def test_views_of_any_shape_and_stride_are_read_to_the_bit(shape, steps, flip, o
     assert same(read(path), {"view": view, "whole": whole})
 
 
-def test_tensors_under_two_names_are_one(tmp_path):
+def test_a_tensor_with_two_names_is_made_once(tmp_path):
     torch.save({"a": {"w": base}, "b": {"w": base}}, tmp_path / "x.pt")
     tensors = read(tmp_path / "x.pt")
     assert tensors["a"]["w"] is tensors["b"]["w"]
 
 
-def test_an_archive_that_someone_packed_again_is_read(tmp_path):
+def test_a_repacked_archive_is_read(tmp_path):
     torch.save({"w": torch.randn(1000)}, tmp_path / "x.pt")
     with zipfile.ZipFile(tmp_path / "x.pt") as before, zipfile.ZipFile(tmp_path / "y.pt", "w", 8) as after:
         for name in before.namelist():
@@ -181,7 +181,7 @@ PLAIN = a_dict(text("w"), tensor())
 
 
 @pytest.mark.parametrize("made", [archive(PLAIN), old(a_dict(text("w"), tensor(view=b"N")))], ids=["zip", "old"])
-def test_the_files_that_attacks_are_made_of_are_good_ones(made, tmp_path):
+def test_the_files_that_attacks_change_are_valid(made, tmp_path):
     (tmp_path / "x.pt").write_bytes(made)
     assert read(tmp_path / "x.pt")["w"].tolist() == [1, 2, 3, 4]
 
@@ -260,7 +260,7 @@ TRICKS = {
 
 
 def attempt(path):
-    """What refuses a file, or an empty text; within a second and with little more memory than the file has."""
+    """Reads a file in little time and memory, and returns the text of the error, if there is one."""
     start, said = time.process_time(), ""
     try:
         read_checkpoint(path)
@@ -295,20 +295,20 @@ def test_nothing_that_a_pickle_names_is_called(call, form, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("form", ["zip", "old"])
 @pytest.mark.parametrize("trick", TRICKS)
-def test_a_pickle_that_describes_what_cannot_be_is_refused(trick, form, tmp_path):
+def test_a_pickle_that_describes_impossible_values_is_refused(trick, form, tmp_path):
     data = a_dict(TRICKS[trick])
     (tmp_path / "x.pt").write_bytes(archive(data) if form == "zip" else old(data))
     refused(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize("state", [b"K\x07", b"N", b"(K\x01K\x02t", b"]", b"}(X\x01\x00\x00\x00aK\x01u"])
-def test_the_state_of_a_dict_is_left_out_whatever_it_is(state, tmp_path):
+def test_the_state_of_a_dict_is_ignored(state, tmp_path):
     made = named("collections.OrderedDict") + b")R(" + text("w") + tensor() + b"u" + state + b"b"
     (tmp_path / "x.pt").write_bytes(archive(b"\x80\x02" + made + b"."))
     assert read(tmp_path / "x.pt")["w"].tolist() == [1, 2, 3, 4]
 
 
-def test_bytes_of_a_bool_that_no_bool_has_are_true(tmp_path):
+def test_every_byte_of_a_bool_but_zero_is_true(tmp_path):
     data = a_dict(text("w"), tensor(kind="torch.BoolStorage"))
     (tmp_path / "x.pt").write_bytes(archive(data, [("data/0", b"\x00\x01\x02\xff")]))
     assert read(tmp_path / "x.pt")["w"].tolist() == [False, True, True, True]
@@ -343,7 +343,7 @@ def test_many_small_values_cost_little(opcode, tmp_path):
     attempt(tmp_path / "x.pt")
 
 
-def test_dicts_in_each_other_end(tmp_path):
+def test_deeply_nested_dicts_are_refused(tmp_path):
     levels = b"}q\x00" + b"".join(
         b"}(" + b"".join(text(f"{n}") + b"h" + bytes([level]) for n in range(40)) + b"uq" + bytes([level + 1])
         for level in range(8)
@@ -352,12 +352,12 @@ def test_dicts_in_each_other_end(tmp_path):
     refused(tmp_path / "x.pt")
 
 
-def test_a_dict_in_itself_ends(tmp_path):
+def test_a_dict_that_contains_itself_is_read(tmp_path):
     (tmp_path / "x.pt").write_bytes(archive(b"\x80\x02}q\x00(" + text("a") + b"h\x00" + text("w") + tensor() + b"u."))
     assert read(tmp_path / "x.pt")["w"].tolist() == [1, 2, 3, 4]
 
 
-def test_a_storage_that_many_tensors_share_is_not_read_for_each(tmp_path):
+def test_a_storage_that_too_many_tensors_share_is_refused(tmp_path):
     shifts = b"".join(text(f"{n}") + tensor(count=2**16, size=(2**15,), offset=n) for n in range(40))
     (tmp_path / "x.pt").write_bytes(archive(a_dict(shifts), [("data/0", bytes(2**18))]))
     assert "repeats those of" in refused(tmp_path / "x.pt")
@@ -376,7 +376,7 @@ def test_a_large_file_is_held_once(tmp_path):
 
 
 def edited(place, value, made=None):
-    """An archive with bytes replaced, counted from the end if negative."""
+    """Returns an archive with bytes replaced at a place, which counts from the end if negative."""
     data = bytearray(archive(PLAIN) if made is None else made)
     place %= len(data)
     data[place : place + len(value)] = value
@@ -384,7 +384,7 @@ def edited(place, value, made=None):
 
 
 def with_entry(change):
-    """An archive in whose directory and headers the first entry is changed."""
+    """Returns an archive whose directory is changed, and no longer agrees with the records' own headers."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as made:
         made.writestr("x/data.pkl", PLAIN)
@@ -443,7 +443,7 @@ ARCHIVES = {
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("case", ARCHIVES)
-def test_an_archive_that_readers_take_differently_is_refused(case, tmp_path):
+def test_an_archive_that_readers_understand_differently_is_refused(case, tmp_path):
     (tmp_path / "x.pt").write_bytes(ARCHIVES[case])
     refused(tmp_path / "x.pt")
 
@@ -495,7 +495,7 @@ OLD = {
 
 
 @pytest.mark.parametrize("case", OLD)
-def test_a_file_of_the_older_format_that_is_not_whole_is_refused(case, tmp_path):
+def test_a_damaged_file_of_the_older_format_is_refused(case, tmp_path):
     (tmp_path / "x.pt").write_bytes(OLD[case])
     refused(tmp_path / "x.pt")
 
@@ -512,7 +512,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 @pytest.fixture(scope="module")
 def good():
-    """What torch writes, in both forms."""
+    """Values, and the files that torch writes of them in both formats."""
     values = {"G": nn.Sequential(nn.ConvTranspose2d(4, 3, 4), nn.BatchNorm2d(3)).state_dict(), "epoch": 7}
     files = {}
     for form in (True, False):
