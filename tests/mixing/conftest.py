@@ -28,7 +28,7 @@ def unconditional():
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """RGB images of three classes, 6, 4 and 2 of them, each of its class's value."""
+    """A folder of RGB images of three classes, 6, 4 and 2 of them, whose values are their class."""
     root = tmp_path_factory.mktemp("images")
     for label, count in enumerate((6, 4, 2)):
         (root / f"class{label}").mkdir()

@@ -1,4 +1,4 @@
-"""Images whose pixels say where they come from: real ones hold their class, synthetic ones 100 + 10 x class + copy."""
+"""Images whose pixels tell their origin: real images hold their class, synthetic ones 100 + 10 x class + copy."""
 
 import random
 
@@ -35,7 +35,7 @@ def real(labels, **kind):
 
 
 def values(image):
-    """The value 0..255 of each image; of the one image, where it is one."""
+    """Returns the value 0..255 of each image, or of a single image."""
     if isinstance(image, PIL.Image.Image):
         image = torch.from_numpy(np.array(image)).reshape(image.height, image.width, -1).permute(2, 0, 1)
     flat = image.as_subclass(torch.Tensor).flatten(-3)
@@ -45,27 +45,27 @@ def values(image):
 
 
 def synthetic(image):
-    """Whether images are synthetic, by their pixels."""
+    """Returns whether images are synthetic, judged by their pixels."""
     return values(image) >= 100
 
 
 def shown(image):
-    """The class that images show, by their pixels."""
+    """Returns the class that images show, judged by their pixels."""
     found = values(image)
     return torch.where(found >= 100, (found - 100) // 10, found)
 
 
 class Exploding:
-    """A source that must not be asked."""
+    """A source that must not be sampled."""
 
     num_classes = 3
 
     def sample(self, n, labels=None, *, seed=None):
-        raise AssertionError("The source was asked.")
+        raise AssertionError("The source was sampled.")
 
 
 class Marked:
-    """A source that gives constant images of the class asked for; of unknown class 4, where it has none."""
+    """A source of constant images of the class asked for, or of an unknown class 4 if no class is asked for."""
 
     def __init__(self, num_classes=3):
         self.num_classes = num_classes
@@ -77,7 +77,7 @@ class Marked:
 
 
 class Digits(Dataset):
-    """A data set in torchvision's manner, which counts how it is read."""
+    """A data set like torchvision's, which counts how it is read."""
 
     def __init__(self, labels, transform=None):
         self.images, labels = batch(labels, dtype=torch.uint8)
@@ -110,7 +110,7 @@ def seed_all(seed):
 
 
 def draw_of_all():
-    """A number of each of the three global generators."""
+    """Draws a number from each of the three global generators."""
     return torch.rand(()).item(), random.random(), float(np.random.rand())  # noqa: NPY002
 
 
@@ -132,7 +132,7 @@ class Collate:
 
 
 def bright_or_not(images):
-    """A teacher of two classes, sure: bright or dark."""
+    """A teacher that is sure of two classes: bright or dark."""
     bright = images.mean(dim=(1, 2, 3)) > 0.5
     return torch.stack([torch.where(bright, 9.0, 0.0), torch.where(bright, 0.0, 9.0)], dim=1)
 
@@ -148,10 +148,10 @@ def clearly_one(images):
 
 
 def made(dataset):
-    """The synthetic items of an augmented data set."""
+    """Returns the synthetic items of an augmented data set."""
     return [dataset[index] for index in dataset.synthetic_mask().nonzero().flatten().tolist()]
 
 
 def flatten(items):
-    """Items of ``(image, target)`` as something to compare: value, target."""
+    """Returns items ``(image, target)`` in a form to compare: value, target."""
     return [(round(float(image.float().mean()), 9), int(target)) for image, target in items]

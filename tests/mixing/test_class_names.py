@@ -1,4 +1,4 @@
-"""Class names are compared wherever a library keeps them; labels never go wrong in silence."""
+"""Class names are found wherever a library keeps them, and compared, so that labels never go wrong silently."""
 
 import warnings
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ NAMES = ["ant", "bee", "cat"]
 
 
 def named(names):
-    """A source with classes of these names."""
+    """Returns a source with these class names."""
     plain = pool(len(names))
     return SyntheticPool(plain.rows(torch.arange(len(plain))), plain.labels, class_names=names)
 
@@ -33,7 +33,7 @@ def augmented(dataset, source, **options):
 
 
 class Labelled(Dataset):
-    """A data set with attributes of a library."""
+    """A data set with the attributes of some library."""
 
     def __init__(self, **attributes):
         self.__dict__.update(attributes)
@@ -101,23 +101,23 @@ def test_names_are_found_and_compared(keep):
         augmented(keep(NAMES[::-1]), named(NAMES))
 
 
-def test_names_without_an_order_are_not_taken_for_those_of_the_labels():
+def test_names_without_an_order_are_ignored():
     assert find_class_names(Labelled(classes=set(NAMES))) is None
 
 
-def test_a_list_of_other_names_than_a_mapping_has_renames_the_classes():
+def test_a_list_of_names_takes_precedence_over_a_mapping_with_other_names():
     assert find_class_names(Labelled(classes=NAMES, class_to_idx={"n01": 0, "n02": 1, "n03": 2})) == tuple(NAMES)
 
 
 @pytest.mark.parametrize("labels", ["same", "conditional", Conditional()])
-def test_names_are_compared_for_every_policy_that_takes_indices_for_the_same(labels):
+def test_names_are_compared_for_every_policy_that_matches_by_index(labels):
     with pytest.raises(ValueError, match="class 0 is 'ant'"):
         augmented(Labelled(classes=NAMES[::-1]), named(NAMES), labels=labels)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_timm_orders_folders_in_another_way_than_image_folder(tmp_path):
+def test_timm_sorts_folders_differently_from_image_folder(tmp_path):
     timm = pytest.importorskip("timm")
     for name in ("10", "9", "B", "a"):
         (tmp_path / name).mkdir()
@@ -157,7 +157,7 @@ def test_names_of_hugging_face_features(prepare):
 
 
 @pytest.mark.slow
-def test_names_of_the_column_that_is_the_label():
+def test_names_come_from_the_label_column():
     data = hugging_face(coarse_label=LABELS)
     assert find_class_names(data) == tuple(NAMES)
     assert find_class_names(data.with_transform(renamed)) is None  # either column could be the label
@@ -168,7 +168,7 @@ def test_names_of_the_column_that_is_the_label():
 @pytest.mark.parametrize(
     "wrap", [lambda label, feature: ({"label": label}, {"label": feature}), lambda label, feature: ([label], [feature])]
 )
-def test_names_of_hugging_face_features_within_others(wrap):
+def test_names_of_nested_hugging_face_features(wrap):
     datasets = pytest.importorskip("datasets")
     feature = wrap(0, datasets.ClassLabel(names=NAMES))[1]
     features = datasets.Features(image=datasets.Image(), about=feature) if isinstance(feature, dict) else None
@@ -182,7 +182,7 @@ def test_names_of_hugging_face_features_within_others(wrap):
 
 
 @pytest.mark.parametrize("relabel", [lambda label: (label + 1) % 3, lambda label: label // 2])
-def test_names_beneath_a_wrapper_that_changes_labels_are_not_those_of_its_items(relabel):
+def test_names_below_a_wrapper_that_changes_labels_are_ignored(relabel):
     assert find_class_names(Wrapper(Labelled(classes=NAMES), relabel)) is None
     changed = Labelled(classes=NAMES, targets=LABELS, target_transform=relabel)
     changed.__class__ = type(
@@ -192,7 +192,7 @@ def test_names_beneath_a_wrapper_that_changes_labels_are_not_those_of_its_items(
     assert TrainingImages.from_dataset(changed, 16, "pad", progress=False).class_names is None
 
 
-def test_data_without_names_are_a_warning_if_those_of_the_source_say_something():
+def test_data_without_names_give_a_warning_if_the_names_of_the_source_are_not_just_numbers():
     with pytest.warns(UserWarning, match=r"class 0 is 'ant'.*set `classes` of the data set.*class_map") as caught:
         augmented(real(LABELS), named(NAMES))
     assert len(caught) == 1
@@ -204,7 +204,7 @@ def test_data_without_names_are_a_warning_if_those_of_the_source_say_something()
 @pytest.mark.parametrize(
     "names", [["0", "1", "2"], ["class 0", "class 1", "class 2"], ["0 - zero", "1 - one", "2 - two"]]
 )
-def test_names_that_say_no_more_than_indices_are_no_warning(names):
+def test_names_that_are_just_numbers_give_no_warning(names):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         augmented(real(LABELS), named(names))
@@ -212,7 +212,7 @@ def test_names_that_say_no_more_than_indices_are_no_warning(names):
         augmented(real(LABELS), named(NAMES), labels=Conditional({0: 0, 1: 1, 2: 2}))
 
 
-def test_setting_classes_is_the_remedy():
+def test_setting_classes_removes_the_warning():
     data = real(LABELS)
     data.classes = NAMES
     with warnings.catch_warnings():
@@ -233,7 +233,7 @@ def test_a_mix_compares_the_names_that_it_is_given(classes):
     assert shown(mapped(torch.zeros(3, 1, 16, 16), torch.arange(3))[0]).tolist() == [2, 1, 0]
 
 
-def test_a_mix_takes_the_number_of_classes_from_their_names():
+def test_a_mix_infers_the_number_of_classes_from_their_names():
     with pytest.raises(ValueError, match="it has 3 and the data 2"):
         SyntheticMix(named(NAMES), classes=["ant", "bee"])
     rows = SyntheticMix(named(NAMES), 1.0, classes=NAMES, labels="uniform")(
@@ -243,18 +243,18 @@ def test_a_mix_takes_the_number_of_classes_from_their_names():
 
 
 @pytest.mark.parametrize("classes", ["ant", 3, [1.5], [], real(LABELS), {"ant": 0, "bee": 5}])
-def test_a_mix_refuses_what_names_no_classes(classes):
+def test_a_mix_refuses_classes_without_names(classes):
     with pytest.raises(TypeError, match="classes must be names"):
         SyntheticMix(named(NAMES), classes=classes)
 
 
-def test_a_mix_refuses_names_of_other_classes_than_it_is_told_of():
+def test_a_mix_refuses_names_that_do_not_match_num_classes():
     with pytest.raises(ValueError, match="classes must name each of num_classes=3, but names 2 classes"):
         SyntheticMix(named(NAMES), classes=NAMES[:2], num_classes=3)
     SyntheticMix(named(NAMES), classes=NAMES, num_classes=4, labels=3)  # a class of its own
 
 
-def test_a_fitted_generator_keeps_the_names_of_its_classes_if_the_last_ones_have_no_images():
+def test_fitting_drops_the_names_of_last_classes_without_images():
     images = TrainingImages.from_dataset(Labelled(classes=[*NAMES, "dog"]), 16, "pad", progress=False)
     assert images.class_names == tuple(NAMES)
 
@@ -278,12 +278,12 @@ def test_a_mix_warns_if_the_source_has_no_names_to_compare():
         (["Shirt", "T-shirt/top"], ["shirt", "t shirt top"], None),
     ],
 )
-def test_names_agree_only_with_one_class(first, second, differs):
+def test_names_agree_with_one_class_only(first, second, differs):
     assert differing_class(first, second) == differs
 
 
 @pytest.mark.parametrize("wrap", [lambda data: Subset(data, range(9)), lambda data: ConcatDataset([data, data])])
-def test_names_set_on_a_subset_or_a_concatenation_are_its_own(wrap):
+def test_names_set_on_a_subset_or_a_concatenation_are_used(wrap):
     data = wrap(Labelled())
     data.classes = NAMES
     with warnings.catch_warnings():
@@ -295,7 +295,7 @@ def test_names_set_on_a_subset_or_a_concatenation_are_its_own(wrap):
         augmented(data, named(NAMES[::-1]))
 
 
-def test_parts_whose_labels_mean_different_classes_are_refused():
+def test_parts_with_different_classes_for_a_label_are_refused():
     data = ConcatDataset([Labelled(classes=NAMES), Labelled(classes=["ant", "cat"]), Labelled()])
     words = r"class 1 is 'bee' in one and 'cat' in another; give the parts the same labels, and set `classes`"
     for read in (
@@ -312,7 +312,7 @@ def test_parts_whose_labels_mean_different_classes_are_refused():
 
 
 class Delegating(Wrapper):
-    """A wrapper that shows all attributes of what it wraps."""
+    """A wrapper that forwards all attributes of the wrapped data set."""
 
     def __getattr__(self, name):
         if name == "dataset" or name.startswith("__"):
@@ -320,7 +320,7 @@ class Delegating(Wrapper):
         return getattr(self.dataset, name)
 
 
-def test_names_that_a_wrapper_shows_are_not_those_of_labels_that_it_changes():
+def test_names_that_a_wrapper_forwards_are_ignored_if_it_changes_labels():
     assert find_class_names(Delegating(Labelled(classes=NAMES))) == tuple(NAMES)
     changed = Delegating(Labelled(classes=NAMES), lambda label: (label + 1) % 3)
     assert find_class_names(changed) is None
@@ -328,7 +328,7 @@ def test_names_that_a_wrapper_shows_are_not_those_of_labels_that_it_changes():
         augmented(changed, named(NAMES))
 
 
-def test_names_are_found_in_a_wrapper_that_holds_its_data_set_under_any_name():
+def test_names_are_found_below_a_wrapper_whatever_its_attribute_is_called():
     class Mine(Dataset):
         def __init__(self, data, shift=0):
             self.photos, self.shift = data, shift
@@ -344,7 +344,7 @@ def test_names_are_found_in_a_wrapper_that_holds_its_data_set_under_any_name():
     assert find_class_names(Mine(Labelled(classes=NAMES), shift=1)) is None
 
 
-def test_labels_and_names_are_tried_at_an_item_of_each_class():
+def test_labels_and_names_are_checked_with_an_item_of_each_class():
     def swap(label):
         return {8: 9, 9: 8}.get(label, label)
 

@@ -1,4 +1,4 @@
-"""GANAugmentedDataset: its manners as a data set."""
+"""GANAugmentedDataset behaves like a data set of torchvision."""
 
 import copy
 import pickle
@@ -52,10 +52,10 @@ def augmented(dataset, source=None, ratio=0.5, **options):
     return GANAugmentedDataset(dataset, pool() if source is None else source, ratio, **options)
 
 
-# What the items are --------------------------------------------------------------------------------
+# Items ---------------------------------------------------------------------------------------------
 
 
-def test_real_items_stay_in_order_and_as_they_are_with_synthetic_ones_between():
+def test_append_keeps_real_items_in_order_with_synthetic_items_between():
     items = list(zip(batch(LABELS)[0], LABELS))
     dataset = augmented(items)
     assert len(dataset) == 48
@@ -63,7 +63,7 @@ def test_real_items_stay_in_order_and_as_they_are_with_synthetic_ones_between():
     assert all(bool(synthetic(dataset[index][0])) for index in range(1, 48, 2))
 
 
-def test_by_default_the_length_stays_and_synthetic_items_take_the_places_of_real_ones_of_their_class():
+def test_by_default_synthetic_items_replace_real_items_of_their_class():
     items = list(zip(batch(LABELS)[0], LABELS))
     dataset = GANAugmentedDataset(items, pool(), 0.5, progress=False)
     assert (len(dataset), dataset.mode) == (24, "replace")
@@ -75,7 +75,7 @@ def test_by_default_the_length_stays_and_synthetic_items_take_the_places_of_real
 
 
 @pytest.mark.parametrize("mode", ["append", "replace", "balance", "fill"])
-def test_is_synthetic_and_the_mask_tell_the_truth_in_each_epoch(mode):
+def test_is_synthetic_and_the_mask_are_right_in_each_epoch(mode):
     dataset = augmented(real([*LABELS, 0, 0, 1]), mode=mode, return_synthetic=True)
     for epoch in (0, 1):
         dataset.set_epoch(epoch)
@@ -87,7 +87,7 @@ def test_is_synthetic_and_the_mask_tell_the_truth_in_each_epoch(mode):
 
 
 @pytest.mark.parametrize("mode", ["append", "replace", "balance", "fill"])
-def test_targets_and_class_counts_are_those_of_the_items(mode):
+def test_targets_and_class_counts_match_the_items(mode):
     dataset = augmented(real([0, 0, 0, 0, 1, 1, 2]), mode=mode)
     for epoch in range(3):
         dataset.set_epoch(epoch)
@@ -99,13 +99,13 @@ def test_targets_and_class_counts_are_those_of_the_items(mode):
             assert n_real == sum(not flag and target == label for flag, target in zip(flags, targets))
 
 
-def test_targets_of_a_policy_that_names_images_are_those_of_the_items():
+def test_targets_of_a_teacher_match_the_items():
     dataset = augmented(real([0, 0, 2]), mode="replace", labels=Fixed(label=1))
     assert dataset.targets == [int(dataset[index][1]) for index in range(3)]
     assert dataset.class_counts[1] == (0, 2)
 
 
-def test_replace_draws_other_places_and_images_in_each_epoch():
+def test_replace_draws_new_positions_and_images_in_each_epoch():
     dataset = augmented(real(LABELS), mode="replace")
     masks, images = set(), set()
     for epoch in range(4):
@@ -115,7 +115,7 @@ def test_replace_draws_other_places_and_images_in_each_epoch():
     assert len(masks) == len(images) == 4
 
 
-def test_append_draws_other_images_of_a_larger_pool_in_each_epoch():
+def test_append_draws_new_images_from_a_larger_pool_in_each_epoch():
     dataset = augmented(real([0, 1, 2]))
     drawn = set()
     for epoch in range(8):
@@ -124,14 +124,14 @@ def test_append_draws_other_images_of_a_larger_pool_in_each_epoch():
     assert len(drawn) > 1
 
 
-def test_each_image_of_a_pool_comes_before_any_comes_twice():
+def test_no_image_of_a_pool_is_used_twice_before_all_are_used():
     dataset = augmented(real([0] * 6), num_synthetic=6, num_classes=3)
     counts = torch.bincount(torch.stack([values(image) for image, _ in made(dataset)]))
     assert sorted(counts[counts > 0].tolist()) == [1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("mode", ["append", "replace"])
-def test_another_seed_is_another_draw_and_the_same_is_the_same(mode, generator):
+def test_the_draw_depends_on_the_seed(mode, generator):
     def items(seed):
         return torch.stack([image for image, _ in augmented(real(LABELS), generator, mode=mode, seed=seed)])
 
@@ -147,7 +147,7 @@ def test_the_global_seed_does_not_change_synthetic_items(generator):
     assert torch.equal(items(1), items(2))
 
 
-def test_construction_moves_no_randomness():
+def test_construction_leaves_the_random_state_alone():
     def draw(construct):
         seed_all(0)
         if construct:
@@ -161,7 +161,7 @@ def test_construction_moves_no_randomness():
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_pil_images_of_both_kinds_are_alike(mode):
+def test_synthetic_pil_images_are_like_the_real_ones(mode):
     items = [(PIL.Image.new(mode, (16, 16)), label) for label in LABELS]
     images = [image for image, _ in augmented(items)]
     assert {(type(image), image.mode, image.size) for image in images} == {(PIL.Image.Image, mode, (16, 16))}
@@ -170,7 +170,7 @@ def test_pil_images_of_both_kinds_are_alike(mode):
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("wrap", [torch.Tensor.clone, tv_tensors.Image])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_tensors_of_both_kinds_are_alike(dtype, wrap, channels):
+def test_synthetic_tensors_are_like_the_real_ones(dtype, wrap, channels):
     images, labels = batch(LABELS, dtype=dtype, channels=channels)
     items = [(wrap(image), label) for image, label in zip(images, labels)]
     dataset = augmented(items)
@@ -181,7 +181,7 @@ def test_tensors_of_both_kinds_are_alike(dtype, wrap, channels):
     assert all(int(shown(image)) == int(label) for image, label in found)
 
 
-def test_padded_images_come_back_by_cropping():
+def test_padding_is_cropped_off():
     config = GeneratorConfig(image_size=32, channels=1, num_classes=3, width=4, resize_mode="pad", source_size=(28, 28))
     generator = Generator(config)
     dataset = augmented(real([0], size=28), generator, num_classes=3)
@@ -212,7 +212,7 @@ def test_random_transforms_are_applied_to_synthetic_images_too():
     assert not torch.equal(dataset[31][0], dataset[31][0])
 
 
-def test_images_of_many_sizes_meet_the_transform_at_their_own(tmp_path):
+def test_synthetic_images_keep_their_size_before_a_transform_if_real_sizes_differ(tmp_path):
     for label in range(3):
         (tmp_path / str(label)).mkdir()
         for side in (10, 20, 40):
@@ -223,7 +223,7 @@ def test_images_of_many_sizes_meet_the_transform_at_their_own(tmp_path):
     assert torch.equal(shown(images), labels)
 
 
-def test_a_target_transform_counts(folder):
+def test_a_target_transform_is_applied(folder):
     plain = ImageFolder(folder, transform=TO_FLOAT, target_transform=Flip())
     dataset = augmented(plain)
     assert all(int(shown(image)) == label for image, label in made(dataset))
@@ -235,14 +235,14 @@ class Flip:
         return 2 - label
 
 
-def test_transform_none_leaves_the_synthetic_images_at_the_kind_of_the_items():
+def test_transform_none_makes_synthetic_images_like_the_final_items():
     to_float = v2.ToDtype(torch.float32, scale=True)
     dataset = augmented(Digits(LABELS, v2.Compose([v2.ToImage(), to_float, v2.ToPureTensor()])), transform=None)
     assert dataset[31][0].dtype == torch.float32
     assert int(shown(dataset[31][0])) == dataset[31][1]
 
 
-def test_a_transform_of_its_own_gets_the_images_before_the_transforms_of_the_data_set():
+def test_a_callable_transform_gets_images_like_those_before_the_transforms_of_the_data_set():
     seen = []
 
     def own(image):
@@ -263,7 +263,7 @@ def test_a_data_set_that_always_calls_its_transform_works():
     assert all(int(shown(image)) == label for image, label in dataset)
 
 
-def test_probabilities_stay_and_synthetic_ones_are_of_one_class():
+def test_probabilities_stay_and_synthetic_items_get_one_hot_rows():
     images, labels = batch(LABELS)
     rows = 0.8 * torch.nn.functional.one_hot(labels, 3) + 0.2 / 3
     dataset = augmented(TensorDataset(images, rows))
@@ -272,7 +272,7 @@ def test_probabilities_stay_and_synthetic_ones_are_of_one_class():
 
 
 @pytest.mark.parametrize("wrap", [list, TensorDataset])
-def test_images_without_labels_are_wrapped_as_the_real_ones_are(wrap):
+def test_images_without_labels_keep_their_container(wrap):
     items = wrap(batch(LABELS)[0])
     dataset = augmented(items, labels=None)
     assert {type(dataset[index]) for index in range(48)} == {type(items[0])}
@@ -291,10 +291,10 @@ def test_a_loader_collates_both_kinds(unlabelled):
     assert int(synthetic(out if unlabelled else out[0]).sum()) == 24
 
 
-# Its manners ---------------------------------------------------------------------------------------
+# Attributes, indices, subsets and pickling ---------------------------------------------------------
 
 
-def test_names_are_forwarded(folder):
+def test_attributes_are_forwarded(folder):
     plain = ImageFolder(folder, transform=TO_FLOAT, target_transform=Flip())
     dataset = augmented(plain)
     for name in ("classes", "class_to_idx", "transform", "transforms", "target_transform"):
@@ -302,7 +302,7 @@ def test_names_are_forwarded(folder):
     assert dataset.dataset is plain
 
 
-def test_names_that_the_data_set_lacks_do_not_exist():
+def test_attributes_that_the_data_set_lacks_do_not_exist():
     dataset = augmented(real(LABELS))
     names = ("classes", "class_to_idx", "transform", "transforms", "target_transform", "samples", "tensors")
     assert not any(hasattr(dataset, name) for name in names)
@@ -310,7 +310,7 @@ def test_names_that_the_data_set_lacks_do_not_exist():
     assert not any(hasattr(unlabelled, name) for name in ("targets", "labels", "class_counts"))
 
 
-def test_the_batch_reading_of_the_data_set_is_used_and_never_bypassed():
+def test_real_items_are_read_with_getitems_of_the_data_set():
     plain = Digits(LABELS)
     dataset = augmented(plain)
     plain.single_reads = plain.batch_reads = 0
@@ -327,14 +327,14 @@ def test_the_batch_reading_of_the_data_set_is_used_and_never_bypassed():
 @pytest.mark.parametrize("epoch", [None, 0])
 @given(indices=st.lists(st.integers(-48, 47), max_size=20))
 @settings(max_examples=30, deadline=None)
-def test_items_together_are_the_items_one_by_one(epoch, indices):
+def test_items_of_a_batch_are_the_single_items(epoch, indices):
     dataset = augmented(Digits(LABELS, None if epoch is None else Jitter()), mode="append")
     if epoch is not None:
         dataset.set_epoch(epoch)
     assert flatten(dataset.__getitems__(indices)) == flatten([dataset[index] for index in indices])
 
 
-def test_a_negative_index_is_the_item_from_behind():
+def test_a_negative_index_counts_from_the_end():
     dataset = augmented(Digits(LABELS, Jitter()))
     dataset.set_epoch(0)
     assert flatten([dataset[-1], dataset[-48]]) == flatten([dataset[47], dataset[0]])
@@ -342,7 +342,7 @@ def test_a_negative_index_is_the_item_from_behind():
 
 
 @pytest.mark.parametrize("index", [48, -49])
-def test_an_index_beyond_is_an_index_error(index):
+def test_an_index_out_of_range_raises_an_index_error(index):
     dataset = augmented(real(LABELS))
     for read in (dataset.__getitem__, dataset.is_synthetic):
         with pytest.raises(IndexError, match=f"index must be below 48, but got {index}"):
@@ -350,7 +350,7 @@ def test_an_index_beyond_is_an_index_error(index):
 
 
 @pytest.mark.parametrize("index", [np.int64(30), torch.tensor(30)])
-def test_an_index_may_be_a_number_of_numpy_or_torch(index):
+def test_an_index_may_be_an_integer_of_numpy_or_torch(index):
     dataset = augmented(real(LABELS))
     assert torch.equal(dataset[index][0], dataset[30][0])
 
@@ -376,7 +376,7 @@ def test_the_data_set_is_not_changed(folder):
     assert [label for _, label in plain] == plain.targets
 
 
-def test_the_items_and_the_pool_are_not_changed_by_who_writes_to_an_item():
+def test_writing_to_an_item_changes_neither_the_data_set_nor_the_pool():
     source = pool()
     dataset = augmented(real(LABELS, dtype=torch.uint8), source)
     before = source.rows(torch.arange(12)).clone()
@@ -386,34 +386,34 @@ def test_the_items_and_the_pool_are_not_changed_by_who_writes_to_an_item():
     assert bool(synthetic(dataset[31][0]))
 
 
-def test_a_subset_of_it():
+def test_a_subset_of_an_augmented_data_set():
     dataset = augmented(real(LABELS))
     images, labels = next(iter(DataLoader(Subset(dataset, range(20, 30)), batch_size=10)))
     assert synthetic(images).tolist() == [False, True] * 5
     assert torch.equal(shown(images), labels)
 
 
-def test_it_wraps_a_subset_with_the_labels_and_transform_inside():
+def test_a_subset_is_wrapped_with_the_labels_and_transform_of_its_data_set():
     dataset = augmented(Subset(Digits(LABELS, TO_FLOAT), [0, 3, 6, 1, 2]), mode="fill")
     assert dataset.class_counts == {0: (3, 0), 1: (1, 2), 2: (1, 2)}
     assert all(int(shown(image)) == label for image, label in dataset)
 
 
 @pytest.mark.parametrize("wrap", [lambda part: part, lambda part: ConcatDataset([part, part])])
-def test_a_subset_that_lacks_a_class_still_knows_the_classes_of_its_data_set(wrap):
+def test_a_subset_without_a_class_keeps_the_classes_of_its_data_set(wrap):
     dataset = augmented(wrap(Subset(Digits(LABELS, TO_FLOAT), [0, 3, 6, 1])), mode="balance")
     assert dataset.num_classes == 3
     assert dataset.class_counts[2] == (0, 0)  # a class of which there is nothing is not made up
 
 
-def test_a_data_set_without_class_names_that_lacks_a_class_takes_num_classes():
+def test_num_classes_covers_a_class_without_images():
     dataset = augmented(real([0, 0, 1]), mode="fill", num_classes=3)
     assert dataset.class_counts == {0: (2, 0), 1: (1, 1), 2: (0, 0)}
     with pytest.raises(ValueError, match="num_classes"):
         augmented(real([0, 0, 1]), mode="balance")
 
 
-def test_it_goes_into_a_concat_dataset_and_wraps_one():
+def test_an_augmented_data_set_can_be_concatenated_and_wrap_a_concatenation():
     both = ConcatDataset([augmented(real(LABELS)), real(LABELS)])
     images, labels = next(iter(DataLoader(both, batch_size=72)))
     assert synthetic(images).tolist() == [False, True] * 24 + [False] * 24
@@ -423,28 +423,28 @@ def test_it_goes_into_a_concat_dataset_and_wraps_one():
     assert all(int(shown(image)) == label for image, label in around)
 
 
-def test_parts_with_different_transforms_must_be_told_which():
+def test_parts_with_different_transforms_are_refused_without_transform():
     parts = ConcatDataset([Digits(LABELS, TO_FLOAT), Digits(LABELS, v2.Compose([TO_FLOAT]))])
     with pytest.raises(ValueError, match=r"must share one transform.*transform="):
         augmented(parts)
     assert len(augmented(parts, transform=TO_FLOAT)) == 96
 
 
-def test_it_wraps_another_of_its_kind():
+def test_an_augmented_data_set_can_be_wrapped_again():
     inner = augmented(Digits([0, 0, 0, 1, 1, 2], TO_FLOAT), mode="fill")
     outer = augmented(inner, ratio=0.25)
     assert len(outer) == 12
     assert all(int(shown(image)) == label for image, label in outer)
 
 
-def test_a_weighted_sampler_over_it():
+def test_a_weighted_sampler_of_an_augmented_data_set():
     dataset = augmented(real(LABELS))
     weights = dataset.synthetic_mask().double()
     loader = DataLoader(dataset, batch_size=16, sampler=WeightedRandomSampler(weights, 32))
     assert all(bool(synthetic(images).all()) for images, _ in loader)
 
 
-def test_no_generator_is_kept(generator):
+def test_the_generator_is_not_kept(generator):
     dataset = augmented(real(LABELS), generator)
     assert len(pickle.dumps(dataset)) < 24 * 2 * 16 * 16 * 4 + 20_000
     assert not any(value is generator for value in vars(dataset).values())
@@ -454,7 +454,7 @@ def test_no_generator_is_kept(generator):
     "policy", [Same(), Conditional(class_map={0: 1}), Fixed(label=2), Uniform(), Teacher(teacher=clearly_one)]
 )
 @pytest.mark.parametrize("mode", ["append", "replace"])
-def test_it_pickles_with_every_policy(policy, mode):
+def test_pickling_works_with_every_policy(policy, mode):
     dataset = augmented(real(LABELS), mode=mode, labels=policy)
     dataset.set_epoch(2)
     for copied in (pickle.loads(pickle.dumps(dataset)), copy.deepcopy(dataset)):
@@ -465,7 +465,7 @@ def test_it_pickles_with_every_policy(policy, mode):
         assert dataset.epoch == 2
 
 
-# Where the images come from ------------------------------------------------------------------------
+# Sources -------------------------------------------------------------------------------------------
 
 
 def test_a_mapping_gives_each_class_its_own_source():
@@ -481,7 +481,7 @@ def test_a_folder_of_a_generator_is_a_source(tmp_path, generator):
         assert torch.allclose(read[31][0], live[31][0], atol=0.02)
 
 
-def test_a_source_is_asked_only_for_the_classes_that_are_needed():
+def test_only_the_needed_classes_are_drawn():
     asked = []
 
     class Listening(Marked):
@@ -496,7 +496,7 @@ def test_a_source_is_asked_only_for_the_classes_that_are_needed():
 # Refusals ------------------------------------------------------------------------------------------
 
 
-def test_an_iterable_data_set_is_refused_with_a_way_out():
+def test_an_iterable_data_set_is_refused_with_a_remedy():
     class Stream(IterableDataset):
         def __iter__(self):
             yield batch([0])
@@ -513,7 +513,7 @@ def test_an_empty_data_set_is_refused(dataset):
         augmented(dataset)
 
 
-def test_what_is_no_data_set_is_refused():
+def test_an_object_that_is_not_a_data_set_is_refused():
     with pytest.raises(TypeError, match="dataset must be map-style"):
         augmented(iter([]))
 
@@ -530,7 +530,7 @@ def test_an_unknown_name_is_refused():
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2, 3], [0, 1, 7]])
-def test_another_number_of_classes_is_refused(labels):
+def test_a_different_number_of_classes_is_refused(labels):
     with pytest.raises(ValueError, match=f"it has 3 and the data {max(labels) + 1}.*class_map"):
         augmented(real(labels))
 
@@ -560,7 +560,7 @@ def test_images_of_other_channels_are_refused(channels):
         augmented(real(LABELS, channels=channels))
 
 
-def test_images_of_another_shape_are_refused_with_both():
+def test_images_of_another_shape_are_refused_with_both_shapes():
     images, labels = batch(LABELS)
     with pytest.raises(ValueError, match=r"16 x 16.*16 x 8"):
         augmented(TensorDataset(images[..., :8], labels))
@@ -575,24 +575,24 @@ def test_normalised_images_are_refused_without_transform():
     assert int(shown((dataset[31][0] + 1) / 2)) == dataset[31][1]
 
 
-def test_synthetic_images_of_another_kind_after_transform_are_refused_with_both():
+def test_synthetic_images_of_another_kind_after_transform_are_refused_with_both_kinds():
     with pytest.raises(ValueError, match=r"like the real ones, tensor float32 1 x 16 x 16.*float64 1 x 16 x 16"):
         augmented(real(LABELS), transform=v2.ToDtype(torch.float64))
 
 
-def test_synthetic_images_of_another_size_after_transform_are_refused_with_both():
+def test_synthetic_images_of_another_size_after_transform_are_refused_with_both_sizes():
     with pytest.raises(ValueError, match=r"1 x 16 x 16.*1 x 8 x 8"):
         augmented(real(LABELS), transform=v2.Resize((8, 8)))
 
 
 @pytest.mark.parametrize("transform", ["inherits", 3])
-def test_what_is_no_transform_is_refused(transform):
+def test_an_object_that_is_not_a_transform_is_refused(transform):
     with pytest.raises(TypeError, match="transform must be callable, 'inherit' or None"):
         augmented(real(LABELS), transform=transform)
 
 
 @pytest.mark.parametrize("epoch", [-1, 1.0, None, 2**63])
-def test_what_is_no_epoch_is_refused(epoch):
+def test_an_invalid_epoch_is_refused(epoch):
     with pytest.raises((ValueError, TypeError), match="epoch must be"):
         augmented(real(LABELS)).set_epoch(epoch)
 
@@ -603,6 +603,6 @@ def test_balance_must_know_classes(mode):
         augmented(real(LABELS), mode=mode, labels="uniform")
 
 
-def test_classes_that_the_data_has_none_of_are_refused():
+def test_a_source_of_classes_without_real_images_is_refused():
     with pytest.raises(ValueError, match=r"must have images of the classes \[2\]"):
         augmented(real([0, 1]), labels=Conditional(class_map={2: 2}), num_classes=3, num_synthetic=4)

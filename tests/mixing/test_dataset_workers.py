@@ -1,4 +1,4 @@
-"""GANAugmentedDataset: an item is a function of seed, epoch and index, whoever reads it."""
+"""GANAugmentedDataset: an item is a function of seed, epoch and index, whichever process reads it."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def augmented(mode="append", source=None, transform=True, **options):
 
 
 def epoch_of(dataset, epoch):
-    """The items of an epoch, read here one by one; with the global generators anywhere."""
+    """Returns the items of an epoch, read one by one in this process, whatever the random state."""
     seed_all(epoch + 100)
     dataset.set_epoch(epoch)
     return flatten([dataset[index] for index in range(len(dataset))])
@@ -53,7 +53,7 @@ def test_set_epoch_reaches_persistent_workers(mode):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
-def test_spawned_workers_give_the_same_items_and_hear_of_the_epoch(mode, tmp_path):
+def test_spawned_workers_give_the_same_items_and_follow_the_epoch(mode, tmp_path):
     pool().save(tmp_path / "pool")
     source = SyntheticPool.load(tmp_path / "pool")  # memory-mapped: the worker opens it again
     expected = [epoch_of(augmented(mode), epoch) for epoch in (0, 1)]
@@ -67,7 +67,7 @@ def test_spawned_workers_give_the_same_items_and_hear_of_the_epoch(mode, tmp_pat
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_two_ranks_read_the_items_of_one_process(mode, num_workers):
+def test_two_ranks_read_the_same_items_as_one_process(mode, num_workers):
     for epoch in (0, 1):
         expected = epoch_of(augmented(mode), epoch)
         found = {}
@@ -127,7 +127,7 @@ def test_before_set_epoch_synthetic_images_are_those_of_epoch_0():
     assert flatten([untold[i] for i in range(48)]) == flatten([told[i] for i in range(48)])
 
 
-def test_reading_an_item_after_set_epoch_moves_no_global_randomness():
+def test_reading_an_item_after_set_epoch_leaves_the_random_state_alone():
     dataset = augmented()
     dataset.set_epoch(0)
     seed_all(1)

@@ -1,4 +1,4 @@
-"""Label policies: what a synthetic image is called is never guessed."""
+"""Label policies: the target of a synthetic image is never guessed."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def augmented(dataset, source, *args, **options):
 
 
 def of_both(labels, policy, ratio=0.5, **options):
-    """Images and targets of the synthetic part, out of the transform and out of the data set."""
+    """Yields synthetic images and their targets, from the transform and from the data set."""
     images, targets = batch(labels)
     mix = SyntheticMix(options.get("source") or pool(), ratio, labels=policy, num_classes=options.get("num_classes"))
     dataset = augmented(real(labels), mix.source, ratio, labels=policy, num_classes=options.get("num_classes"))
@@ -36,7 +36,7 @@ def test_a_synthetic_image_shows_its_target(policy):
         assert torch.equal(shown(images), targets)
 
 
-def test_a_class_map_says_which_class_of_the_source_is_which_of_the_data():
+def test_a_class_map_maps_classes_of_the_source_to_classes_of_the_data():
     policy = Conditional(class_map={7: 0, 8: 0, 5: 2})
     for images, targets in of_both(LABELS, policy, ratio=0.8, source=pool(10)):
         pairs = set(zip(((values(images) - 100) // 10).tolist(), targets.tolist()))
@@ -51,25 +51,25 @@ def test_the_ratio_holds_in_each_class_that_a_class_map_reaches():
 
 
 @pytest.mark.parametrize("policy", [2, Fixed(label=2)])
-def test_a_fixed_class_for_every_synthetic_image(policy):
+def test_every_synthetic_image_has_the_fixed_class(policy):
     for images, targets in of_both(LABELS, policy):
         assert len(images) > 0
         assert set(targets.tolist()) == {2}
 
 
-def test_a_class_of_its_own_for_every_synthetic_image():
+def test_synthetic_images_may_have_a_class_of_their_own():
     for _, targets in of_both(LABELS, 3, num_classes=4):
         assert set(targets.tolist()) == {3}
 
 
-def test_the_first_argument_of_a_policy_is_what_it_is_about():
+def test_the_main_argument_of_a_policy_is_positional():
     assert Fixed(2).label == 2
     assert Conditional({0: 1}).class_map == {0: 1}
     assert Teacher(clearly_one).teacher is clearly_one
 
 
 @pytest.mark.parametrize("policy", ["uniform", Uniform()])
-def test_uniform_targets_are_every_class_alike_and_real_ones_become_one_hot(policy):
+def test_uniform_targets_are_equal_probabilities_and_real_ones_become_one_hot(policy):
     for images, targets in of_both(LABELS, policy, num_classes=3):
         assert len(images) > 0
         assert torch.allclose(targets, torch.full((len(images), 3), 1 / 3))
@@ -78,13 +78,13 @@ def test_uniform_targets_are_every_class_alike_and_real_ones_become_one_hot(poli
     assert torch.equal(targets[~synthetic(out)].argmax(1), labels[~synthetic(out)])
 
 
-def test_a_hard_teacher_names_the_images():
+def test_a_hard_teacher_labels_the_images():
     for images, targets in of_both(LABELS, Teacher(teacher=clearly_one)):
         assert len(images) > 0
         assert set(targets.tolist()) == {1}
 
 
-def test_a_hard_teacher_drops_what_it_is_not_sure_of():
+def test_a_hard_teacher_drops_images_below_its_threshold():
     def sure_of_class_2(images):  # and says that it is 0
         logits = torch.zeros(len(images), 3)
         logits[:, 0] = 9.0 * (shown(images) == 2)
@@ -112,7 +112,7 @@ def test_a_soft_teacher_gives_its_probabilities():
         assert torch.allclose(targets, torch.tensor([0.5, 0.25, 0.25]).expand_as(targets))
 
 
-def test_a_teacher_that_is_a_module_is_asked_in_eval_mode_and_left_as_it_was():
+def test_a_teacher_module_runs_in_eval_mode_and_keeps_its_mode():
     class Checking(nn.Module):
         def __init__(self):
             super().__init__()
@@ -129,7 +129,7 @@ def test_a_teacher_that_is_a_module_is_asked_in_eval_mode_and_left_as_it_was():
     assert teacher.training
 
 
-def test_none_leaves_images_alone():
+def test_labels_none_mixes_images_without_labels():
     images, _ = batch(LABELS)
     assert int(synthetic(SyntheticMix(pool(), 0.5, labels=None)(images)).sum()) == 12
     dataset = augmented(list(images), pool(), 0.5, labels=None)
@@ -143,7 +143,7 @@ def test_an_unconditional_source_with_a_policy_works(unconditional):
     assert torch.equal(targets[~flags], labels[~flags])
 
 
-# What comes out never depends on the draw -----------------------------------------------------------
+# Types never depend on the draw --------------------------------------------------------------------
 
 
 POLICIES = [
@@ -184,7 +184,7 @@ def test_the_type_of_a_batch_never_depends_on_the_draw(policy, soft):
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("mode", ["replace", "append"])
 @pytest.mark.parametrize("soft", [False, True])
-def test_the_type_of_an_item_never_depends_on_what_it_is(policy, mode, soft):
+def test_the_type_of_an_item_never_depends_on_whether_it_is_synthetic(policy, mode, soft):
     images, labels = batch(LABELS)
     labels = nn.functional.one_hot(labels, 3).double() if soft else labels
     items = list(zip(images, labels if soft else labels.tolist()))
@@ -235,20 +235,20 @@ def test_a_weight_out_of_range_is_refused(weight):
 
 
 @pytest.mark.parametrize("labels", ["samme", 1.5, True, [1], {0: 1}])
-def test_what_is_no_policy_is_refused_with_the_choices(labels):
+def test_an_invalid_policy_is_refused_with_the_choices(labels):
     for make in (lambda: SyntheticMix(pool(), labels=labels), lambda: augmented(real([0]), pool(), labels=labels)):
         with pytest.raises(TypeError, match=r"labels must be 'same'.*'conditional'.*'uniform'.*Teacher.*None"):
             make()
 
 
 @pytest.mark.parametrize("label", [-1, 1.5, True, "cat"])
-def test_a_fixed_label_that_is_no_class_is_refused(label):
+def test_a_fixed_label_that_is_not_a_class_is_refused(label):
     with pytest.raises(ValueError, match="must be a class index"):
         Fixed(label=label)
 
 
 @pytest.mark.parametrize("class_map", [{}, {0: -1}, {"a": 0}, {0: 1.5}])
-def test_a_class_map_of_anything_but_classes_is_refused(class_map):
+def test_a_class_map_must_map_classes_to_classes(class_map):
     with pytest.raises(ValueError, match="class_map must"):
         Conditional(class_map=class_map)
 
@@ -266,7 +266,7 @@ def test_targets_beyond_the_classes_of_the_data_are_refused(policy):
         SyntheticMix(pool(), labels=policy, num_classes=3)
 
 
-def test_a_teacher_must_be_callable_of_a_known_kind_and_threshold():
+def test_invalid_arguments_of_a_teacher_are_refused():
     with pytest.raises(TypeError, match="teacher must be callable"):
         Teacher(teacher=3)
     with pytest.raises(ValueError, match="'hard' or 'soft'"):
@@ -282,7 +282,7 @@ def test_a_teacher_of_other_classes_is_refused(kind):
 
 
 @pytest.mark.parametrize("answer", [torch.zeros(2), torch.full((12, 3), float("nan")), "logits"])
-def test_a_teacher_that_gives_no_logits_is_refused(answer):
+def test_a_teacher_must_return_logits(answer):
     with pytest.raises(ValueError, match="A teacher must return"):
         SyntheticMix(pool(), 0.5, labels=Teacher(teacher=lambda _: answer))(*batch(LABELS))
 

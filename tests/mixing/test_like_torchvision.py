@@ -1,4 +1,4 @@
-"""What torchvision's tests ask of MixUp and CutMix (``TestCutMixMixUp``, BSD-3), asked of SyntheticMix in our words.
+"""The tests of torchvision for MixUp and CutMix (``TestCutMixMixUp``, BSD-3), rewritten for SyntheticMix.
 
 Four of their expectations cannot hold, as SyntheticMix replaces images and does not blend them:
 

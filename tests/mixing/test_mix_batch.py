@@ -21,7 +21,7 @@ from .helpers import SIZE, Exploding, Marked, batch, pool, shown, synthetic, val
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
 
-def test_replaced_images_show_their_label_and_labels_stay():
+def test_replace_keeps_labels_and_images_show_them():
     images, labels = batch([0, 1, 2] * 10)
     out, targets = SyntheticMix(pool(), ratio=0.5)(images, labels)
     assert int(synthetic(out).sum()) == 15
@@ -29,7 +29,7 @@ def test_replaced_images_show_their_label_and_labels_stay():
     assert torch.equal(targets, labels)
 
 
-def test_appended_images_come_behind_with_targets_that_they_show():
+def test_append_adds_images_with_the_targets_that_they_show():
     images, labels = batch([0, 1, 2] * 4)
     out, targets = SyntheticMix(pool(), ratio=0.5, mode="append")(images, labels)
     assert torch.equal(out[:12], images)
@@ -37,7 +37,7 @@ def test_appended_images_come_behind_with_targets_that_they_show():
     assert torch.equal(shown(out), targets)
 
 
-def test_balance_repeats_real_images_until_classes_are_even_and_replaces_the_same_share():
+def test_balance_repeats_real_images_until_classes_are_equal_and_replaces_the_same_share():
     images, labels = batch([0, 0, 0, 0, 1])
     out, targets = SyntheticMix(pool(), 0.5, mode="balance")(images, labels)
     assert torch.bincount(targets).tolist() == [4, 4]
@@ -45,7 +45,7 @@ def test_balance_repeats_real_images_until_classes_are_even_and_replaces_the_sam
     assert torch.equal(shown(out), targets)
 
 
-def test_fill_brings_each_class_of_the_batch_to_the_largest_and_warns():
+def test_fill_makes_each_class_as_large_as_the_largest_and_warns():
     images, labels = batch([0, 0, 0, 0, 1])
     with pytest.warns(UserWarning, match="what looks synthetic is rare.*mode='balance'"):
         mix = SyntheticMix(pool(), mode="fill")
@@ -66,7 +66,7 @@ def test_images_keep_their_type_values_and_channels(dtype, channels, mode):
     assert torch.equal(shown(out), targets)
 
 
-def test_colour_sources_turn_grey_for_grey_images():
+def test_colour_images_become_grey_for_grey_real_images():
     images, labels = batch([0, 1, 2, 1])
     out, _ = SyntheticMix(pool(channels=3), ratio=1.0)(images, labels)
     assert out.shape == images.shape
@@ -83,7 +83,7 @@ def test_labels_keep_their_integer_type(dtype, mode, policy):
 
 
 @pytest.mark.parametrize("mode", ["replace", "append"])
-def test_an_image_of_tv_tensors_stays_one(mode):
+def test_tv_tensors_keep_their_class(mode):
     images, labels = batch([0, 1, 2, 1])
     out, _ = SyntheticMix(pool(), ratio=0.5, mode=mode)(tv_tensors.Image(images), labels)
     assert type(out) is tv_tensors.Image
@@ -124,13 +124,13 @@ def test_ratio_0_is_the_identity(labels, mode):
 
 @pytest.mark.parametrize("labels", ["same", 1, None])
 @pytest.mark.parametrize("mode", ["replace", "append"])
-def test_ratio_0_asks_no_source(labels, mode):
+def test_ratio_0_does_not_draw(labels, mode):
     images, targets = batch([0, 1, 2])
     mix = SyntheticMix(Exploding(), ratio=0, labels=labels, mode=mode)
     assert torch.equal(mix(images) if labels is None else mix(images, targets)[0], images)
 
 
-def test_a_batch_that_gets_no_synthetic_image_asks_no_source():
+def test_a_batch_without_synthetic_images_does_not_draw():
     images, targets = batch([2, 2])
     mix = SyntheticMix(Exploding(), ratio=1.0, labels=Conditional(class_map={0: 0}))
     out, _ = mix(images, targets)
@@ -140,7 +140,7 @@ def test_a_batch_that_gets_no_synthetic_image_asks_no_source():
 @pytest.mark.filterwarnings("ignore:mode='fill'")
 @pytest.mark.parametrize("mode", ["balance", "fill"])
 @pytest.mark.parametrize("labels", [torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)])
-def test_an_empty_batch_of_classes_to_even_out_stays_empty(mode, labels):
+def test_an_empty_batch_stays_empty_if_classes_are_balanced(mode, labels):
     images, targets = SyntheticMix(pool(), ratio=0.5, mode=mode)(torch.zeros(0, 1, SIZE, SIZE), labels)
     assert images.shape == (0, 1, SIZE, SIZE)
     assert targets.shape == labels.shape
@@ -153,7 +153,7 @@ def test_an_empty_batch_stays_empty():
     assert targets.shape == (0,)
 
 
-def test_classes_that_the_source_lacks_are_left_real():
+def test_classes_that_the_source_lacks_stay_real():
     images, labels = batch([0, 1, 2] * 4)
     mix = SyntheticMix({0: Marked(), 2: Marked()}, ratio=1.0)
     out, targets = mix(images, labels)
@@ -179,7 +179,7 @@ def test_draws_follow_the_global_seed():
     assert not torch.equal(first, mix(images, labels)[0])
 
 
-def test_return_synthetic_says_which_images_are():
+def test_return_synthetic_marks_synthetic_images():
     images, labels = batch([0, 1, 2] * 4)
     for mode in ("replace", "append", "balance", "fill"):
         out, _, flags = SyntheticMix(pool(), ratio=0.5, mode=mode, return_synthetic=True)(images, labels)
@@ -196,7 +196,7 @@ def test_a_dict_stays_a_dict():
     assert torch.equal(out["weight"], torch.where(out["is_synthetic"], 0.25, 1.0))
 
 
-def test_more_entries_pass_through():
+def test_further_entries_pass_through():
     images, labels = batch([0, 1, 2])
     extra = torch.arange(3)
     _, _, same, text = SyntheticMix(pool(), ratio=0.5)(images, labels, extra, "text")
@@ -204,7 +204,7 @@ def test_more_entries_pass_through():
     assert text == "text"
 
 
-def test_a_list_from_a_loader_is_taken_as_it_is():
+def test_a_list_from_a_loader_keeps_its_type():
     out = SyntheticMix(pool(), ratio=0.5)(list(batch([0, 1, 2, 1])))
     assert type(out) is list
     assert torch.equal(shown(out[0]), out[1])
@@ -226,7 +226,7 @@ def test_a_labels_getter_finds_labels_elsewhere():
     assert int(synthetic(out[1]).sum()) == 6
 
 
-def test_transform_brings_synthetic_images_to_where_the_real_ones_are():
+def test_transform_makes_synthetic_images_like_transformed_real_ones():
     images, labels = batch([0, 1, 2, 1])
     after = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5], [0.1])])
     normalised = (images - 0.5) / 0.1
@@ -237,14 +237,14 @@ def test_transform_brings_synthetic_images_to_where_the_real_ones_are():
     assert torch.equal(out[~flags], normalised[~flags])
 
 
-def test_transform_that_gives_another_kind_is_refused_with_both():
+def test_a_transform_that_returns_another_kind_is_refused_with_both_kinds():
     images, labels = batch([0, 1, 2, 1])
     mix = SyntheticMix(pool(), ratio=1.0, transform=v2.ToDtype(torch.float64, scale=True))
     with pytest.raises(ValueError, match=r"float32 1 x 16 x 16.*float64 1 x 16 x 16"):
         mix(images, labels)
 
 
-# What a module that holds it sees ------------------------------------------------------------------
+# As a submodule ------------------------------------------------------------------------------------
 
 
 class Holder(nn.Module):
@@ -266,7 +266,7 @@ def test_a_module_never_sees_the_generator(generator):
         assert generator.training is not mode
 
 
-def test_sampling_is_in_eval_mode_and_leaves_the_mode(generator):
+def test_sampling_uses_eval_mode_and_restores_the_mode(generator):
     images, labels = batch([0, 1, 2] * 3)
     generator.train()
     before = {name: value.clone() for name, value in generator.state_dict().items()}
@@ -282,7 +282,7 @@ def test_sampling_is_in_eval_mode_and_leaves_the_mode(generator):
 @pytest.mark.parametrize(
     "policy", [Same(), Conditional(class_map={0: 1}), Fixed(label=2), Uniform(), Teacher(teacher=helpers.clearly_one)]
 )
-def test_it_pickles_with_every_policy(generator, policy):
+def test_pickling_works_with_every_policy(generator, policy):
     assert pickle.loads(pickle.dumps(policy)) == policy
     mix = SyntheticMix(generator, ratio=0.5, labels=policy, num_classes=3)
     copied = pickle.loads(pickle.dumps(mix))
@@ -304,7 +304,7 @@ def test_a_ratio_out_of_range_is_refused(ratio, mode):
         SyntheticMix(pool(), ratio=ratio, mode=mode)
 
 
-def test_ratio_1_is_for_replacing_alone():
+def test_ratio_1_requires_replacing():
     SyntheticMix(pool(), ratio=1, mode="replace")
     with pytest.raises(ValueError, match=r"\[0, 1\) for mode='append'"):
         SyntheticMix(pool(), ratio=1, mode="append")
@@ -343,7 +343,7 @@ def test_labels_out_of_range_are_refused(label):
 @pytest.mark.filterwarnings("ignore:mode='fill'")
 @pytest.mark.parametrize("mode", ["replace", "append", "balance", "fill"])
 @pytest.mark.parametrize("label", [-1, -100, 10**9])
-def test_labels_that_are_no_class_of_any_data_are_refused(mode, label):
+def test_labels_that_cannot_be_classes_are_refused(mode, label):
     images, labels = batch([0, 1])
     labels[1] = label
     with pytest.raises(ValueError, match=rf"labels must be between 0 and \d+, but got {label}"):
@@ -370,13 +370,13 @@ def test_images_of_other_channels_are_refused(channels):
         SyntheticMix(pool(), ratio=0.5)(images, labels)
 
 
-def test_images_of_another_shape_are_refused_with_both():
+def test_images_of_another_shape_are_refused_with_both_shapes():
     images, labels = batch([0, 1])
     with pytest.raises(ValueError, match=r"16 x 16.*16 x 8"):
         SyntheticMix(pool(), ratio=1.0)(images[..., :8], labels)
 
 
-def test_a_source_with_other_classes_is_refused_with_a_way_out():
+def test_a_source_with_other_classes_is_refused_with_a_remedy():
     with pytest.raises(ValueError, match=r"it has 3 and the data 5.*class_map"):
         SyntheticMix(pool(), num_classes=5)
 
@@ -406,7 +406,7 @@ def test_an_unknown_name_is_refused(name):
 
 
 @pytest.mark.parametrize("source", [None, 3, [1, 2], object()])
-def test_what_is_no_source_is_refused(source):
+def test_an_object_that_is_not_a_source_is_refused(source):
     with pytest.raises(TypeError, match="source must be a zoo name"):
         SyntheticMix(source)
 
@@ -417,7 +417,7 @@ def test_normalised_images_are_refused_without_transform():
         SyntheticMix(pool())(images * 2 - 1, labels)
 
 
-def test_images_without_labels_are_refused_unless_none_was_said():
+def test_images_without_labels_are_refused_unless_labels_is_none():
     images, _ = batch([0, 1, 2])
     with pytest.raises(ValueError, match="Could not find the labels"):
         SyntheticMix(pool())(images)
@@ -425,13 +425,13 @@ def test_images_without_labels_are_refused_unless_none_was_said():
     assert bool(synthetic(out).all())
 
 
-def test_labels_getter_none_must_go_with_labels_none():
+def test_labels_getter_none_requires_labels_none():
     with pytest.raises(ValueError, match="pass labels=None too"):
         SyntheticMix(pool(), labels_getter=None)
     SyntheticMix(pool(), labels=None, labels_getter=None)
 
 
-def test_labels_that_are_no_part_of_the_input_are_refused():
+def test_labels_must_be_an_object_of_the_input():
     with pytest.raises(ValueError, match="single object of the input"):
         SyntheticMix(pool(), labels_getter=lambda inputs: inputs[1].clone())(*batch([0, 1]))
 
@@ -441,12 +441,12 @@ def test_balance_must_know_classes():
         SyntheticMix(pool(), mode="balance", labels="uniform", num_classes=3)
 
 
-def test_soft_targets_need_a_number_of_classes():
+def test_soft_targets_require_num_classes():
     with pytest.raises(ValueError, match="num_classes must be given"):
         SyntheticMix(pool(), ratio=0.5, labels="uniform")(*batch([0, 1]))
 
 
-def test_a_source_that_gives_no_images_is_refused():
+def test_a_source_must_return_images():
     class Wrong(Marked):
         def sample(self, n, labels=None, *, seed=None):
             return super().sample(n + 1, None, seed=seed)

@@ -1,4 +1,4 @@
-"""SyntheticMix, unchanged, at each place where a training script may put it."""
+"""SyntheticMix at each place where a training script may use it."""
 
 import PIL.Image
 import pytest
@@ -58,7 +58,7 @@ def test_before_mixup_or_cutmix():
 
 
 @pytest.mark.parametrize("after", [v2.MixUp(num_classes=10), v2.CutMix(num_classes=10)])
-def test_after_mixup_a_synthetic_image_is_of_one_class(after):
+def test_after_mixup_a_synthetic_image_has_one_class(after):
     both = v2.Compose([after, make_mix(pool(10), return_synthetic=True)])
     for images, labels in DataLoader(real(LABELS), batch_size=12):
         out, targets, flags = both(images, labels)
@@ -69,7 +69,7 @@ def test_after_mixup_a_synthetic_image_is_of_one_class(after):
 
 
 class Joint(VisionDataset):
-    """PIL images through ``transforms=``, as torchvision's data sets with structured targets take it."""
+    """PIL images and labels that go through ``transforms=``, as in torchvision's structured data sets."""
 
     def __getitem__(self, index):
         image, label = PIL.Image.new("RGB", (16, 16), (index % 3,) * 3), index % 3
@@ -91,7 +91,7 @@ def test_in_the_transforms_of_a_data_set(num_workers):
     assert 8 <= count <= 40  # 24 and four and a half standard deviations
 
 
-def test_in_the_transforms_of_a_data_set_after_it_became_a_tensor():
+def test_in_the_transforms_of_a_data_set_after_conversion_to_tensors():
     to_tensor = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
     dataset = Joint(transforms=v2.Compose([*to_tensor, make_mix()]))
     for images, targets in DataLoader(dataset, batch_size=12):
@@ -100,7 +100,7 @@ def test_in_the_transforms_of_a_data_set_after_it_became_a_tensor():
 
 
 class Samples:
-    """A collate function that mixes PIL samples before it makes tensors of them."""
+    """A collate function that mixes PIL samples before it converts them to tensors."""
 
     def __init__(self, mix):
         self.mix, self.to_tensor = mix, v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
@@ -154,7 +154,7 @@ def test_in_an_amp_loop_with_channels_last(mode):
         optimizer.step()
 
 
-def test_autocast_does_not_change_what_a_generator_gives(generator):
+def test_autocast_does_not_change_the_samples_of_a_generator(generator):
     images, labels = real([0, 1, 2] * 4).tensors
     torch.manual_seed(1)
     plain = SyntheticMix(generator, ratio=1.0)(images, labels)[0]
@@ -164,7 +164,7 @@ def test_autocast_does_not_change_what_a_generator_gives(generator):
     assert torch.equal(plain, cast)
 
 
-def test_gradients_reach_the_real_images_alone():
+def test_gradients_reach_the_real_images_only():
     images, labels = real([0, 1, 2] * 4).tensors
     images = images.clone().requires_grad_()
     out, _, flags = make_mix(return_synthetic=True)(images, labels)

@@ -37,19 +37,19 @@ def test_a_tensor_keeps_its_class_type_and_shape(dtype, wrap):
 
 @pytest.mark.parametrize("real", [tv_tensors.Image(torch.zeros(1, 16, 16)), torch.zeros(1, 16, 16)])
 @pytest.mark.parametrize("pure", [False, True])
-def test_with_transform_too_the_class_of_a_tensor_never_depends_on_the_draw(real, pure):
+def test_the_class_of_a_tensor_never_depends_on_the_draw_with_transform(real, pure):
     transform = v2.Compose([v2.ToDtype(torch.float32, scale=True), *([v2.ToPureTensor()] if pure else [])])
     mix = SyntheticMix(pool(), ratio=0.5, transform=transform)
     assert {type(mix(real, 1)[0]) for _ in range(20)} == {type(real)}
 
 
-def test_transform_that_gives_a_tensor_for_pil_images_is_refused():
+def test_a_transform_that_returns_a_tensor_for_pil_images_is_refused():
     mix = SyntheticMix(pool(), ratio=1.0, transform=v2.PILToTensor())
     with pytest.raises(ValueError, match=r"transform must return images like the real ones, PIL.*but returned"):
         mix(picture("L"), 1)
 
 
-def test_transform_may_give_pil_images():
+def test_a_transform_may_return_pil_images():
     image, _ = SyntheticMix(pool(), ratio=1.0, transform=v2.ToPILImage())(picture("L"), 1)
     assert isinstance(image, PIL.Image.Image)
     assert int(shown(image)) == 1
@@ -73,14 +73,14 @@ def test_samples_are_replaced_at_the_ratio():
     assert abs(sum(flags) / 600 - 0.3) < 0.08  # four standard deviations
 
 
-def test_a_real_sample_comes_back_as_it_is():
+def test_a_real_sample_is_returned_unchanged():
     image = picture("RGB")
     out, label = SyntheticMix(pool(), ratio=0)(image, 1)
     assert out is image
     assert label == 1
 
 
-def test_ratio_0_asks_no_source():
+def test_ratio_0_does_not_draw():
     image = picture("L")
     assert SyntheticMix(Exploding(), ratio=0)(image, 1) == (image, 1)
 
@@ -99,12 +99,12 @@ def test_a_dict_keeps_its_other_entries():
     assert given["label"] == 1
 
 
-def test_an_entry_that_equals_the_label_is_not_taken_for_it():
+def test_an_entry_that_equals_the_label_is_not_changed():
     out = SyntheticMix(pool(), ratio=1.0, labels=2)({"index": 1, "image": picture("L"), "label": 1})
     assert {key: out[key] for key in ("index", "label")} == {"index": 1, "label": 2}
 
 
-def test_more_entries_pass_through():
+def test_further_entries_pass_through():
     _, _, name = SyntheticMix(pool(), ratio=1.0)(picture("L"), 1, "a.png")
     assert name == "a.png"
 
@@ -116,7 +116,7 @@ def test_a_weight_follows_every_sample():
         assert float(weight) == (0.25 if bool(synthetic(image)) else 1.0)
 
 
-def test_a_synthetic_image_gets_its_own_class_of_a_mixed_row_as_in_a_batch():
+def test_a_synthetic_image_gets_the_most_likely_class_of_a_mixed_row():
     row = torch.tensor([0.3, 0.6, 0.1])
     image, target = SyntheticMix(pool(), ratio=1.0)(batch([1])[0][0], row)
     assert int(shown(image)) == 1
@@ -125,25 +125,25 @@ def test_a_synthetic_image_gets_its_own_class_of_a_mixed_row_as_in_a_batch():
     assert torch.equal(targets[0], target)
 
 
-def test_a_soft_policy_leaves_the_probabilities_of_a_real_image():
+def test_a_soft_policy_keeps_the_probabilities_of_a_real_image():
     row = torch.tensor([0.3, 0.6, 0.1])
     mix = SyntheticMix(pool(), ratio=0, labels="uniform", num_classes=3)
     assert torch.equal(mix(batch([1])[0][0], row)[1], row)
 
 
-def test_a_soft_policy_reads_the_number_of_classes_off_probabilities():
+def test_a_soft_policy_infers_the_number_of_classes_from_probabilities():
     mix = SyntheticMix(pool(), ratio=1.0, labels="uniform")
     assert mix(batch([1])[0][0], torch.tensor([0.0, 1.0]))[1].tolist() == [0.5, 0.5]
 
 
-def test_an_image_alone_is_refused_unless_there_are_no_labels():
+def test_an_image_without_a_label_is_refused_unless_labels_is_none():
     with pytest.raises(ValueError, match="Could not find the labels"):
         SyntheticMix(pool())(picture("L"))
     assert bool(synthetic(SyntheticMix(pool(), ratio=1.0, labels=None)(picture("L"))))
 
 
 @pytest.mark.parametrize("mode", ["append", "balance"])
-def test_what_makes_batches_longer_is_refused(mode):
+def test_modes_that_make_batches_longer_are_refused(mode):
     with pytest.raises(ValueError, match=f"mode='{mode}' must be given batches, but got a single image"):
         SyntheticMix(pool(), ratio=0.5, mode=mode)(picture("L"), 1)
 
@@ -160,17 +160,17 @@ def test_probabilities_of_another_number_of_classes_are_refused():
 
 
 @pytest.mark.parametrize("label", ["cat", 1.5, None, torch.tensor(1.0), torch.tensor([1, 2])])
-def test_what_is_no_label_is_refused(label):
+def test_an_object_that_is_not_a_label_is_refused(label):
     with pytest.raises((TypeError, ValueError), match="A label must be a class index"):
         SyntheticMix(pool(), ratio=1.0)(picture("L"), label)
 
 
 @pytest.mark.parametrize("mode", ["P", "RGBA", "1", "I;16"])
-def test_pil_modes_that_cannot_be_matched_are_refused(mode):
+def test_unsupported_pil_modes_are_refused(mode):
     with pytest.raises(ValueError, match=f"mode 'L' or 'RGB'.*{mode!r}"):
         SyntheticMix(pool(), ratio=1.0)(PIL.Image.new(mode, (16, 16)), 1)
 
 
-def test_a_fixed_label_beyond_the_columns_of_a_soft_one_is_refused():
+def test_a_fixed_label_beyond_the_columns_of_probabilities_is_refused():
     with pytest.raises(ValueError, match="labels must"):
         SyntheticMix(pool(), ratio=1.0, labels=Fixed(label=5))(batch([1])[0][0], torch.tensor([0.0, 1.0, 0.0]))

@@ -1,4 +1,4 @@
-"""Where synthetic items stand, in each mode, for loaders and samplers of every kind."""
+"""Positions of synthetic items in each mode, with loaders and samplers of every kind."""
 
 import warnings
 
@@ -28,18 +28,18 @@ def augmented(labels=LABELS, ratio=0.25, **options):
 
 
 def read(dataset):
-    """Whether each item is synthetic, by its pixels, and its class."""
+    """Returns whether each item is synthetic, judged by its pixels, and its class."""
     images, labels = next(iter(DataLoader(dataset, batch_size=len(dataset))))
     assert torch.equal(shown(images), labels)
     return synthetic(images), labels
 
 
-# Behind a loader that does not shuffle -------------------------------------------------------------
+# Loaders that do not shuffle -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["append", "replace", "balance"])
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_every_batch_of_an_unshuffled_loader_is_like_the_whole(mode, num_workers):
+def test_every_batch_of_an_unshuffled_loader_has_the_ratio(mode, num_workers):
     dataset = augmented(mode=mode, seed=1)
     loader = DataLoader(dataset, batch_size=20, num_workers=num_workers)
     for images, labels in loader:
@@ -49,14 +49,14 @@ def test_every_batch_of_an_unshuffled_loader_is_like_the_whole(mode, num_workers
         assert share == 5 if mode == "append" else 0 < share < 13
 
 
-def test_appended_items_are_spread_within_one_of_the_ratio_over_every_window():
+def test_every_window_of_appended_items_is_within_one_item_of_the_ratio():
     for ratio in (0.1, 0.25, 0.5, 0.8):
         flags = augmented(mode="append", ratio=ratio).synthetic_mask().double()
         sums = flags.unfold(0, 10, 1).sum(1)
         assert bool(((sums - 10 * flags.mean()).abs() <= 1).all())
 
 
-def test_appended_classes_come_in_turn_and_in_proportion():
+def test_appended_classes_are_interleaved_in_proportion():
     dataset = augmented(RARE * 4, mode="append", ratio=0.5)
     flags, labels = read(dataset)
     added = labels[flags]
@@ -65,7 +65,7 @@ def test_appended_classes_come_in_turn_and_in_proportion():
 
 
 @pytest.mark.parametrize("mode", ["balance", "fill"])
-def test_what_is_added_to_rare_classes_is_spread_over_the_epoch(mode):
+def test_items_added_to_rare_classes_are_spread_over_the_epoch(mode):
     labels = torch.tensor(RARE * 8)[torch.randperm(144, generator=torch.Generator().manual_seed(0))].tolist()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -74,12 +74,12 @@ def test_what_is_added_to_rare_classes_is_spread_over_the_epoch(mode):
         assert int((torch.bincount(targets, minlength=3) - 16).abs().max()) <= 6
 
 
-# Before set_epoch: no real item is left out for ever ------------------------------------------------
+# Without set_epoch, every real item is used in some pass -------------------------------------------
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("persistent", [False, True])
-def test_without_set_epoch_each_pass_draws_other_places(num_workers, persistent):
+def test_without_set_epoch_each_pass_draws_new_positions(num_workers, persistent):
     dataset = augmented(ratio=0.5)
     options = {"persistent_workers": persistent and num_workers > 0, "num_workers": num_workers}
     loader = DataLoader(dataset, batch_size=7, **options)
@@ -89,7 +89,7 @@ def test_without_set_epoch_each_pass_draws_other_places(num_workers, persistent)
     assert int(torch.stack(passes).all(0).sum()) < 8, "real items were left out in every pass"
 
 
-def test_without_set_epoch_the_ranks_of_a_training_make_a_pass_together(monkeypatch):
+def test_without_set_epoch_ranks_share_a_pass(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
     dataset = augmented(ratio=0.5)
     loader = DataLoader(dataset, batch_size=10, sampler=DistributedSampler(dataset, num_replicas=4, rank=1))
@@ -109,7 +109,7 @@ def test_without_set_epoch_the_first_passes_are_the_first_epochs():
         assert torch.equal(untold.synthetic_mask(), told.synthetic_mask())
 
 
-def test_what_is_told_of_the_items_is_of_the_pass_that_was_read_last():
+def test_the_mask_is_that_of_the_pass_that_was_read_last():
     dataset = augmented(ratio=0.5)
     for _ in range(3):
         flags, _ = read(dataset)
@@ -117,7 +117,7 @@ def test_what_is_told_of_the_items_is_of_the_pass_that_was_read_last():
         assert [dataset.is_synthetic(index) for index in range(len(dataset))] == flags.tolist()
 
 
-def test_from_set_epoch_on_no_pass_moves_the_draw():
+def test_after_set_epoch_passes_do_not_change_the_draw():
     dataset = augmented(ratio=0.5)
     read(dataset)
     dataset.set_epoch(4)
@@ -126,10 +126,10 @@ def test_from_set_epoch_on_no_pass_moves_the_draw():
     assert dataset.epoch == 4
 
 
-# Samplers, subsets and weights ----------------------------------------------------------------------
+# Samplers, subsets and weights ---------------------------------------------------------------------
 
 
-def test_what_was_made_before_wrapping_stays_right():
+def test_samplers_made_before_wrapping_remain_valid():
     plain = real(LABELS)
     sampler, kept = RandomSampler(plain), list(range(0, 120, 2))
     dataset = GANAugmentedDataset(plain, pool(), 0.25, progress=False)
@@ -139,7 +139,7 @@ def test_what_was_made_before_wrapping_stays_right():
     assert torch.equal(labels, torch.tensor(LABELS)[kept])
 
 
-def test_a_random_split_that_was_made_before_wrapping_shares_no_item():
+def test_a_random_split_made_before_wrapping_stays_disjoint():
     part, rest = random_split(real(LABELS), [100, 20], torch.Generator().manual_seed(0))
     dataset = GANAugmentedDataset(part, pool(), 0.25, num_classes=3, progress=False)
     assert len(dataset) == 100
@@ -148,7 +148,7 @@ def test_a_random_split_that_was_made_before_wrapping_shares_no_item():
 
 
 @pytest.mark.parametrize("mode", ["replace", "append", "balance"])
-def test_ranks_of_a_distributed_sampler_share_out_the_items(mode):
+def test_ranks_of_a_distributed_sampler_split_the_items(mode):
     dataset = augmented([*LABELS, 0, 0, 1], mode=mode)
     for epoch in range(2):
         dataset.set_epoch(epoch)
@@ -164,7 +164,7 @@ def test_ranks_of_a_distributed_sampler_share_out_the_items(mode):
 
 
 @pytest.mark.parametrize("mode", ["replace", "append", "balance"])
-def test_weights_by_its_mask_draw_what_they_say(mode):
+def test_weights_from_the_mask_give_the_expected_share(mode):
     dataset = augmented(mode=mode, ratio=0.5)
     dataset.set_epoch(1)
     loader = DataLoader(dataset, 16, sampler=WeightedRandomSampler(dataset.synthetic_mask().double(), 32))
@@ -172,7 +172,7 @@ def test_weights_by_its_mask_draw_what_they_say(mode):
 
 
 @pytest.mark.parametrize("mode", ["replace", "balance", "append"])
-def test_a_fixed_ratio_sampler_holds_its_share_without_set_epoch(mode):
+def test_a_fixed_ratio_sampler_keeps_its_share_without_set_epoch(mode):
     dataset = augmented(mode=mode, ratio=0.4)
     loader = DataLoader(dataset, batch_sampler=FixedRatioBatchSampler(dataset, 10, 0.3), num_workers=1)
     masks = set()
@@ -183,7 +183,7 @@ def test_a_fixed_ratio_sampler_holds_its_share_without_set_epoch(mode):
 
 
 @pytest.mark.parametrize("mode", ["replace", "append", "balance"])
-def test_a_restart_in_the_middle_of_an_epoch_goes_on_with_the_same_batches(mode):
+def test_a_restart_in_the_middle_of_an_epoch_resumes_with_the_same_batches(mode):
     def batches(skip):
         dataset = augmented(mode=mode)
         dataset.set_epoch(3)
@@ -193,11 +193,11 @@ def test_a_restart_in_the_middle_of_an_epoch_goes_on_with_the_same_batches(mode)
     assert batches(0)[5:] == batches(5)
 
 
-# Samplers that do not know of added items -----------------------------------------------------------
+# Samplers made before wrapping ---------------------------------------------------------------------
 
 
 def passes(dataset, sampler, count, *, num_workers=0, told=False):
-    """The warnings of a few epochs."""
+    """Returns the warnings of a few epochs."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for epoch in range(count):
@@ -213,20 +213,20 @@ def passes(dataset, sampler, count, *, num_workers=0, told=False):
     "make", [RandomSampler, SequentialSampler, lambda plain: WeightedRandomSampler([1.0] * 120, 120)]
 )
 @pytest.mark.parametrize("mode", ["append", "balance"])
-def test_a_sampler_that_was_made_before_wrapping_is_warned_of_once(make, mode):
+def test_a_sampler_made_before_wrapping_gives_one_warning(make, mode):
     dataset = augmented([*LABELS[:-9], *[0] * 9], mode=mode)
     assert len(passes(dataset, make(dataset.dataset), 5)) == 1
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_it_is_warned_of_at_set_epoch_if_workers_fetch(num_workers):
+def test_with_workers_the_warning_comes_at_set_epoch(num_workers):
     dataset = augmented(mode="append")
     found = passes(dataset, RandomSampler(dataset.dataset), 2, num_workers=num_workers, told=True)
     assert len(found) == 1
     assert "160 items" in found[0]
 
 
-def test_workers_warn_themselves_if_set_epoch_is_never_called(capfd):
+def test_workers_warn_if_set_epoch_is_never_called(capfd):
     dataset = augmented(mode="append")
     sampler = RandomSampler(dataset.dataset)
     loader = DataLoader(dataset, 16, sampler=sampler, num_workers=2, worker_init_fn=_show_warnings)
@@ -247,7 +247,7 @@ def _to_stderr(message, *_):
 
 
 @pytest.mark.parametrize("told", [False, True])
-def test_a_sampler_of_ranks_that_was_made_before_wrapping_is_warned_of(told, monkeypatch):
+def test_a_distributed_sampler_made_before_wrapping_gives_a_warning(told, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     dataset = augmented(mode="append")
     assert passes(dataset, DistributedSampler(dataset, 2, 1), 4, told=told) == []
@@ -260,21 +260,21 @@ def test_a_sampler_of_ranks_that_was_made_before_wrapping_is_warned_of(told, mon
     "make", [RandomSampler, SequentialSampler, lambda data: WeightedRandomSampler([1.0] * 160, 160)]
 )
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_a_sampler_of_the_wrapped_data_set_is_not(make, num_workers):
+def test_a_sampler_made_after_wrapping_gives_no_warning(make, num_workers):
     dataset = augmented(mode="append")
     assert passes(dataset, make(dataset), 2, num_workers=num_workers) == []
 
 
-def test_in_place_of_real_items_there_is_nothing_to_miss():
+def test_replace_gives_no_warning():
     dataset = augmented(mode="replace")
     assert passes(dataset, RandomSampler(dataset.dataset), 3) == []
 
 
-# Balance --------------------------------------------------------------------------------------------
+# Balance -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ratio", [0, 0.25, 0.5, 1])
-def test_balance_gives_every_class_as_often_and_the_same_synthetic_share(ratio):
+def test_balance_makes_classes_equal_with_the_same_synthetic_share(ratio):
     dataset = augmented(RARE, mode="balance", ratio=ratio)
     made = round(12 * ratio)
     assert len(dataset) == 36
@@ -286,13 +286,13 @@ def test_balance_gives_every_class_as_often_and_the_same_synthetic_share(ratio):
         assert dataset.class_counts == dict.fromkeys(range(3), (12 - made, made))
 
 
-def test_balance_has_the_images_that_a_balanced_study_trains_on():
+def test_balance_uses_the_same_images_as_a_balanced_study():
     images = torch.arange(18, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 16, 16).contiguous()
     data = torch.utils.data.TensorDataset(images, torch.tensor(RARE))
     dataset = GANAugmentedDataset(data, pool(), 0, mode="balance", seed=5)
     rows = torch.stack([values(image) for image, _ in dataset])
     assert torch.equal(rows.sort().values, oversampled_rows(torch.tensor(RARE), 5).sort().values)
-    # An arm replaces a share of each batch of these; so does the data set, over the epoch.
+    # An arm replaces a share of each batch; the data set replaces the same share over the epoch.
     made, batches = 0, 200
     mix, evened = SyntheticMix(pool(), 0.25), batch(torch.tensor(RARE)[oversampled_rows(torch.tensor(RARE), 5)])
     for _ in range(batches):
@@ -301,7 +301,7 @@ def test_balance_has_the_images_that_a_balanced_study_trains_on():
     assert augmented(RARE, mode="balance", seed=5).class_counts == dict.fromkeys(range(3), (9, 3))
 
 
-def test_every_real_image_of_a_balanced_data_set_comes_in_some_epoch():
+def test_balance_uses_every_real_image_in_some_epoch():
     images = torch.arange(18, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 16, 16).contiguous()
     data = torch.utils.data.TensorDataset(images, torch.tensor(RARE))
     dataset = GANAugmentedDataset(data, pool(), 0.5, mode="balance", progress=False)
@@ -315,7 +315,7 @@ def test_balance_to_is_the_size_of_each_class():
         augmented(RARE, mode="balance", balance_to=11)
 
 
-def test_balance_with_a_source_of_some_classes_is_refused():
+def test_balance_requires_a_source_with_all_classes():
     for make in (
         lambda source: GANAugmentedDataset(real(RARE), source, mode="balance"),
         lambda source: SyntheticMix(source, 0.5, mode="balance")(*batch(RARE)),
@@ -324,13 +324,13 @@ def test_balance_with_a_source_of_some_classes_is_refused():
             make({1: pool(1, labelled=False)})
 
 
-def test_fill_warns_of_the_harm_that_it_does():
+def test_fill_warns():
     with pytest.warns(UserWarning, match="what looks synthetic is rare.*mode='balance'"):
         dataset = augmented(RARE, mode="fill")
     assert dataset.class_counts == {0: (12, 0), 1: (5, 7), 2: (1, 11)}
 
 
 @pytest.mark.parametrize("mode", ["balance", "fill"])
-def test_a_number_is_refused_where_classes_say_it(mode):
+def test_num_synthetic_is_refused_for_modes_that_balance_classes(mode):
     with pytest.raises(ValueError, match=f"num_synthetic must not be given for mode='{mode}'"):
         augmented(RARE, mode=mode, num_synthetic=3)

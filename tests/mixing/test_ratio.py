@@ -1,4 +1,4 @@
-"""The ratio: n_synthetic / (n_real + n_synthetic), in all and in every class."""
+"""The ratio n_synthetic / (n_real + n_synthetic) holds in total and in every class."""
 
 import math
 
@@ -22,7 +22,7 @@ def augmented(classes, source=POOL, ratio=0.1, **options):
 
 
 def read(dataset):
-    """Which items are synthetic, and the target of each; having checked that each image shows its target."""
+    """Returns which items are synthetic, and their targets, after checking that each image shows its target."""
     images, targets = torch.stack([dataset[i][0] for i in range(len(dataset))]), [item[1] for item in dataset]
     assert torch.equal(shown(images), torch.stack(targets))
     return synthetic(images), torch.stack(targets)
@@ -30,7 +30,7 @@ def read(dataset):
 
 @given(labels=label_lists, ratio=st.floats(0, 0.9))
 @quick
-def test_append_adds_to_each_class_its_share(labels, ratio):
+def test_append_adds_the_ratio_to_each_class(labels, ratio):
     flags, targets = read(augmented(labels, ratio=ratio))
     assert (int((~flags).sum()), int(flags.sum())) == (len(labels), round(ratio / (1 - ratio) * len(labels)))
     assert targets[~flags].tolist() == labels
@@ -41,7 +41,7 @@ def test_append_adds_to_each_class_its_share(labels, ratio):
 
 @given(labels=label_lists, ratio=st.floats(0, 1), epoch=st.integers(0, 5))
 @quick
-def test_replace_keeps_length_and_targets_and_gives_each_class_its_share(labels, ratio, epoch):
+def test_replace_keeps_length_and_targets_and_has_the_ratio_in_each_class(labels, ratio, epoch):
     dataset = augmented(labels, ratio=ratio, mode="replace")
     dataset.set_epoch(epoch)
     flags, targets = read(dataset)
@@ -54,7 +54,7 @@ def test_replace_keeps_length_and_targets_and_gives_each_class_its_share(labels,
 
 @given(labels=label_lists)
 @quick
-def test_fill_brings_each_class_to_the_largest(labels):
+def test_fill_makes_each_class_as_large_as_the_largest(labels):
     dataset = augmented(labels, mode="fill")
     flags, targets = read(dataset)
     counts = torch.bincount(torch.tensor(labels), minlength=4)
@@ -66,7 +66,7 @@ def test_fill_brings_each_class_to_the_largest(labels):
 
 @given(labels=label_lists, to=st.integers(1, 40))
 @quick
-def test_fill_to_brings_smaller_classes_up_and_takes_nothing_away(labels, to):
+def test_fill_to_a_size_grows_smaller_classes_and_removes_nothing(labels, to):
     _, targets = read(augmented(labels, mode="fill", balance_to=to))
     counts = torch.bincount(torch.tensor(labels), minlength=4)
     assert torch.bincount(targets, minlength=4).tolist() == torch.where(counts > 0, counts.clamp(min=to), 0).tolist()
@@ -74,7 +74,7 @@ def test_fill_to_brings_smaller_classes_up_and_takes_nothing_away(labels, to):
 
 @given(labels=label_lists, number=st.integers(0, 30), mode=st.sampled_from(["append", "replace"]))
 @quick
-def test_num_synthetic_is_that_number(labels, number, mode):
+def test_num_synthetic_sets_the_number(labels, number, mode):
     number = min(number, len(labels)) if mode == "replace" else number
     dataset = augmented(labels, mode=mode, num_synthetic=number)
     assert int(read(dataset)[0].sum()) == number
@@ -92,7 +92,7 @@ def test_ratio_0_is_the_data_set_itself(labels, mode):
         assert all(torch.equal(a, b) for a, b in zip(item, same, strict=True))
 
 
-def test_ratio_0_gives_the_very_objects_of_the_data_set():
+def test_ratio_0_returns_the_same_objects_as_the_data_set():
     items = [(torch.zeros(1, 16, 16), 0), (torch.zeros(1, 16, 16), 1)]
     dataset = GANAugmentedDataset(items, Exploding(), 0, num_classes=3)
     assert all(dataset[index] is items[index] for index in range(2))
@@ -109,7 +109,7 @@ def test_the_ratio_holds_in_the_classes_that_the_source_can_make(labels, ratio):
     assert len(added) == round(ratio / (1 - ratio) * reachable)
 
 
-def test_a_class_that_one_source_of_a_mapping_lacks_gets_none():
+def test_a_class_without_a_source_in_a_mapping_stays_real():
     dataset = augmented([0, 0, 1, 1, 2, 2], {0: Marked(4), 2: Marked(4)}, ratio=0.5)
     assert dataset.class_counts == {0: (2, 2), 1: (2, 0), 2: (2, 2), 3: (0, 0)}
 
@@ -119,7 +119,7 @@ def test_a_class_that_one_source_of_a_mapping_lacks_gets_none():
 
 @given(labels=label_lists, ratio=st.floats(0, 1), seed=st.integers(0, 2**31))
 @quick
-def test_a_batch_is_within_one_image_of_the_ratio_by_replacing(labels, ratio, seed):
+def test_a_batch_is_within_one_image_of_the_ratio_with_replace(labels, ratio, seed):
     torch.manual_seed(seed)
     out, _ = SyntheticMix(POOL, ratio)(*batch(labels))
     exact = ratio * len(labels)
@@ -128,7 +128,7 @@ def test_a_batch_is_within_one_image_of_the_ratio_by_replacing(labels, ratio, se
 
 @given(labels=label_lists, ratio=st.floats(0, 0.9), seed=st.integers(0, 2**31))
 @quick
-def test_a_batch_is_within_one_image_of_the_ratio_by_appending(labels, ratio, seed):
+def test_a_batch_is_within_one_image_of_the_ratio_with_append(labels, ratio, seed):
     torch.manual_seed(seed)
     out, targets = SyntheticMix(POOL, ratio, mode="append")(*batch(labels))
     exact = ratio / (1 - ratio) * len(labels)
@@ -156,7 +156,7 @@ def test_batches_meet_the_ratio_in_each_class_on_average():
 
 @given(labels=label_lists)
 @quick
-def test_a_balanced_batch_has_every_class_as_often(labels):
+def test_a_balanced_batch_has_equal_classes(labels):
     _, targets = SyntheticMix(POOL, mode="balance")(*batch(labels))
     counts = torch.bincount(torch.tensor(labels), minlength=4)
     assert torch.bincount(targets, minlength=4).tolist() == torch.where(counts > 0, counts.max(), 0).tolist()
@@ -171,7 +171,7 @@ def test_a_ratio_out_of_range_is_refused(ratio, mode):
         augmented([0, 1], ratio=ratio, mode=mode)
 
 
-def test_more_than_there_are_cannot_be_replaced():
+def test_num_synthetic_cannot_exceed_the_real_items():
     with pytest.raises(ValueError, match=r"num_synthetic must be at most 2.*got 3"):
         augmented([0, 1], num_synthetic=3, mode="replace")
 
@@ -184,7 +184,7 @@ def test_num_synthetic_must_be_a_count(number):
 
 @pytest.mark.parametrize("number", [10**9, 10**18, 10**30])
 @pytest.mark.parametrize("options", [{}, {"labels": "uniform"}, {"labels": 0}])
-def test_numbers_that_no_memory_holds_are_refused(number, options):
+def test_numbers_that_exceed_the_memory_are_refused(number, options):
     with pytest.raises(ValueError, match=f"for {number:,} images, but"):
         augmented([0, 1], num_synthetic=number, mode="append", **options)
     with pytest.raises(ValueError, match=f"num_classes must be at most 1,048,576, but got {number:,}"):
@@ -200,7 +200,7 @@ def test_a_label_of_a_billion_is_refused_before_classes_are_counted():
         augmented([0, 1], labels=10**9)
 
 
-def test_counts_of_another_mode_are_refused():
+def test_counts_for_another_mode_are_refused():
     with pytest.raises(ValueError, match="balance_to is for mode='balance'"):
         augmented([0, 1], balance_to=3)
     with pytest.raises(ValueError, match="num_synthetic must not be given for mode='balance'"):

@@ -1,4 +1,4 @@
-"""FixedRatioBatchSampler: an exact share in each batch."""
+"""FixedRatioBatchSampler: an exact ratio in each batch."""
 
 import pickle
 
@@ -26,7 +26,7 @@ def reals(batches, count):
 
 @given(**sizes, ratio=st.floats(0, 0.8), seed=st.integers(0, 99))
 @quick
-def test_each_batch_holds_exactly_the_share(real, made, size, ratio, seed):
+def test_each_batch_has_exactly_the_ratio(real, made, size, ratio, seed):
     wanted = round(ratio * size)
     assume(wanted < size and (wanted > 0 or ratio == 0))
     sampler = FixedRatioBatchSampler(mask(real, made), size, ratio, seed=seed)
@@ -38,7 +38,7 @@ def test_each_batch_holds_exactly_the_share(real, made, size, ratio, seed):
 
 @given(**sizes, shuffle=st.booleans())
 @quick
-def test_every_real_item_comes_once_but_for_those_that_fill_the_last_batch(real, made, size, shuffle):
+def test_every_real_item_is_used_once_except_to_fill_the_last_batch(real, made, size, shuffle):
     sampler = FixedRatioBatchSampler(mask(real, made), size, 0.25, shuffle=shuffle)
     seen = reals(sampler, real)
     assert set(seen) == set(range(real))
@@ -47,7 +47,7 @@ def test_every_real_item_comes_once_but_for_those_that_fill_the_last_batch(real,
 
 @given(**sizes)
 @quick
-def test_drop_last_gives_no_real_item_twice(real, made, size):
+def test_drop_last_uses_no_real_item_twice(real, made, size):
     assume(real >= size)
     batches = list(FixedRatioBatchSampler(mask(real, made), size, 0.25, drop_last=True))
     seen = reals(batches, real)
@@ -56,7 +56,7 @@ def test_drop_last_gives_no_real_item_twice(real, made, size):
     assert all(len(batch) == size for batch in batches)
 
 
-def test_synthetic_items_come_in_turn():
+def test_synthetic_items_are_used_in_turn():
     sampler = FixedRatioBatchSampler(mask(30, 6), 4, 0.5)
     made = [index for batch in sampler for index in batch if index >= 30]
     assert sorted(made[:6]) == sorted(made[6:12]) == list(range(30, 36))
@@ -64,7 +64,7 @@ def test_synthetic_items_come_in_turn():
 
 @given(**sizes, ranks=st.integers(1, 4), shuffle=st.booleans())
 @quick
-def test_ranks_are_of_equal_length_and_together_what_one_is(real, made, size, ranks, shuffle):
+def test_ranks_have_equal_lengths_and_together_the_batches_of_one(real, made, size, ranks, shuffle):
     def on(rank, of):
         return FixedRatioBatchSampler(mask(real, made), size, 0.25, num_replicas=of, rank=rank, shuffle=shuffle)
 
@@ -76,7 +76,7 @@ def test_ranks_are_of_equal_length_and_together_what_one_is(real, made, size, ra
     assert len(together) - len(one) < ranks
 
 
-def test_ranks_share_no_real_item_where_all_fill_batches():
+def test_ranks_are_disjoint_if_all_real_items_fill_batches():
     parts = [FixedRatioBatchSampler(mask(24, 8), 4, 0.25, num_replicas=2, rank=rank) for rank in range(2)]
     first, second = (reals(part, 24) for part in parts)
     assert len(first) == len(second) == 12
@@ -94,7 +94,7 @@ def test_drop_last_leaves_ranks_disjoint():
 
 @given(**sizes, stop=st.integers(0, 40), epoch=st.integers(0, 3), ranks=st.integers(1, 2), shuffle=st.booleans())
 @quick
-def test_it_resumes_at_any_point(real, made, size, stop, epoch, ranks, shuffle):
+def test_a_sampler_resumes_at_any_point(real, made, size, stop, epoch, ranks, shuffle):
     def new():
         options = {"num_replicas": ranks, "rank": ranks - 1, "shuffle": shuffle, "seed": 5}
         return FixedRatioBatchSampler(mask(real, made), size, 0.25, **options)
@@ -127,12 +127,12 @@ def test_an_epoch_is_a_function_of_seed_and_epoch():
     assert len(dealt) == 6
 
 
-def test_the_same_epoch_comes_again_without_set_epoch():
+def test_without_set_epoch_the_epoch_repeats():
     sampler = FixedRatioBatchSampler(mask(40, 8), 8, 0.25)
     assert list(sampler) == list(sampler)
 
 
-def test_it_moves_no_global_randomness():
+def test_a_sampler_leaves_the_random_state_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
@@ -141,7 +141,7 @@ def test_it_moves_no_global_randomness():
 
 
 @pytest.mark.parametrize("mode", ["append", "replace"])
-def test_in_a_loader_over_an_augmented_data_set(mode):
+def test_in_a_loader_of_an_augmented_data_set(mode):
     dataset = GANAugmentedDataset(real([0, 1, 2] * 10), pool(), 0.4, mode=mode, progress=False)
     sampler = FixedRatioBatchSampler(dataset, 6, 0.5)
     for epoch in range(2):
@@ -154,7 +154,7 @@ def test_in_a_loader_over_an_augmented_data_set(mode):
             assert torch.equal(shown(images), labels)
 
 
-def test_with_workers_the_state_of_what_was_trained_on_resumes():
+def test_with_workers_a_state_resumes_after_the_batches_that_were_trained_on():
     dataset = GANAugmentedDataset(real([0, 1, 2] * 10), pool(), 0.4, progress=False)
     dataset.set_epoch(0)
     whole = [images for images, _ in DataLoader(dataset, batch_sampler=FixedRatioBatchSampler(dataset, 6, 0.5))]
@@ -167,7 +167,7 @@ def test_with_workers_the_state_of_what_was_trained_on_resumes():
     assert all(torch.equal(a, b) for a, b in zip(done + rest, whole, strict=True))
 
 
-def test_it_pickles_with_its_place():
+def test_a_pickled_sampler_keeps_its_position():
     sampler = FixedRatioBatchSampler(mask(40, 8), 8, 0.25)
     iterator = iter(sampler)
     next(iterator)
@@ -176,7 +176,7 @@ def test_it_pickles_with_its_place():
     assert list(copied) == list(iterator)
 
 
-def test_a_look_at_a_batch_does_not_shorten_the_epoch():
+def test_reading_one_batch_does_not_shorten_the_epoch():
     sampler = FixedRatioBatchSampler(mask(40, 8), 8, 0.25)
     expected = list(sampler)
     next(iter(sampler))

@@ -15,7 +15,7 @@ from .helpers import Collate, Exploding, batch, pool, real, synthetic, values
 LABELS = [0, 1, 2] * 8
 
 
-def test_it_is_the_identity_in_eval_mode():
+def test_eval_mode_is_the_identity():
     mix, given = SyntheticMix(pool(), 1.0).eval(), batch(LABELS)
     state = torch.get_rng_state()
     images, labels = mix(*given)
@@ -26,18 +26,18 @@ def test_it_is_the_identity_in_eval_mode():
 
 
 @pytest.mark.parametrize("options", [{"labels": "uniform", "num_classes": 3}, {"mode": "append"}, {"mode": "balance"}])
-def test_no_mode_or_policy_changes_anything_in_eval_mode(options):
+def test_eval_mode_is_the_identity_for_every_mode_and_policy(options):
     given = {"image": batch(LABELS)[0], "label": batch(LABELS)[1]}
     assert SyntheticMix(pool(), 0.5, **options).eval()(given) is given
 
 
-def test_in_eval_mode_the_source_is_not_asked_and_normalised_images_pass():
+def test_eval_mode_does_not_draw_and_accepts_normalised_images():
     images, labels = batch(LABELS)
     assert SyntheticMix(Exploding(), 1.0).eval()(images * 4 - 2, labels)[1] is labels
 
 
 @pytest.mark.parametrize("single", [False, True])
-def test_what_comes_behind_the_targets_comes_in_eval_mode_too(single):
+def test_eval_mode_appends_the_same_entries(single):
     images, labels = batch(LABELS)
     given = (images[0], int(labels[0])) if single else (images, labels)
     mix = SyntheticMix(pool(), 1.0, labels=Same(weight=0.5), return_synthetic=True).eval()
@@ -49,7 +49,7 @@ def test_what_comes_behind_the_targets_comes_in_eval_mode_too(single):
     assert torch.as_tensor(flag).shape == torch.as_tensor(weight).shape == (() if single else (24,))
 
 
-def test_a_sequence_of_modules_passes_the_mode_on_and_batches_through():
+def test_a_sequential_module_passes_on_the_mode_and_batches():
     images, labels = batch(LABELS)
     steps = nn.Sequential(SyntheticMix(pool(), 1.0), SyntheticMix(pool(), 0.5, mode="append"))
     assert synthetic(steps((images, labels))[0]).all()
@@ -68,7 +68,7 @@ class Model(nn.Module):
         return images, nn.functional.cross_entropy(self.head(images.flatten(1)), labels)
 
 
-def test_as_a_part_of_a_model_it_mixes_in_training_alone(generator):
+def test_a_submodule_mixes_in_training_mode_only(generator):
     model = Model(SyntheticMix(generator, 0.5))
     assert set(model.state_dict()) == {"head.weight", "head.bias"}
     images, labels = batch(LABELS)
@@ -77,7 +77,7 @@ def test_as_a_part_of_a_model_it_mixes_in_training_alone(generator):
     assert int((mixed != images).flatten(1).any(1).sum()) == 12
 
 
-def test_the_mode_is_kept_by_copies_and_workers():
+def test_copies_and_workers_keep_the_mode():
     mix = SyntheticMix(pool(), 1.0).eval()
     assert not copy.deepcopy(mix).training
     assert not pickle.loads(pickle.dumps(mix)).training
@@ -85,7 +85,7 @@ def test_the_mode_is_kept_by_copies_and_workers():
     assert not any(bool(synthetic(images).any()) for images, _ in loader)
 
 
-# Ranks ----------------------------------------------------------------------------------------------
+# Ranks ---------------------------------------------------------------------------------------------
 
 
 def drawn(mix, seed=3):
@@ -95,7 +95,7 @@ def drawn(mix, seed=3):
 
 
 @pytest.mark.parametrize("mode", ["replace", "append", "balance"])
-def test_ranks_that_share_a_seed_draw_other_places_and_images(mode, monkeypatch):
+def test_ranks_that_share_a_seed_draw_different_positions_and_images(mode, monkeypatch):
     mix = SyntheticMix(pool(), 0.5, mode=mode)
     monkeypatch.delenv("RANK", raising=False)
     alone = drawn(mix)
@@ -110,7 +110,7 @@ def test_ranks_that_share_a_seed_draw_other_places_and_images(mode, monkeypatch)
         assert mode == "append" or not torch.equal(found[one][0], found[two][0])
 
 
-def test_latents_differ_between_ranks_where_all_images_are_synthetic(generator, monkeypatch):
+def test_latents_differ_between_ranks_if_all_images_are_synthetic(generator, monkeypatch):
     mix, images = SyntheticMix(generator, 1.0), []
     for rank in "01":
         monkeypatch.setenv("RANK", rank)
@@ -119,7 +119,7 @@ def test_latents_differ_between_ranks_where_all_images_are_synthetic(generator, 
     assert int((images[0] == images[1]).flatten(1).all(1).sum()) == 0
 
 
-def test_samples_one_by_one_differ_between_ranks(monkeypatch):
+def test_single_samples_differ_between_ranks(monkeypatch):
     mix, flags = SyntheticMix(pool(), 0.5), []
     for rank in "01":
         monkeypatch.setenv("RANK", rank)
@@ -135,7 +135,7 @@ def test_ratio_0_leaves_the_random_state_alone_on_every_rank(monkeypatch):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_variable_that_is_no_rank_is_not_one(monkeypatch):
+def test_an_invalid_rank_variable_is_ignored(monkeypatch):
     alone = drawn(SyntheticMix(pool(), 0.5))
     monkeypatch.setenv("RANK", "first")
     assert all(torch.equal(a, b) for a, b in zip(drawn(SyntheticMix(pool(), 0.5)), alone))
@@ -165,12 +165,12 @@ def test_ranks_of_a_process_group_draw_differently_and_so_do_their_workers(tmp_p
     assert int((first == second).sum()) < 16  # of 24; four images of each class make a quarter of them equal
 
 
-# torch.compile --------------------------------------------------------------------------------------
+# torch.compile -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("live", [True, False])
 @pytest.mark.parametrize("mode", ["replace", "append"])
-def test_a_compiled_step_breaks_its_graph_once(live, mode, generator):
+def test_a_compiled_step_has_one_graph_break(live, mode, generator):
     source = generator if live else SyntheticPool.generate(generator, 30, seed=0, progress=False)
     mix, head = SyntheticMix(source, 0.5, mode=mode), nn.Linear(256, 3)
 
@@ -191,7 +191,7 @@ def test_a_compiled_step_breaks_its_graph_once(live, mode, generator):
     assert torch.allclose(loss, step(*given))
 
 
-def test_a_compiled_model_that_holds_a_mix_trains_and_evaluates(generator):
+def test_a_compiled_model_with_a_mix_trains_and_evaluates(generator):
     model = Model(SyntheticMix(generator, 0.5))
     torch._dynamo.reset()
     compiled = torch.compile(model, backend="eager")

@@ -1,4 +1,4 @@
-"""What users do that once went wrong without a word."""
+"""Uses that once went wrong silently."""
 
 import collections
 import inspect
@@ -28,7 +28,7 @@ LABELS = [0, 1, 2] * 8
 
 
 class Named(Dataset):
-    """Torchvision-style, with names of classes and all three transforms."""
+    """A data set like torchvision's, with class names and all three transforms."""
 
     def __init__(self, transform=None, target_transform=None, transforms=None):
         self.targets, self.classes = LABELS, ["a", "b", "c"]
@@ -57,14 +57,14 @@ def augmented(dataset, *args, **options):
 
 
 @pytest.mark.parametrize("options", [{"target_transform": parity}, {"transforms": joint_parity}])
-def test_classes_that_a_transform_changes_are_not_those_of_the_source(options):
+def test_classes_are_counted_after_the_target_transform(options):
     with pytest.raises(ValueError, match="it has 3 and the data 2"):
         augmented(Named(**options), pool(), 0.5)
     data = augmented(Named(**options), pool(), 0.5, labels=Conditional(class_map={0: 0, 1: 1, 2: 0}))
     assert {item[1] for item in data} == {0, 1}
 
 
-def test_labels_that_are_kept_but_are_not_those_of_the_items_are_not_trusted():
+def test_a_list_of_labels_that_differs_from_the_items_is_not_used():
     class Moved(Named):
         def __getitem__(self, index):
             image, target = super().__getitem__(index)
@@ -74,13 +74,13 @@ def test_labels_that_are_kept_but_are_not_those_of_the_items_are_not_trusted():
     assert data.targets[::2] == [(label + 1) % 3 for label in LABELS]
 
 
-def test_padded_sources_match_real_images_of_their_own_size_as_they_are():
+def test_padding_is_cropped_off_for_the_source_size_only():
     images = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8)
     assert torch.equal(undo_resize(images, 32, 32, "pad", (28, 28)), images)
     assert torch.equal(undo_resize(images, 28, 28, "pad", (28, 28)), images[..., 2:-2, 2:-2])
 
 
-def test_a_transform_that_is_set_later_is_the_one_of_both():
+def test_a_transform_that_is_set_later_applies_to_real_and_synthetic_images():
     base = Named()
     data = augmented(base, pool(), 0.5)
     data.transform = v2.ToDtype(torch.float32, scale=True)
@@ -89,7 +89,7 @@ def test_a_transform_that_is_set_later_is_the_one_of_both():
 
 
 @pytest.mark.parametrize("rows", [[[0.0, 1.0, 1.0]], [[0.2, 0.3, 0.1]], [[1.5, -0.5, 0.0]]])
-def test_labels_that_are_no_probabilities_are_refused(rows):
+def test_rows_that_are_not_probabilities_are_refused(rows):
     rows = torch.tensor(rows)
     with pytest.raises(ValueError, match="must be probabilities"):
         SyntheticMix(pool(), 1.0)(torch.rand(1, 1, 16, 16), rows)
@@ -112,7 +112,7 @@ def test_a_teacher_sees_synthetic_images_in_the_shape_of_the_real_ones():
     assert shapes == {(3, 24, 24)}
 
 
-def test_normalised_batches_are_refused_after_others_too():
+def test_a_normalised_batch_is_refused_after_an_unnormalised_one():
     mix = SyntheticMix(pool(), 1.0)
     images, labels = batch([0, 1])
     mix(images, labels)
@@ -121,7 +121,7 @@ def test_normalised_batches_are_refused_after_others_too():
         mix(images * 4 - 2, labels)
 
 
-def test_a_sampler_of_another_epoch_than_its_replacing_data_set_is_refused():
+def test_a_sampler_in_another_epoch_than_its_data_set_is_refused():
     data = augmented(real(LABELS), pool(), 0.5, mode="replace")
     sampler = FixedRatioBatchSampler(data, 6, 0.5)
     sampler.set_epoch(1)
@@ -132,12 +132,12 @@ def test_a_sampler_of_another_epoch_than_its_replacing_data_set_is_refused():
 
 
 @pytest.mark.parametrize("mask", [torch.arange(10) % 3, [0, 1, 0, 1]])
-def test_a_sampler_takes_no_class_labels_for_a_mask(mask):
+def test_a_sampler_refuses_class_labels_as_a_mask(mask):
     with pytest.raises(TypeError, match="a bool for each item"):
         FixedRatioBatchSampler(mask, 4, 0.5)
 
 
-def test_final_items_need_be_no_images():
+def test_transforms_may_turn_images_into_other_data():
     flat = augmented(Named(transform=torch.flatten), pool(), 0.5)
     assert {item[0].shape for item in flat} == {(256,)}
     arrays = augmented(Named(transform=np.asarray), pool(), 0.5)
@@ -162,7 +162,7 @@ def test_classes_are_found_through_a_random_split():
     assert augmented(part, pool(), 0.5).classes == ["a", "b", "c"]
 
 
-def test_a_teacher_is_not_carried_to_workers():
+def test_a_teacher_is_not_pickled_for_workers():
     data = augmented(real(LABELS), pool(), 0.5, labels=Teacher(teacher=lambda x: torch.eye(3)[[0] * len(x)] * 20))
     assert len(pickle.loads(pickle.dumps(data))) == len(data)
 
@@ -179,7 +179,7 @@ def test_items_keep_their_container(kind):
     assert type(default_collate([data[0], data[31]])) is type(default_collate([data[31], data[0]]))
 
 
-def test_classes_of_other_names_are_refused_and_of_the_same_are_not():
+def test_different_class_names_are_refused_and_equal_ones_are_not():
     data = Named()
     named = SyntheticPool(pool().rows(torch.arange(12)), pool().labels, class_names=["a - first", "B", "c"])
     assert len(augmented(data, named, 0.5)) == 48
@@ -190,12 +190,12 @@ def test_classes_of_other_names_are_refused_and_of_the_same_are_not():
     assert mapped.class_counts == {0: (8, 8), 1: (8, 8), 2: (8, 8)}
 
 
-def test_a_pool_that_is_too_small_is_a_warning():
+def test_a_pool_that_is_too_small_gives_a_warning():
     with pytest.warns(UserWarning, match="some appear 3 times per epoch"):
         augmented(real([0, 1, 2] * 10), pool(), 0.5)
 
 
-def test_normalisation_as_a_transform_is_that_of_the_real_images():
+def test_a_normalisation_can_be_passed_as_transform():
     normalize = v2.Normalize([0.5], [0.5])
     images, labels = batch([0, 1, 2])
     torch.manual_seed(0)
@@ -206,14 +206,14 @@ def test_normalisation_as_a_transform_is_that_of_the_real_images():
 
 
 class ByBrightness(LabelPolicy):
-    """A policy of the user's own: each image says its target."""
+    """A user's policy that labels each image by its brightness."""
 
     def targets(self, images, classes, num_classes):
         labels = (images.amax((1, 2, 3)) > images.amax((1, 2, 3)).float().mean()).long()
         return labels, torch.ones(len(images), dtype=torch.bool)
 
 
-def test_a_policy_of_ones_own_looks_at_each_image():
+def test_a_policy_of_the_user_sees_each_image():
     data = augmented(real(LABELS), pool(), 0.5, labels=ByBrightness())
     assert {int(item[1]) for item in list(data)[1::2]} == {0, 1}
 

@@ -1,4 +1,4 @@
-"""``fit``, ``GANAugmentedDataset`` and ``SyntheticMix`` read items and labels by one rule."""
+"""``fit``, ``GANAugmentedDataset`` and ``SyntheticMix`` read items and labels by the same rule."""
 
 import collections
 import pathlib
@@ -96,7 +96,7 @@ class Items(Dataset):
 
 
 def leaves(item):
-    """Every entry of an item with its type, dtype and shape."""
+    """Returns every entry of an item with its type, dtype and shape."""
     if isinstance(item, collections.abc.Mapping):
         return type(item), {key: leaves(value) for key, value in item.items()}
     if isinstance(item, (tuple, list)):
@@ -106,7 +106,7 @@ def leaves(item):
 
 
 def all_three(make):
-    """Reads items by all three entrances; what comes out has the structure and types of what went in."""
+    """Reads items with all three functions, and checks that structure and types stay the same."""
     dataset, source = Items(make), pool(CLASSES, channels=3)
     images = TrainingImages.from_dataset(dataset, 16, "pad", progress=False)
     assert images.labels.tolist() == LABELS
@@ -120,14 +120,14 @@ def all_three(make):
 
 
 @pytest.mark.parametrize("form", LABEL_FORMS)
-def test_labels_of_every_form(form):
+def test_labels_of_every_type(form):
     all_three(lambda label: (picture(label), LABEL_FORMS[form](label)))
 
 
 @pytest.mark.parametrize(
     "form", [pytest.param(form, marks=pytest.mark.slow) if form == "BatchFeature" else form for form in ITEM_FORMS]
 )
-def test_items_of_every_form(form):
+def test_items_of_every_type(form):
     mixed = all_three(lambda label: ITEM_FORMS[form](picture(label), label))
     items = [mixed[index] for index in range(len(mixed)) if mixed.is_synthetic(index)]
     for item in items:
@@ -138,7 +138,7 @@ def test_items_of_every_form(form):
 
 
 @pytest.mark.parametrize("form", IMAGE_FORMS)
-def test_images_of_every_form(form):
+def test_images_of_every_type(form):
     mixed = all_three(lambda label: (IMAGE_FORMS[form](label), label))
     assert len(mixed) == 12
 
@@ -197,7 +197,7 @@ NO_TARGETS = {
 
 
 @pytest.mark.parametrize("name", NO_TARGETS)
-def test_what_is_no_target_of_a_classification_is_refused_by_all_three(name):
+def test_targets_of_other_tasks_are_refused_by_all_three(name):
     label = NO_TARGETS[name]
     dataset = Items(lambda _: (picture(0), label))
     source = pool(CLASSES, channels=3)
@@ -246,7 +246,7 @@ def test_images_without_usable_values_are_refused_by_all_three(image):
         (picture(0), 0, picture(1)),
     ],
 )
-def test_items_of_two_images_are_refused_by_all_three(item):
+def test_items_with_two_images_are_refused_by_all_three(item):
     dataset, source = Items(lambda _: item), pool(channels=3)
     for read in (
         lambda: TrainingImages.from_dataset(dataset, 16, "pad", progress=False),
@@ -257,7 +257,7 @@ def test_items_of_two_images_are_refused_by_all_three(item):
             read()
 
 
-def test_entries_that_no_synthetic_item_can_have_are_refused():
+def test_entries_without_a_neutral_value_are_refused():
     boxes = tv_tensors.BoundingBoxes(torch.zeros(1, 4), format="XYXY", canvas_size=(16, 16))
     for extra in (boxes, object()):
         with pytest.raises(TypeError, match="Entries of an item beside image and label must be text, numbers"):
@@ -274,12 +274,12 @@ def test_mappings_are_collated_with_weights_and_flags():
     assert set(out) == {"image", "label", "path", "is_synthetic"}
 
 
-def test_a_mapping_of_splits_is_no_data_set():
+def test_a_mapping_of_splits_is_refused():
     with pytest.raises(TypeError, match=r"a mapping of \['train', 'test'\]; pass one of them"):
         GANAugmentedDataset({"train": real(LABELS), "test": real(LABELS)}, pool(), 0.5)
 
 
-# Transforms that are called by keyword ------------------------------------------------------------
+# Transforms called by keyword ----------------------------------------------------------------------
 
 
 def halved(*, image, **others):
@@ -287,7 +287,7 @@ def halved(*, image, **others):
 
 
 class ByKeyword(Dataset):
-    """An Albumentations user's data set."""
+    """A data set that calls its transform by keyword, like those of Albumentations users."""
 
     def __init__(self, transform, **others):
         self.transform, self.others = transform, others
@@ -301,7 +301,7 @@ class ByKeyword(Dataset):
 
 
 @pytest.mark.parametrize("others", [{}, {"label": 1}])
-def test_transforms_that_are_called_by_keyword_are_inherited(others):
+def test_transforms_called_by_keyword_are_inherited(others):
     mixed = GANAugmentedDataset(ByKeyword(halved, **others), pool(channels=3), 0.5, mode="append", progress=False)
     for index in range(len(mixed)):
         image, label = mixed[index]
@@ -311,7 +311,7 @@ def test_transforms_that_are_called_by_keyword_are_inherited(others):
 
 
 @pytest.mark.slow
-def test_albumentations_is_inherited_and_taken_as_a_transform():
+def test_albumentations_works_inherited_and_as_a_transform():
     albumentations = pytest.importorskip("albumentations")
     to_tensor = pytest.importorskip("albumentations.pytorch").ToTensorV2()
     steps = albumentations.Compose([albumentations.HorizontalFlip(), albumentations.Normalize(), to_tensor])
@@ -326,7 +326,7 @@ def test_albumentations_is_inherited_and_taken_as_a_transform():
 
 
 @pytest.mark.parametrize("name", ["animal", "species"])
-def test_an_entry_of_another_name_is_shown_beside_what_a_label_is_called(name):
+def test_an_unknown_name_of_the_label_is_shown_with_the_known_names(name):
     items = [{"image": picture(label), name: label} for label in LABELS]
     words = rf"a dict of \['image', '{name}'\]"
     with pytest.raises(TypeError, match=f'a key "label", but got {words}; rename the entry of the label, or'):
