@@ -1,11 +1,13 @@
 """The 95 % interval holds the truth in 93 to 97 % of 2,000 simulations."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment.studies import crossed_difference, paired_difference
+from gan_augment.studies import Interval, crossed_difference, paired_difference
 
 SIMULATIONS = 2000
 TRUTH = 0.02
@@ -108,3 +110,41 @@ def test_no_difference_at_all_is_no_effect():
 def test_what_is_not_paired_is_refused(treated, control, labels, message):
     with pytest.raises(ValueError, match=message):
         crossed_difference(treated, control, labels)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=20))
+@settings(max_examples=40, deadline=None)
+def test_an_interval_holds_its_mean_and_shifts_with_the_values(values):
+    interval = Interval.of(values)
+    assert interval.low <= interval.mean <= interval.high
+    shifted = Interval.of([value + 5 for value in values])
+    assert math.isclose(shifted.mean, interval.mean + 5, abs_tol=1e-9)
+    assert math.isclose(shifted.high - shifted.low, interval.high - interval.low, abs_tol=1e-6)
+
+
+def test_the_interval_is_students_t():
+    interval = Interval.of([1.0, 2.0, 3.0, 4.0, 5.0])
+    # mean 3, s = sqrt(2.5), t(0.975, 4) = 2.776445
+    assert interval.high - interval.mean == pytest.approx(2.776445 * math.sqrt(2.5 / 5), rel=1e-6)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    rng = torch.Generator().manual_seed(0)
+    draws = torch.randn(1000, 5, generator=rng, dtype=torch.float64) + 0.3
+    hits = sum(i.low <= 0.3 <= i.high for i in (Interval.of(row.tolist()) for row in draws))
+    assert 0.93 <= hits / 1000 <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("treated", "verdict"),
+    [((0.9, 0.91, 0.92), "helps"), ((0.1, 0.11, 0.12), "hurts"), ((0.4, 0.5, 0.62), "no effect shown")],
+)
+def test_the_verdict_needs_the_whole_interval_on_one_side(treated, verdict):
+    assert paired_difference(treated, (0.5, 0.51, 0.5)).verdict == verdict
+
+
+def test_unpaired_or_single_runs_are_refused():
+    with pytest.raises(ValueError, match="one value for each seed"):
+        paired_difference([1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="at least 2"):
+        Interval.of([1.0])

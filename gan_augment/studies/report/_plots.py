@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SHOWN_CLASSES = 20  # with more classes, the plot shows only those that changed most
 MOST_CHANGED = 10
+HEIGHT = 260  # pixels of the plot of ratios
+COLOURS = 6  # colours that all readers can tell apart; further families have dashed lines
 
 
 def interval_plot(result: StudyResult) -> str:
@@ -23,14 +25,14 @@ def interval_plot(result: StudyResult) -> str:
     found = [arm.difference for arm in result.arms if arm.difference]
     values = [value * 100 for each in found for value in (each.low, each.mean, each.high)]
     panel = Panel(Axis.around([0.0, *values], narrowest=0.2))
-    rows = [_row(arm.name, role(result, arm), _interval(arm, panel, result), _words(arm)) for arm in result.arms]
+    rows = [_row(arm.name, role(result, arm), _interval(arm, panel, result), _difference(arm)) for arm in result.arms]
     sides = (
         '<text class="tick" x="0" y="32">worse</text><text class="tick" x="100%" y="32" text-anchor="end">better</text>'
     )
     return _rows(rows, f"{panel.scale(14, signed=True)}{sides}", 38)
 
 
-def _words(arm: ArmResult) -> str:
+def _difference(arm: ArmResult) -> str:
     found = arm.difference
     return f"{points(found.mean)} ({ends(found)})" if found else "0"
 
@@ -46,16 +48,16 @@ def _interval(arm: ArmResult, panel: Panel, result: StudyResult) -> str:
         inside = f'<line class="line {css}" x1="{low}" x2="{high}" y1="0" y2="0"/>'
         inside += "".join(f'<line class="line {css}" x1="{x}" x2="{x}" y1="-5" y2="5"/>' for x in (low, high))
         inside += marker(2 if chosen else 0, panel.x(found.mean * 100), 0, 5, f"fill {css}")
-    return _strip(f"{arm.name}: {_words(arm)}", panel.grid(), inside)
+    return _strip(f"{arm.name}: {_difference(arm)}", panel.grid(), inside)
 
 
 def class_plot(changes: Sequence[ClassChange]) -> str:
     """Returns a row for each class: its recall with the baseline and with the choice, and the difference."""
-    shown = most_changed(changes)
-    recall = Panel(Axis.around([0.0, 100.0, *(v * 100 for c in shown for v in (c.before, c.after))], count=4), 0, 58)
-    change = Panel(Axis.around([0.0, *(each.change * 100 for each in shown)], count=2, narrowest=0.2), 70, 100)
+    recalls = (value * 100 for each in changes for value in (each.before, each.after))
+    recall = Panel(Axis.around([0.0, 100.0, *recalls], count=4), 0, 58)
+    change = Panel(Axis.around([0.0, *(each.change * 100 for each in changes)], count=2, narrowest=0.2), 70, 100)
     rows = []
-    for each in shown:
+    for each in changes:
         words = f"{number(each.before * 100, 1)} → {number(each.after * 100, 1)} % ({points(each.change)})"
         count = f"{number(each.count, 0)} training images" if math.isfinite(each.count) else ""
         bars = _bar(recall, each.before, -11, "bar other") + _bar(recall, each.after, 1, "bar choice")
@@ -102,10 +104,6 @@ def _row(name: str, tag: str, strip: str, words: str) -> str:
 def _rows(rows: Iterable[str], scale: str, height: int, css: str = "strips") -> str:
     foot = f'<div class="foot"><svg height="{height}" aria-hidden="true">{scale}</svg></div>'
     return f'<ul class="{css}">{"".join(rows)}</ul>{foot}'
-
-
-HEIGHT = 260
-COLOURS = 6  # colours that all readers can tell apart; further families have dashed lines
 
 
 def families(result: StudyResult) -> dict[str, list[ArmResult]]:

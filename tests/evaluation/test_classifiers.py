@@ -1,14 +1,21 @@
-"""The small classifier and the paired interval."""
+"""The small classifier, its training and its scores."""
 
 import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from gan_augment.evaluation import SmallCNN, accuracy, predict, random_affine, train_classifier
-from gan_augment.studies import Interval, paired_difference
+from gan_augment.evaluation import (
+    SmallCNN,
+    accuracy,
+    calibration_error,
+    class_recall,
+    is_correct,
+    predict,
+    random_affine,
+    tempered_brier,
+    train_classifier,
+)
 
 
 def bars(n):
@@ -63,39 +70,35 @@ def test_predict_leaves_the_mode_as_it_was():
     assert model.training
 
 
-@given(st.lists(st.floats(-1, 1), min_size=2, max_size=20))
-@settings(max_examples=40, deadline=None)
-def test_an_interval_holds_its_mean_and_shifts_with_the_values(values):
-    interval = Interval.of(values)
-    assert interval.low <= interval.mean <= interval.high
-    shifted = Interval.of([value + 5 for value in values])
-    assert math.isclose(shifted.mean, interval.mean + 5, abs_tol=1e-9)
-    assert math.isclose(shifted.high - shifted.low, interval.high - interval.low, abs_tol=1e-6)
+def test_recall_by_hand():
+    logits = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+    labels = torch.tensor([0, 0, 1, 1])
+    assert is_correct(logits, labels).tolist() == [1, 0, 1, 0]
+    assert class_recall(logits, labels, 2).tolist() == [0.5, 0.5]
+    assert math.isnan(class_recall(logits, labels, 3)[2])
 
 
-def test_the_interval_is_students_t():
-    interval = Interval.of([1.0, 2.0, 3.0, 4.0, 5.0])
-    # mean 3, s = sqrt(2.5), t(0.975, 4) = 2.776445
-    assert interval.high - interval.mean == pytest.approx(2.776445 * math.sqrt(2.5 / 5), rel=1e-6)
+def test_calibration_of_one_bin_is_confidence_less_accuracy():
+    logits = torch.tensor([[math.log(0.9), math.log(0.1)]] * 10)
+    labels = torch.tensor([0] * 6 + [1] * 4)
+    assert calibration_error(logits, labels) == pytest.approx(0.3, abs=1e-5)
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says():
+def test_soft_and_sharp_copies_of_one_classifier_score_alike():
     rng = torch.Generator().manual_seed(0)
-    draws = torch.randn(1000, 5, generator=rng, dtype=torch.float64) + 0.3
-    hits = sum(i.low <= 0.3 <= i.high for i in (Interval.of(row.tolist()) for row in draws))
-    assert 0.93 <= hits / 1000 <= 0.97
+    labels = torch.arange(200) % 4
+    logits = torch.randn(200, 4, generator=rng) + 2 * torch.nn.functional.one_hot(labels, 4)
+    plain = tempered_brier([logits], [labels], False)
+    assert tempered_brier([logits * 2], [labels], False) == pytest.approx(plain, abs=0.01)
+    assert tempered_brier([torch.randn(200, 4, generator=rng)], [labels], False) > plain + 0.2
+    assert tempered_brier([logits[:100], logits[100:]], [labels[:100], labels[100:]], False) == pytest.approx(plain)
 
 
-@pytest.mark.parametrize(
-    ("treated", "verdict"),
-    [((0.9, 0.91, 0.92), "helps"), ((0.1, 0.11, 0.12), "hurts"), ((0.4, 0.5, 0.62), "no effect shown")],
-)
-def test_the_verdict_needs_the_whole_interval_on_one_side(treated, verdict):
-    assert paired_difference(treated, (0.5, 0.51, 0.5)).verdict == verdict
+def test_balanced_counts_a_rare_class_as_much_as_others():
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    wrong_on_rare = torch.tensor([[9.0, 0.0]] * 100)
+    assert tempered_brier([wrong_on_rare], [labels], True) > 2 * tempered_brier([wrong_on_rare], [labels], False)
 
 
-def test_unpaired_or_single_runs_are_refused():
-    with pytest.raises(ValueError, match="one value for each seed"):
-        paired_difference([1.0, 2.0], [1.0])
-    with pytest.raises(ValueError, match="at least 2"):
-        Interval.of([1.0])
+def test_no_images_have_no_score():
+    assert math.isnan(tempered_brier([torch.empty(0, 3)], [torch.empty(0, dtype=torch.int64)], False))
