@@ -1,4 +1,4 @@
-"""Bringing a generator's files here from the Hub; every failure becomes a sentence with its remedy."""
+"""Downloads a generator's files from the Hub, and turns every failure into a sentence with its remedy."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ def download(
     local_files_only: bool = False,
     force_download: bool = False,
 ) -> Path:
-    """Brings a generator's files here ahead of time, its discriminator's too, and returns their folder.
+    """Downloads all files of a generator in advance, with its discriminator, and returns their folder.
 
-    Several processes may do so at once: the Hub's client locks each file. Afterwards
-    ``from_pretrained(..., local_files_only=True)`` needs no network, and neither does a full commit hash as
-    ``revision``. Generators of the zoo that are installed are here already.
+    Several processes may call it at the same time, because the Hub's client locks each file. Afterwards
+    ``from_pretrained(..., local_files_only=True)`` needs no network. The same is true if ``revision`` is a full commit
+    hash. For an installed generator of the zoo, there is nothing to download.
 
     Args:
         name_or_path (str or Path): A zoo name, ``org/name[@revision]`` on the Hugging Face Hub, or a folder.
         revision (str, optional): A branch, tag or commit of a repository on the Hub. Default: its main branch.
-        token (str or bool, optional): Of the Hub; ``True`` for the one that ``hf auth login`` kept, ``False``
-            for none. Default: that one, if there is one.
-        cache_dir (str or Path, optional): Where files are kept. Default: the Hub's own cache.
-        local_files_only (bool): Whether to look in the cache alone, as with ``HF_HUB_OFFLINE=1``.
-        force_download (bool): Whether to download again what is in the cache.
+        token (str or bool, optional): An access token of the Hub; ``True`` for the one that ``hf auth login`` saved,
+            ``False`` for none. Default: the saved one, if there is one.
+        cache_dir (str or Path, optional): The folder that keeps downloaded files. Default: the Hub's own cache.
+        local_files_only (bool): Whether to look only in the cache, like ``HF_HUB_OFFLINE=1``. Default: ``False``.
+        force_download (bool): Whether to download files again that are in the cache. Default: ``False``.
 
     Returns:
         Path: A folder for :func:`from_pretrained`.
 
     Raises:
-        FileNotFoundError: If a folder is missing or holds no generator, or a file is not in the cache and nothing may
-            be downloaded.
-        PermissionError: If the repository is gated, or the token does not do.
-        ConnectionError: If the Hub cannot be reached, or does not serve.
+        FileNotFoundError: If a folder is missing or holds no generator, or a file is not in the cache and downloading
+            is not allowed.
+        PermissionError: If the repository is gated, or the token does not allow the download.
+        ConnectionError: If the Hub cannot be reached, or fails.
         ModuleNotFoundError: If the zoo has the name, but its package is not installed and the Hub has no copy.
         OSError: If the disk is full.
-        ValueError: If the name or revision means nothing, the repository holds no generator, or a file is too large.
+        ValueError: If the name or revision does not exist, the repository holds no generator, or a file is too large.
 
     Example:
         >>> download("dcgan-mnist-32").name
@@ -61,10 +61,10 @@ def download(
 
 
 def resolve_revision(name_or_path: str | os.PathLike[str], revision: str | None) -> Target:
-    """What a name means, see :func:`resolve_name`, at a revision that may be given apart.
+    """Returns what a name stands for (see :func:`resolve_name`), at a revision that may be in the name or separate.
 
     Raises:
-        ValueError: If there are two revisions, or one of something that has none.
+        ValueError: If the two revisions differ, or the name is of something that has no revisions.
     """
     target = resolve_name(name_or_path)
     if revision is None:
@@ -126,10 +126,10 @@ def _fetch(
 
     offline = local_files_only or bool(constants.HF_HUB_OFFLINE)
     if offline and force_download:
-        raise ValueError("force_download must be False where nothing may be downloaded, but got True instead.")
+        raise ValueError("force_download must be False if downloading is not allowed, but got True instead.")
 
     def get(name: str, of: HubName) -> Path:
-        size = None if offline else _unfetched_size(name, of, token, cache_dir)
+        size = None if offline else _size_to_download(name, of, token, cache_dir)
         if size is not None and size > FILE_LIMITS[name]:
             raise ValueError(f"{name} of {str(of)!r} must be at most {FILE_LIMITS[name]:,} bytes, but has {size:,}.")
         cache = Path(constants.HF_HUB_CACHE if cache_dir is None else cache_dir)
@@ -147,16 +147,16 @@ def _fetch(
                     library_version=__version__,
                 )
             return Path(path)
-        except Exception as error:  # the client's, its transport's, and those of the transports of its other versions
-            raise explained(error, of, f"read {name}", offline) from error
+        except Exception as error:  # of the client or its transport, which differs between its versions
+            raise explain_error(error, of, f"read {name}", offline) from error
 
     folder = get(CONFIG, target).parent
     if sha256 is not None:
         check_pinned(folder, sha256, f"delete {str(folder.parents[1])!r} to download it again")
     if not offline:
         _remove_incomplete(folder)
-    pinned = replace(target, revision=folder.name)  # the commit, so that no file comes of another
-    with contextlib.suppress(FileNotFoundError, ValueError):  # missing, or too long: the weights load without it
+    pinned = replace(target, revision=folder.name)  # this commit, so that no file comes from another
+    with contextlib.suppress(FileNotFoundError, ValueError):  # the weights also load if it is missing or too long
         get(CARD, pinned)
     for name in listed_files(folder):
         if everything or name not in (DISCRIMINATOR, GRID):
@@ -165,24 +165,23 @@ def _fetch(
 
 
 def _remove_incomplete(folder: Path) -> None:
-    """Removes what downloads that were killed left in the cache, which the client takes up no more.
+    """Removes what killed downloads left in the cache, because the client does not resume them.
 
-    Args:
-        folder (Path): Of a commit in the cache: ``cache/repository/snapshots/commit``.
+    ``folder`` is that of a commit in the cache: ``cache/repository/snapshots/commit``.
     """
     from filelock import FileLock, Timeout
 
     repository = folder.parents[1]
     for path in (repository / "blobs").glob("*.*.incomplete"):
         lock = repository.parent / ".locks" / repository.name / f"{path.name.partition('.')[0]}.lock"
-        with contextlib.suppress(Timeout, OSError), FileLock(lock, timeout=0):  # which a download holds while it runs
+        with contextlib.suppress(Timeout, OSError), FileLock(lock, timeout=0):  # a download holds it while it runs
             path.unlink(missing_ok=True)
 
 
-def _unfetched_size(
+def _size_to_download(
     name: str, of: HubName, token: str | bool | None, cache_dir: str | os.PathLike[str] | None
 ) -> int | None:
-    """Bytes of a file on the Hub; None if a commit's is in the cache, or if the Hub does not say."""
+    """Returns the bytes of a file on the Hub; None if this commit's is in the cache, or the Hub does not say."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 
     cached = try_to_load_from_cache(of.repo_id, name, None if cache_dir is None else Path(cache_dir), of.revision)
@@ -191,23 +190,23 @@ def _unfetched_size(
     try:
         url = hf_hub_url(of.repo_id, name, revision=of.revision)
         return get_hf_file_metadata(url, token=token, timeout=constants.HF_HUB_ETAG_TIMEOUT).size
-    except Exception:  # the download that follows meets it too: it tries again, looks in the cache, and is explained
+    except Exception:  # the download that follows fails too: it retries, looks in the cache, and its error is explained
         return None
 
 
-def explained(error: Exception, target: HubName, task: str, offline: bool = False) -> Exception:
-    """What an exception of the Hub's client means to a user, to be raised from it.
+def explain_error(error: Exception, target: HubName, task: str, offline: bool = False) -> Exception:
+    """Returns an exception that says what an error of the Hub's client means to the user, to be raised from it.
 
     Args:
-        error (Exception): What was raised.
-        target (HubName): What was asked for.
-        task (str): What for, such as ``"read config.json"``.
-        offline (bool): Whether nothing may be downloaded.
+        error (Exception): The error that was raised.
+        target (HubName): The repository that was asked for.
+        task (str): The task that failed, such as ``"read config.json"``.
+        offline (bool): Whether downloading is not allowed.
     """
     from huggingface_hub import errors
 
     if isinstance(error, errors.LocalTokenNotFoundError):
-        return PermissionError("There is no token of the Hub on this machine; log in with `hf auth login`.")
+        return PermissionError("There is no access token of the Hub on this machine; log in with `hf auth login`.")
     if isinstance(error, (ValueError, TypeError)) and not isinstance(error, OSError):
         return ValueError(f"{str(target)!r} cannot be used to {task}: {one_line(error)}")
     repo, where, login = repr(target.repo_id), repr(str(target)), "log in with `hf auth login` or pass token="
@@ -218,22 +217,22 @@ def explained(error: Exception, target: HubName, task: str, offline: bool = Fals
     if isinstance(error, errors.RepositoryNotFoundError):
         return ValueError(f"The Hub has no repository {repo} that you may see; check its name, or {login}.")
     if isinstance(error, errors.RevisionNotFoundError):
-        return ValueError(f"{repo} must have the revision {target.revision!r}, but has not; see its page on the Hub.")
+        return ValueError(f"{repo} must have the revision {target.revision!r}, but does not; see its page on the Hub.")
     if isinstance(error, errors.LocalEntryNotFoundError) and offline:
         return FileNotFoundError(
-            f"The cache must hold {repo} at {target.revision or 'main'} to {task}, but does not, and nothing may be "
-            "downloaded; call gan_augment.download() for it where there is a network."
+            f"The cache must hold {repo} at {target.revision or 'main'} to {task}, but does not, and downloading is "
+            "not allowed; call gan_augment.download() with a network first."
         )
     if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
         return ValueError(
             f"{where} holds no generator of gan-augment: there is nothing to {task}; a checkpoint in it can be "
-            "downloaded and brought in by import_checkpoint."
+            "downloaded and imported with import_checkpoint."
         )
     if status in (401, 403):
-        return PermissionError(f"The Hub does not let you {task} in {where}; {login} with the right to do it.")
+        return PermissionError(f"The Hub does not let you {task} in {where}; {login} that has the permission.")
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
-        return error  # the disk's own words
-    reason = {429: "it has had too many requests; wait a few minutes"}.get(
-        status or 0, f"{first_line(cause or error)}; try again, and see that HF_ENDPOINT and the network are right"
+        return error  # the message of the operating system is clear
+    reason = {429: "it got too many requests; wait a few minutes"}.get(
+        status or 0, f"{first_line(cause or error)}; try again, and check HF_ENDPOINT and the network"
     )
     return ConnectionError(f"The Hub could not {task} in {where}: {reason}.")

@@ -1,4 +1,4 @@
-"""Publishing a generator on the Hugging Face Hub."""
+"""Publishes generators on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..models import (
     load_generator,
     save_pretrained,
 )
-from ._download import explained, local_folder
+from ._download import explain_error, local_folder
 from ._registry import GeneratorEntry, not_installed, zoo_entries
 
 EVAL_RESULTS = ".eval_results/gan-augment.yaml"
@@ -47,41 +47,42 @@ def push_to_hub(
 ) -> str:
     """Publishes a generator with its card and a picture of samples, in one commit.
 
-    Look at the picture and at what the card says of near copies first: what is published shows, in part, the
-    images that it was trained on. In a repository that holds an earlier generator, its files are replaced, and those
-    deleted that the new one does not have; a README.md that is no card of a generator is not written over.
+    First look at the picture, and at what the card says about near copies: what you publish shows the training images
+    in part. If the repository holds an earlier generator, its files are replaced, and those that the new one does not
+    have are deleted. A README.md that is not the card of a generator is never overwritten.
 
     Args:
-        generator (Generator): With its card, if it has one.
-        repo_id (str): ``org/name``; made if there is no such repository.
-        license (str): Of the weights, as the Hub spells it: ``"mit"``, ``"cc-by-nc-4.0"``, ``"other"``. Nobody else
-            can say what the training data allow.
-        private (bool): Whether a new repository can be seen by its owner only.
-        token (str or bool, optional): One that may write. Default: the one that ``hf auth login`` kept.
-        revision (str, optional): A branch, made from the main one if there is none. Default: the main one.
-        commit_message (str): Its first line.
-        discriminator (Discriminator, optional): What it was trained against, for those who train on.
-        half_precision (bool): Whether to store the weights as float16: half the size.
+        generator (Generator): The generator, with its card if it has one.
+        repo_id (str): Name of the repository, ``org/name``. It is created if it does not exist.
+        license (str): Licence of the weights, as the Hub spells it: ``"mit"``, ``"cc-by-nc-4.0"``, ``"other"``. Only
+            you know what the training data allow.
+        private (bool): Whether only its owner can see a new repository. Default: ``True``.
+        token (str or bool, optional): An access token that may write. Default: the one that ``hf auth login`` saved.
+        revision (str, optional): A branch, which is created from the main one if it does not exist. Default: the main
+            branch.
+        commit_message (str): First line of the commit's message.
+        discriminator (Discriminator, optional): The discriminator, which others need to train the generator further.
+        half_precision (bool): Whether to store the weights as float16, at half the size. Default: ``False``.
 
     Returns:
         str: Address of the commit.
 
     Raises:
-        PermissionError: If the token does not do.
-        ConnectionError: If the Hub cannot be reached, does not serve, or may not be asked (``HF_HUB_OFFLINE=1``).
-        TypeError: If an argument is of another type.
-        ValueError: If the name, the revision, the licence or the message is none, if the weights cannot be saved, or
-            if the repository has a README.md of its own.
+        PermissionError: If the token does not allow it.
+        ConnectionError: If the Hub cannot be reached, fails, or must not be used (``HF_HUB_OFFLINE=1``).
+        TypeError: If an argument has the wrong type.
+        ValueError: If the name, the revision, the licence or the message is not valid, the weights cannot be saved, or
+            the repository has another README.md.
 
     Example:
         >>> from gan_augment import Generator, push_to_hub
         >>> push_to_hub(Generator(), "someone/faces", license="As you like")
         Traceback (most recent call last):
             ...
-        ValueError: license must be spelt as the Hub does, such as 'mit' or 'other', but got 'As you like' instead.
+        ValueError: license must be spelt as on the Hub, such as 'mit' or 'other', but got 'As you like' instead.
     """
-    target = _checked_target(repo_id, revision)
-    _check_words(generator, license, commit_message, private)
+    target = _check_target(repo_id, revision)
+    _check_arguments(generator, license, commit_message, private)
     published = copy.copy(generator)  # the weights are shared; the card is its own
     name = repo_id.partition("/")[2]
     published.card = replace(generator.card or Card(name), name=name, license=license)
@@ -94,8 +95,8 @@ def push_zoo(organisation: str, *, private: bool = True, token: str | bool | Non
     """Publishes the generators of gan-augment's own registry, with the very files that are installed.
 
     Args:
-        organisation (str): Gets a repository for each generator, under its name.
-        private (bool): Whether new repositories can be seen by their owner only.
+        organisation (str): The user or organisation that gets a repository for each generator, with the same name.
+        private (bool): Whether only their owner can see new repositories. Default: ``True``.
         token (str or bool, optional): See :func:`push_to_hub`.
 
     Returns:
@@ -111,8 +112,8 @@ def push_zoo(organisation: str, *, private: bool = True, token: str | bool | Non
         if entry.folder is None:
             raise not_installed(entry)
         generator = load_generator(local_folder(entry, True, token, None, False, False), pinned=True)
-        target = _checked_target(f"{organisation}/{entry.name}", None)
-        _check_words(generator, entry.license, COMMIT_MESSAGE, private)
+        target = _check_target(f"{organisation}/{entry.name}", None)
+        _check_arguments(generator, entry.license, COMMIT_MESSAGE, private)
         work.append((entry.folder, generator.card or Card(entry.name), target))
     addresses = {}
     for source, card, target in work:
@@ -146,12 +147,12 @@ def _upload(
             commit_message=commit_message,
             delete_patterns=[*sorted(OPTIONAL_FILES), EVAL_RESULTS],  # except those that are uploaded
         )
-    except Exception as error:  # as in downloading, of any version's transport
-        raise explained(error, target, "write") from error
+    except Exception as error:  # of the client or its transport, which differs between its versions
+        raise explain_error(error, target, "write") from error
     return str(commit.commit_url)
 
 
-def _checked_target(repo_id: str, revision: str | None) -> HubName:
+def _check_target(repo_id: str, revision: str | None) -> HubName:
     for argument, value in (("repo_id", repo_id), ("revision", revision or "")):
         if not isinstance(value, str):
             raise TypeError(f"{argument} must be a str, but got {type(value)} instead.")
@@ -164,7 +165,7 @@ def _checked_target(repo_id: str, revision: str | None) -> HubName:
     return target
 
 
-def _check_words(generator: Generator, license: str, commit_message: str, private: bool) -> None:  # noqa: A002
+def _check_arguments(generator: Generator, license: str, commit_message: str, private: bool) -> None:  # noqa: A002
     from huggingface_hub import constants
 
     for argument, value, kind in (
@@ -177,16 +178,16 @@ def _check_words(generator: Generator, license: str, commit_message: str, privat
             raise TypeError(f"{argument} must be a {kind.__name__}, but got {type(value)} instead.")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{1,63}", license):
         raise ValueError(
-            f"license must be spelt as the Hub does, such as 'mit' or 'other', but got {short(license)} instead."
+            f"license must be spelt as on the Hub, such as 'mit' or 'other', but got {short(license)} instead."
         )
     if not commit_message.strip():
-        raise ValueError(f"commit_message must say something, but got {short(commit_message)} instead.")
+        raise ValueError(f"commit_message must not be empty, but got {short(commit_message)} instead.")
     if constants.HF_HUB_OFFLINE:
-        raise ConnectionError("The Hub may not be asked, as HF_HUB_OFFLINE is set; unset it to publish.")
+        raise ConnectionError("The Hub must not be used, because HF_HUB_OFFLINE is set; unset it to publish.")
 
 
 def _check_readme(hub: HfApi, target: HubName) -> None:
-    """Refuses to replace a README.md that somebody wrote, as its text would be lost."""
+    """Refuses to replace a README.md that somebody wrote, because its text would be lost."""
     if not hub.file_exists(target.repo_id, CARD, revision=target.revision):
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -196,6 +197,6 @@ def _check_readme(hub: HfApi, target: HubName) -> None:
         Card.from_readme(data.decode())
     except ValueError as error:
         raise ValueError(
-            f"its {CARD} is no card of a generator, and would be lost; delete it on the Hub, or push to another "
+            f"its {CARD} is not the card of a generator, and would be lost; delete it on the Hub, or push to another "
             "repository."
         ) from error

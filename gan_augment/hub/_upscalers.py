@@ -1,4 +1,4 @@
-"""Networks for super-resolution as files: ours, SRGAN's, and whatever spandrel knows."""
+"""Saves and loads networks for super-resolution: our folders, SRGAN checkpoints, and all that spandrel reads."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ MAX_ATTEMPTS = 16  # groups of tensors in a file
 
 
 def save_upscaler(network: SRGAN, folder: str | os.PathLike[str], *, half_precision: bool = False) -> None:
-    """Writes a network to a folder that :func:`load_upscaler` reads.
+    """Saves a network to a folder that :func:`load_upscaler` reads.
 
     Args:
-        network (SRGAN): What to save.
-        folder (str or Path): Made if missing.
-        half_precision (bool): Whether to store the weights as float16.
+        network (SRGAN): The network.
+        folder (str or Path): The folder, which is created if it does not exist.
+        half_precision (bool): Whether to store the weights as float16. Default: ``False``.
 
     Raises:
-        ValueError: If a weight is not finite, or not in half precision.
+        ValueError: If a weight is not finite, or not finite in half precision.
 
     Example:
         >>> import tempfile
@@ -65,16 +65,16 @@ def save_upscaler(network: SRGAN, folder: str | os.PathLike[str], *, half_precis
 
 
 def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
-    """Loads a network that takes images in 0..1 to larger ones, in eval mode and float32.
+    """Loads a network that enlarges images in 0..1, in eval mode and float32.
 
     Args:
         name_or_path (str or Path): A name of :func:`list_upscalers`, a folder that :func:`save_upscaler` wrote, or
-            a checkpoint of others.
+            a checkpoint from another project.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ModuleNotFoundError: If it requires spandrel or a zoo package that is not installed.
-        ValueError: If the name means nothing, or it is no network for super-resolution.
+        ValueError: If the name does not exist, or the file holds no network for super-resolution.
     """
     path = _find(name_or_path)
     if path.is_dir():
@@ -87,7 +87,7 @@ def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
             raise ValueError(f"{path} is not usable: {error}") from error
         if network is not None:
             return network
-    return _by_spandrel(max(groups, key=len, default={}), path)
+    return _load_with_spandrel(max(groups, key=len, default={}), path)
 
 
 def _find(name: str | os.PathLike[str]) -> Path:
@@ -102,11 +102,11 @@ def _find(name: str | os.PathLike[str]) -> Path:
     try:
         path = Path(name).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"A path must be of a known home folder, but got {str(name)[:200]!r}: {error}") from error
+        raise ValueError(f"A path must be in a known home folder, but got {str(name)[:200]!r}: {error}") from error
     if isinstance(name, str) and not os.path.exists(path) and not {"/", os.sep} & set(name):
         near = sorted(list_upscalers(), key=lambda known: -difflib.SequenceMatcher(None, name.lower(), known).ratio())
         raise ValueError(
-            f"An upscaler's name must be of {near}, or that of a folder or file that exists, but got {name[:200]!r}."
+            f"An upscaler's name must be one of {near}, or an existing folder or file, but got {name[:200]!r}."
         )
     return path
 
@@ -123,24 +123,26 @@ def _load_ours(folder: Path) -> SRGAN:
     return network.eval()
 
 
-def _by_spandrel(tensors: dict[str, Tensor], path: Path) -> nn.Module:
+def _load_with_spandrel(tensors: dict[str, Tensor], path: Path) -> nn.Module:
     try:
         import spandrel
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"{path} is no SRGAN, and other networks need the package spandrel: run pip install 'gan-augment[upscale]'."
+            f"{path} is not an SRGAN; other networks require spandrel: run pip install 'gan-augment[upscale]'."
         ) from error
     try:
         model: Any = spandrel.ModelLoader(device="cpu").load_from_state_dict(tensors)
-    except Exception as error:  # of any of its architectures
+    except Exception as error:  # each of its architectures raises its own
         raise ValueError(f"{path} must hold a network for super-resolution, but: {first_line(error)}.") from error
     if not isinstance(model, spandrel.ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
-        raise ValueError(f"{path} must enlarge RGB images, but its network is of another kind or number of channels.")
-    return _OfSpandrel(model).eval().float()
+        raise ValueError(
+            f"{path} must enlarge RGB images, but its network is of another kind, or has another number of channels."
+        )
+    return _SpandrelNetwork(model).eval().float()
 
 
-class _OfSpandrel(nn.Module):
-    """A network as spandrel calls it: of images that it pads to the size that the network needs."""
+class _SpandrelNetwork(nn.Module):
+    """A network of spandrel, which pads images to the size that the network needs."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -152,9 +154,9 @@ class _OfSpandrel(nn.Module):
 
     def __reduce__(self) -> tuple[Any, ...]:
         parameter = next(self.network.parameters())
-        return _restored, (self.network.state_dict(), parameter.device, parameter.dtype)
+        return _restore, (self.network.state_dict(), parameter.device, parameter.dtype)
 
 
-def _restored(tensors: dict[str, Tensor], device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """What was pickled: spandrel's own descriptions hold functions, which pickle refuses."""
-    return _by_spandrel(tensors, Path("The pickled upscaler")).to(device, dtype)
+def _restore(tensors: dict[str, Tensor], device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Restores a pickled network from its tensors, because spandrel's descriptors cannot be pickled."""
+    return _load_with_spandrel(tensors, Path("The pickled upscaler")).to(device, dtype)

@@ -32,7 +32,7 @@ from gan_augment import (
 from gan_augment._core import HubName
 from gan_augment.cli import main
 from gan_augment.hub import _registry, find_entry
-from gan_augment.hub._download import explained
+from gan_augment.hub._download import explain_error
 
 from ..core.disks import small_files
 from ..core.processes import killed_after
@@ -229,7 +229,7 @@ def test_a_private_repository_needs_the_token(hub, client, repo, tiny):
         (lambda hub, repo: hub.repositories.pop(repo), {}, ValueError, "has no repository"),
         (lambda hub, repo: setattr(hub.repositories[repo], "gated", True), {}, PermissionError, "is gated: accept"),
         (lambda hub, repo: None, {"revision": "v9"}, ValueError, "must have the revision 'v9'"),
-        (lambda hub, repo: None, {"local_files_only": True}, FileNotFoundError, "nothing may be downloaded; call"),
+        (lambda hub, repo: None, {"local_files_only": True}, FileNotFoundError, "downloading is not allowed; call"),
         (lambda hub, repo: hub.repositories[repo].commits.update(
             {sha: {"model.pth": b""} for sha in hub.repositories[repo].commits}
         ), {}, ValueError, "holds no generator of gan-augment.*import_checkpoint"),
@@ -371,7 +371,7 @@ def test_a_push_deletes_what_the_earlier_generator_had_and_nothing_else(hub, cli
 def test_a_push_does_not_write_over_words_of_others(hub, client, repo, saved, text, options):
     repository = hub.repositories[repo]
     commit, repository.private = repository.commit({"README.md": text}), True
-    with pytest.raises(ValueError, match=r"its README\.md is no card of a generator, .*; delete it on the Hub"):
+    with pytest.raises(ValueError, match=r"its README\.md is not the card of a generator, .*; delete it on the Hub"):
         client(publish, saved, repo, license="mit", token=TOKEN, **options)
     assert repository.files(options.get("revision", "main")) == repository.commits[commit]
     assert not [path for _, path in hub.requests if "preupload" in path or "/commit/" in path or "objects" in path]
@@ -395,7 +395,7 @@ def test_a_push_that_cannot_see_the_card_does_not_write_over_it(hub, client, rep
         ({"repo_id": None}, TypeError, "repo_id must be a str"),
         ({"repo_id": "x" * 10_000}, ValueError, "repo_id must be 'org/name'"),
         ({"commit_message": None}, TypeError, "commit_message must be a str"),
-        ({"commit_message": " \n"}, ValueError, "commit_message must say something"),
+        ({"commit_message": " \n"}, ValueError, "commit_message must not be empty"),
         ({"private": None}, TypeError, "private must be a bool"),
         ({"private": "no"}, TypeError, "private must be a bool"),
         ({"revision": 2}, TypeError, "revision must be a str"),
@@ -475,14 +475,14 @@ def test_several_processes_may_download_at_once(hub, repo, tmp_path, monkeypatch
 
 
 def test_an_unknown_exception_of_the_transport_is_a_failed_connection():
-    error = explained(RuntimeError("odd\nand long"), HubName("a/b"), "read x")
+    error = explain_error(RuntimeError("odd\nand long"), HubName("a/b"), "read x")
     assert isinstance(error, ConnectionError)
     assert "could not read x in 'a/b': odd;" in str(error)
 
 
 def test_a_full_disk_is_not_a_failed_connection():
     error = OSError(28, "No space left on device")
-    assert explained(error, HubName("a/b"), "read x") is error
+    assert explain_error(error, HubName("a/b"), "read x") is error
 
 
 def test_a_download_to_a_full_disk_says_what_it_needs_and_goes_on_when_there_is_room(client, repo, files, tmp_path):

@@ -184,7 +184,7 @@ def test_a_mistyped_name_is_answered_with_the_nearest_first(shipped):
         ("srgan-shape-2x", "srgan-shapes-2x", "digits-4x"),
         ("Digits_4", "digits-4x", "srgan-s"),
     ):
-        with pytest.raises(ValueError, match=f"must be of .*{first}.*{second}.*, but got '{wrong}'"):
+        with pytest.raises(ValueError, match=f"must be one of .*{first}.*{second}.*, but got '{wrong}'"):
             Upscaler.load(wrong)
     for missing in ("./srgan-shape-2x", shipped / "none.pth"):
         with pytest.raises(FileNotFoundError):
