@@ -4,6 +4,7 @@ from ._distances import DensityCoverage, PrecisionRecall, density_coverage, frec
 from ._diversity import Diversity, diversity, diversity_report, relative_diversity
 from ._features import CallableFeatures, ClassifierFeatures, FeatureNetwork
 from ._imagenet import EfficientNetFeatures, InceptionFeatures
+from ._inputs import check_images
 from ._leakage import Leakage, leaked_augmentation
 from ._measurement import check_counts, measure, measure_features, measure_floor, warn_if_few
 from ._memorization import authenticity, ct_score
@@ -33,6 +34,7 @@ __all__ = [
     "RandomConvolutions",
     "authenticity",
     "check_counts",
+    "check_images",
     "class_agreement",
     "class_share",
     "closest_pairs",

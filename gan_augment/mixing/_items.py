@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from ..data import Places, TargetKind, describe, find_images, find_label, get, put, walk
-from ..synthesis import ImageKind, as_channels_first, as_kind
+from ..synthesis import ImageKind, as_channels_first, to_container
 from ._policy import CHOICES, LabelPolicy
 
 LabelsGetter: TypeAlias = Callable[[Any], Any] | Literal["default"] | None
@@ -268,7 +268,7 @@ def append_rows(whole: Any, rows: Any) -> Any:
 
 
 def _to_array(images: Tensor, like: np.ndarray[Any, Any]) -> Any:
-    return as_kind(images, dataclasses.replace(ImageKind.of(like), layout=as_channels_first(like)[1]))
+    return to_container(images, dataclasses.replace(ImageKind.of(like), layout=as_channels_first(like)[1]))
 
 
 def _own(whole: Any) -> Tensor:

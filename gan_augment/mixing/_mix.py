@@ -21,12 +21,12 @@ from ..synthesis import (
     Source,
     SourceLike,
     as_channels_first,
-    as_kind,
     call_transform,
     check_unit_range,
     match_batch,
     match_image,
     match_shape,
+    to_container,
 )
 from ._counts import (
     check_can_balance,
@@ -306,7 +306,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         before = dataclasses.replace(kind, container="tensor", subclass=None) if is_tensor else kind
         after = call_transform(self.transform_synthetic, match_image(image, before, self._geometry))
         if isinstance(after, Tensor) and is_tensor:  # a transform may not keep the class of tensor
-            after = as_kind(after.as_subclass(Tensor), kind)
+            after = to_container(after.as_subclass(Tensor), kind)
         found = ImageKind.of(after)
         if found != kind:
             raise ValueError(f"transform must return images like the real ones, {kind}, but returned {found}.")

@@ -1,12 +1,12 @@
 from ._convert import (
     ImageKind,
     as_channels_first,
-    as_kind,
     call_transform,
     check_unit_range,
     match_batch,
     match_image,
     match_shape,
+    to_container,
 )
 from ._export import export_images
 from ._source import ClassSources, Geometry, Source, SourceLike, as_source, draw, fingerprints_of
@@ -39,7 +39,6 @@ __all__ = [
     "Upscaler",
     "apply_filters",
     "as_channels_first",
-    "as_kind",
     "as_source",
     "call_transform",
     "check_unit_range",
@@ -51,4 +50,5 @@ __all__ = [
     "match_image",
     "match_shape",
     "teacher_probabilities",
+    "to_container",
 ]

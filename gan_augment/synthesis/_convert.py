@@ -1,4 +1,4 @@
-"""The one place where synthetic images take the kind of real ones: type, mode, values, size, channels."""
+"""Converts synthetic images to the kind of the real ones: container, type, values, size and channels."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _CHANNELS = {"L": 1, "RGB": 3}
 
 @dataclass(frozen=True)
 class ImageKind:
-    """What an image is, besides its content.
+    """Everything about an image but its content.
 
     Attributes:
         container (str): ``"PIL"``, ``"tensor"``, ``"tv_tensors.Image"`` or ``"array"``.
-        dtype (torch.dtype): Of its values; uint8 is 0..255, float 0..1.
-        channels (int): 1 or 3.
-        height (int): In pixels.
-        width (int): In pixels.
-        layout (str): ``"chw"``; of arrays also ``"hwc"``; ``"hw"`` without a dim of channels.
-        subclass (type, optional): Class of a tensor that is no plain one, such as fastai's or MONAI's.
+        dtype (torch.dtype): Type of the values; uint8 is 0..255, float is 0..1.
+        channels (int): Number of channels, 1 or 3.
+        height (int): Height in pixels.
+        width (int): Width in pixels.
+        layout (str): ``"chw"``; for arrays also ``"hwc"``; ``"hw"`` without a dimension for channels.
+        subclass (type, optional): Class of the tensor if it is a subclass of ``Tensor``, such as fastai's or MONAI's.
     """
 
     container: str
@@ -43,11 +43,11 @@ class ImageKind:
 
     @classmethod
     def of(cls, image: Any) -> ImageKind:
-        """The kind of an image ``(c, h, w)``, of the images of a batch ``(n, c, h, w)``, or of a PIL image.
+        """Returns the kind of an image ``(c, h, w)``, of the images of a batch ``(n, c, h, w)``, or of a PIL image.
 
         Raises:
-            TypeError: If it is no image.
-            ValueError: If it is of a mode, type or shape that synthetic images cannot take.
+            TypeError: If it is not an image.
+            ValueError: If synthetic images cannot be converted to its mode, type or shape.
         """
         if isinstance(image, PIL.Image.Image):
             if image.mode not in _CHANNELS:
@@ -80,7 +80,7 @@ class ImageKind:
 
 
 def as_channels_first(image: Tensor | np.ndarray[Any, Any]) -> tuple[Tensor, str]:
-    """An image or a batch as a tensor ``(..., c, h, w)``, and the layout that it had; see :class:`ImageKind`."""
+    """Returns an image or a batch as a tensor ``(..., c, h, w)``, and its layout; see :class:`ImageKind`."""
     if isinstance(image, np.ndarray):
         last, plain = channels_last(image), from_array(image)
     else:
@@ -89,8 +89,8 @@ def as_channels_first(image: Tensor | np.ndarray[Any, Any]) -> tuple[Tensor, str
     return (plain[None], "hw") if plain.ndim == 2 else (plain, "hwc" if last else "chw")
 
 
-def as_kind(image: Tensor, kind: ImageKind) -> Any:
-    """A plain tensor ``(..., c, h, w)`` of the right shape and values in the container and layout of real images."""
+def to_container(image: Tensor, kind: ImageKind) -> Any:
+    """Puts a plain tensor ``(..., c, h, w)`` into the container and layout of real images. Its values stay the same."""
     if kind.layout != "chw":
         image = image.squeeze(-3) if kind.layout == "hw" else image.movedim(-3, -1)
     if kind.container == "array":
@@ -101,7 +101,7 @@ def as_kind(image: Tensor, kind: ImageKind) -> Any:
 
 
 def match_shape(images: Tensor, kind: ImageKind, geometry: Geometry) -> Tensor:
-    """Synthetic uint8 images ``(n, c, h, w)`` in the channels and size of real ones.
+    """Converts synthetic uint8 images ``(n, c, h, w)`` to the channels and size of real ones.
 
     Raises:
         ValueError: If their shape cannot be matched.
@@ -111,15 +111,15 @@ def match_shape(images: Tensor, kind: ImageKind, geometry: Geometry) -> Tensor:
 
 
 def match_batch(images: Tensor, kind: ImageKind, geometry: Geometry) -> Tensor:
-    """Synthetic uint8 images ``(n, c, h, w)`` as a tensor of the real ones' shape, type and values.
+    """Converts synthetic uint8 images ``(n, c, h, w)`` to the shape, type and value range of real ones.
 
     Args:
-        images (Tensor): As they come from :func:`draw`.
-        kind (ImageKind): Of the real images.
-        geometry (Geometry): Of the source.
+        images (Tensor): Synthetic images, as :func:`draw` returns them.
+        kind (ImageKind): Kind of the real images.
+        geometry (Geometry): Geometry of the source.
 
     Returns:
-        Tensor: ``(n, kind.channels, kind.height, kind.width)`` of ``kind.dtype``, a plain tensor.
+        Tensor: A plain tensor ``(n, kind.channels, kind.height, kind.width)`` of ``kind.dtype``.
 
     Raises:
         ValueError: If the shape cannot be matched.
@@ -135,13 +135,13 @@ def match_batch(images: Tensor, kind: ImageKind, geometry: Geometry) -> Tensor:
 
 
 def match_image(image: Tensor, kind: ImageKind, geometry: Geometry, *, resize: bool = True) -> Any:
-    """One synthetic uint8 image ``(c, h, w)`` in exactly the kind of the real ones.
+    """Converts a synthetic uint8 image ``(c, h, w)`` to exactly the kind of the real ones.
 
     Args:
-        image (Tensor): As it comes from :func:`draw`.
-        kind (ImageKind): Of the real images.
-        geometry (Geometry): Of the source.
-        resize (bool): Whether to take their size; if not, it keeps the one that the source's images had.
+        image (Tensor): Synthetic image.
+        kind (ImageKind): Kind of the real images.
+        geometry (Geometry): Geometry of the source.
+        resize (bool): Whether to convert it to their size too. Otherwise, only padding is cut off.
     """
     if not resize:
         height, width = (
@@ -150,20 +150,20 @@ def match_image(image: Tensor, kind: ImageKind, geometry: Geometry, *, resize: b
         kind = dataclasses.replace(kind, height=height, width=width)
     if kind.container == "PIL":
         return F.to_pil_image(match_shape(image, kind, geometry))
-    return as_kind(match_batch(image, kind, geometry), kind)
+    return to_container(match_batch(image, kind, geometry), kind)
 
 
 def call_transform(transform: Any, image: Any) -> Any:
-    """A user's transform of an image; Albumentations' are called by keyword and give a mapping."""
+    """Calls a user's transform. Those of Albumentations take the image as a keyword, and return a mapping."""
     by_keyword = any(each.__module__.split(".")[0] == "albumentations" for each in type(transform).__mro__)
     return transform(image=image)["image"] if by_keyword else transform(image)
 
 
 def check_unit_range(images: Any) -> None:
-    """Refuses real float images that were normalised: synthetic ones of 0..1 would stand out.
+    """Checks that real float images are not normalized yet. Synthetic images of 0..1 would stand out among them.
 
     Raises:
-        ValueError: If values lie outside 0..1 by more than an interpolation overshoots.
+        ValueError: If values are outside 0..1 by more than interpolation can overshoot.
     """
     if isinstance(images, np.ndarray) and images.dtype.kind == "f":
         images = torch.from_numpy(np.asarray(images))
@@ -173,5 +173,5 @@ def check_unit_range(images: Any) -> None:
     if not (low >= -0.1 and high <= 1.1):  # NaN fails this too
         raise ValueError(
             f"Real float images must be between 0 and 1 to be mixed with synthetic ones, but got {low:.3g} to "
-            f"{high:.3g}; mix before they are normalised, or pass the same normalisation as transform=."
+            f"{high:.3g}. Mix before you normalize them, or pass the same normalization as transform=."
         )

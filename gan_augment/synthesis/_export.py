@@ -1,4 +1,4 @@
-"""Synthetic images as files, each marked as what it is."""
+"""Exporting synthetic images as files that are marked as synthetic."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from torch import Tensor
 
 from .._core import check_count, check_seed, check_space, holds_something, mix_seed, one_line, write_folder_aside
 from .._version import __version__
-from ..models import check_labels
-from ._source import Source, as_source, check_names, draw, spread_classes
+from ._source import Source, as_source, draw, resolve_labels
 
-LONGEST_NAME = 100  # bytes of a folder's name, so that a path on Windows stays below its 260 characters
+LONGEST_NAME = 100  # bytes of a folder's name, so that paths on Windows stay below 260 characters
 DEVICES = re.compile("CON|PRN|AUX|NUL|(COM|LPT)[0-9\u00b9\u00b2\u00b3]", re.IGNORECASE)
-CHUNK = 256  # images that are in memory at once
-LEAST_FILE = 4096  # bytes that a file takes on most disks, however small it is
+CHUNK = 256  # images in memory at once
+LEAST_FILE = 4096  # bytes that the smallest file takes on most disks
 
 
 def export_images(
@@ -34,22 +33,22 @@ def export_images(
     labels: Any = None,
     seed: int | None = 0,
 ) -> list[Path]:
-    """Writes samples as PNG files that say in their text fields that they are synthetic, and of what source.
+    """Writes samples as PNG files. Text fields in each file say that it is synthetic, and name its source.
 
-    Where there are classes, each has a folder, named as the class is, or by its number: ``00``, ``01``, ... of 11 and
-    more. Characters that a folder's name cannot have become ``-``, names of Windows devices (``CON``, ``NUL.txt``) get
-    a ``-`` in front, and names of more than 100 bytes are cut. Classes whose folders would then be one, also on a disk
-    that ignores capitals, have their number appended. ImageFolder numbers classes by the alphabet of the folders that
-    are there, which is the order of numbers, but need not be that of names.
+    If the source has classes, the images of each are in a folder with its name, or with its number: ``00``, ``01``, ...
+    for 11 classes and more. Characters that are not allowed in the name of a folder become ``-``. Names of Windows
+    devices (``CON``, ``NUL.txt``) get a ``-`` in front, and names of more than 100 bytes are cut. If two names then
+    differ at most in case, the number of the class is appended. ImageFolder sorts the folders that exist by name, which
+    keeps the order of numbers, but not always that of class names.
 
     Args:
-        source: A zoo name, folder, generator, pool, mapping, or any :class:`Source`.
-        folder (str or Path): Made if missing. Must not hold anything. It is filled when all images are written: a kill
-            or a full disk leaves it as it was.
+        source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
+        folder (str or Path): Folder to write to. It must be new or empty. It is filled when all images are written, so
+            that a kill or a full disk leaves it as it was.
         n (int): Number of images.
         labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes in turn.
-        seed (int, optional): The images are a function of it, of ``n`` and of ``labels``; the first 256 are those of
-            the source's ``sample``. None: drawn from torch's global generator.
+        seed (int, optional): The images depend only on the seed, ``n`` and ``labels``. The first 256 are those of the
+            source's ``sample``. None: drawn from torch's global generator. Default: 0.
 
     Returns:
         list of Path: The files.
@@ -66,9 +65,7 @@ def export_images(
     """
     source, folder = as_source(source), Path(folder)
     check_space(f"n={n}", check_count("n", n, 1), LEAST_FILE, folder=folder)
-    classes = source.num_classes
-    asked = spread_classes(source, n) if classes and labels is None else labels
-    asked = check_labels(asked, n, classes)
+    asked = resolve_labels(source, n, labels)
     missing = set() if asked is None else set(asked.tolist()) - set(source.class_indices)
     if missing:
         raise ValueError(f"labels must be classes that the source can make, but got {sorted(missing)[:20]}.")
@@ -85,7 +82,7 @@ def export_images(
         for index, image in enumerate(_images(source, n, asked, seed)):
             name = Path("" if asked is None else inside[int(asked[index])], f"{index:06}.png")
             (aside / name).parent.mkdir(exist_ok=True)
-            file = BytesIO()  # a picture that is saved to a full disk says nothing of it
+            file = BytesIO()  # saving a picture directly to a full disk raises no error
             _as_picture(image).save(file, format="png", pnginfo=marks)
             (aside / name).write_bytes(file.getvalue())
             files.append(folder / name)
@@ -103,9 +100,9 @@ def _as_picture(image: Tensor) -> Image.Image:
 
 
 def _folder_names(source: Source) -> list[str]:
-    """A folder for each class, no two of which are one, even to a disk that ignores capitals."""
+    """Returns a different folder name for each class, also for file systems that ignore case."""
     classes = source.num_classes
-    names = check_names(source.class_names, classes)
+    names = source.class_names
     if not names:
         return [f"{label:0{len(str(classes - 1))}}" for label in range(classes)]
     folders = [_folder_name(name) for name in names]
@@ -120,13 +117,13 @@ def _folder_names(source: Source) -> list[str]:
 
 
 def _folder_name(name: str) -> str:
-    """A class's name without what a folder's name cannot have, on Windows either."""
+    """Returns the name of a class without what is not allowed in the name of a folder, also on Windows."""
     kept = "".join(letter if letter.isalnum() or letter in " -_.()" else "-" for letter in name).strip(" .")
     device = DEVICES.fullmatch(kept.partition(".")[0].rstrip())
     return _shortened(f"-{kept}" if device else kept or "-")
 
 
 def _shortened(name: str, end: str = "") -> str:
-    """A name with an end, cut to what a disk takes."""
+    """Returns a name, cut to the longest that is allowed, with a suffix."""
     name = name.encode()[: LONGEST_NAME - len(end)].decode(errors="ignore").rstrip(" .")
     return name + end

@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -115,14 +115,14 @@ class ClassSources(Source):
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
         """Draws images of each class from its source; see :meth:`Source.sample`."""
         check_space(f"n={n}", n, ROW_BYTES)
-        labels = spread_classes(self, n) if labels is None else check_labels(labels, n, self.num_classes)
-        unknown = sorted(set(labels.tolist()) - set(self.sources))
+        classes = cast(Tensor, resolve_labels(self, n, labels))
+        unknown = sorted(set(classes.tolist()) - set(self.sources))
         if unknown:
             raise ValueError(f"labels must be classes of the mapping, {list(self.sources)}, but got {unknown}.")
         out: Tensor | None = None
-        for key in labels.unique().tolist():
-            source, rows = self.sources[key], (labels == key).nonzero().flatten()
-            asked = labels[rows] if source.num_classes else None
+        for key in sorted(set(classes.tolist())):
+            source, rows = self.sources[key], (classes == key).nonzero().flatten()
+            asked = classes[rows] if source.num_classes else None
             images = draw(source, len(rows), asked, seed=None if seed is None else (seed + key) % 2**63)
             if out is None:
                 out = images.new_empty((n, *images.shape[1:]))
@@ -249,10 +249,22 @@ def _all_are(kind: type, values: Any) -> bool:
     return all(isinstance(value, (kind, np.integer) if kind is int else kind) for value in values)
 
 
-def spread_classes(source: Source, n: int) -> Tensor:
-    """Returns ``n`` classes of a source, in turn."""
-    classes = torch.tensor(list(source.class_indices), dtype=torch.int64)
-    return classes[torch.arange(n) % len(classes)]
+def resolve_labels(source: Source, n: int, labels: Any = None) -> Tensor | None:
+    """Returns the class of each of ``n`` images, or None if the source has no classes.
+
+    Args:
+        source (Source): The source of the images.
+        n (int): Number of images.
+        labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes of the source in
+            turn.
+
+    Raises:
+        ValueError: If the labels are not ``n`` classes.
+    """
+    if labels is None and source.num_classes:
+        classes = torch.tensor(list(source.class_indices), dtype=torch.int64)
+        labels = classes[torch.arange(n) % len(classes)]
+    return check_labels(labels, n, int(source.num_classes))
 
 
 def draw(source: Samples, n: int, labels: Tensor | None, *, seed: int | None) -> Tensor:

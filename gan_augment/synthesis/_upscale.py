@@ -14,23 +14,23 @@ from ..hub import load_upscaler
 from ..models import check_finite, computed, eval_mode
 from ._source import Geometry, Source, as_source, draw, fingerprints_of
 
-MAX_PIXELS = 2**22  # that leave the network at once; SRGAN has 2 GB of feature maps for them
+MAX_PIXELS = 2**22  # pixels of a batch that leaves the network, for which SRGAN has 2 GB of feature maps
 
 
 class Upscaler:
-    """Enlarges images by a network for super-resolution, in tiles where they are large.
+    """Enlarges images with a super-resolution network, in tiles if they are large.
 
     Args:
-        network (nn.Module): Takes RGB images ``(n, 3, h, w)`` in 0..1, of the type of its weights, to larger ones
-            in 0..1. Of anything else - grey images - each channel is taken as one of them.
-        tile (int): Side of the parts that go through the network at once, without their overlap, in pixels.
-        overlap (int): How many pixels around a part the network sees besides.
-        batch_size (int): Parts per forward pass; fewer if they would be larger than 4 million pixels.
-        name (str, optional): What it is called in the marks of images. Default: the network's class.
+        network (nn.Module): Maps RGB images ``(n, 3, h, w)`` in 0..1, of the type of its weights, to larger ones in
+            0..1. Grey images are repeated in all three channels, and the result is averaged.
+        tile (int): Side in pixels of the tiles that go through the network, without the overlap. Default: 128.
+        overlap (int): Pixels around a tile that the network also sees. Default: 16.
+        batch_size (int): Tiles per forward pass; fewer if they would have more than 4 million pixels. Default: 8.
+        name (str, optional): What the upscaler is called in exported images. Default: the class of the network.
 
     Raises:
-        ValueError: If a number is out of range, or the network does not enlarge by a whole factor, or gives values
-            that are not finite.
+        ValueError: If a number is out of range, or the network does not enlarge by a whole factor of at least 2, or
+            its values are not finite.
 
     Example:
         >>> from gan_augment.models import SRGAN, SRGANConfig
@@ -57,19 +57,20 @@ class Upscaler:
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike[str], **kwargs: Any) -> Upscaler:
-        """Loads one: a name of those that ship with the package, a folder of ours, or a checkpoint of others.
+        """Loads an upscaler by its name in the zoo, from a folder, or from a checkpoint of another project.
 
-        A checkpoint is read as tensors alone: of SRGAN's generator, or of anything that ``spandrel`` knows
-        (https://github.com/chaiNNer-org/spandrel; ``pip install gan-augment[upscale]``).
+        A checkpoint may hold SRGAN's generator, or any network that ``spandrel`` knows
+        (https://github.com/chaiNNer-org/spandrel; ``pip install gan-augment[upscale]``). Only tensors are read from it.
 
         Args:
-            name_or_path (str or Path): What to load.
-            **kwargs: As of the class; the name is by default that of the folder, or of the file without its ending.
+            name_or_path (str or Path): Name, folder or file.
+            **kwargs: Other arguments of the class. The default of ``name`` is the name of the folder, or that of the
+                file without its suffix.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ModuleNotFoundError: If it takes spandrel, which is not installed.
-            ValueError: If the name means nothing, or the file is no network for super-resolution.
+            ModuleNotFoundError: If the file requires spandrel, which is not installed.
+            ValueError: If the name is unknown, or the file does not hold a super-resolution network.
         """
         network, path = load_upscaler(name_or_path), Path(name_or_path).expanduser()
         return cls(network, **{"name": path.stem if path.is_file() else path.absolute().name, **kwargs})
@@ -81,11 +82,11 @@ class Upscaler:
             images (Tensor): ``(n, 1 or 3, h, w)``, uint8 (0..255) or float (0..1).
 
         Returns:
-            Tensor: ``(n, 1 or 3, scale * h, scale * w)`` of the same type and on the same device.
+            Tensor: Images ``(n, 1 or 3, scale * h, scale * w)`` of the same type, on the same device.
 
         Raises:
-            TypeError: If they are of another type.
-            ValueError: If they are of another shape, or there is no memory for the result.
+            TypeError: If the images are not uint8 or float.
+            ValueError: If they have another shape, or there is no memory for the result.
         """
         check_tensor(images, "images")
         if images.dtype != torch.uint8 and not images.is_floating_point():
@@ -94,7 +95,7 @@ class Upscaler:
             raise ValueError(f"images must be (n, 1 or 3, height, width), but got {tuple(images.shape)} instead.")
         n, channels, height, width = images.shape
         each = (3 * 4 + channels * 5) * height * width * self.scale**2
-        check_space(f"Enlarging {self.scale} times", n, each, remedy="Enlarge fewer images at once, or less.")
+        check_space(f"Enlarging {self.scale} times", n, each, remedy="Enlarge fewer images at once, or by less.")
         grey = channels == 1
         values = images.float() / 255 if images.dtype == torch.uint8 else images.float()
         values = self._enlarge(values.expand(-1, 3, -1, -1) if grey else values)
@@ -112,7 +113,7 @@ class Upscaler:
         return out
 
     def _fill(self, images: Tensor, out: Tensor, top: int, left: int) -> None:
-        """Enlarges the part of all images that begins at a pixel, with what is around it, and keeps the part."""
+        """Enlarges the tile of all images that begins at a pixel, and writes it to ``out`` without the overlap."""
         (height, width), scale = images.shape[2:], self.scale
         bottom, right = min(top + self.tile, height), min(left + self.tile, width)
         above, before = max(top - self.overlap, 0), max(left - self.overlap, 0)
@@ -121,17 +122,13 @@ class Upscaler:
         step = max(1, min(self.batch_size, MAX_PIXELS // pixels))
         for start in range(0, len(images), step):
             part = images[start : start + step, :, above:below, before:after]
-            large = self._run(part).clamp(0, 1)
+            large = self.network(self._for_network(part)).to(part).clamp(0, 1)
             large = large[:, :, (top - above) * scale :, (left - before) * scale :]
             target = out[start : start + len(part), :, top * scale : bottom * scale, left * scale : right * scale]
             target.copy_(large[:, :, : target.shape[2], : target.shape[3]])
 
-    def _run(self, images: Tensor) -> Tensor:
-        """The network's output, on the device and of the type of the images, whatever its own are."""
-        large: Tensor = self.network(self._for_network(images))
-        return large.to(images.device, images.dtype)
-
     def _for_network(self, images: Tensor) -> Tensor:
+        """Returns images on the device and in the type of the network."""
         parameter = next((each for each in self.network.parameters() if each.is_floating_point()), images)
         return images.to(parameter.device, parameter.dtype)
 
@@ -140,7 +137,7 @@ class Upscaler:
         scale = large.shape[-1] // 16
         if large.shape != (1, 3, 16 * scale, 16 * scale) or scale < 2:
             raise ValueError(
-                "An upscaler's network must take (1, 3, 16, 16) to the same, a whole number of times larger, but gave "
+                "An upscaler's network must make images of (1, 3, 16, 16) a whole number of times larger, but gave "
                 f"{tuple(large.shape)}."
             )
         return int(scale)

@@ -147,7 +147,7 @@ def test_a_shape_that_cannot_be_matched_is_refused_with_both(height, width, geom
 def test_only_normalised_images_are_refused(low, high):
     images = torch.tensor([low, high]).reshape(1, 1, 1, 2)
     if min(low, high) < -0.11 or max(low, high) > 1.11:
-        with pytest.raises(ValueError, match="before they are normalised"):
+        with pytest.raises(ValueError, match="before you normalize them"):
             check_unit_range(images)
     elif min(low, high) > -0.09 and max(low, high) < 1.09:
         check_unit_range(images)

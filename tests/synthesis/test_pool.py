@@ -83,8 +83,8 @@ def test_writing_to_an_image_does_not_change_the_pool(folder):
         (images_of(1, 2), torch.tensor([0.0, 1.0]), None, "labels must be integers"),
         (images_of(1, 2), torch.tensor([0, 2]), 2, "labels must be between 0 and 1, but got 2"),
         (images_of(1, 2), torch.tensor([-1, 2]), None, "labels must be between 0"),
-        (images_of(1, 2), None, 3, "must have labels where it has classes"),
-        (images_of(1, 2), torch.tensor([0, 1]), 0, "must have labels where it has classes"),
+        (images_of(1, 2), None, 3, "must have labels if it has classes"),
+        (images_of(1, 2), torch.tensor([0, 1]), 0, "must have labels if it has classes"),
     ],
 )
 def test_what_is_no_pool_is_refused(images, labels, classes, message):

@@ -1,6 +1,7 @@
 """Pools whose folder is replaced, damaged or short of space while they are used or written."""
 
 import json
+import multiprocessing
 import os
 import pickle
 import resource
@@ -53,6 +54,20 @@ def test_an_open_pool_keeps_its_images_when_another_takes_its_folder(folder):
     replace(folder, 21, 20, 23, 22)
     assert values(pool) == [10, 11, 12, 13]
     assert values(SyntheticPool.load(folder)) == [21, 20, 23, 22]
+
+
+@pytest.mark.parametrize("name", ["num_classes", "geometry", "class_names", "rows", "sample", "anything"])
+def test_a_child_process_says_what_is_wrong_with_a_pool_when_it_is_used(folder, name, monkeypatch):
+    data = pickle.dumps(SyntheticPool.load(folder))
+    replace(folder, 21, 20)
+    with pytest.raises(ValueError, match=REPLACED):
+        pickle.loads(data)
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: "a parent")
+    pool = pickle.loads(data)
+    assert isinstance(pool, SyntheticPool)
+    for use in (lambda: getattr(pool, name), lambda: len(pool), lambda: pool[0]):
+        with pytest.raises(ValueError, match=REPLACED):
+            use()
 
 
 def test_a_process_that_starts_later_refuses_a_replaced_pool(folder):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..._core import check_count, check_dense, check_range, check_tensor, nearest_neighbours
-from ...metrics import FeatureNetwork, copy_report, load_features, nearest_training_image
+from ..._core import check_count, check_dense, check_range, nearest_neighbours
+from ...metrics import FeatureNetwork, check_images, copy_report, load_features, nearest_training_image
 from ._filter import Filter, FilterInputs, check_group_sizes
 
 
@@ -50,7 +50,7 @@ class RealDensity(Filter):
         k: int = 5,
         quantile: float = 0.95,
     ) -> None:
-        check_real(real)
+        check_images(real, "real")
         self.k = check_count("k", k, 1)
         check_range("quantile", quantile, 0, 1)
         if labels is not None:
@@ -144,7 +144,7 @@ class NotACopy(Filter):
     threshold: float = field(init=False)
 
     def __post_init__(self) -> None:
-        check_real(self.real, least=2)
+        check_images(self.real, "real", least=2)
         check_count("side", self.side, 1)
         report = copy_report(self.real, self.real[:1], percentile=self.percentile, side=self.side, flips=self.flips)
         object.__setattr__(self, "threshold", report.threshold)
@@ -163,19 +163,3 @@ class NotACopy(Filter):
             )
         nearest = nearest_training_image(self.real, images.to(self.real.device), side=self.side, flips=self.flips)
         return (nearest.distances >= self.threshold).cpu()
-
-
-def check_real(real: Tensor, least: int = 1) -> None:
-    """Checks that ``real`` is a batch of at least ``least`` uint8 images.
-
-    Raises:
-        TypeError: If it is not a tensor.
-        ValueError: If it has another type, shape or number of images.
-    """
-    check_tensor(real, "real")
-    if real.dtype != torch.uint8 or real.ndim != 4 or real.shape[1] not in (1, 3) or 0 in real.shape[1:]:
-        raise ValueError(
-            f"real must be uint8 (n, 1 or 3, height, width), but got {real.dtype} of shape {tuple(real.shape)} instead."
-        )
-    if len(real) < least:
-        raise ValueError(f"real must be at least {least} images, but got {len(real)} instead.")

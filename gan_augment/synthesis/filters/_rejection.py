@@ -12,8 +12,8 @@ from torch.nn.utils import parametrize
 from ..._core import check_count, check_range, check_seed, mix_seed, resize_to_square, to_signed
 from ...data import fingerprint
 from ...models import Discriminator, eval_mode
-from .._source import as_source, draw, spread_classes
-from ..pool._fill import as_trained
+from .._source import as_source, draw, resolve_labels
+from ..pool._fill import at_training_size
 from ._filter import Filter, FilterInputs
 from ._teachers import ENOUGH
 
@@ -66,7 +66,13 @@ class DiscriminatorRejection(Filter):
     def __init__(
         self, discriminator: Discriminator, source: Any, *, percentile: float = 80.0, burn_in: int = 1000, seed: int = 0
     ) -> None:
-        _check_discriminator(discriminator)
+        if not isinstance(discriminator, Discriminator):
+            raise TypeError(
+                f"discriminator must be a gan_augment Discriminator, but got {type(discriminator)} instead. "
+                "load_discriminator returns None for a generator that was saved without its discriminator."
+            )
+        if discriminator.config.minibatch_stddev:
+            raise ValueError("discriminator must judge each image on its own, but has a minibatch_stddev.")
         check_range("percentile", percentile, 0, 100)
         source = as_source(source)
         classes = source.num_classes
@@ -77,13 +83,13 @@ class DiscriminatorRejection(Filter):
         self.percentile, self.seed = percentile, check_seed(seed)
         self.discriminator = _frozen(discriminator)
         self._geometry = source.geometry
-        labels = spread_classes(source, burn_in) if classes else None
+        labels = resolve_labels(source, burn_in)
         size = discriminator.config.image_size
         expected = (discriminator.config.channels, size, size)
         images = draw(source, burn_in, labels, seed=mix_seed(self.seed, 0)).cpu()
         if tuple(images.shape[1:]) != expected:
             raise ValueError(f"source must give images of {expected}, but gives {tuple(images.shape[1:])} instead.")
-        images = as_trained(images, self._geometry)
+        images = at_training_size(images, self._geometry)
         self._shape, self._has_classes = tuple(images.shape[1:]), classes > 0
         logits = self._logits(images, labels)
         groups = torch.zeros(burn_in, dtype=torch.int64) if labels is None else labels
@@ -168,13 +174,3 @@ def _frozen(discriminator: Discriminator) -> Discriminator:
         frozen = Discriminator(replace(discriminator.config, spectral_norm=False))
     frozen.load_state_dict({name: each.detach().clone() for name, each in tensors.items()}, assign=True)
     return frozen.eval().requires_grad_(False)
-
-
-def _check_discriminator(discriminator: Any) -> None:
-    if not isinstance(discriminator, Discriminator):
-        raise TypeError(
-            f"discriminator must be a gan_augment Discriminator, but got {type(discriminator)} instead. "
-            "load_discriminator returns None for a generator that was saved without its discriminator."
-        )
-    if discriminator.config.minibatch_stddev:
-        raise ValueError("discriminator must judge each image on its own, but has a minibatch_stddev.")

@@ -1,4 +1,4 @@
-"""The .npy files of a pool: written plainly, hashed, and read without following links or trusting headers."""
+"""The .npy files of a pool: written without a memory map, hashed, and opened without trusting links or headers."""
 
 from __future__ import annotations
 
@@ -15,64 +15,55 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 2**20
-UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+BLOCK = 2**20  # bytes that are hashed at a time
+UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # of file systems that cannot reserve space
 
-Stamp = tuple[int, int, int]  # length, time of the last change and number of a file
+Stamp = tuple[int, int, int]  # size, time of the last change, and inode of a file
 
 
 class MappedImages:
-    """The images of a pool on disk, read as they are asked for.
+    """The images of a pool on disk, which are read when they are asked for.
 
-    The file is watched: if somebody truncates it or writes into it, the next look at it says so. A pool whose folder
-    was replaced keeps the old file.
+    If somebody truncates the file or writes into it, the next read raises an error. If the whole folder is replaced,
+    the old file is still read.
 
     Args:
         path (Path): A .npy file.
-        shape (tuple of int): That it must have.
-        sha256 (str, optional): That it must have whenever it has changed; None: it must not change.
-        stamp (tuple, optional): Of the file when it was known to be right. Default: as it is now.
+        shape (tuple of int): The shape that it must have.
+        sha256 (str, optional): The hash that the file must have if it has changed. None: it must not change.
+        stamp (tuple, optional): The stamp of the file when it was last known to be right. Default: its stamp now.
 
     Raises:
-        FileNotFoundError: If it is missing.
-        ValueError: If it is a link out of its folder, or another file than it should be.
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file is a link out of its folder, or its content is not what it should be.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], sha256: str | None, stamp: Stamp | None = None) -> None:
         self.path, self.shape, self.sha256 = path, shape, sha256
         self._file = open_inside(path)
-        offset = _check_header(self._file, path, np.dtype(np.uint8), shape, os.fstat(self._file.fileno()).st_size)
+        offset = _check_header(self._file, path, np.dtype(np.uint8), shape)
         self.stamp = _stamp(self._file) if stamp is None else stamp
-        self.check_unchanged()
+        self._check_unchanged()
         self._array = np.memmap(self._file, np.uint8, "r", offset, shape)
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):
             self._file.close()
 
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
     def __len__(self) -> int:
         return self.shape[0]
 
     def rows(self, indices: Tensor) -> Tensor:
-        """The images at these places, a copy.
+        """Returns a copy of the images at these indices.
 
         Raises:
             ValueError: If the file has changed since it was opened.
         """
-        self.check_unchanged()
+        self._check_unchanged()
         return torch.from_numpy(np.asarray(self._array[indices.numpy()]))
 
-    def check_unchanged(self) -> None:
-        """Compares the file with what it was, by its hash where its length is the same and its time is not.
-
-        Raises:
-            ValueError: If it is another.
-        """
+    def _check_unchanged(self) -> None:
+        """Checks that the stamp is the same, or that only the time differs and the hash is right."""
         now = _stamp(self._file)
         if now == self.stamp:
             return
@@ -82,24 +73,24 @@ class MappedImages:
         self.stamp = now
 
     def verify(self) -> None:
-        """Reads the whole file and compares its hash, where it is known.
+        """Reads the whole file and checks its hash, if the hash is known.
 
         Raises:
-            ValueError: If it is another.
+            ValueError: If the hash differs.
         """
-        check_hash(self._file, self.path, self.sha256)
+        _check_hash(self._file, self.path, self.sha256)
 
 
 def write_images(path: Path, chunks: Iterable[tuple[Tensor, Tensor]], shape: tuple[int, ...]) -> None:
-    """Writes images in whatever order they come, without a memory map, which a full disk would turn into a SIGBUS.
+    """Writes images in any order. It does not use a memory map, in which a full disk would end the process by SIGBUS.
 
     Args:
-        path (Path): A .npy file.
-        chunks (iterable): Rows, and their uint8 images.
-        shape (tuple of int): Of all images.
+        path (Path): The .npy file to write.
+        chunks (iterable): Pairs of rows and their uint8 images.
+        shape (tuple of int): Shape of all images together.
 
     Raises:
-        OSError: If there is no room for the file, before anything is written where the system can say so.
+        OSError: If there is no room for the file. If the system can reserve space, nothing is written then.
     """
     each = int(np.prod(shape[1:]))
     with open(path, "xb", buffering=0) as file:
@@ -110,38 +101,39 @@ def write_images(path: Path, chunks: Iterable[tuple[Tensor, Tensor]], shape: tup
             places, data = rows.tolist(), images.contiguous().numpy()
             for first, end in _runs(places):
                 file.seek(start + places[first] * each)
-                _write_all(file, data[first:end].data.cast("B"))
+                rest = data[first:end].data.cast("B")
+                while rest:
+                    rest = rest[file.write(rest) :]
 
 
 def array_bytes(array: Tensor) -> bytes:
-    """A .npy file of a tensor."""
+    """Returns a tensor as the content of a .npy file."""
     file = io.BytesIO()
     np.save(file, array.numpy(), allow_pickle=False)
     return file.getvalue()
 
 
 def read_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], sha256: str | None) -> Tensor:
-    """Reads a .npy file of exactly this type and shape, and hash where it is known; reads no pickles.
+    """Reads a .npy file that must have exactly this type, shape and, if it is known, hash. It reads no pickles.
 
     Raises:
-        FileNotFoundError: If it is missing.
-        ValueError: If it is a link out of its folder, or another file than it should be.
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file is a link out of its folder, or its content is not what it should be.
     """
     with open_inside(path) as file:
-        offset = _check_header(file, path, dtype, shape, os.fstat(file.fileno()).st_size)
-        file.seek(offset)
+        file.seek(_check_header(file, path, dtype, shape))
         array = np.frombuffer(file.read(), dtype).copy()
-        check_hash(file, path, sha256)
+        _check_hash(file, path, sha256)
     if len(array) != shape[0]:
         raise ValueError(f"{path} must be a whole .npy file, but was truncated while it was read.")
     return torch.from_numpy(array)
 
 
 def open_inside(path: Path) -> BinaryIO:
-    """Opens a file of a folder, unless it is a link that leads out of it.
+    """Opens a file of a pool, unless it is a link that leads out of the folder.
 
     Raises:
-        FileNotFoundError: If it is missing.
+        FileNotFoundError: If the file is missing.
         ValueError: If it is such a link.
     """
     if not path.is_file():
@@ -151,26 +143,21 @@ def open_inside(path: Path) -> BinaryIO:
     return open(path, "rb")
 
 
-def check_hash(file: BinaryIO, path: Path, sha256: str | None) -> None:
-    """Compares the hash of a file, where it is known.
-
-    Raises:
-        ValueError: If it is another.
-    """
-    if sha256 is not None and hash_of(file) != sha256:
-        raise ValueError(
-            f"{path} must have the SHA-256 of pool.json, but has another: it is damaged or was replaced. "
-            "Make the pool again."
-        )
-
-
-def hash_of(file: BinaryIO) -> str:
-    """The SHA-256 of a file, whose position forked processes share and which is therefore not used."""
+def file_sha256(file: BinaryIO) -> str:
+    """Returns the SHA-256 of an open file. It does not move the position, which forked processes share."""
     digest, place = hashlib.sha256(), 0
     while block := _read_at(file, place):
         digest.update(block)
         place += len(block)
     return digest.hexdigest()
+
+
+def _check_hash(file: BinaryIO, path: Path, sha256: str | None) -> None:
+    if sha256 is not None and file_sha256(file) != sha256:
+        raise ValueError(
+            f"{path} must have the SHA-256 of pool.json, but has another: it is damaged or was replaced. "
+            "Generate the pool again."
+        )
 
 
 def _read_at(file: BinaryIO, place: int) -> bytes:
@@ -181,28 +168,28 @@ def _read_at(file: BinaryIO, place: int) -> bytes:
 
 
 def _stamp(file: BinaryIO) -> Stamp:
-    known = os.fstat(file.fileno())
-    return known.st_size, known.st_mtime_ns, known.st_ino
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _check_header(file: BinaryIO, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], size: int) -> int:
-    """Where the values of a .npy file begin, after its header and its length were found to be right."""
+def _check_header(file: BinaryIO, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
+    """Checks the header and the size of a .npy file, and returns where its values begin."""
     try:
         version = np.lib.format.read_magic(file)
         if version != (1, 0):
-            raise ValueError(f"it is of version {version}")
+            raise ValueError(f"its version is {version}")
         found, fortran, kind = np.lib.format.read_array_header_1_0(file)
     except (ValueError, OSError, EOFError, SyntaxError, TypeError, TokenError, ArithmeticError) as error:
         raise ValueError(f"{path} must be a whole .npy file, but: {error}") from error
     if kind != dtype or found != shape or (fortran and len(shape) > 1):
         raise ValueError(f"{path} must hold {dtype} {shape}, but holds {kind} {found}.")
-    if file.tell() + int(np.prod(shape, dtype=object)) * dtype.itemsize != size:
-        raise ValueError(f"{path} must be a whole .npy file, but is of another size than its header says.")
+    if file.tell() + int(np.prod(shape, dtype=object)) * dtype.itemsize != _stamp(file)[0]:
+        raise ValueError(f"{path} must be a whole .npy file, but its size differs from what its header says.")
     return file.tell()
 
 
 def _reserve(file: BinaryIO, size: int) -> None:
-    """Takes the space that a file will need, where the system can; else a full disk is found as it fills up."""
+    """Reserves the space of a file, if the system can. If not, a full disk is noticed while the file is written."""
     reserve = getattr(os, "posix_fallocate", None)
     if reserve is None:
         return
@@ -214,14 +201,9 @@ def _reserve(file: BinaryIO, size: int) -> None:
 
 
 def _runs(places: list[int]) -> Iterable[tuple[int, int]]:
-    """Begin and end of each run of places that follow each other."""
+    """Yields the first and the end index of each run of consecutive numbers."""
     first = 0
     for end in range(1, len(places) + 1):
         if end == len(places) or places[end] != places[end - 1] + 1:
             yield first, end
             first = end
-
-
-def _write_all(file: BinaryIO, data: memoryview) -> None:
-    while data:
-        data = data[file.write(data) :]

@@ -1,4 +1,4 @@
-"""A pool as files: images.npy, labels.npy, fingerprints.npy and pool.json; no pickles, and exact sizes and hashes."""
+"""The folder of a pool: images.npy, labels.npy, fingerprints.npy and pool.json. It holds no pickles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +17,9 @@ from torch import Tensor
 
 from ..._core import check_types, holds_something, write_folder_aside
 from ..._version import __version__
-from ...models import MAX_CLASSES, Geometry
-from ._arrays import MappedImages, Stamp, array_bytes, hash_of, open_inside, read_array, write_images
+from ...models import MAX_CLASSES, Geometry, Source
+from .._source import fingerprints_of
+from ._arrays import MappedImages, Stamp, array_bytes, file_sha256, open_inside, read_array, write_images
 
 FORMAT = 1
 MAX_INFO_BYTES = 2**20
@@ -28,11 +29,11 @@ IMAGES, LABELS, FINGERPRINTS, INFO = "images.npy", "labels.npy", "fingerprints.n
 
 @dataclass(frozen=True)
 class PoolInfo:
-    """Where a pool came from.
+    """Where the images of a pool came from.
 
     Attributes:
         source (str): Name or type of the source.
-        seed (int, optional): Of the draw.
+        seed (int, optional): Seed of the draw.
         acceptance (float): Share of the candidates that the filters kept.
     """
 
@@ -42,28 +43,27 @@ class PoolInfo:
 
 
 class Identity(NamedTuple):
-    """What tells a pool in a folder from another that takes its place.
+    """What tells a pool in a folder from another pool that replaces it.
 
     Attributes:
-        sha256 (str): Of pool.json, which holds the hashes of all other files.
-        stamp (tuple of int): Of images.npy when it was opened: if it is the same, the file need not be read.
+        sha256 (str): Hash of pool.json, which holds the hashes of all other files.
+        stamp (tuple of int): Stamp of images.npy when it was opened. While it is the same, the file is not hashed.
     """
 
     sha256: str
     stamp: Stamp
 
 
-class PoolFiles(NamedTuple):
-    """What the files of a pool hold."""
+class _Description(NamedTuple):
+    """What pool.json says."""
 
-    images: MappedImages
-    labels: Tensor | None
+    shape: tuple[int, ...]
     num_classes: int
     geometry: Geometry
     class_names: list[str] | None
-    fingerprints: Tensor | None
+    fingerprints: int | None
     info: PoolInfo
-    identity: Identity
+    sha256: dict[str, str]
 
 
 def write_pool(
@@ -71,20 +71,26 @@ def write_pool(
     chunks: Iterable[tuple[Tensor, Tensor]],
     shape: tuple[int, ...],
     labels: Tensor | None,
-    num_classes: int,
-    geometry: Geometry,
-    class_names: Sequence[str] | None,
-    fingerprints: Tensor | None,
+    source: Source,
     info: Callable[[], PoolInfo],
 ) -> None:
-    """Writes a pool aside, chunk by chunk, and moves it to ``folder`` when it is whole.
+    """Writes a pool to a temporary folder, chunk by chunk, and moves it to ``folder`` when it is complete.
+
+    Args:
+        folder (Path): Must be new or empty.
+        chunks (iterable): Pairs of rows and their uint8 images.
+        shape (tuple of int): Shape of all images together.
+        labels (Tensor, optional): Class of each image.
+        source (Source): The source, whose classes, geometry and fingerprints are written.
+        info (callable): Called after the last chunk.
 
     Raises:
-        OSError: If the disk is full; nothing is left then.
+        OSError: If the disk is full. Nothing is left behind then.
         ValueError: If the folder holds something already.
     """
     if holds_something(folder):
         raise ValueError(f"A pool must be written to a new or empty folder, but {str(folder)!r} holds something.")
+    fingerprints = fingerprints_of(source)
     if fingerprints is not None and len(fingerprints) > MAX_FINGERPRINTS:
         raise ValueError(f"A pool's fingerprints must be at most {MAX_FINGERPRINTS:,}, but are {len(fingerprints):,}.")
     arrays = {LABELS: labels, FINGERPRINTS: fingerprints}
@@ -98,26 +104,29 @@ def write_pool(
             "gan_augment": __version__,
             "synthetic": True,
             "shape": list(shape),
-            "num_classes": num_classes,
-            "geometry": dataclasses.asdict(geometry),
-            "class_names": None if class_names is None else list(class_names),
+            "num_classes": int(source.num_classes),
+            "geometry": dataclasses.asdict(source.geometry),
+            "class_names": None if source.class_names is None else list(source.class_names),
             "fingerprints": None if fingerprints is None else len(fingerprints),
             **dataclasses.asdict(info()),
-            "sha256": {name: _hash(aside / name) for name in sorted([IMAGES, *small])},
+            "sha256": {name: _sha256(aside / name) for name in sorted([IMAGES, *small])},
         }
         (aside / INFO).write_text(json.dumps(description, indent=2) + "\n")
 
 
-def open_pool(folder: Path, known: Identity | None = None) -> PoolFiles:
-    """Opens a pool, its images memory-mapped.
+def open_pool(folder: Path, known: Identity | None = None) -> tuple[dict[str, Any], Identity]:
+    """Opens a folder that :func:`write_pool` wrote, with its images memory-mapped.
 
     Args:
-        folder (Path): That :func:`write_pool` wrote.
-        known (Identity, optional): Which pool it must be. Default: whichever is there.
+        folder (Path): The folder.
+        known (Identity, optional): Which pool it must be. Default: any pool.
+
+    Returns:
+        tuple: The arguments of :class:`SyntheticPool`, and the identity of the pool.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If one is not what pool.json says, or the pool is another than the known one.
+        ValueError: If a file is not what pool.json says, or the folder holds another pool than ``known``.
     """
     path = folder / INFO
     if not path.is_file():
@@ -127,24 +136,33 @@ def open_pool(folder: Path, known: Identity | None = None) -> PoolFiles:
     if known is not None and identity != known.sha256:
         raise ValueError(f"The pool in {str(folder)!r} was replaced by another after it was loaded; load it again.")
     try:
-        shape, num_classes, geometry, names, count, info, hashes = _parse(data)
+        said = _parse(data)
     except (ValueError, KeyError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"{path} must describe a pool, but: {repr(error)[:500]}") from error
-    images = MappedImages(folder / IMAGES, shape, hashes.get(IMAGES), None if known is None else known.stamp)
+    images = MappedImages(folder / IMAGES, said.shape, said.sha256.get(IMAGES), None if known is None else known.stamp)
     labels = None
-    if num_classes:
-        labels = read_array(folder / LABELS, np.dtype(np.int64), shape[:1], hashes.get(LABELS))
-        if not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
-            raise ValueError(f"{folder / LABELS} must hold classes below {num_classes}, but holds others.")
+    if said.num_classes:
+        labels = read_array(folder / LABELS, np.dtype(np.int64), said.shape[:1], said.sha256.get(LABELS))
+        if not (int(labels.min()) >= 0 and int(labels.max()) < said.num_classes):
+            raise ValueError(f"{folder / LABELS} must hold classes below {said.num_classes}, but holds others.")
     fingerprints = None
-    if count is not None:
-        path = folder / FINGERPRINTS
-        fingerprints = read_array(path, np.dtype(np.int64), (count,), hashes.get(FINGERPRINTS))
+    if said.fingerprints is not None:
+        file, size = folder / FINGERPRINTS, (said.fingerprints,)
+        fingerprints = read_array(file, np.dtype(np.int64), size, said.sha256.get(FINGERPRINTS))
         if not bool((fingerprints[1:] > fingerprints[:-1]).all()):
-            raise ValueError(f"{path} must hold fingerprints in rising order, but does not.")
-    if _read_info(folder / INFO) != data:  # some files may be of the old pool, and some of the new one
+            raise ValueError(f"{file} must hold fingerprints in rising order, but does not.")
+    if _read_info(path) != data:  # some files may be those of the old pool, and some those of the new one
         raise ValueError(f"The pool in {str(folder)!r} was replaced by another while it was opened; load it again.")
-    return PoolFiles(images, labels, num_classes, geometry, names, fingerprints, info, Identity(identity, images.stamp))
+    arguments = {
+        "images": images,
+        "labels": labels,
+        "num_classes": said.num_classes,
+        "geometry": said.geometry,
+        "class_names": said.class_names,
+        "info": said.info,
+        "fingerprints": fingerprints,
+    }
+    return arguments, Identity(identity, images.stamp)
 
 
 def _read_info(path: Path) -> bytes:
@@ -152,15 +170,12 @@ def _read_info(path: Path) -> bytes:
         return file.read(MAX_INFO_BYTES + 1)
 
 
-def _hash(path: Path) -> str:
+def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
-        return hash_of(file)
+        return file_sha256(file)
 
 
-def _parse(
-    data: bytes,
-) -> tuple[tuple[int, ...], int, Geometry, list[str] | None, int | None, PoolInfo, dict[str, str]]:
-    """What pool.json says: shape, number of classes, geometry, class names, how many fingerprints, info and hashes."""
+def _parse(data: bytes) -> _Description:
     if len(data) > MAX_INFO_BYTES:
         raise ValueError(f"it is larger than {MAX_INFO_BYTES:,} bytes")
     values = json.loads(data)
@@ -181,24 +196,24 @@ def _parse(
         source_size = (source_size[0], source_size[1])
     names = values["class_names"]
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise ValueError("its class_names are no list of text")
+        raise ValueError("its class_names are not a list of text")
     if names is not None and len(names) != values["num_classes"]:
         raise ValueError(f"its class_names are {len(names)}, not {values['num_classes']}, as many as num_classes")
-    count = values.get("fingerprints")  # absent in a folder of an older version
+    count = values.get("fingerprints")  # missing in a folder of an older version
     if count is not None:
         _check_ints("fingerprints", [count], 0, MAX_FINGERPRINTS)
     info = PoolInfo(*(values[field.name] for field in dataclasses.fields(PoolInfo)))
     check_types(info)
-    hashes = values.get("sha256", {})  # absent in a folder of an older version
+    hashes = values.get("sha256", {})  # missing in a folder of an older version
     if not isinstance(hashes, dict) or not all(
         isinstance(each, str) and re.fullmatch("[0-9a-f]{64}", each) for each in hashes.values()
     ):
-        raise ValueError("its sha256 are no hashes")
-    held = {IMAGES: True, LABELS: values["num_classes"] > 0, FINGERPRINTS: count is not None}
-    if {"sha256", "fingerprints"} <= set(values) and set(hashes) != {name for name, there in held.items() if there}:
+        raise ValueError("its sha256 are not hashes")
+    expected = {IMAGES, *([LABELS] if values["num_classes"] else []), *([] if count is None else [FINGERPRINTS])}
+    if {"sha256", "fingerprints"} <= set(values) and set(hashes) != expected:
         raise ValueError(f"its sha256 are of {sorted(hashes)}, which num_classes and fingerprints contradict")
     shape = (size, channels, height, width)
-    return shape, values["num_classes"], Geometry(resize_mode, source_size), names, count, info, hashes
+    return _Description(shape, values["num_classes"], Geometry(resize_mode, source_size), names, count, info, hashes)
 
 
 def _check_ints(name: str, values: list[Any], low: int, high: int) -> None:

@@ -1,4 +1,4 @@
-"""Filling a pool: candidates are drawn, filtered, and drawn again where they were refused."""
+"""Filling a pool: candidates are drawn and filtered, and those that a filter drops are drawn again."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ import torch
 from torch import Tensor
 
 from ..._core import ROW_BYTES, check_count, check_seed, check_space, mix_seed, progress_bar, undo_resize
-from .._source import Geometry, Source, as_source, draw, spread_classes
+from .._source import Geometry, Source, as_source, draw, resolve_labels
 from ..filters._filter import FilterLike, apply_filters
 
 MAX_CANDIDATES_PER_IMAGE = 1000
-ENOUGH_CANDIDATES, HOPELESS = 5000, 1e-3
+ENOUGH_CANDIDATES, HOPELESS = 5000, 1e-3  # after so many candidates, a lower share kept is given up
 
 
-def as_trained(images: Tensor, known: Geometry) -> Tensor:
-    """Images as those that their source was trained on were, which is what a teacher knows."""
-    if known.source_size is None or known.resize_mode == "crop":  # a crop stays one: what it left out is gone
+def at_training_size(images: Tensor, geometry: Geometry) -> Tensor:
+    """Returns images of a source in the size of its training images, which is the size that a teacher knows."""
+    if geometry.source_size is None or geometry.resize_mode == "crop":  # what a crop left out cannot be restored
         return images
-    return undo_resize(images, *known.source_size, known.resize_mode, known.source_size)
+    return undo_resize(images, *geometry.source_size, geometry.resize_mode, geometry.source_size)
 
 
 def draw_candidates(source: Any, n: int, *, seed: int | None = 0) -> tuple[Tensor, Tensor | None]:
-    """Images of a source as :meth:`SyntheticPool.generate` hands them to filters, to calibrate or try a filter on.
+    """Draws images as :meth:`SyntheticPool.generate` passes them to filters, to calibrate a filter or to try it.
 
     Args:
-        source: A zoo name, folder, generator, pool, mapping, or any :class:`Source`.
+        source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
         n (int): Number of images.
-        seed (int, optional): The draw is a function of it. None: drawn from torch's global generator.
+        seed (int, optional): The same seed gives the same images. None: drawn from torch's global generator.
+            Default: 0.
 
     Returns:
-        tuple: The images, uint8 ``(n, c, h, w)``, of the size that the source's training images had; and their
-        classes, int64 ``(n,)``, which are the source's in turn, or None.
+        tuple: The images, uint8 ``(n, c, h, w)``, in the size of the source's training images; and their classes,
+        int64 ``(n,)``, which are the source's in turn, or None.
 
     Raises:
         ValueError: If ``n`` or the seed is out of range.
@@ -45,25 +46,25 @@ def draw_candidates(source: Any, n: int, *, seed: int | None = 0) -> tuple[Tenso
     """
     check_space(f"n={n}", check_count("n", n, 1), ROW_BYTES)
     source = as_source(source)
-    labels = spread_classes(source, n) if source.num_classes else None
-    return as_trained(draw(source, n, labels, seed=check_seed(seed)).cpu(), source.geometry), labels
+    labels = resolve_labels(source, n)
+    return at_training_size(draw(source, n, labels, seed=check_seed(seed)).cpu(), source.geometry), labels
 
 
 class PoolFiller:
-    """Iterates over ``(rows, images)`` until every row of a pool has its image.
+    """Yields ``(rows, images)`` until every row of a pool has its image.
 
     Args:
-        source (Source): Draws the candidates.
+        source (Source): The source of the candidates.
         size (int): Number of rows.
         labels (Tensor, optional): Class of each row.
-        seed (int): Each batch of candidates is a function of it and of the batch's number.
-        filters (tuple of filters): All must keep a candidate.
-        batch_size (int): Candidates a batch.
-        progress (bool): Whether to show a bar.
+        seed (int): Each batch of candidates depends only on the seed and on the number of the batch.
+        filters (tuple of filters): An image enters if all of them keep it.
+        batch_size (int): Candidates per batch.
+        progress (bool): Whether to show a progress bar.
 
     Attributes:
-        shape (tuple of int): Of one image.
-        acceptance (float): Share of the candidates that were kept so far.
+        shape (tuple of int): Shape of one image.
+        acceptance (float): Share of the candidates so far that were kept.
     """
 
     def __init__(
@@ -78,7 +79,6 @@ class PoolFiller:
     ) -> None:
         self.source, self.size, self.labels, self.seed = source, size, labels, seed
         self.filters, self.batch_size, self.progress = filters, batch_size, progress
-        self.geometry = source.geometry
         self._batches = self._candidates = self._kept = 0
         probe = draw(source, 1, None if labels is None else labels[:1], seed=seed)
         self.shape: tuple[int, int, int] = (probe.shape[1], probe.shape[2], probe.shape[3])
@@ -92,14 +92,14 @@ class PoolFiller:
         tries = torch.zeros(self.size, dtype=torch.int64)
         with progress_bar(show=self.progress, total=self.size, desc="Generating", unit="img") as bar:
             while len(pending):
-                refused = []
+                dropped = []
                 for rows in torch.split(pending, self.batch_size):
                     images, kept = self._candidates_for(rows)
                     if bool(kept.any()):
                         yield rows[kept], images[kept]
                     bar.update(int(kept.sum()))
-                    refused.append(rows[~kept])
-                pending = torch.cat(refused)
+                    dropped.append(rows[~kept])
+                pending = torch.cat(dropped)
                 tries[pending] += 1
                 bar.set_postfix_str(f"{self.acceptance:.0%} kept", refresh=False)
                 hopeless = self._candidates >= ENOUGH_CANDIDATES and self.acceptance < HOPELESS
@@ -113,15 +113,15 @@ class PoolFiller:
             raise ValueError(
                 f"A source must give images of one shape, but gave {tuple(images.shape[1:])} after {self.shape}."
             )
-        kept = apply_filters(self.filters, as_trained(images, self.geometry), labels)
+        kept = apply_filters(self.filters, at_training_size(images, self.source.geometry), labels)
         self._batches += 1
         self._candidates += len(rows)
         self._kept += int(kept.sum())
         return images, kept
 
     def _give_up(self, row: int) -> None:
-        where = "" if self.labels is None else f" of class {int(self.labels[row])}"
+        of_class = "" if self.labels is None else f" of class {int(self.labels[row])}"
         raise ValueError(
-            f"Filters (or a label policy) must keep some candidates, but those for an image{where} "
-            f"were all refused ({self._kept} of {self._candidates} kept in all); loosen them or use another source."
+            f"Filters (or a label policy) must keep some candidates, but those for an image{of_class} were all refused "
+            f"({self._kept} of {self._candidates} kept in all). Loosen the filters, or use another source."
         )

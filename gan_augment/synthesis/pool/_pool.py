@@ -1,4 +1,4 @@
-"""Pools: images generated ahead, indexable, on disk or in memory, shared between processes."""
+"""Pools: images that are generated ahead of time, in memory or on disk, and shared between processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .._source import (
     check_fingerprints,
     check_names,
     fingerprints_of,
-    spread_classes,
+    resolve_labels,
 )
 from ..filters._filter import FilterLike, as_filters
 from ._arrays import MappedImages
@@ -33,25 +33,25 @@ from ._fill import PoolFiller
 
 
 class SyntheticPool(Source):
-    """Synthetic images and their classes, generated ahead.
+    """Synthetic images and their classes, generated ahead of time.
 
-    A pool is a source: :class:`SyntheticMix` and :class:`GANAugmentedDataset` draw from it faster than
-    from a generator. One that was loaded is memory-mapped, so it may be larger than memory. It is pickled as its
-    folder's name and hashes, so that worker processes share it, and refuse another pool that took its place.
+    :class:`SyntheticMix` and :class:`GANAugmentedDataset` draw faster from a pool than from a generator. A pool that is
+    loaded from a folder is memory-mapped, so it may be larger than memory. It is pickled as the name and the hashes of
+    its folder: worker processes share the images, and refuse another pool that was put in the same place.
 
     Args:
         images (Tensor): uint8 ``(n, 1 or 3, height, width)``.
         labels (Tensor, optional): Class of each image, integers ``(n,)``.
-        num_classes (int, optional): Default: the largest label + 1; 0 without labels.
-        geometry (Geometry, optional): How the images behind it were brought to its size.
-        class_names (sequence of str, optional): Names of the classes, where they are known.
-        fingerprints (Tensor, optional): Of all images that the generators behind it were trained on, int64 ``(m,)``,
-            see :func:`gan_augment.data.fingerprint`; None: not known.
+        num_classes (int, optional): Number of classes. Default: the largest label + 1, or 0 without labels.
+        geometry (Geometry, optional): How the training images of the source were brought to its size.
+        class_names (sequence of str, optional): A name for each class.
+        info (PoolInfo, optional): Where the images came from.
+        fingerprints (Tensor, optional): Content hashes of all images that the source was trained on, int64 ``(m,)``,
+            see :func:`gan_augment.data.fingerprint`. Default: not known.
 
     Raises:
-        TypeError: If images or fingerprints are no tensor.
-        ValueError: If images, labels, class names or fingerprints are not of these shapes, types, counts and values,
-            or there are none.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument has a wrong shape or value, the counts differ, or there are no images.
 
     Example:
         >>> pool = SyntheticPool(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1]))
@@ -59,9 +59,8 @@ class SyntheticPool(Source):
         (4, 1, 2)
     """
 
-    image_shape = computed(lambda self: tuple(self._images.shape[1:]))
+    image_shape = computed(lambda self: tuple(map(int, self._images.shape[1:])))
     class_indices = computed(lambda self: tuple(self._counts.nonzero().flatten().tolist()) if self.num_classes else ())
-    _error: Exception  # what is wrong with a pool that a child process could not open
 
     def __init__(
         self,
@@ -80,7 +79,7 @@ class SyntheticPool(Source):
             labels = torch.as_tensor(labels)
             check_dense(labels, "A pool's labels")
         dtype = images.dtype if isinstance(images, Tensor) else torch.uint8
-        if dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
+        if dtype != torch.uint8 or len(images.shape) != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
             raise ValueError(
                 "A pool's images must be uint8 (n, 1 or 3, height, width) with n above 0, "
                 f"but got {dtype} {tuple(images.shape)} instead."
@@ -91,9 +90,9 @@ class SyntheticPool(Source):
                 num_classes = int(labels.long().max()) + 1
         if check_count("num_classes", num_classes, 0) > MAX_CLASSES:
             raise ValueError(f"A pool must have at most {MAX_CLASSES:,} classes, but got {num_classes:,} instead.")
-        self.num_classes = num_classes
         if (labels is None) != (num_classes == 0):
-            raise ValueError(f"A pool must have labels where it has classes, but got num_classes={num_classes}.")
+            raise ValueError(f"A pool must have labels if it has classes, but got num_classes={num_classes}.")
+        self.num_classes = num_classes
         self.labels = check_labels(labels, len(images), num_classes)
         self.geometry = geometry or Geometry()
         self.class_names = check_names(class_names, num_classes)
@@ -102,14 +101,11 @@ class SyntheticPool(Source):
         self._images = images
         self._folder: Path | None = None
         self._identity: Identity | None = None
-        self._group()
-
-    def _group(self) -> None:
-        # Rows by class, and where each class begins: what sampling by class looks up.
-        labels = torch.zeros(len(self), dtype=torch.int64) if self.labels is None else self.labels
-        self._rows = torch.argsort(labels, stable=True)
-        counts = torch.bincount(labels, minlength=max(self.num_classes, 1))
-        self._starts, self._counts = counts.cumsum(0) - counts, counts
+        # The rows in the order of their classes, and where each class begins.
+        groups = torch.zeros(len(self), dtype=torch.int64) if self.labels is None else self.labels
+        self._rows = torch.argsort(groups, stable=True)
+        self._counts = torch.bincount(groups, minlength=max(self.num_classes, 1))
+        self._starts = self._counts.cumsum(0) - self._counts
 
     @classmethod
     def generate(
@@ -128,21 +124,21 @@ class SyntheticPool(Source):
         """Generates a pool.
 
         Args:
-            source: A zoo name, folder, generator, pool, mapping, or any :class:`Source`.
+            source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
             size (int): Number of images.
-            labels (sequence of int, int, optional): Class of each image, or of all. Default: the source's
-                classes in turn, so that they are even.
-            seed (int, optional): The pool is a function of it and of ``batch_size``. None: drawn from
-                torch's global generator.
-            keep (filter or sequence of filters, optional): ``keep(images, labels)`` says which candidates
-                enter; those that do not are drawn again, so that size and classes are as asked. Images are
-                uint8, of the size that the source's training images had where it is known (28 px for
-                digits that were padded to 32), which is what a teacher was fitted on.
-            batch_size (int): Images per call of the source.
-            device (str, optional): Where a generator runs. Default: where it is.
-            out (str or Path, optional): Folder to write it to as it grows, for a pool larger than memory;
-                must be new or empty. Default: kept in memory.
-            progress (bool): Whether to show a bar.
+            labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes of the source
+                in turn, so that they are balanced.
+            seed (int, optional): The pool depends only on the seed and on ``batch_size``. None: drawn from torch's
+                global generator. Default: 0.
+            keep (filter or sequence of filters, optional): ``keep(images, labels)`` returns which candidates to keep.
+                The others are drawn again, so that the size and the classes are exact. If the size of the source's
+                training images is known, filters get images of that size, which is what a teacher was trained on: 28
+                px for digits that were padded to 32.
+            batch_size (int): Images per call of the source. Default: 256.
+            device (str, optional): Where the source draws, if it can be moved; a copy is moved. Default: where it is.
+            out (str or Path, optional): Folder to which the pool is written while it is generated, for a pool larger
+                than memory. It must be new or empty. Default: kept in memory.
+            progress (bool): Whether to show a progress bar. Default: True.
 
         Raises:
             ValueError: If an argument is out of range, ``out`` holds something, there is no room for the pool, or
@@ -159,10 +155,7 @@ class SyntheticPool(Source):
         source = as_source(source)
         if device is not None and source.device is not None:
             source = copy.deepcopy(source).to(device)
-        classes = source.num_classes
-        asked = spread_classes(source, size) if classes and labels is None else labels
-        asked = check_labels(asked, size, classes)
-        names = check_names(source.class_names, classes)
+        asked = resolve_labels(source, size, labels)
         filters = as_filters(keep)
         seed = check_seed(seed)
         chunks = PoolFiller(source, size, asked, seed, filters, batch_size, progress)
@@ -176,9 +169,9 @@ class SyntheticPool(Source):
         def info() -> PoolInfo:
             return PoolInfo(source=name, seed=seed, acceptance=chunks.acceptance)
 
-        shape, prints = (size, *chunks.shape), fingerprints_of(source)
+        shape = (size, *chunks.shape)
         if out is not None:
-            write_pool(Path(out), chunks, shape, asked, classes, source.geometry, names, prints, info)
+            write_pool(Path(out), chunks, shape, asked, source, info)
             return cls.load(out)
         images = torch.empty(shape, dtype=torch.uint8)
         for rows, batch in chunks:
@@ -186,49 +179,46 @@ class SyntheticPool(Source):
         return cls(
             images,
             asked,
-            num_classes=classes,
+            num_classes=int(source.num_classes),
             geometry=source.geometry,
-            class_names=names,
+            class_names=source.class_names,
             info=info(),
-            fingerprints=prints,
+            fingerprints=fingerprints_of(source),
         )
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, index: int) -> Tensor | tuple[Tensor, int]:
-        """The image ``(c, h, w)``, and its class where the pool has classes."""
+        """Returns the image ``(c, h, w)``, and its class if the pool has classes."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"index must be below {len(self)}, but got {index} instead.")
         image = self.rows(torch.tensor([index % len(self)]))[0]
         return image if self.labels is None else (image, int(self.labels[index]))
 
     def rows(self, indices: Tensor) -> Tensor:
-        """The images at these places, uint8 ``(n, c, h, w)``, a copy.
+        """Returns a copy of the images at these indices, uint8 ``(n, c, h, w)``.
 
         Raises:
-            ValueError: If the pool lies in a folder, and its images were changed since they were opened.
+            ValueError: If the pool is in a folder, and its images have changed since they were opened.
         """
         return self._images[indices] if isinstance(self._images, Tensor) else self._images.rows(indices)
 
     def indices_of(self, label: int) -> Tensor:
-        """The places of the images of a class."""
+        """Returns the indices of the images of a class."""
         if not 0 <= label < self.num_classes:
             raise ValueError(f"label must be between 0 and {self.num_classes - 1}, but got {label} instead.")
         start = self._starts[label]
         return self._rows[start : start + self._counts[label]]
 
     def sample(self, n: int, labels: Tensor | Sequence[int] | int | None = None, *, seed: int | None = None) -> Tensor:
-        """Draws images with replacement, as a generator does; see :meth:`Generator.sample`.
+        """Draws images with replacement; see :meth:`Generator.sample`.
 
         Raises:
-            ValueError: If the pool holds no image of a class asked for.
+            ValueError: If the pool holds no image of a class that is asked for.
         """
-        channels, height, width = self.image_shape
-        check_space(f"n={n}", check_count("n", n, 0), channels * height * width + ROW_BYTES)
-        if labels is None and self.num_classes:
-            labels = spread_classes(self, n)
-        wanted = check_labels(labels, n, self.num_classes)
+        check_space(f"n={n}", check_count("n", n, 0), math.prod(self.image_shape) + ROW_BYTES)
+        wanted = resolve_labels(self, n, labels)
         group = torch.zeros(n, dtype=torch.int64) if wanted is None else wanted
         counts = self._counts[group]
         if n and int(counts.min()) == 0:
@@ -239,38 +229,27 @@ class SyntheticPool(Source):
         return self.rows(self._rows[self._starts[group] + places])
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes the pool to a folder that must be new or empty; whatever fails, nothing half-written is left.
+        """Writes the pool to a folder that must be new or empty. If this fails, nothing incomplete is left behind.
 
         Raises:
             OSError: If the disk is full, or the folder cannot be written to.
-            ValueError: If it is neither new nor empty.
+            ValueError: If the folder holds something.
         """
         chunks = ((rows, self.rows(rows)) for rows in torch.split(torch.arange(len(self)), 1024))
-        shape = (len(self), *self.image_shape)
-        write_pool(
-            Path(folder),
-            chunks,
-            shape,
-            self.labels,
-            self.num_classes,
-            self.geometry,
-            self.class_names,
-            self.fingerprints,
-            lambda: self.info,
-        )
+        write_pool(Path(folder), chunks, (len(self), *self.image_shape), self.labels, self, lambda: self.info)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], *, verify: bool = False) -> SyntheticPool:
         """Opens a pool that :meth:`save` wrote, memory-mapped.
 
         Args:
-            folder (str or Path): Of the pool.
-            verify (bool): Whether to read all images and compare their SHA-256. Without it damaged pixels are not
-                found, but files of another length or type are.
+            folder (str or Path): The folder.
+            verify (bool): Whether to read all images and verify their SHA-256. Without it, files of another size or
+                type are refused, but damaged pixels are not found. Default: False.
 
         Raises:
             FileNotFoundError: If the folder holds no pool.
-            ValueError: If a file is not what it should be, naming it.
+            ValueError: If a file is not what it should be. The message names it.
 
         Example:
             >>> import tempfile
@@ -286,42 +265,15 @@ class SyntheticPool(Source):
 
     @classmethod
     def _open(cls, folder: Path, known: Identity | None = None) -> SyntheticPool:
-        files = open_pool(folder, known)
-        pool = cls(
-            files.images,
-            files.labels,
-            num_classes=files.num_classes,
-            geometry=files.geometry,
-            class_names=files.class_names,
-            info=files.info,
-            fingerprints=files.fingerprints,
-        )
-        pool._folder, pool._identity = folder.resolve(), files.identity
+        arguments, identity = open_pool(folder, known)
+        pool = cls(**arguments)
+        pool._folder, pool._identity = folder.resolve(), identity
         return pool
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        if self._folder is not None:  # another process maps the same file, and no other that took its place
-            return SyntheticPool._reopen, (self._folder, self._identity)
+        if self._folder is not None:  # another process maps the same files
+            return _reopen, (self._folder, self._identity)
         return super().__reduce__()
-
-    @classmethod
-    def _reopen(cls, folder: Path, known: Identity) -> SyntheticPool:
-        """Opens a pool that was pickled; in a process that others started, what is wrong is said at its first use.
-
-        A process that fails while it receives its work ends without a word to those who wait for it.
-        """
-        try:
-            return cls._open(folder, known)
-        except (ValueError, OSError) as error:
-            if not is_child_process():
-                raise
-            pool = cls.__new__(cls)
-            pool._error = error
-            return pool
-
-    def __getattr__(self, name: str) -> Any:
-        error = self.__dict__.get("_error")
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") if error is None else error
 
     def __repr__(self) -> str:
         place = "memory" if self._folder is None else str(self._folder)
@@ -334,7 +286,29 @@ class SyntheticPool(Source):
 FOLDERS[INFO] = SyntheticPool.load
 
 
-def is_child_process() -> bool:
-    """Whether this process was started by multiprocessing, also while it still receives its work."""
-    starting = getattr(multiprocessing.current_process(), "_inheriting", False)
-    return starting or multiprocessing.parent_process() is not None
+class _UnopenedPool(SyntheticPool):
+    """A pool that a child process could not open. It raises the error when it is used."""
+
+    def __init__(self, error: Exception) -> None:
+        self.__dict__["error"] = error
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("__"):
+            return super().__getattribute__(name)
+        raise self.__dict__["error"]
+
+
+def _reopen(folder: Path, known: Identity) -> SyntheticPool:
+    """Opens a pool that was pickled.
+
+    In a child process, an error is raised only when the pool is used: a process that fails while it receives its work
+    ends silently, and whoever waits for it would wait forever.
+    """
+    try:
+        return SyntheticPool._open(folder, known)
+    except (ValueError, OSError) as error:
+        # multiprocessing sets _inheriting while a new process receives its work.
+        starting = getattr(multiprocessing.current_process(), "_inheriting", False)
+        if not starting and multiprocessing.parent_process() is None:
+            raise
+        return _UnopenedPool(error)
