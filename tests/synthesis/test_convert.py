@@ -31,7 +31,7 @@ def kinds(draw, side=SIDES):
 
 @settings(max_examples=50, deadline=None)
 @given(kinds())
-def test_the_kind_of_an_image_is_what_it_is(kind):
+def test_the_kind_of_an_image_describes_it(kind):
     image = image_of(kind.container, kind.dtype, kind.channels, kind.height, kind.width)
     assert ImageKind.of(image) == kind
 
@@ -61,7 +61,7 @@ def test_a_pil_mode_that_cannot_be_matched_is_refused_by_name(mode):
         (None, TypeError, "NoneType"),
     ],
 )
-def test_what_cannot_be_matched_is_refused(image, error, message):
+def test_images_that_cannot_be_matched_are_refused(image, error, message):
     with pytest.raises(error, match=message):
         ImageKind.of(image)
 
@@ -113,7 +113,7 @@ def test_digits_of_28_padded_to_32_come_back_identical():
     torch.testing.assert_close(floats, digits / 255, rtol=0, atol=1e-7)
 
 
-def test_padding_is_undone_by_cropping_where_the_sizes_varied():
+def test_padding_is_undone_by_cropping_if_the_sizes_varied():
     digit = torch.randint(0, 256, (1, 28, 28), dtype=torch.uint8)
     matched = match_image(resize_to_square(digit, 32, "pad"), ImageKind.of(digit), Geometry("pad", None))
     assert torch.equal(matched, digit)
@@ -125,7 +125,7 @@ def test_grey_becomes_rgb_with_three_equal_channels():
     assert torch.equal(matched, grey.expand(2, 3, 8, 8))
 
 
-def test_an_image_may_keep_the_size_that_the_sources_images_had():
+def test_an_image_can_keep_its_own_size():
     kind = ImageKind("tensor", torch.uint8, 1, 100, 50)
     image = torch.randint(0, 256, (1, 32, 32), dtype=torch.uint8)
     assert match_image(image, kind, Geometry("pad", (28, 20)), resize=False).shape == (1, 28, 20)
@@ -144,7 +144,7 @@ def test_a_shape_that_cannot_be_matched_is_refused_with_both(height, width, geom
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(-3, 3), st.floats(-3, 3))
-def test_only_normalised_images_are_refused(low, high):
+def test_only_normalized_images_are_refused(low, high):
     images = torch.tensor([low, high]).reshape(1, 1, 1, 2)
     if min(low, high) < -0.11 or max(low, high) > 1.11:
         with pytest.raises(ValueError, match="before you normalize them"):

@@ -1,4 +1,4 @@
-"""Synthetic images as files."""
+"""Exporting synthetic images as files."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ def test_files_are_the_samples_and_say_that_they_are_synthetic(tmp_path):
     assert len(data) == 12
 
 
-def test_class_names_become_folders_and_nothing_climbs(tmp_path):
+def test_class_names_become_folders_inside_the_given_one(tmp_path):
     pool = SyntheticPool(
         torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]), class_names=["../cat", "red/blue"]
     )
@@ -47,7 +47,7 @@ def test_class_names_become_folders_and_nothing_climbs(tmp_path):
 
 
 class Grey:
-    """Images of as many classes as asked for, each the lower byte of the seed and of the place in the call."""
+    """Images whose value is the lower byte of the seed plus the index, with a given number of classes."""
 
     def __init__(self, num_classes=0, class_names=None):
         self.num_classes, self.class_names, self.calls = num_classes, class_names, []
@@ -62,7 +62,7 @@ def pixels(files):
     return [int(np.asarray(Image.open(file))[0, 0]) for file in files]
 
 
-def test_classes_whose_folders_would_be_one_keep_apart(tmp_path):
+def test_classes_with_equal_folder_names_get_different_folders(tmp_path):
     files = export_images(Grey(5, ["a/b", "a-b", "Cat", "cat", "dog"]), tmp_path / "out", 5)
     assert [file.parent.name for file in files] == ["a-b-0", "a-b-1", "Cat-2", "cat-3", "dog"]
     files = export_images(Grey(3, ["a/b", "a-b", "a-b-0"]), tmp_path / "again", 3)
@@ -70,7 +70,7 @@ def test_classes_whose_folders_would_be_one_keep_apart(tmp_path):
 
 
 @given(st.lists(st.text("aA-/é\u0301e01 .", max_size=6), min_size=1, max_size=12))
-def test_no_two_folders_are_one_on_any_disk(names):
+def test_folder_names_differ_even_if_case_is_ignored(names):
     folders = _folder_names(Grey(len(names), names))
     assert len({unicodedata.normalize("NFC", folder).casefold() for folder in folders}) == len(names)
     assert all(folder not in ("", ".", "..") and "/" not in folder for folder in folders)
@@ -159,7 +159,7 @@ def test_the_command_samples_and_enlarges(tmp_path, capsys):
         ("\u00e4" * 300, "\u00e4" * 50),
     ],
 )
-def test_names_that_windows_cannot_have_are_changed(name, expected, tmp_path):
+def test_names_that_windows_forbids_are_changed(name, expected, tmp_path):
     (file,) = export_images(Grey(1, [name]), tmp_path / "out", 1)
     assert file.parent.name == expected
     assert file.is_file()
@@ -175,7 +175,7 @@ def test_names_that_are_not_those_of_the_classes_are_refused(names, error, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_changed_names_keep_apart():
+def test_changed_names_still_differ():
     long = "x" * 300
     names = ["CON", "-CON", "con", long + "a", long + "b", long, "nul", "-nul-6", "a.", "a"]
     folders = _folder_names(Grey(len(names), names))
@@ -185,7 +185,7 @@ def test_changed_names_keep_apart():
 
 
 class Noise:
-    """Images that no PNG makes smaller: 16 KiB each."""
+    """Images of noise, which PNG cannot compress: 16 KiB each."""
 
     num_classes = 0
 
@@ -214,7 +214,7 @@ def test_a_full_disk_ends_the_command_in_one_sentence(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_killed_export_leaves_nothing_to_the_next(tmp_path):
+def test_a_killed_export_does_not_disturb_the_next_one(tmp_path):
     for delay in (0.0, 0.02, 0.05, 0.1):
         child = os.fork()
         if child == 0:

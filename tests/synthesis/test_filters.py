@@ -21,7 +21,7 @@ from gan_augment.synthesis import (
 
 
 class Brightness:
-    """A source whose image is of the value of its place in the stream; with classes."""
+    """A source with classes, whose images have one random value each."""
 
     num_classes = 3
 
@@ -50,11 +50,11 @@ def test_filters_keep_the_size_and_the_classes_exact():
     assert pool.info.acceptance == pytest.approx(0.25, abs=0.12)
 
 
-def test_one_filter_need_not_be_in_a_list():
+def test_a_single_filter_needs_no_list():
     assert torch.equal(generate(keep=bright).rows(torch.arange(60)), generate(keep=[bright]).rows(torch.arange(60)))
 
 
-def test_without_filters_all_are_accepted():
+def test_without_filters_all_candidates_are_accepted():
     assert generate().info.acceptance == 1.0
 
 
@@ -105,17 +105,17 @@ def test_a_filter_that_keeps_nothing_without_classes_is_refused(tmp_path):
         lambda images: [1] * len(images),
     ],
 )
-def test_a_filter_must_give_a_bool_an_image(mask):
+def test_a_filter_must_return_one_bool_per_image(mask):
     with pytest.raises(ValueError, match="A filter must return 6 bools"):
         generate(6, keep=lambda images, labels: mask(images))
 
 
-def test_a_filter_may_give_a_list_or_an_array():
+def test_a_filter_may_return_a_list_or_an_array():
     pool = generate(6, keep=[lambda i, y: bright(i, y).tolist(), lambda i, y: bright(i, y).numpy()])
     assert int(pool.rows(torch.arange(6)).min()) >= 128
 
 
-def test_what_is_no_filter_is_refused_in_a_sentence():
+def test_something_else_than_a_filter_is_refused():
     with pytest.raises((TypeError, ValueError), match=r"keep|filter"):
         generate(6, keep=0.9)
 
@@ -129,7 +129,7 @@ def linear(images):
     return torch.stack([10 - 20 * value, 20 * value - 10], dim=1)
 
 
-def test_a_teacher_keeps_what_it_is_sure_of():
+def test_a_teacher_keeps_images_it_is_confident_about():
     keep = TeacherConfidence(linear, 0.9)
     assert keep(IMAGES, torch.tensor([1, 1, 1, 1])).tolist() == [False, False, True, True]
     assert keep(IMAGES, torch.tensor([0, 0, 0, 0])).tolist() == [True, True, False, False]
@@ -137,7 +137,7 @@ def test_a_teacher_keeps_what_it_is_sure_of():
 
 
 @pytest.mark.parametrize(("threshold", "kept"), [(0.0, 4), (1.0, 0)])
-def test_a_threshold_of_0_keeps_all_and_of_1_what_is_certain(threshold, kept):
+def test_a_threshold_of_0_keeps_all_images_and_of_1_certain_ones(threshold, kept):
     logits = torch.zeros(4, 2)
     assert int(TeacherConfidence(lambda images: logits, threshold)(IMAGES, torch.zeros(4).long()).sum()) == kept
 
@@ -170,7 +170,7 @@ def test_a_teacher_sees_floats_of_0_to_1():
         (torch.full((4, 2), float("inf")), "finite"),
     ],
 )
-def test_a_teacher_must_give_finite_logits(logits, message):
+def test_a_teacher_must_return_finite_logits(logits, message):
     with pytest.raises(ValueError, match=f"A teacher must return .*{message}"):
         TeacherConfidence(lambda images: logits)(IMAGES, None)
 
@@ -192,13 +192,13 @@ def test_a_teacher_filters_a_pool():
     assert pool.info.acceptance < 0.8
 
 
-def test_agreement_keeps_what_the_teacher_takes_for_the_class_asked_for():
+def test_agreement_keeps_images_if_the_teacher_predicts_their_class():
     keep = TeacherAgreement(linear)
     assert keep(IMAGES, torch.tensor([1, 1, 1, 1])).tolist() == [False, False, True, True]
     assert keep(IMAGES, torch.tensor([0, 1, 1, 0])).tolist() == [True, False, True, False]
 
 
-def test_agreement_takes_a_class_that_the_teacher_knows():
+def test_agreement_needs_classes_that_the_teacher_knows():
     with pytest.raises(ValueError, match="labels must be given for TeacherAgreement"):
         TeacherAgreement(linear)(IMAGES, None)
     with pytest.raises(ValueError, match="gives 2 probabilities and class 5"):
@@ -212,9 +212,11 @@ def ramp(n=100):
 @pytest.mark.parametrize(("quantile", "kept"), [(0.0, [80, 20]), (0.5, [40, 10]), (0.8, [16, 4]), (1.0, [1, 1])])
 def test_a_calibrated_teacher_keeps_a_share_of_each_class(quantile, kept):
     def unsure(images):
-        return linear(images) / 4  # so that no two confidences are one float
+        return linear(images) / 4  # so that no two confidences round to the same float
 
-    labels = (torch.arange(100) < 20).long()  # class 1 are the darkest: all of them less sure than any of class 0
+    labels = (
+        torch.arange(100) < 20
+    ).long()  # class 1 has the darkest images, all with a lower confidence than any of class 0
     mask = TeacherConfidence.calibrate(unsure, ramp(), labels, quantile)(ramp(), labels)
     assert [int(mask[labels == each].sum()) for each in (0, 1)] == kept
 
@@ -244,7 +246,7 @@ def test_without_classes_there_is_one_calibrated_threshold():
         ((ramp(9), None, 0.5), "at least 10, but got 9"),
     ],
 )
-def test_what_no_teacher_can_be_calibrated_on_is_refused(arguments, message):
+def test_bad_calibration_images_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         TeacherConfidence.calibrate(linear, *arguments)
 
@@ -259,7 +261,7 @@ def test_a_class_without_a_threshold_is_refused():
         TeacherConfidence(linear, {0: 0.5, 1: 2.0})
 
 
-def test_candidates_are_what_filters_see():
+def test_candidates_are_the_images_that_filters_see():
     seen = []
     source = padded()
     SyntheticPool.generate(source, 30, keep=lambda i, y: seen.append((i, y)) or torch.ones(len(i)).bool())
@@ -272,7 +274,7 @@ def test_candidates_are_what_filters_see():
 
 
 def real_images(n, seed=0, side=16, channels=1):
-    """Images of a few smooth shapes, no two alike."""
+    """Images of a few smooth shapes, all different."""
     rng = torch.Generator().manual_seed(seed)
     coarse = torch.rand(n, channels, 4, 4, generator=rng)
     return nn.functional.interpolate(coarse, size=(side, side), mode="bilinear").mul(255).byte()
@@ -283,7 +285,7 @@ def noise(n, seed=9):
 
 
 class Pixels:
-    """Features that cost nothing."""
+    """The pixels as features."""
 
     name = "pixels"
 
@@ -327,13 +329,13 @@ def test_density_compares_with_the_class_asked_for():
     assert bool(RealDensity(torch.cat([dark, bright]), features=Pixels())(both, 1 - right).any())
 
 
-def test_density_takes_features_of_ones_own():
+def test_density_takes_your_own_features():
     model = nn.Sequential(nn.Flatten(), nn.Linear(256, 8), nn.Linear(8, 2))
     keep = RealDensity(REAL, features=ClassifierFeatures(model), k=3)
     assert float(keep(NEW, None).float().mean()) > 0.7
 
 
-def test_density_in_blocks_is_density(monkeypatch):
+def test_the_size_of_blocks_does_not_change_the_density(monkeypatch):
     whole = RealDensity(REAL, features=Pixels())(NEW, None)
     monkeypatch.setattr("gan_augment._core._neighbours.ROWS", 7)
     monkeypatch.setattr("gan_augment._core._neighbours.COLUMNS", 3)
@@ -384,12 +386,12 @@ def test_new_images_are_kept_but_for_the_percentile():
     assert float(NotACopy(REAL, percentile=50.0)(NEW, None).float().mean()) == pytest.approx(0.5, abs=0.15)
 
 
-def test_a_mirrored_image_is_no_copy_where_flips_are_none():
+def test_a_mirrored_image_is_not_a_copy_without_flips():
     assert float(NotACopy(REAL, flips=False)(REAL.flip(-1), None).float().mean()) > 0.8
     assert not bool(NotACopy(REAL, flips=False)(REAL, None).any())
 
 
-def test_copies_are_dropped_where_all_real_images_are_one():
+def test_copies_are_dropped_if_all_real_images_are_equal():
     keep = NotACopy(REAL[:1].repeat(5, 1, 1, 1))
     assert keep(torch.cat([REAL[:1], noise(1)]), None).tolist() == [False, True]
 
@@ -436,7 +438,7 @@ def judge(classes=3, **changes):
     return discriminator
 
 
-def test_rejection_keeps_what_the_discriminator_finds_real():
+def test_rejection_keeps_images_that_look_real_to_the_discriminator():
     discriminator = judge(0)
     keep = DiscriminatorRejection(discriminator, padded(0), burn_in=200)
     images, labels = draw_candidates(padded(0), 300, seed=5)
@@ -449,7 +451,7 @@ def test_rejection_keeps_what_the_discriminator_finds_real():
     assert float(mask.double().mean()) == pytest.approx(float(probabilities.mean()), abs=0.1)
 
 
-def test_the_acceptance_is_the_papers():
+def test_the_acceptance_is_that_of_the_paper():
     discriminator = judge(0)
     keep = DiscriminatorRejection(discriminator, padded(0), burn_in=200, percentile=60.0)
     images, _ = draw_candidates(padded(0), 50, seed=5)
@@ -470,11 +472,11 @@ def test_a_larger_percentile_is_stricter():
     assert shares[3] < 0.05
 
 
-def test_no_class_is_starved():
+def test_every_class_keeps_images():
     images, labels = draw_candidates(padded(), 300, seed=5)
     discriminator = judge()
     with torch.no_grad():
-        discriminator.embedding.weight[0] += 100.0  # finds whatever is asked to be of class 0 by far the most real
+        discriminator.embedding.weight[0] += 100.0  # all images of class 0 look far more real than the others
     mask = DiscriminatorRejection(discriminator, padded())(images, labels)
     assert min(torch.bincount(labels[mask], minlength=3).tolist()) > 10
 

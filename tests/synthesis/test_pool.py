@@ -87,7 +87,7 @@ def test_writing_to_an_image_does_not_change_the_pool(folder):
         (images_of(1, 2), torch.tensor([0, 1]), 0, "must have labels if it has classes"),
     ],
 )
-def test_what_is_no_pool_is_refused(images, labels, classes, message):
+def test_bad_pools_are_refused(images, labels, classes, message):
     with pytest.raises(ValueError, match=message):
         SyntheticPool(images, labels, num_classes=classes)
 
@@ -104,7 +104,7 @@ def test_more_classes_than_a_generator_can_have_are_refused_before_they_are_coun
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40))
-def test_indices_of_a_class_are_its_places(labels):
+def test_indices_of_a_class_are_those_of_its_images(labels):
     pool = SyntheticPool(torch.zeros(len(labels), 1, 1, 1, dtype=torch.uint8), torch.tensor(labels), num_classes=6)
     for label in range(6):
         assert sorted(pool.indices_of(label).tolist()) == [i for i, other in enumerate(labels) if other == label]
@@ -112,14 +112,14 @@ def test_indices_of_a_class_are_its_places(labels):
 
 
 @pytest.mark.parametrize("label", [-1, 4])
-def test_indices_of_no_class_are_refused(pool, label):
+def test_indices_of_an_unknown_class_are_refused(pool, label):
     with pytest.raises(ValueError, match="label must be between 0 and 3"):
         pool.indices_of(label)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from((0, 2)), max_size=30), st.integers(0, 2**63 - 1))
-def test_a_sample_is_of_the_classes_asked_for_and_pure(labels, seed):
+def test_a_sample_has_the_labels_and_depends_only_on_the_seed(labels, seed):
     pool = SyntheticPool(images_of(5, 0, 1, 15, 10), torch.tensor([2, 0, 0, 2, 2]), num_classes=4)
     images = pool.sample(len(labels), torch.tensor(labels, dtype=torch.int64), seed=seed)
     assert images.shape == (len(labels), 1, 4, 4)
@@ -142,7 +142,7 @@ def test_a_sample_without_a_seed_follows_torch(pool):
     assert not torch.equal(pool.sample(50), first)
 
 
-def test_a_class_of_which_the_pool_has_none_is_refused(pool):
+def test_a_class_without_images_in_the_pool_is_refused(pool):
     with pytest.raises(ValueError, match="none of 3"):
         pool.sample(2, [2, 3], seed=0)
     with pytest.raises(ValueError, match="between 0 and 3"):
@@ -156,7 +156,7 @@ def test_labels_default_to_the_classes_in_turn(tiny):
 
 
 @pytest.mark.parametrize(("labels", "expected"), [(1, [1] * 4), ([2, 2, 0, 1], [2, 2, 0, 1])])
-def test_labels_are_as_given(tiny, labels, expected):
+def test_labels_are_the_given_ones(tiny, labels, expected):
     assert SyntheticPool.generate(tiny, 4, labels=labels, progress=False).labels.tolist() == expected
 
 
@@ -201,7 +201,7 @@ def test_a_pool_is_a_function_of_the_seed(tiny):
     assert torch.equal(all_of(third), all_of(SyntheticPool.generate(tiny, 20, seed=None, progress=False)))
 
 
-def test_no_two_images_of_a_pool_are_one_draw(tiny):
+def test_no_image_of_a_pool_is_drawn_twice(tiny):
     pool = SyntheticPool.generate(tiny, 60, labels=0, batch_size=7, progress=False)
     assert len({image.numpy().tobytes() for image in all_of(pool)}) == 60
 
@@ -241,7 +241,7 @@ def same(one, other):
     assert (one.num_classes, one.geometry, one.info) == (other.num_classes, other.geometry, other.info)
 
 
-def test_a_pool_survives_its_folder(pool, folder):
+def test_a_pool_is_the_same_after_saving_and_loading(pool, folder):
     loaded = SyntheticPool.load(folder)
     same(loaded, pool)
     assert torch.equal(loaded.sample(9, 2, seed=0), pool.sample(9, 2, seed=0))
@@ -249,7 +249,7 @@ def test_a_pool_survives_its_folder(pool, folder):
     assert str(folder) in repr(loaded)
 
 
-def test_a_pool_without_classes_survives_its_folder(tmp_path):
+def test_a_pool_without_classes_is_the_same_after_saving_and_loading(tmp_path):
     pool = SyntheticPool(torch.randint(0, 256, (3, 3, 5, 6), dtype=torch.uint8))
     pool.save(str(tmp_path / "deep" / "pool"))
     same(SyntheticPool.load(str(tmp_path / "deep" / "pool")), pool)
@@ -265,7 +265,7 @@ def test_a_loaded_pool_is_mapped_and_not_read(tmp_path):
     tracemalloc.stop()
 
 
-def test_a_pool_is_written_as_it_grows_and_is_the_one_of_memory(tiny, tmp_path):
+def test_a_pool_written_while_it_is_generated_equals_one_in_memory(tiny, tmp_path):
     def keep(images, labels):
         return images[:, 0, 0, 0] % 2 == 0
 
@@ -435,7 +435,7 @@ def test_a_wrong_description_is_refused_by_name(folder, change):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, "\xff", " " * (2**20 + 1)])
-def test_a_description_that_is_no_mapping_is_refused_by_name(folder, text):
+def test_a_description_must_be_a_mapping(folder, text):
     (folder / "pool.json").write_text(text, encoding="latin-1")
     with pytest.raises(ValueError, match=r"pool\.json must describe a pool"):
         SyntheticPool.load(folder)
@@ -462,7 +462,7 @@ def test_an_array_of_objects_is_never_unpickled(folder, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
-def test_an_archive_is_no_array(folder, name):
+def test_an_archive_in_place_of_an_array_is_refused(folder, name):
     np.savez(folder / "x.npz", a=np.zeros(3))
     shutil.move(folder / "x.npz", folder / name)
     with pytest.raises(ValueError, match=name):
@@ -512,13 +512,13 @@ PRINTS = torch.tensor([9, -4, 2**62, 9, 0])
 
 
 def known(generator, *prints):
-    """A copy of a generator whose card says what it has seen."""
+    """A copy of a generator with the fingerprints of its training images in its card."""
     generator = copy.deepcopy(generator)
     generator.card = Card("tested", fingerprints=torch.tensor(sorted(prints), dtype=torch.int64))
     return generator
 
 
-def test_a_pool_remembers_what_its_generator_has_seen(tiny, tmp_path):
+def test_a_pool_knows_the_training_images_of_its_generator(tiny, tmp_path):
     source = known(tiny, 3, -7, 8)
     for pool in (
         SyntheticPool.generate(source, 4, progress=False),
@@ -529,7 +529,7 @@ def test_a_pool_remembers_what_its_generator_has_seen(tiny, tmp_path):
         assert pool.fingerprints.tolist() == [-7, 3, 8]
 
 
-def test_a_pool_of_sources_knows_what_all_have_seen_or_nothing(tiny):
+def test_a_pool_of_several_sources_knows_the_training_images_of_all_or_none(tiny):
     both = SyntheticPool.generate({0: known(tiny, 3), 1: known(tiny, 5, 3)}, 4, progress=False)
     assert both.fingerprints.tolist() == [3, 5]
     assert SyntheticPool.generate({0: known(tiny, 3), 1: tiny}, 4, progress=False).fingerprints is None
@@ -555,7 +555,7 @@ def test_a_pool_keeps_its_fingerprints_in_its_folder_and_pickled(tmp_path_factor
 @pytest.mark.parametrize(
     ("prints", "error"), [(torch.zeros(3), ValueError), (torch.zeros(1, 3).long(), ValueError), ([1, 2], TypeError)]
 )
-def test_what_are_no_fingerprints_is_refused(prints, error):
+def test_bad_fingerprints_are_refused(prints, error):
     with pytest.raises(error, match="fingerprints must be"):
         SyntheticPool(images_of(5), fingerprints=prints)
 
@@ -566,7 +566,7 @@ def remembering(tmp_path):
     return tmp_path / "remembering"
 
 
-def test_a_folder_of_before_there_were_fingerprints_still_loads(remembering):
+def test_a_folder_from_before_fingerprints_existed_still_loads(remembering):
     edit(remembering, lambda description: description.pop("fingerprints"))
     (remembering / "fingerprints.npy").unlink()
     assert SyntheticPool.load(remembering).fingerprints is None

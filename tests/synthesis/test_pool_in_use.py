@@ -19,7 +19,7 @@ REPLACED = r"The pool in .* was replaced by another after it was loaded; load it
 
 
 def pool_of(*values, classes=2):
-    """An image of one value for each value, whose class is the value modulo the classes."""
+    """A pool with a constant image for each value. Its class is the value modulo the number of classes."""
     values = torch.tensor(values)
     images = values.to(torch.uint8)[:, None, None, None].expand(-1, 1, 8, 8).clone()
     return SyntheticPool(images, values % classes, num_classes=classes)
@@ -137,7 +137,7 @@ def test_a_pool_of_an_older_version_loads_and_may_not_change(folder):
 
 
 @pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
-def test_a_flipped_bit_is_found_where_it_is_looked_for(folder, name):
+def test_a_flipped_bit_is_found_if_the_hash_is_checked(folder, name):
     SyntheticPool.load(folder, verify=True)
     flip(folder / name, -8)
     with pytest.raises(ValueError, match=rf"{name} must have the SHA-256 of pool.json, but has another"):
@@ -208,7 +208,7 @@ def test_class_names_of_another_count_are_refused(folder, names):
         SyntheticPool.load(folder)
 
 
-def test_class_names_that_are_no_names_are_refused():
+def test_class_names_must_be_text():
     images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
     for names in ("ab", [1, 2]):
         with pytest.raises(TypeError, match="class_names must be a sequence of str"):
@@ -255,7 +255,7 @@ def test_a_disk_that_fills_up_meanwhile_is_an_error_that_leaves_nothing(small_di
     assert list(small_disk.iterdir()) == []
 
 
-def test_what_a_killed_pool_left_is_gone_after_the_next(tmp_path):
+def test_the_next_pool_removes_what_a_killed_one_left(tmp_path):
     class Kills:
         drawn = 0
 

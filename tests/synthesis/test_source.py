@@ -13,7 +13,7 @@ from gan_augment.synthesis import ClassSources, UpscaledSource, Upscaler, as_sou
 
 
 class Constant:
-    """A source of images of one value; with classes, of the class's value."""
+    """A source of constant images, to which the class is added."""
 
     def __init__(self, value=0, shape=(1, 4, 4), **attributes):
         self.value, self.shape, self.asked = value, shape, []
@@ -26,7 +26,7 @@ class Constant:
 
 
 class Gives:
-    """A source that gives what it was told to."""
+    """A source that returns a given tensor."""
 
     def __init__(self, images):
         self.images = images
@@ -152,18 +152,18 @@ def test_the_geometry_of_a_generator_is_in_its_configuration():
 
 
 @pytest.mark.parametrize("source", [None, 3, 0.5, [1, 2], torch.zeros(2, 1, 4, 4), object(), np.zeros(3), lambda n: n])
-def test_nonsense_is_no_source(source):
+def test_other_objects_are_not_sources(source):
     with pytest.raises(TypeError, match="source must be a zoo name"):
         as_source(source)
 
 
-def test_a_name_of_nothing_is_no_source():
+def test_an_unknown_name_is_not_a_source():
     with pytest.raises(ValueError, match="did you mean"):
         as_source("dcgan-mnist-33")
 
 
 @pytest.mark.parametrize("mapping", [{}, {-1: Constant()}, {"a": Constant()}, {True: Constant()}, {1.0: Constant()}])
-def test_a_mapping_of_anything_but_classes_is_refused(mapping):
+def test_a_mapping_must_have_classes_as_keys(mapping):
     with pytest.raises(ValueError, match="A mapping of sources must"):
         as_source(mapping)
 
@@ -223,7 +223,7 @@ def test_labels_of_a_mapping_that_do_not_fit_are_refused(labels):
         ClassSources({0: Constant(), 1: Constant()}).sample(2, torch.tensor(labels), seed=0)
 
 
-def test_a_source_that_does_not_know_its_key_is_refused():
+def test_a_source_that_cannot_draw_the_class_of_its_key_is_refused():
     with pytest.raises(ValueError, match="The source of class 5"):
         as_source({5: Constant(num_classes=3)})
     with pytest.raises(ValueError, match="The source of class 1"):
@@ -237,7 +237,7 @@ def test_sources_of_two_sizes_or_geometries_are_refused():
         ClassSources({0: Constant(), 1: Constant(geometry=Geometry("pad", (3, 3)))})
 
 
-def test_draw_passes_labels_only_where_there_are_some():
+def test_draw_passes_labels_only_if_there_are_some():
     source = Constant()
     draw(source, 2, None, seed=7)
     draw(source, 2, torch.tensor([0, 1]), seed=8)
@@ -278,7 +278,7 @@ def test_draw_gives_a_plain_tensor_without_gradient():
         (torch.full((2, 1, 4, 4), float("nan")), ValueError, "between 0 and 1"),
     ],
 )
-def test_draw_refuses_what_are_no_images(images, error, message):
+def test_draw_refuses_results_that_are_not_images(images, error, message):
     with pytest.raises(error, match=message):
         draw(Gives(images), 2, None, seed=0)
 

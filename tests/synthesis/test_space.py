@@ -1,4 +1,4 @@
-"""What there is no room for is refused with its size, before any of it is made."""
+"""Requests that do not fit into the memory or on the disk are refused with their size before any work."""
 
 import time
 
@@ -78,7 +78,7 @@ def test_images_that_do_not_fit_the_memory_or_disk_are_refused(tiny, pool, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_large_batch_size_of_few_images_is_no_matter(tiny, pool):
+def test_a_large_batch_size_of_few_images_is_allowed(tiny, pool):
     assert torch.equal(tiny.sample(6, seed=0, batch_size=MANY), tiny.sample(6, seed=0))
     assert len(SyntheticPool.generate(tiny, 6, batch_size=MANY, progress=False)) == 6
 
@@ -93,7 +93,7 @@ def test_enlarging_beyond_the_memory_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("classes", [-1, 10**12])
-def test_a_source_of_no_count_of_classes_is_refused(classes):
+def test_a_source_with_an_impossible_number_of_classes_is_refused(classes):
     class Source:
         num_classes = classes
 

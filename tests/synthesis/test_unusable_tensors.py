@@ -1,4 +1,4 @@
-"""Tensors without usable values, where images or labels are expected, are refused in a sentence."""
+"""Tensors without usable values are refused in one sentence wherever images or labels are expected."""
 
 import warnings
 
@@ -24,7 +24,7 @@ FEATURES = torch.rand(12, 4, generator=torch.Generator().manual_seed(0))
 
 
 def spoilt(tensor):
-    """The tensor as all that is no usable one."""
+    """The tensor in every form that cannot be used."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some of these are still prototypes
         kinds = {

@@ -22,7 +22,7 @@ from gan_augment.synthesis import UpscaledSource
 
 
 class Nearest(nn.Module):
-    """Repeats pixels."""
+    """A network that repeats pixels."""
 
     def __init__(self, scale):
         super().__init__()
@@ -66,7 +66,7 @@ def test_the_network_keeps_its_mode():
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
-def test_what_does_not_enlarge_is_refused():
+def test_networks_and_images_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="a whole number of times larger"):
         Upscaler(nn.Identity())
     with pytest.raises(ValueError, match="images must be"):
@@ -90,7 +90,7 @@ def test_weights_of_any_precision_take_images_of_any(weights, dtype, network):
     assert torch.allclose(large.float(), expected.float(), atol=5 if dtype == torch.uint8 else 0.02)
 
 
-def test_it_is_called_as_its_file_its_folder_or_its_network(network, tmp_path, monkeypatch):
+def test_its_name_is_that_of_the_file_the_folder_or_the_network(network, tmp_path, monkeypatch):
     save_upscaler(network, tmp_path / "faces-2.x")
     torch.save(network.state_dict(), tmp_path / "ours.v1.pth")
     assert Upscaler(network).name == "SRGAN"
@@ -122,7 +122,7 @@ def test_padding_is_undone_at_the_larger_size(network):
     assert mixed[len(mixed) - 1][0].shape == (1, 56, 56)
 
 
-def test_a_network_survives_its_folder(network, tmp_path):
+def test_a_network_is_the_same_after_saving_and_loading(network, tmp_path):
     save_upscaler(network, tmp_path / "x2")
     again = Upscaler.load(tmp_path / "x2")
     images = torch.randint(256, (2, 3, 20, 20), dtype=torch.uint8)
@@ -162,7 +162,7 @@ def shipped(network, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_what_ships_is_loaded_by_its_name_and_held_against_its_hash(shipped, network):
+def test_an_upscaler_of_the_zoo_is_loaded_by_name_and_verified(shipped, network):
     upscaler = Upscaler.load("srgan-shapes-2x")
     images = torch.rand(1, 3, 16, 16)
     assert upscaler.name == "srgan-shapes-2x"
@@ -172,14 +172,14 @@ def test_what_ships_is_loaded_by_its_name_and_held_against_its_hash(shipped, net
         Upscaler.load("srgan-shapes-2x")
 
 
-def test_all_that_ships_is_whole_and_small():
+def test_all_upscalers_of_the_zoo_load_and_are_small():
     for name in list_upscalers(installed=True):
         entry = find_entry(name)
         assert Upscaler.load(name).scale == entry.scale
         assert sum(file.stat().st_size for file in entry.folder.iterdir()) < 4_000_000
 
 
-def test_a_mistyped_name_is_answered_with_the_nearest_first(shipped):
+def test_the_error_for_a_mistyped_name_lists_the_nearest_first(shipped):
     for wrong, first, second in (
         ("srgan-shape-2x", "srgan-shapes-2x", "digits-4x"),
         ("Digits_4", "digits-4x", "srgan-s"),
@@ -268,7 +268,7 @@ def test_other_networks_are_read_by_spandrel(third_party):
     assert psnr(F.resize(upscaler(image), [128, 128], antialias=True), image) > 20
 
 
-def test_a_generator_is_no_upscaler(third_party):
+def test_a_generator_is_not_an_upscaler(third_party):
     pytest.importorskip("spandrel")
     with pytest.raises(ValueError, match="must hold a network for super-resolution"):
         Upscaler.load(third_party / "dcgan-fashion-mnist-aman-sunesh.pth")
