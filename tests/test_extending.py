@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from gan_augment import SyntheticPool
+from gan_augment.cli import main
+from gan_augment.hub import find_entry
 from gan_augment.metrics import METRICS
 from gan_augment.synthesis import FILTERS
 from gan_augment.training import LOSSES
@@ -16,16 +18,42 @@ from gan_augment.training import LOSSES
 from .synthesis.pipelines import put_stand_in, save_tiny_pipeline
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
+INSTALL = """
+import subprocess, sys
+options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", "site"]
+subprocess.run([sys.executable, "-m", "pip", "install", *options, "{}"], check=True)
+sys.path.insert(0, "site")
+"""
+
+
+def texts():
+    """The text of each section, by its title."""
+    parts = re.split(r"^## (.+)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2]))
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def sections():
-    """The python code of each section, by its title."""
-    parts = re.split(r"^## (.+)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
-    blocks = [re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL) for text in parts[1::2]]
-    return {title: "\n\n".join(found) for title, found in zip(parts[::2], blocks)}
+    """The python code of each section, by its title; pip does a ``pip install`` between two blocks."""
+    install = re.compile(r"^```console\npip install (\./.*)$", flags=re.MULTILINE)
+    runs = {title: install.sub(lambda m: "```python" + INSTALL.format(m[1]), text) for title, text in texts().items()}
+    return {title: "\n\n".join(blocks(text, "python")) for title, text in runs.items()}
 
 
-PREPARE = {"Add a source": save_tiny_pipeline}  # what an example finds on a network
+def write_pyproject(folder, monkeypatch):
+    """Writes the pyproject.toml of a zoo package."""
+    (folder / "zoo-of-shapes").mkdir()
+    (content,) = blocks(texts()["Ship a zoo entry"], "toml")
+    (folder / "zoo-of-shapes" / "pyproject.toml").write_text(content)
+
+
+PREPARE = {  # what an example finds on a network or on the disk
+    "Add a source": save_tiny_pipeline,
+    "Ship a zoo entry": write_pyproject,
+}
 
 
 def run(title, tmp_path, monkeypatch):
@@ -86,3 +114,14 @@ def test_the_example_of_a_metric_is_in_the_evaluation(tmp_path, monkeypatch):
     assert f"The Gaussian MMD of the samples is {measured.number}." in module.found.sentences
     x = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
     assert module.gaussian_mmd(x[:50], x[50:]) < 0.1 < module.gaussian_mmd(x[:50], x[50:] + 2)
+
+
+def test_the_example_of_a_zoo_entry_is_installed_data_only(tmp_path, monkeypatch, capsys):
+    write_pyproject(tmp_path, monkeypatch)
+    module = run("Ship a zoo entry", tmp_path, monkeypatch)
+    assert find_entry("shapes-16").folder == tmp_path / "site/zoo_of_shapes/shapes-16"
+    assert "zoo_of_shapes" not in sys.modules
+    assert not list((tmp_path / "site" / "zoo_of_shapes").rglob("*.py"))
+    assert module.images.shape == (8, 1, 16, 16)
+    assert main(["list"]) == 0
+    assert "shapes-16\n    Circles, squares and triangles, 3 classes\n    licence: mit; " in capsys.readouterr().out
