@@ -47,7 +47,7 @@ def resolve_name(name: str | os.PathLike[str]) -> Target:
             try:
                 return Path(name).expanduser()
             except RuntimeError as error:
-                raise ValueError(f"A path must be of a known home folder, but got {name[:200]!r}: {error}") from error
+                raise ValueError(f"A path must be in a known home folder, but got {name[:200]!r}: {error}") from error
         if len(name) < 256 and os.path.isdir(name):
             return Path(name)
     if hub := hub_name(name):

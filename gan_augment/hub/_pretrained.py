@@ -1,4 +1,4 @@
-"""Loading a generator by its name."""
+"""Loading generators by name."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def from_pretrained(
         name_or_path (str or Path): A name of :func:`list_pretrained`, a repository on the Hugging Face Hub as
             ``org/name[@revision]``, or a folder that :meth:`Generator.save_pretrained` wrote.
         revision (str, optional): A branch, tag or commit of a repository on the Hub. Default: its main branch.
-        token (str or bool, optional): Of the Hub; ``True`` for the one that ``hf auth login`` kept, ``False``
-            for none. Default: that one, if there is one.
-        cache_dir (str or Path, optional): Where files are kept. Default: the Hub's own cache.
-        local_files_only (bool): Whether to look in the cache alone, as with ``HF_HUB_OFFLINE=1``.
-        force_download (bool): Whether to download again what is in the cache.
-        device (str or torch.device): Where to put it. Default: ``"cpu"``.
+        token (str or bool, optional): A token of the Hub. ``True`` requires the one that ``hf auth login`` saved,
+            ``False`` uses none. Default: the saved one, if it exists.
+        cache_dir (str or Path, optional): The folder that keeps downloaded files. Default: the Hub's own cache.
+        local_files_only (bool): Whether to look in the cache only, like ``HF_HUB_OFFLINE=1``. Default: False.
+        force_download (bool): Whether to download files again that are in the cache. Default: False.
+        device (str or torch.device): The device of the generator. Default: ``"cpu"``.
 
     Returns:
         Generator: With its card as ``generator.card``.
@@ -47,10 +47,10 @@ def from_pretrained(
     Raises:
         FileNotFoundError: If the folder, or a file in it, is missing, or a file is not in the cache and nothing
             may be downloaded.
-        PermissionError: If the repository is gated, or the token does not do.
-        ConnectionError: If the Hub cannot be reached, or does not serve.
+        PermissionError: If the repository is gated, or the token gives no access.
+        ConnectionError: If the Hub cannot be reached, or does not answer.
         ModuleNotFoundError: If the zoo has the name, but its package is not installed and the Hub has no copy.
-        ValueError: If the name or revision means nothing, or a file is not what it should be.
+        ValueError: If the name or revision is unknown, or a file fails verification.
 
     Example:
         >>> generator = from_pretrained("dcgan-mnist-32")
