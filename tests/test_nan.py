@@ -52,7 +52,7 @@ def test_images(scale):
 
 @pytest.mark.parametrize("rows", [[[NAN, 0.5, 0.5]], [[NAN, NAN, NAN]], [[1.0, 0.0, NAN]]])
 def test_probabilities(rows):
-    with pytest.raises(ValueError, match="must be probabilities"):
+    with pytest.raises(ValueError, match="must be class probabilities"):
         gan.SyntheticMix(POOL, 1.0)(torch.rand(1, 1, 16, 16), torch.tensor(rows))
 
 

@@ -30,7 +30,7 @@ from ._images import (
 from ._locking import LOCK, lock_folder
 from ._neighbours import Neighbours, nearest_neighbours
 from ._progress import progress_bar
-from ._rounding import largest_remainder
+from ._rounding import evenly_spaced, largest_remainder
 from ._seeds import MAX_SEED, check_seed, draw_seed, mix_seed
 from ._signals import end_by, on_ending
 from ._space import ROW_BYTES, check_space
@@ -77,6 +77,7 @@ __all__ = [
     "differing_class",
     "draw_seed",
     "end_by",
+    "evenly_spaced",
     "explain_full_disk",
     "first_line",
     "from_array",

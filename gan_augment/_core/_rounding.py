@@ -1,4 +1,4 @@
-"""Divides a count into whole numbers by the largest remainders."""
+"""Divides a count into whole numbers, and spreads indices over it."""
 
 from __future__ import annotations
 
@@ -48,3 +48,13 @@ def largest_remainder(
             parts[place] += 1
             missing -= 1
     return parts
+
+
+def evenly_spaced(count: int, most: int) -> list[int]:
+    """Returns at most ``most`` of the indices below ``count``, evenly spaced.
+
+    Example:
+        >>> evenly_spaced(10, 3)
+        [0, 3, 6]
+    """
+    return [index * count // most for index in range(most)] if count > most else list(range(count))

@@ -1,4 +1,4 @@
-"""Items, labels and class names of data sets: one reading of them for fitting and for mixing."""
+"""Opens data sets, and reads the images, labels and class names of their items."""
 
 import lazy_loader as _lazy
 

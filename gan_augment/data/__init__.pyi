@@ -1,31 +1,30 @@
-from ._facts import PROBES, find_class_names, find_labels, labels_hold, spread
+from ._classes import PROBES, find_class_names, find_labels, labels_match
 from ._hashes import fingerprint, fingerprints, seen
-from ._items import Places, describe, find_images, find_label, get, put, split_item, walk
+from ._items import ItemPaths, describe_item, find_images, find_label, get_at, replace_at, split_item, walk_leaves
 from ._open import open_images
 from ._targets import MAX_LABELS, TargetKind, check_label_range, is_target, one_hot, read_target
 
 __all__ = [
     "MAX_LABELS",
     "PROBES",
-    "Places",
+    "ItemPaths",
     "TargetKind",
     "check_label_range",
-    "describe",
+    "describe_item",
     "find_class_names",
     "find_images",
     "find_label",
     "find_labels",
     "fingerprint",
     "fingerprints",
-    "get",
+    "get_at",
     "is_target",
-    "labels_hold",
+    "labels_match",
     "one_hot",
     "open_images",
-    "put",
     "read_target",
+    "replace_at",
     "seen",
     "split_item",
-    "spread",
-    "walk",
+    "walk_leaves",
 ]

@@ -1,4 +1,4 @@
-"""Content hashes of images: what a generator has seen must not be what it is judged on."""
+"""Content hashes of images, so that no generator is judged on images that it has seen."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .._core import check_tensor
 
 
 def fingerprint(image: Tensor) -> int:
-    """The content hash of one image: the first 8 bytes of a SHA-256 over its size and pixels.
+    """Computes the content hash of an image: the first 8 bytes of the SHA-256 of its size and pixels.
 
     A grey image and the same image stored as RGB have the same fingerprint.
 
     Args:
-        image (Tensor): uint8 ``(channels, height, width)``, before any resizing or padding.
+        image (Tensor): Image before any resizing or padding, uint8 ``(channels, height, width)``.
 
     Raises:
-        TypeError: If it is no tensor.
-        ValueError: If it is of another type or shape, or empty.
+        TypeError: If ``image`` is not a tensor.
+        ValueError: If it has another type or shape, or is empty.
 
     Example:
         >>> grey = torch.zeros(1, 2, 2, dtype=torch.uint8)
@@ -41,10 +41,10 @@ def fingerprint(image: Tensor) -> int:
 
 
 def fingerprints(images: Iterable[Tensor]) -> Tensor:
-    """The sorted, distinct fingerprints of images, int64 ``(m,)``."""
+    """Returns the sorted, distinct content hashes of images, int64 ``(m,)``."""
     return torch.tensor(sorted({fingerprint(image) for image in images}), dtype=torch.int64)
 
 
 def seen(images: Iterable[Tensor], known: Tensor) -> Tensor:
-    """Which of the images have a fingerprint among the known, bool ``(n,)``."""
+    """Returns whether the content hash of each image is in ``known``, bool ``(n,)``."""
     return torch.isin(torch.tensor([fingerprint(image) for image in images], dtype=torch.int64), known)

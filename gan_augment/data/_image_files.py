@@ -11,12 +11,12 @@ import PIL.Image
 from PIL.Image import Transpose
 from torch.utils.data import Dataset
 
+from ._containers import MAX_BYTES, MAX_FILE_BYTES, TAR, ZIP, Container, Folder, Tar, Zip, reading
 from ._layout import describe_skipped, find_layout, image_formats
-from ._listing import MAX_BYTES, MAX_FILE_BYTES, TAR, ZIP, Container, Folder, Tar, Zip, reading
 
 MAX_PIXELS = 2**26
-_ORIENTATION = 0x0112  # the tag in EXIF data
-_UPRIGHT = {  # what brings an image upright, by the value of that tag
+_ORIENTATION = 0x0112  # EXIF tag
+_UPRIGHT = {  # the operation that turns an image upright, by the value of this tag
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
     4: Transpose.FLIP_TOP_BOTTOM,
@@ -28,23 +28,23 @@ _UPRIGHT = {  # what brings an image upright, by the value of that tag
 
 
 class ImageFiles(Dataset[Any]):
-    """The images in a folder or an archive, with their classes where they are in one folder per class.
+    """Images in a folder or an archive, with classes if there is one folder per class.
 
     Attributes:
-        names (list of str): Path of each image below the folder, or in the archive.
-        labels (list of int, optional): Class of each image; None without classes.
-        classes (list of str, optional): Names of the classes; None without names.
+        names (list of str): Path of each image in the folder or archive.
+        labels (list of int, optional): Class of each image. None without classes.
+        classes (list of str, optional): Names of the classes. None without names.
 
     Args:
         path (Path): A folder, or a zip or tar archive.
-        split (str, optional): Name of the folders to take, such as ``"test"``.
-        max_bytes (int): Most bytes that an archive may decompress to.
+        split (str, optional): Name of the folders to use, such as ``"test"``.
+        max_bytes (int): Maximum size of the decompressed archive in bytes.
 
     Raises:
-        ValueError: If there are no images, if their classes are not clear, or if the archive is above a limit.
+        ValueError: If there are no images, their classes are ambiguous, or the archive exceeds a limit.
 
     Warns:
-        UserWarning: If files or folders were left out.
+        UserWarning: If files or folders are skipped.
     """
 
     def __init__(self, path: Path, split: str | None = None, max_bytes: int = MAX_BYTES) -> None:
@@ -72,12 +72,12 @@ class ImageFiles(Dataset[Any]):
 
     @property
     def targets(self) -> list[int] | None:
-        """The labels, by the name that torchvision gives them."""
+        """Returns the labels, under the name that torchvision uses."""
         return self.labels
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file's name is that of an archive that can be read."""
+    """Returns whether a file has the suffix of a supported archive."""
     return path.name.lower().endswith((*ZIP, *TAR))
 
 
@@ -88,29 +88,29 @@ def _open_container(path: Path, max_bytes: int) -> Container:
 
 
 def _decode(file: IO[bytes]) -> PIL.Image.Image:
-    """A grey or RGB image out of a file, upright; of an animation the first frame."""
+    """Reads an upright grey or RGB image, or the first frame of an animation."""
     try:
         opened = PIL.Image.open(file, formats=image_formats())
-    except PIL.UnidentifiedImageError as error:  # which names an object of Python, not a file
-        raise ValueError("it is damaged, or of a format that is not read") from error
+    except PIL.UnidentifiedImageError as error:  # its message names a Python object, not the file
+        raise ValueError("it is damaged, or has an unsupported format") from error
     with opened as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
         if image.mode.startswith(("I", "F")):
-            raise ValueError(f"it has more than 8 bits a channel (mode {image.mode!r})")
-        image.load()  # what is damaged fails here, and not while looking for EXIF data
-        # Pillow turns TIFF files itself; before version 10, what it says of them afterwards is as before.
+            raise ValueError(f"it has more than 8 bits per channel (mode {image.mode!r})")
+        image.load()  # a damaged file fails here, and not in getexif
+        # Pillow turns TIFF files itself, but before version 10 their EXIF data still ask for it.
         turn = None if image.format == "TIFF" else _UPRIGHT.get(_orientation(image))
         upright = image if turn is None else image.transpose(turn)
-        if turn is not None:  # else the copy says that it is turned
+        if turn is not None:  # the copy must not ask for another turn
             upright.info = {key: value for key, value in image.info.items() if key == "transparency"}
         if upright.mode == "P" and "transparency" in upright.info:
-            upright = upright.convert("RGBA")  # else Pillow warns
+            upright = upright.convert("RGBA")  # avoids a warning of Pillow
         return upright.convert("L" if upright.mode in ("1", "L", "LA", "La") else "RGB")
 
 
 def _orientation(image: PIL.Image.Image) -> Any:
-    """How EXIF data say that the image is turned; damaged ones say nothing."""
+    """Returns the orientation in the EXIF data, or None if they are damaged."""
     try:
         return image.getexif().get(_ORIENTATION)
     except (SyntaxError, ValueError, TypeError, LookupError, AttributeError, OverflowError, struct.error):

@@ -1,4 +1,4 @@
-"""Where the image and the label of an item, or of a batch, are: one rule for everything that reads items."""
+"""Finds the image and the label in an item of a data set, or in a batch."""
 
 from __future__ import annotations
 
@@ -21,66 +21,66 @@ _OTHER_LABEL_KEYS = ("target", "targets", "class", "cls", "y")
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where the image and the label of an item are.
+class ItemPaths:
+    """Paths to the image and the label in an item.
 
-    An item is an image, ``(image, label)`` with any further entries, ``(image, {"labels": label})``, or a
-    mapping such as ``{"image": image, "label": label}``; lists, named tuples and transformers' ``BatchFeature``
-    are read in the same way. A batch has the same structure as an item.
+    An item is an image, ``(image, label)`` with any further entries, ``(image, {"labels": label})``, or a mapping
+    such as ``{"image": image, "label": label}``. Lists, named tuples and the ``BatchFeature`` of transformers work in
+    the same way, and so do batches.
 
     Attributes:
-        image (tuple): Keys that lead to the image; empty if the item is the image.
-        label (tuple, optional): Keys that lead to the label; None without one.
+        image (tuple): Keys that lead to the image. Empty if the item is the image.
+        label (tuple, optional): Keys that lead to the label. None if there is no label.
 
     Example:
-        >>> Places.of({"pixel_values": torch.zeros(3, 8, 8), "labels": 2})
-        Places(image=('pixel_values',), label=('labels',))
+        >>> ItemPaths.of({"pixel_values": torch.zeros(3, 8, 8), "labels": 2})
+        ItemPaths(image=('pixel_values',), label=('labels',))
     """
 
     image: Path
     label: Path | None
 
     @classmethod
-    def of(cls, item: Any) -> Places:
-        """The places in an item.
+    def of(cls, item: Any) -> ItemPaths:
+        """Returns the paths in an item.
 
         Raises:
             ValueError: If it holds no image, or several.
         """
         label = find_label(item)
         found = find_images(item, label)
-        if not found:  # what a transform made of an image may be a vector
-            found = [_place_of_first(item)]
+        if not found:  # a transform may have made a vector of the image
+            found = [_first_path(item)]
         if len(found) != 1:
             raise ValueError(
                 f"An item must hold one image, but has one at each of {[path[-1] for path in found]}; "
-                "leave all but one out."
+                "remove all but one."
             )
         return cls(found[0], label)
 
 
 def split_item(item: Any) -> tuple[Any, Any]:
-    """The image and the label of an item; None for a label that it does not have.
+    """Returns the image and the label of an item. The label is None if there is none.
 
     Raises:
         ValueError: If it holds no image, or several.
     """
-    places = Places.of(item)
-    return get(item, places.image), None if places.label is None else get(item, places.label)
+    paths = ItemPaths.of(item)
+    return get_at(item, paths.image), None if paths.label is None else get_at(item, paths.label)
 
 
-def get(item: Any, path: Path) -> Any:
-    """What lies at a path."""
+def get_at(item: Any, path: Path) -> Any:
+    """Returns the value at a path."""
     for key in path:
         item = item[key]
     return item
 
 
-def put(item: Any, path: Path, value: Any) -> Any:
-    """A copy of an item with another value at a path; its containers keep their types."""
+def replace_at(item: Any, path: Path, value: Any) -> Any:
+    """Returns a copy of an item with another value at a path. Containers keep their types."""
     if not path:
         return value
-    child = put(item[path[0]], path[1:], value) if len(path) > 1 else value
+    child = replace_at(item[path[0]], path[1:], value) if len(path) > 1 else value
     if isinstance(item, Mapping):
         out = copy.copy(item) if isinstance(item, MutableMapping) else dict(item)
         out[path[0]] = child
@@ -90,8 +90,8 @@ def put(item: Any, path: Path, value: Any) -> Any:
     return item._make(entries) if hasattr(item, "_make") else type(item)(entries)
 
 
-def walk(item: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every leaf of an item with its path; a list of plain values is one leaf."""
+def walk_leaves(item: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yields every leaf of an item with its path. A list of plain values is one leaf."""
     if isinstance(item, Mapping):
         children: Any = item.items()
     elif isinstance(item, (tuple, list)) and not all(_is_plain(entry) for entry in item):
@@ -100,16 +100,15 @@ def walk(item: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, item
         return
     for key, child in children:
-        yield from walk(child, (*path, key))
+        yield from walk_leaves(child, (*path, key))
 
 
 def find_label(item: Any) -> Path | None:
-    """The place of the label: the second entry of a sequence, or the entry whose key speaks of labels.
+    """Returns the path of the label: the second entry of a sequence, or the entry whose key names a label.
 
-    A mapping in the place of a label, and mappings in a mapping without such a key, are searched in the same way.
-
-    Keys are tried in this order: ``labels``, ``label``, the first that contains "label" and holds no text,
-    then ``target``, ``targets``, ``class``, ``cls`` and ``y``; without regard to case.
+    If there is a mapping at this path, the label is searched in it. A mapping without such a key is searched for
+    mappings with one. Keys are tried in this order, ignoring case: ``labels``, ``label``, the first that contains
+    "label" and does not hold text, then ``target``, ``targets``, ``class``, ``cls`` and ``y``.
     """
     if isinstance(item, Mapping):
         key = label_key(item)
@@ -127,7 +126,7 @@ def find_label(item: Any) -> Path | None:
 
 
 def label_key(item: Mapping[Any, Any]) -> str | None:
-    """The key of the label in a mapping; None if no key speaks of labels."""
+    """Returns the key of the label in a mapping, or None if no key names a label."""
     keys = {key.lower(): key for key in reversed([key for key in item if isinstance(key, str)])}
     about = [key for key in item if isinstance(key, str) and "label" in key.lower()]
     ranked = [keys[name] for name in ("labels", "label") if name in keys]
@@ -137,12 +136,12 @@ def label_key(item: Mapping[Any, Any]) -> str | None:
 
 
 def find_images(item: Any, label: Path | None) -> list[Path]:
-    """The places of images: what is declared as one or, without any, tensors, then arrays, that look like one.
+    """Returns the paths of images: declared images or, if there are none, tensors or arrays that look like images.
 
-    Entries of a mapping under two of the usual names for images (``image`` beside ``pixel_values``) both count.
+    If a mapping has two of the usual keys of images, such as ``image`` and ``pixel_values``, both are returned.
     """
     ranks: list[list[Path]] = [[], [], [], []]
-    for path, leaf in walk(item):
+    for path, leaf in walk_leaves(item):
         rank = None if path == label else _image_rank(leaf)
         if rank is not None:
             ranks[rank].append(path)
@@ -152,7 +151,7 @@ def find_images(item: Any, label: Path | None) -> list[Path]:
 
 
 def _image_rank(leaf: Any) -> int | None:
-    """0 for declared images, 1 for tensors, 2 for arrays, 3 for either without a dim of channels."""
+    """Returns 0 for declared images, 1 for tensors, 2 for arrays, and 3 for either without a channel dimension."""
     if isinstance(leaf, (tv_tensors.Image, PIL.Image.Image)):
         return 0
     if isinstance(leaf, tv_tensors.TVTensor) or not isinstance(leaf, (Tensor, np.ndarray)) or leaf.ndim < 2:
@@ -163,7 +162,7 @@ def _image_rank(leaf: Any) -> int | None:
     return 3 if leaf.ndim == 2 else 1 if isinstance(leaf, Tensor) else 2
 
 
-def _place_of_first(item: Any) -> Path:
+def _first_path(item: Any) -> Path:
     if isinstance(item, Mapping):
         return (next((key for key in IMAGE_KEYS if key in item), next(iter(item), None)),)
     return (0,) if isinstance(item, (tuple, list)) and item else ()
@@ -179,11 +178,11 @@ def _is_text(value: Any) -> bool:
     )
 
 
-def describe(item: Any) -> str:
-    """An item or a batch in words for messages, without its values.
+def describe_item(item: Any) -> str:
+    """Describes an item or a batch for error messages, without its values.
 
     Example:
-        >>> describe({"image": torch.zeros(3, 8, 8), "animal": 2})
+        >>> describe_item({"image": torch.zeros(3, 8, 8), "animal": 2})
         "a dict of ['image', 'animal']"
     """
     if isinstance(item, Mapping):

@@ -1,4 +1,4 @@
-"""Which files are images, and of which class: the same rules for folders and archives."""
+"""Decides which files are images, and their classes, with the same rules for folders and archives."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 import PIL.Image
 
-from ._listing import MAX_FILE_BYTES, Container, Entry, reading, split_path
+from ._containers import MAX_FILE_BYTES, Container, Entry, reading, split_path
 
-# Formats that are read; others run decoders that are rarely looked at.
+# Supported formats. The decoders of others get little scrutiny.
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-LABEL_FILE = "dataset.json"  # of StyleGAN's archives
+LABEL_FILE = "dataset.json"  # in StyleGAN's archives
 
 _SPLITS = {"train", "training", "trainval", "val", "valid", "validation", "dev", "eval", "test", "testing"}
 _SPLITS |= {"labeled", "labelled", "unlabeled", "unlabelled", "holdout", "heldout", "validate", "evaluation"}
-_FILLERS = {"set", "images", "imgs", "data", "split"}  # of a split's name, as in "test_set", "TestSet" and "testset"
+_FILLERS = {"set", "images", "imgs", "data", "split"}  # in names of splits: "test_set", "TestSet" and "testset"
 _JOINED = re.compile(f"({'|'.join(sorted(_SPLITS))})({'|'.join(sorted(_FILLERS))})")
 
 
@@ -31,9 +31,9 @@ class Layout:
     """The images of a folder or an archive, in order, and their classes.
 
     Attributes:
-        images (list of Entry): Sorted by class, folder and name.
-        labels (list of int, optional): Class of each image; None without classes.
-        classes (list of str, optional): Names of the classes, sorted; None without, or if only a label file has them.
+        images (list of Entry): Images, sorted by class, folder and name.
+        labels (list of int, optional): Class of each image. None without classes.
+        classes (list of str, optional): Sorted names of the classes. None without classes, or with a label file.
     """
 
     images: list[Entry]
@@ -46,24 +46,24 @@ def find_layout(container: Container, split: str | None, skipped: dict[tuple[str
 
     Args:
         container (Container): The folder or archive.
-        split (str, optional): Name of the split to take, such as ``"test"``.
-        skipped (dict): Receives the path of everything that is left out, and why.
+        split (str, optional): Name of the split to use, such as ``"test"``.
+        skipped (dict): Receives the path of each skipped entry and the reason.
 
     Raises:
-        ValueError: If the images are neither flat, nor in one folder per class, nor listed in a label file.
+        ValueError: If the images are neither in one folder, nor in one folder per class, nor in a label file.
     """
     with reading(container.path, "a folder or an archive of images"):
         entries = container.find_entries(skipped)
     if split is not None:
-        labelled = _by_label_file(container, _arrange(entries, {}), {})
-        if labelled is not None:  # of all splits: in one alone, its shards would be classes
-            return _split_of_labelled(container.path, split, labelled)
+        labelled = _labelled_layout(container, _build_tree(entries, {}), {})
+        if labelled is not None:  # with all splits, since within one its shards would look like classes
+            return _take_labelled_split(container.path, split, labelled)
         entries = _take_split(container.path, split, entries)
-    arranged = _arrange(entries, skipped)
-    labelled = _by_label_file(container, arranged, skipped)
+    tree = _build_tree(entries, skipped)
+    labelled = _labelled_layout(container, tree, skipped)
     if labelled is not None:
         return labelled
-    _, folders, depth, images = arranged
+    _, folders, depth, images = tree
     _check_layout(container.path, depth, images, folders)
     if all(len(image.parts) == depth + 1 for image in images):
         return Layout(sorted(images, key=lambda image: image.parts))
@@ -75,20 +75,20 @@ def find_layout(container: Container, split: str | None, skipped: dict[tuple[str
 
 @lru_cache(maxsize=1)
 def image_formats() -> tuple[str, ...]:
-    """Those of the formats that this Pillow can read."""
+    """Returns the supported formats that this version of Pillow can read."""
     PIL.Image.init()
     return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
 
 
 @lru_cache(maxsize=1)
 def image_suffixes() -> tuple[str, ...]:
-    """Suffixes of the image files that this Pillow can read, in small letters."""
-    known = {*image_formats(), "MPO"}  # which is opened as JPEG
+    """Returns the suffixes, in lower case, of the image files that this version of Pillow can read."""
+    known = {*image_formats(), "MPO"}  # opened as JPEG
     return tuple(sorted(suffix for suffix, name in PIL.Image.registered_extensions().items() if name in known))
 
 
 def describe_skipped(path: Path, skipped: Mapping[tuple[str, ...], str]) -> str:
-    """One sentence on everything that was left out."""
+    """Returns a sentence that lists everything that was skipped."""
     kinds: dict[str, list[str]] = {}
     for parts, why in skipped.items():
         kinds.setdefault(why, []).append("/".join(parts))
@@ -99,8 +99,8 @@ def describe_skipped(path: Path, skipped: Mapping[tuple[str, ...], str]) -> str:
     return f"Skipped {len(skipped):,} entries of {str(path)!r}: {'; '.join(told)}."
 
 
-class _Arranged(NamedTuple):
-    """Entries by what they are: files by path, folders, how many of them are outer ones, and the images."""
+class _Tree(NamedTuple):
+    """Entries by kind: files by path, folders, the number of nested outer folders, and images."""
 
     files: dict[tuple[str, ...], Entry]
     folders: set[tuple[str, ...]]
@@ -108,62 +108,62 @@ class _Arranged(NamedTuple):
     images: list[Entry]
 
 
-def _arrange(entries: list[Entry], skipped: dict[tuple[str, ...], str]) -> _Arranged:
+def _build_tree(entries: list[Entry], skipped: dict[tuple[str, ...], str]) -> _Tree:
     folders = {entry.parts for entry in entries if entry.is_folder}
     folders |= {entry.parts[:depth] for entry in entries for depth in range(1, len(entry.parts))}
     files = {entry.parts: entry for entry in entries if not entry.is_folder}
-    return _Arranged(files, folders, _outer_depth(files, folders), _find_images(files, skipped))
+    return _Tree(files, folders, _outer_depth(files, folders), _find_images(files, skipped))
 
 
-def _by_label_file(container: Container, arranged: _Arranged, skipped: dict[tuple[str, ...], str]) -> Layout | None:
-    """The images by StyleGAN's label file; None without one."""
-    files, _, depth, images = arranged
+def _labelled_layout(container: Container, tree: _Tree, skipped: dict[tuple[str, ...], str]) -> Layout | None:
+    """Returns the images with the labels of StyleGAN's label file, or None without such a file."""
+    files, _, depth, images = tree
     label_file = next((entry for path, entry in files.items() if path[depth:] == (LABEL_FILE,)), None)
     if label_file is None:
         return None
     with reading(container.path / "/".join(label_file.parts), "a file of labels"):
-        layout = _labelled_by_file(container, label_file, sorted(images, key=lambda image: image.parts), depth)
+        layout = _read_label_file(container, label_file, sorted(images, key=lambda image: image.parts), depth)
     if layout is not None:
         skipped.pop(label_file.parts, None)
     return layout
 
 
-def _place_of_split(split: str, folders: tuple[str, ...]) -> int | None:
-    """Which part of a path is a split's folder."""
+def _find_split(split: str, folders: tuple[str, ...]) -> int | None:
+    """Returns the position in a path of the folder of a split."""
     return next((place for place, part in enumerate(folders) if part.casefold() == split.casefold()), None)
 
 
 def _check_split(path: Path, split: str, found: Sequence[Any]) -> None:
     if not found:
-        raise ValueError(f"{str(path)!r} must hold a folder {split!r} to take it as a split, but holds none.")
+        raise ValueError(f"{str(path)!r} must hold a folder {split!r} to use it as a split, but holds none.")
 
 
-def _split_of_labelled(path: Path, split: str, whole: Layout) -> Layout:
-    kept = [place for place, image in enumerate(whole.images) if _place_of_split(split, image.parts[:-1]) is not None]
+def _take_labelled_split(path: Path, split: str, whole: Layout) -> Layout:
+    kept = [place for place, image in enumerate(whole.images) if _find_split(split, image.parts[:-1]) is not None]
     _check_split(path, split, kept)
     labels = whole.labels
     return Layout([whole.images[place] for place in kept], labels and [labels[place] for place in kept])
 
 
 def _take_split(path: Path, split: str, entries: list[Entry]) -> list[Entry]:
-    """The entries in folders of a split's name, at whatever depth, as if those folders were not there."""
+    """Returns the entries in folders with the name of a split, at any depth, with these folders removed from paths."""
     taken = []
     for entry in entries:
-        place = _place_of_split(split, entry.parts if entry.is_folder else entry.parts[:-1])
+        place = _find_split(split, entry.parts if entry.is_folder else entry.parts[:-1])
         if place is not None and len(entry.parts) > 1:
             taken.append(replace(entry, parts=entry.parts[:place] + entry.parts[place + 1 :]))
     _check_split(path, split, taken)
     twice = [parts for parts, times in Counter(e.parts for e in taken if not e.is_folder).items() if times > 1]
     if twice:
         raise ValueError(
-            f"{str(path)!r} must hold each image of {split!r} once, but several such folders hold "
-            f"{'/'.join(min(twice))!r}; put them into one."
+            f"{str(path)!r} must hold each image of {split!r} once, but several of these folders hold "
+            f"{'/'.join(min(twice))!r}; merge them."
         )
     return taken
 
 
 def _outer_depth(files: Iterable[tuple[str, ...]], folders: Iterable[tuple[str, ...]]) -> int:
-    """How many outer folders lie around everything: those are no classes."""
+    """Returns the number of nested outer folders around everything, which are not classes."""
     here = {len(path) - 1 for path in files if path[-1] == LABEL_FILE or _has_image_suffix(path[-1])}
     depth = 0
     while depth not in here and len({folder[depth] for folder in folders if len(folder) > depth}) == 1:
@@ -175,7 +175,7 @@ def _find_images(files: Mapping[tuple[str, ...], Entry], skipped: dict[tuple[str
     images = []
     for path, entry in files.items():
         if not _has_image_suffix(path[-1]):
-            skipped[path] = "no image that can be read"
+            skipped[path] = "not readable as images"
         elif _is_copy(path, files):
             skipped[path] = "copied by Jupyter"
         else:
@@ -188,13 +188,13 @@ def _has_image_suffix(name: str) -> bool:
 
 
 def _is_copy(path: tuple[str, ...], files: Mapping[tuple[str, ...], Entry]) -> bool:
-    """Whether it is the copy that Jupyter makes of an open file, which is beside it or one folder up."""
+    """Returns whether it is Jupyter's copy of an open file, which is in the same folder or one folder up."""
     original = re.sub(r"-checkpoint(?=\.\w+$)", "", path[-1])
     return original != path[-1] and ((*path[:-1], original) in files or (*path[:-2], original) in files)
 
 
 def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iterable[tuple[str, ...]]) -> None:
-    """Refuses what is neither flat nor one folder per class."""
+    """Checks that images are in one folder, or in one folder per class."""
     held = {image.parts[depth] for image in images if len(image.parts) > depth + 1}
     direct = {image.parts[depth] for image in images if len(image.parts) == depth + 2}
     if not images:
@@ -212,48 +212,48 @@ def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iter
             where = f" in {parent[-1]!r}" if len(parent) > depth else ""
             raise ValueError(
                 f"{str(path)!r} must hold one folder for each class, but holds the splits {splits}{where}; name one, "
-                f"such as '{path}:{splits[-1]}'. If they are classes, pass torchvision's ImageFolder."
+                f"such as '{path}:{splits[-1]}'. If these are classes, pass torchvision's ImageFolder."
             )
     top = {folder[depth] for folder in folders if len(folder) > depth}
-    shared = _shared_by_all([inner.get((*images[0].parts[:depth], name), set()) for name in top])
+    shared = _common_folders([inner.get((*images[0].parts[:depth], name), set()) for name in top])
     if shared and not direct:
         raise ValueError(
-            f"{str(path)!r} must hold one folder for each class, but all of {sorted(top)[:10]} hold folders of the "
+            f"{str(path)!r} must hold one folder for each class, but all of {sorted(top)[:10]} hold folders with the "
             f"same names, {shared[:10]}. If these are the classes, name one of the outer folders, such as "
-            f"'{path}:{min(top)}'; if the outer folders are, pass torchvision's ImageFolder."
+            f"'{path}:{min(top)}'; if the outer folders are the classes, pass torchvision's ImageFolder."
         )
     if top - held:
         raise ValueError(
-            f"{str(path)!r} must hold images in the folder of each class, but {min(top - held)!r} holds none "
-            "that can be read; remove that folder, or convert its images to PNG or JPEG."
+            f"{str(path)!r} must hold images in the folder of each class, but {min(top - held)!r} holds no "
+            "readable ones; remove this folder, or convert its images to PNG or JPEG."
         )
     forms = Counter(unicodedata.normalize("NFC", name) for name in held)
     same = [name for name, count in forms.items() if count > 1]
     if same:
         raise ValueError(
             f"{str(path)!r} must hold one folder for each class, but two are named {min(same)!r}, in different Unicode "
-            "forms; put their images into one."
+            "forms; merge them."
         )
 
 
-def _shared_by_all(folders: Sequence[Set[str]]) -> list[str]:
-    """The names in each of several folders, if all hold the same and more than one: these may be the classes."""
+def _common_folders(folders: Sequence[Set[str]]) -> list[str]:
+    """Returns the common names if several folders hold the same names, more than one: they may be the classes."""
     same = len(folders) > 1 and all(names == folders[0] for names in folders)
     return sorted(folders[0]) if same and len(folders[0]) > 1 else []
 
 
 def _words(name: str) -> list[str]:
-    """The words of a folder's name, also of ``trainset`` and ``TrainImages``."""
+    """Returns the words in a folder's name, also in ``trainset`` and ``TrainImages``."""
     found = re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).casefold())
     joined = [_JOINED.fullmatch(word) for word in found]
     return [part for word, both in zip(found, joined) for part in (both.groups() if both else (word,))]
 
 
 def _find_splits(folders: Mapping[str, Set[str]]) -> list[str]:
-    """Which of some folders beside each other, given with the folders in them, are splits and not classes."""
+    """Returns those of several folders, given with the folders in them, that are splits and not classes."""
     words = {name: _words(name) for name in folders}
     splits = {name: _SPLITS & set(found) for name, found in words.items()}
-    alike: dict[tuple[str, ...], list[str]] = {}  # those that differ in the split's name alone: seg_train and seg_test
+    alike: dict[tuple[str, ...], list[str]] = {}  # that differ only in the split: seg_train and seg_test
     for name, found in words.items():
         if len(splits[name]) == 1:
             rest = tuple(word for word in found if word not in _SPLITS | _FILLERS)
@@ -261,28 +261,28 @@ def _find_splits(folders: Mapping[str, Set[str]]) -> list[str]:
     for names in alike.values():
         if len(set.union(*(splits[name] for name in names))) > 1:
             return sorted(names)
-    for name in alike.get((), ()):  # one alone: a split if it holds the classes that are in, or beside, the others
+    for name in alike.get((), ()):  # a single one is a split if the others hold the same classes, or are these classes
         others = {other: inside for other, inside in folders.items() if other != name}
         if folders[name] and any(not inside or inside & folders[name] for inside in others.values()):
             return [name]
     return []
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, in which the last of two equal keys would win in silence."""
+def _check_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns a JSON object; without this check, the last of two equal keys would silently win."""
     if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("it gives a key twice")
+        raise ValueError("it has a key twice")
     return dict(pairs)
 
 
-def _labelled_by_file(container: Container, entry: Entry, images: list[Entry], depth: int) -> Layout | None:
-    """The images with the labels that StyleGAN's label file gives them; None if it is another file of that name."""
+def _read_label_file(container: Container, entry: Entry, images: list[Entry], depth: int) -> Layout | None:
+    """Returns the images with the labels of StyleGAN's label file, or None if the file has other contents."""
     with container.open(entry) as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"it is larger than {MAX_FILE_BYTES:,} bytes")
     try:
-        content = json.loads(data, object_pairs_hook=_unique)
+        content = json.loads(data, object_pairs_hook=_check_unique_keys)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError("it is not JSON") from error
     if not isinstance(content, dict) or "labels" not in content:
@@ -292,18 +292,18 @@ def _labelled_by_file(container: Container, entry: Entry, images: list[Entry], d
     labels: dict[tuple[str, ...], int] = {}
     for pair in content["labels"] if isinstance(content["labels"], list) else [content["labels"]]:
         if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str) or type(pair[1]) is not int:
-            raise ValueError(f"it must give a name and a class index for each image, but gives {repr(pair)[:200]}")
+            raise ValueError(f"it must have a name and a class index for each image, but has {repr(pair)[:200]}")
         path = split_path(pair[0])
         if path in labels:
-            raise ValueError(f"it gives a label twice for {pair[0]!r}")
+            raise ValueError(f"it has two labels for {pair[0]!r}")
         labels[path] = pair[1]
     there = {image.parts[depth:] for image in images}
     if there != set(labels):
         missing, extra = there - set(labels), set(labels) - there
         raise ValueError(
-            f"it gives no label for {len(missing):,} of {len(there):,} images, and labels for {len(extra):,} that are "
-            f"not there, such as {'/'.join(min(missing or extra))!r}"
+            f"it has no label for {len(missing):,} of {len(there):,} images, and labels for {len(extra):,} missing "
+            f"images, such as {'/'.join(min(missing or extra))!r}"
         )
     if not labels or not 0 <= min(labels.values()) <= max(labels.values()) < len(labels):
-        raise ValueError("its class indices must begin at 0 and have no gaps")
+        raise ValueError("its class indices must start at 0 and have no gaps")
     return Layout(images, [labels[image.parts[depth:]] for image in images])

@@ -1,4 +1,4 @@
-"""Data sets out of what a person names: folders, archives, array files and torchvision's."""
+"""Opens data sets by name: folders, archives, array files and torchvision's data sets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import torchvision
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ._containers import MAX_BYTES, reading
 from ._image_files import ImageFiles, is_archive
-from ._listing import MAX_BYTES, reading
 
 _KINDS = "a folder, a .zip, .tar or .npz file, or torchvision:<Name>"
 _IMAGE_NAMES = ("images", "train_images", "x_train", "x", "arr_0")
@@ -25,7 +25,7 @@ _CLASS_NAMES = ("class_names", "classes", "label_names", "target_names")
 
 _OTHER_SPLITS = ("test_", "val_", "valid_", "dev_", "x_test", "x_val", "y_test", "y_val")
 
-# torchvision's classification sets, by how they name their parts: train=, split= (and its default), or not at all.
+# torchvision's classification data sets, by how they select a part: train=, split= (and its default), or none.
 _BY_TRAIN = ("MNIST", "FashionMNIST", "KMNIST", "QMNIST", "CIFAR10", "CIFAR100", "USPS")
 _BY_SPLIT = {
     **dict.fromkeys(("SVHN", "STL10", "GTSRB", "Food101", "Flowers102", "DTD", "Country211"), "train"),
@@ -38,46 +38,48 @@ _WHOLE = ("EuroSAT", "SEMEION", "Caltech101", "Caltech256", "SUN397")
 def open_images(
     data: Any, *, root: str | Path = "data", download: bool = True, max_bytes: int = MAX_BYTES
 ) -> Dataset[Any]:
-    """Opens images, with their labels where there are any, as a map-style data set.
+    """Opens images, and their labels if there are any, as a map-style data set.
 
     ========================== =====================================================================
     ``data``                   data set
     ========================== =====================================================================
-    a data set, a tensor       itself
-    a folder of folders        each folder is a class, numbered as by torchvision's ``ImageFolder``
-    a folder of images         its images by name, without labels
-    ``"file.zip"``, a tar      the same two layouts, by the same rules, read in place
-    ``"photos:test"``          the images of a folder or an archive in folders named ``test``
+    a data set, a tensor       returned unchanged
+    a folder of folders        each folder is a class, numbered like in torchvision's ``ImageFolder``
+    a folder of images         its images in the order of their names, without labels
+    ``"file.zip"``, a tar      the same two layouts and rules, read without unpacking
+    ``"photos:test"``          images in folders named ``test``, in a folder or an archive
     ``"file.npz"``             arrays ``images``, ``train_images``, ``x_train``, ``x`` or ``arr_0``, and
                                ``labels``, ``train_labels``, ``y_train`` or ``y``
     ``"file.npz:test"``        arrays ``test_images`` or ``x_test``, and ``test_labels`` or ``y_test``
-    ``"torchvision:MNIST"``    torchvision's, the training part; ``"torchvision:MNIST:test"`` the other
+    ``"torchvision:MNIST"``    training part of torchvision's; ``"torchvision:MNIST:test"`` is the test part
     ========================== =====================================================================
 
-    In folders and archives, a single outer folder is no class, and a folder for each class must hold images. Splits
-    (``train``, ``test``) are refused: name one. So are outer folders that all hold the same folders, such as
-    ``fold1`` and ``fold2``. StyleGAN's ``dataset.json`` gives labels, and must list every image.
-    Hidden files and everything that is no image is left out, and counted in one warning. Links are followed in
-    folders, and left out of archives.
+    In folders and archives, a single outer folder is not a class, and each class folder must hold images. Folders of
+    splits (``train``, ``test``) raise an error: name one of them. So do outer folders that all hold the same folders,
+    such as ``fold1`` and ``fold2``. StyleGAN's ``dataset.json`` gives labels and must list every image. Hidden files
+    and files that are not images are skipped, with one warning that counts them. Links are followed in folders and
+    skipped in archives.
 
-    Arrays are ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` of 1 or 3 channels, uint8 or float 0..1;
-    labels are integers ``(n,)`` or ``(n, 1)``, and ``class_names``, ``classes``, ``label_names`` or
-    ``target_names`` may name them. Image files are turned upright by
-    their EXIF data, and stay grey or become RGB, without alpha; of animations the first frame counts. Grey images of
-    more than 8 bits are refused. The data sets can be pickled, and have ``classes`` if those have names.
+    Arrays have shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` with 1 or 3 channels, uint8 or float 0..1.
+    Labels are integers ``(n,)`` or ``(n, 1)``, and ``class_names``, ``classes``, ``label_names`` or ``target_names``
+    may name them.
+
+    Image files are turned upright according to their EXIF data and converted to grey or RGB without alpha. Only the
+    first frame of an animation is used. Grey images with more than 8 bits raise an error. The data sets can be
+    pickled, and have ``classes`` if the classes have names.
 
     Args:
-        data (Dataset, Tensor, str or Path): As above.
-        root (str or Path): Where torchvision's data sets are, or are downloaded to.
-        download (bool): Whether torchvision may download what is not in ``root``.
-        max_bytes (int): Most bytes that an archive may decompress to.
+        data (Dataset, Tensor, str or Path): One of the above.
+        root (str or Path): Folder of torchvision's data sets. Default: ``"data"``.
+        download (bool): Whether torchvision may download data sets that are not in ``root``. Default: True.
+        max_bytes (int): Maximum size of a decompressed archive in bytes. Default: 8 GiB.
 
     Raises:
-        ValueError: If there is nothing of the kind, it is damaged, above a limit, or its classes are not clear.
-        TypeError: If it is neither a name nor a map-style data set.
+        ValueError: If ``data`` does not exist, is damaged, exceeds a limit, or its classes are ambiguous.
+        TypeError: If ``data`` is neither a name nor a map-style data set.
 
     Warns:
-        UserWarning: If files, folders or arrays were left out.
+        UserWarning: If files, folders or arrays are skipped.
 
     Example:
         >>> len(open_images(torch.zeros(8, 1, 16, 16)))
@@ -105,11 +107,11 @@ def open_images(
 
 
 class ArrayImages(Dataset[Any]):
-    """Images, and their labels, out of arrays.
+    """Data set of images, and their labels, in memory.
 
     Args:
-        images (Tensor): ``(n, c, h, w)``.
-        labels (Tensor, optional): int64 ``(n,)``.
+        images (Tensor): Images ``(n, c, h, w)``.
+        labels (Tensor, optional): Labels, int64 ``(n,)``.
         classes (list of str, optional): Names of the classes.
     """
 
@@ -159,7 +161,7 @@ def _open_npz(path: Path, split: str | None, max_bytes: int) -> ArrayImages:
 
 
 def _read_array(archive: zipfile.ZipFile, name: str, max_bytes: int, kinds: str = "uif") -> np.ndarray[Any, Any]:
-    """One array of an .npz, after its header was found to be of plain values and within the limit."""
+    """Reads an array of an .npz, after checking in its header that it has plain values and is within the limit."""
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -180,7 +182,8 @@ def _as_images(array: np.ndarray[Any, Any], name: str) -> Tensor:
         array = array.transpose(0, 3, 1, 2)
     elif array.ndim != 4 or array.shape[1] not in (1, 3) or array.shape[3] in (1, 3):
         raise ValueError(
-            f"{name} must have shape (n, h, w), (n, h, w, c) or (n, c, h, w) of 1 or 3 channels, but has {array.shape}"
+            f"{name} must have shape (n, h, w), (n, h, w, c) or (n, c, h, w) with 1 or 3 channels, "
+            f"but has {array.shape}"
         )
     if array.size == 0 or (array.dtype != np.uint8 and array.dtype.kind != "f"):
         raise ValueError(f"{name} must be images in uint8 (0..255) or float (0..1), but is {array.dtype} {array.shape}")
@@ -207,7 +210,7 @@ def _open_torchvision(name: str, root: Path, download: bool) -> Dataset[Any]:
     create = getattr(torchvision.datasets, kind)
     try:
         return create(str(root), download=False, **arguments)  # type: ignore[no-any-return]
-    except (RuntimeError, OSError) as error:  # not there yet
+    except (RuntimeError, OSError) as error:  # not in root
         if not download:
             raise ValueError(f"torchvision's {kind} must be in {str(root)!r} or be downloaded, but: {error}") from error
     try:

@@ -1,4 +1,4 @@
-"""What a label is: how it is read as a class or as probabilities, and written back in its own form."""
+"""Labels: reading them as a class or as probabilities, and writing them back in their own form."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from torch.nn import functional as F
 
 from .._core import check_dense
 
-MAX_LABELS = 2**20  # classes that data may have: of each there are counts, and in soft labels columns
+MAX_LABELS = 2**20  # maximum number of classes, since each has a count, and a column of soft labels
 
-_ONE = "a class index (an integer, or a tensor of one) or a vector of probabilities (one-hot, or floats of sum 1)"
-_MANY = "class indices (integers) or rows of probabilities (one-hot, or floats of sum 1)"
+_ONE = "a class index (an integer or a tensor with one) or a vector of probabilities (one-hot, or floats with sum 1)"
+_MANY = "class indices (integers) or rows of probabilities (one-hot, or floats with sum 1)"
 _TOO_WIDE = tuple(getattr(torch, name) for name in ("uint16", "uint32", "uint64") if hasattr(torch, name))
 
 
 @dataclass(frozen=True)
 class TargetKind:
-    """The form of a label, apart from its class.
+    """The form of a label, without its class.
 
     Attributes:
         container (type): ``int``, ``bool``, a numpy scalar type, ``list``, ``tuple``, ``numpy.ndarray``, or a
             tensor class.
-        dtype (torch.dtype or numpy.dtype, optional): Of its numbers.
-        boxed (bool): Whether a class index has a dim of its own, as in ``(n, 1)``.
-        num_classes (int, optional): Length of a vector of probabilities; None for a class index.
+        dtype (torch.dtype or numpy.dtype, optional): Type of its numbers.
+        boxed (bool): Whether a class index has its own dimension, like in ``(n, 1)``.
+        num_classes (int, optional): Length of a vector of probabilities. None for a class index.
     """
 
     container: type
@@ -38,32 +38,32 @@ class TargetKind:
 
     @classmethod
     def of(cls, target: Any) -> TargetKind:
-        """The kind of a single label.
+        """Returns the kind of a single label.
 
         Raises:
-            TypeError: If it is neither a number nor a tensor, an array or a list of numbers.
+            TypeError: If it is not a number, or a tensor, array or list of numbers.
             ValueError: If it is not a classification label.
         """
         return read_target(target)[1]
 
     @staticmethod
     def class_of(target: Any) -> int:
-        """The class of a single label; the likeliest, of probabilities."""
+        """Returns the class of a single label; for probabilities, the most likely one."""
         value = read_target(target)[0]
         return int(value.argmax() if value.ndim else value)
 
     def as_soft(self, num_classes: int) -> TargetKind:
-        """The kind of float probabilities of that many classes."""
+        """Returns the kind for float probabilities of ``num_classes`` classes."""
         dtype = self.dtype
         floats = dtype.is_floating_point if isinstance(dtype, torch.dtype) else getattr(dtype, "kind", "") == "f"
         return self if floats else TargetKind(Tensor, torch.float32, num_classes=self.num_classes or num_classes)
 
     def soften(self, target: Any) -> Any:
-        """A real label as one of this soft kind."""
+        """Converts a label to this soft kind."""
         return self.make(read_target(target)[0])
 
     def make(self, target: int | Tensor) -> Any:
-        """Labels of this kind out of class indices ``()`` or ``(n,)``, or probabilities ``(c,)`` or ``(n, c)``."""
+        """Makes labels of this kind from class indices ``()`` or ``(n,)``, or probabilities ``(c,)`` or ``(n, c)``."""
         values = torch.as_tensor(target)
         if self.num_classes is not None and not values.is_floating_point():
             values = one_hot(values.reshape(-1), self.num_classes).reshape(*values.shape, self.num_classes)
@@ -72,7 +72,7 @@ class TargetKind:
         if issubclass(self.container, Tensor):
             values = values.to(self.dtype)
             return values if self.container is Tensor else values.as_subclass(self.container)
-        if issubclass(self.container, np.ndarray):  # also the row of a memory map
+        if issubclass(self.container, np.ndarray):  # or a row of a memory map
             return values.cpu().numpy().astype(self.dtype)
         if self.container in (list, tuple):
             kept = values.to(self.dtype).tolist()
@@ -82,20 +82,19 @@ class TargetKind:
 
 
 def read_target(target: Any, rows: int | None = None) -> tuple[Tensor, TargetKind]:
-    """A label, or the labels of a batch, in one form; and what they were.
+    """Converts a label, or the labels of a batch, to a common form, and returns their own form too.
 
     Args:
-        target: A label, or with ``rows`` the labels of a batch.
+        target: A label or, with ``rows``, the labels of a batch.
         rows (int, optional): Number of images in the batch.
 
     Returns:
-        tuple: Class indices as int64 ``()`` or ``(rows,)``, or float probabilities ``(c,)`` or ``(rows, c)``;
-        and their kind.
+        tuple: Class indices, int64 ``()`` or ``(rows,)``, or float probabilities ``(c,)`` or ``(rows, c)``; and
+        their :class:`TargetKind`.
 
     Raises:
-        TypeError: If it is neither a number nor a tensor, an array or a list of numbers.
-        ValueError: If it has another shape, or is not a classification label: several labels at once, or
-            values to regress.
+        TypeError: If it is not a number, or a tensor, array or list of numbers.
+        ValueError: If it has another shape, or is not a classification label, but multi-label or a regression target.
 
     Example:
         >>> read_target(torch.tensor([0, 1, 0]))[0], read_target([[2], [1]], rows=2)[0]
@@ -116,14 +115,14 @@ def read_target(target: Any, rows: int | None = None) -> tuple[Tensor, TargetKin
     if dims == 0 or boxed:
         return (values[..., 0] if boxed else values).long(), TargetKind(container, dtype, boxed)
     if not floats and not bool(((values == 0) | (values == 1)).all() and (values.sum(-1) == 1).all()):
-        raise ValueError(f"{what}, but got {_shown(target)} of other numbers. {_REMEDY}")
+        raise ValueError(f"{what}, but got {_shown(target)} with other numbers. {_REMEDY}")
     if floats:
-        check_probabilities(values if batched else values[None])
+        _check_probabilities(values if batched else values[None])
     return values if floats else values.float(), TargetKind(container, dtype, False, values.shape[-1])
 
 
 def is_target(label: Any) -> bool:
-    """Whether a label is a class index or probabilities of classes."""
+    """Returns whether a label is a class index or class probabilities."""
     try:
         read_target(label)
     except (TypeError, ValueError):
@@ -131,24 +130,17 @@ def is_target(label: Any) -> bool:
     return True
 
 
-_REMEDY = "Several labels at once, and values to regress, are no classes: leave the labels out to use images alone."
+_REMEDY = "Multi-label and regression targets are not classes; leave the labels out to use images only."
 
 
-def check_probabilities(rows: Tensor) -> None:
-    """Refuses rows that are no probabilities of classes: several labels at once, or values to regress.
-
-    Raises:
-        ValueError: If a row has a negative entry, or does not sum to 1.
-    """
+def _check_probabilities(rows: Tensor) -> None:
     sums = rows.detach().double().sum(dim=1)
     if len(rows) and not (float(rows.detach().min()) >= 0 and bool((sums - 1).abs().max() < 0.02)):
-        raise ValueError(
-            f"Labels of floats must be probabilities of the classes, at least 0 and of sum 1, but are not. {_REMEDY}"
-        )
+        raise ValueError(f"Float labels must be class probabilities, at least 0 and with sum 1, but are not. {_REMEDY}")
 
 
 def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Class indices ``(n,)`` as rows of probabilities ``(n, num_classes)``.
+    """Returns class indices ``(n,)`` as rows of probabilities ``(n, num_classes)``.
 
     Raises:
         ValueError: If a label is out of range.
@@ -158,10 +150,10 @@ def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype = torch.float32
 
 
 def check_label_range(labels: Tensor, num_classes: int = MAX_LABELS) -> None:
-    """Refuses labels beyond the classes; without their number, negative ones and absurdly large ones.
+    """Checks that labels are below ``num_classes``, or at least not negative or absurdly large.
 
     Raises:
-        ValueError: With the first that is.
+        ValueError: If a label is out of range. The message names the first one.
     """
     if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
         wrong = labels[(labels < 0) | (labels >= num_classes)][0].item()
@@ -169,12 +161,12 @@ def check_label_range(labels: Tensor, num_classes: int = MAX_LABELS) -> None:
 
 
 def _as_tensor(target: Any) -> tuple[Tensor, Any]:
-    """The numbers of a label as a plain tensor, and the dtype to write them back in."""
+    """Returns the numbers of a label as a plain tensor, and the dtype to write them back in."""
     if isinstance(target, Tensor):
         check_dense(target, "Labels")
         plain = target.as_subclass(Tensor)
         if plain.dtype in _TOO_WIDE or plain.is_complex():
-            raise ValueError(f"Labels must be of a signed integer type or uint8, but got {plain.dtype}.")
+            raise ValueError(f"Labels must have a signed integer type or uint8, but got {plain.dtype}.")
         return plain, plain.dtype
     if isinstance(target, (bool, int, float, list, tuple, np.ndarray, np.generic)):
         array = np.asarray(target) if _is_regular(target) else np.asarray(None)
@@ -189,7 +181,7 @@ def _as_tensor(target: Any) -> tuple[Tensor, Any]:
 
 
 def _is_regular(target: Any) -> bool:
-    """Whether nested lists have one shape."""
+    """Returns whether nested lists have a regular shape."""
     if not isinstance(target, (list, tuple)):
         return True
     lengths = {len(row) if isinstance(row, (list, tuple)) else -1 for row in target}

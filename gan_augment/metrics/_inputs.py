@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._core import check_tensor
+from .._core import check_tensor, evenly_spaced
 
 BLOCK = 256  # images that are converted to floats at a time
 
@@ -81,6 +81,4 @@ def reduce_images(images: Tensor, side: int) -> Tensor:
 
 def evenly(images: Tensor, most: int) -> Tensor:
     """Returns at most ``most`` of the images, evenly spaced, so that every call returns the same ones."""
-    if len(images) <= most:
-        return images
-    return images[torch.arange(most, device=images.device) * len(images) // most]
+    return images if len(images) <= most else images[evenly_spaced(len(images), most)]

@@ -14,7 +14,16 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
-from ..data import Places, TargetKind, describe, find_images, find_label, get, put, walk
+from ..data import (
+    ItemPaths,
+    TargetKind,
+    describe_item,
+    find_images,
+    find_label,
+    get_at,
+    replace_at,
+    walk_leaves,
+)
 from ..synthesis import ImageKind, as_channels_first, to_container
 from ._policy import CHOICES, LabelPolicy
 
@@ -47,7 +56,7 @@ class Inputs:
         Raises:
             ValueError: If there are no images, several, or something that cannot be mixed.
         """
-        leaves = list(walk(inputs))
+        leaves = list(walk_leaves(inputs))
         for _, leaf in leaves:
             if isinstance(leaf, _UNSUPPORTED) or type(leaf).__name__ == "KeyPoints":
                 raise ValueError(
@@ -61,15 +70,15 @@ class Inputs:
                 f"SyntheticMix must be given one image, or one batch of images, but found {len(places)} "
                 f"among {[type(leaf).__name__ for _, leaf in leaves][:20]}."
             )
-        labels = None if labels_at is None else get(inputs, labels_at)
-        return cls(inputs, get(inputs, places[0]), labels, places[0], labels_at)
+        labels = None if labels_at is None else get_at(inputs, labels_at)
+        return cls(inputs, get_at(inputs, places[0]), labels, places[0], labels_at)
 
     def has_other_rows(self, n: int) -> bool:
         """Returns whether anything except the images and labels has an entry for each of ``n`` images."""
-        others = [(path, leaf) for path, leaf in walk(self.whole) if path not in (self.image_at, self.labels_at)]
+        others = [(path, leaf) for path, leaf in walk_leaves(self.whole) if path not in (self.image_at, self.labels_at)]
         # Lists of anything except plain values are not leaves: their entries are.
         parents = {path[:-1] for path, _ in others if path} - {(), self.image_at[:-1], (self.labels_at or ())[:-1]}
-        candidates = [leaf for _, leaf in others] + [get(self.whole, path) for path in parents]
+        candidates = [leaf for _, leaf in others] + [get_at(self.whole, path) for path in parents]
         return any(
             (isinstance(entry, (tuple, list)) and len(entry) == n)
             or (isinstance(entry, (Tensor, np.ndarray)) and entry.ndim > 0 and len(entry) == n)
@@ -78,8 +87,8 @@ class Inputs:
 
     def rebuild(self, image: Any, labels: Any, extra: dict[str, Any]) -> Any:
         """Returns the same structure with another image and other labels, followed by further entries."""
-        out = put(self.whole, self.image_at, image)
-        return _with_extra(out if self.labels_at is None else put(out, self.labels_at, labels), extra)
+        out = replace_at(self.whole, self.image_at, image)
+        return _with_extra(out if self.labels_at is None else replace_at(out, self.labels_at, labels), extra)
 
 
 def _find_labels(inputs: Any, labels_getter: LabelsGetter, leaves: list[Any]) -> tuple[Any, ...]:
@@ -88,7 +97,7 @@ def _find_labels(inputs: Any, labels_getter: LabelsGetter, leaves: list[Any]) ->
         found = find_label(inputs)
         if found is None:
             raise ValueError(
-                f"Could not find the labels in {describe(inputs)}; pass (images, labels), a labels_getter, or "
+                f"Could not find the labels in {describe_item(inputs)}; pass (images, labels), a labels_getter, or "
                 "labels=None if there are none. The transform of a data set is given no labels: mix the batches of "
                 "its loader, or wrap it with GANAugmentedDataset."
             )
@@ -110,7 +119,7 @@ class ItemKind:
     """Everything about an item of a data set except its image and label.
 
     Attributes:
-        places (Places): Where the image and the label are.
+        places (ItemPaths): Where the image and the label are.
         blank (object): An item without image and label, whose other entries are neutral.
         target (TargetKind, optional): The kind of targets that items have; None without targets.
         soft (bool): Whether targets must be made probabilities.
@@ -118,7 +127,7 @@ class ItemKind:
         return_synthetic (bool): Whether items end with a bool.
     """
 
-    places: Places
+    places: ItemPaths
     blank: Any
     target: TargetKind | None
     soft: bool
@@ -133,7 +142,7 @@ class ItemKind:
             TypeError: If the item has other entries than the policy needs, or entries that no synthetic item can have.
             ValueError: If it holds several images, or no classification target.
         """
-        places = Places.of(item)
+        places = ItemPaths.of(item)
         if policy is None and places.label is not None:
             raise TypeError(
                 f"Items must be images alone for labels=None, but got {len(item)} entries; choose {CHOICES}."
@@ -141,22 +150,22 @@ class ItemKind:
         target = None if policy is None else TargetKind.of(target_of(item))
         if target is not None and policy is not None and policy.soft and num_classes is not None:
             target = target.as_soft(num_classes)
-        blank = put(item, places.image, None)
-        blank = _neutral(blank if places.label is None else put(blank, places.label, None))
+        blank = replace_at(item, places.image, None)
+        blank = _neutral(blank if places.label is None else replace_at(blank, places.label, None))
         weight = None if policy is None else policy.weight
         return cls(places, blank, target, policy is not None and policy.soft, weight, return_synthetic)
 
     def make(self, image: Any, label: Tensor) -> Any:
         """Makes a synthetic item from its image and its class, or the probabilities of its classes."""
-        item = put(self.blank, self.places.image, image)
+        item = replace_at(self.blank, self.places.image, image)
         if self.target is None or self.places.label is None:
             return item
-        return put(item, self.places.label, self.target.make(label))
+        return replace_at(item, self.places.label, self.target.make(label))
 
     def finish(self, item: Any, synthetic: bool) -> Any:
         """Adds the weight and the bool to an item, and makes a real target soft if all targets are."""
         if self.soft and not synthetic and self.target is not None and self.places.label is not None:
-            item = put(item, self.places.label, self.target.soften(get(item, self.places.label)))
+            item = replace_at(item, self.places.label, self.target.soften(get_at(item, self.places.label)))
         extra: dict[str, Any] = {}
         if self.weight is not None:
             extra["weight"] = torch.tensor(self.weight if synthetic else 1.0, dtype=torch.float32)
@@ -171,7 +180,7 @@ def _with_extra(item: Any, extra: dict[str, Any]) -> Any:
         return item
     if isinstance(item, Mapping):
         for name, value in extra.items():
-            item = put(item, (name,), value)
+            item = replace_at(item, (name,), value)
         return item
     return (*item, *extra.values()) if isinstance(item, (tuple, list)) else (item, *extra.values())
 
@@ -182,18 +191,18 @@ def target_of(item: Any) -> Any:
     Raises:
         TypeError: If it has none.
     """
-    path = Places.of(item).label
+    path = ItemPaths.of(item).label
     if path is None:
         raise TypeError(
             'Items of a labelled data set must be (image, label) or mappings with a key "label", but got '
-            f"{describe(item)}; rename the entry of the label, or pass labels=None if the items have no labels."
+            f"{describe_item(item)}; rename the entry of the label, or pass labels=None if the items have no labels."
         )
-    return get(item, path)
+    return get_at(item, path)
 
 
 def image_of(item: Any) -> Any:
     """Returns the image of an item."""
-    return get(item, Places.of(item).image)
+    return get_at(item, ItemPaths.of(item).image)
 
 
 def describe_image(image: Any, with_shape: bool) -> str:
@@ -212,11 +221,11 @@ def _neutral(value: Any) -> Any:
     """Returns the same structure with neutral values: empty text, -1, NaN, False."""
     if isinstance(value, Mapping):
         for key in list(value):
-            value = put(value, (key,), _neutral(value[key]))
+            value = replace_at(value, (key,), _neutral(value[key]))
         return value
     if isinstance(value, (tuple, list)):
         for place, entry in enumerate(value):
-            value = put(value, (place,), _neutral(entry))
+            value = replace_at(value, (place,), _neutral(entry))
         return value
     if value is None or isinstance(value, (bool, np.bool_, str, bytes, pathlib.PurePath)):
         return value if value is None else type(value)()

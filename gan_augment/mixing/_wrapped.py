@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset
 from torchvision.datasets.vision import StandardTransform
 
-from .._core import as_names, names_kept_by, progress_bar
-from ..data import PROBES, Places, TargetKind, find_class_names, find_labels, labels_hold, put, spread
+from .._core import as_names, evenly_spaced, names_kept_by, progress_bar
+from ..data import PROBES, ItemPaths, TargetKind, find_class_names, find_labels, labels_match, replace_at
 from ..synthesis import ImageKind, Source, call_transform, check_unit_range
 from ._items import image_of, target_of
 from ._randomness import restored_random_state
@@ -109,7 +109,7 @@ def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
     """
     labels, count = find_labels(dataset), len(dataset)  # type: ignore[arg-type]
     with restored_random_state():
-        if labels is not None and labels_hold(dataset, labels):
+        if labels is not None and labels_match(dataset, labels):
             return labels
         rows = [target_of(dataset[i]) for i in progress_bar(range(count), show=progress, desc="Reading labels")]
     return torch.tensor([TargetKind.class_of(row) for row in rows])
@@ -158,7 +158,7 @@ def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) ->
     raw = dataset if transform is None else _without_transforms(dataset, recorder)
     inherited = _find_transform(dataset) if transform == "inherit" else None
     with restored_random_state():  # random transforms must not change the caller's random state
-        items = [_read_raw(raw, index, transform) for index in spread(len(raw), PROBES)]
+        items = [_read_raw(raw, index, transform) for index in evenly_spaced(len(raw), PROBES)]
     images = [image_of(item) for item in items]
     kinds = [ImageKind.of(image) for image in images]
     if not callable(transform):
@@ -278,8 +278,8 @@ class _RowTransform(_Transform):
     """A transform of several items, as a mapping of lists."""
 
     def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
-        places = Places.of(pipeline.row)
-        row = put(pipeline.row, places.image, image)
-        row = row if places.label is None else put(row, places.label, label)
+        places = ItemPaths.of(pipeline.row)
+        row = replace_at(pipeline.row, places.image, image)
+        row = row if places.label is None else replace_at(row, places.label, label)
         out = self.transform({name: [value] for name, value in row.items()})
         return image_of({name: values[0] for name, values in out.items()})

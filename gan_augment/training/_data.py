@@ -88,7 +88,7 @@ class TrainingImages:
 
         Args:
             dataset (Dataset): Items are images (PIL, uint8 or float 0..1), ``(image, label, ...)``, or mappings
-                that hold both; see :class:`gan_augment.data.Places`.
+                that hold both; see :class:`gan_augment.data.ItemPaths`.
             image_size (int): Side to bring them to.
             resize_mode (str): How: ``"resize"``, ``"crop"`` or ``"pad"``.
             channels (int, optional): 1 or 3. Default: 1 if every image is grey, else 3.

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from torchvision import tv_tensors
 
 from gan_augment import GANAugmentedDataset, SyntheticMix
-from gan_augment.data import walk
+from gan_augment.data import walk_leaves
 from gan_augment.training import TrainingImages
 
 from .helpers import pool, real, shown
@@ -131,7 +131,7 @@ def test_items_of_every_type(form):
     mixed = all_three(lambda label: ITEM_FORMS[form](picture(label), label))
     items = [mixed[index] for index in range(len(mixed)) if mixed.is_synthetic(index)]
     for item in items:
-        entries = [leaf for _, leaf in walk(item)]
+        entries = [leaf for _, leaf in walk_leaves(item)]
         image = next(entry for entry in entries if isinstance(entry, torch.Tensor) and entry.ndim == 3)
         assert shown(image)[()] in LABELS
         assert "a.png" not in map(str, entries)  # not that of a real image

@@ -91,11 +91,11 @@ def test_a_transform_that_is_set_later_applies_to_real_and_synthetic_images():
 @pytest.mark.parametrize("rows", [[[0.0, 1.0, 1.0]], [[0.2, 0.3, 0.1]], [[1.5, -0.5, 0.0]]])
 def test_rows_that_are_not_probabilities_are_refused(rows):
     rows = torch.tensor(rows)
-    with pytest.raises(ValueError, match="must be probabilities"):
+    with pytest.raises(ValueError, match="must be class probabilities"):
         SyntheticMix(pool(), 1.0)(torch.rand(1, 1, 16, 16), rows)
-    with pytest.raises(ValueError, match="must be probabilities"):
+    with pytest.raises(ValueError, match="must be class probabilities"):
         SyntheticMix(pool(), 1.0)(torch.rand(1, 16, 16), rows[0])
-    with pytest.raises(ValueError, match="must be probabilities"):
+    with pytest.raises(ValueError, match="must be class probabilities"):
         augmented(TensorDataset(torch.rand(1, 1, 16, 16), rows), pool(), 0.5)
 
 

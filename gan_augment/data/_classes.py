@@ -1,4 +1,4 @@
-"""What a data set says of its items without reading them all: their labels, and the names of their classes."""
+"""Finds the labels and class names of a data set without reading all its items."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
-from .._core import as_names, differing_class, names_kept_by
-from ._items import Places, find_label, label_key, split_item
+from .._core import as_names, differing_class, evenly_spaced, names_kept_by
+from ._items import ItemPaths, find_label, label_key, split_item
 from ._targets import TargetKind, read_target
 
-_LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 say labels
+_LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 have labels
 _WRAPPED = ("dataset", "subset", "base_dataset", "base", "ds", "_dataset")
-PROBES = 8  # items that are read to find whether a data set says the truth
-_PROBED_CLASSES = 64  # at most; one more item of each is read
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most so many indices, evenly spread."""
-    return sorted({index * count // most for index in range(most)}) if count > most else list(range(count))
+PROBES = 8  # items that are read to check what a data set says about them
+_PROBED_CLASSES = 64  # maximum number of classes of which another item is read
 
 
 def find_labels(dataset: Any) -> Tensor | None:
-    """Class indices of all items without reading any, int64 ``(n,)``; None if they are not kept.
+    """Returns the class indices of all items without reading any, int64 ``(n,)``, or None if they are not stored.
 
-    Looks for ``targets`` and ``labels``, and a column of a Hugging Face data set, through ``Subset``,
-    ``ConcatDataset`` and ``TensorDataset``. What is kept need not be what the items say: see :func:`labels_hold`.
+    Looks for ``targets`` and ``labels``, and for a column of a Hugging Face data set, also in ``Subset``,
+    ``ConcatDataset`` and ``TensorDataset``. The stored labels may differ from those of the items: see
+    :func:`labels_match`.
     """
     if isinstance(dataset, Subset):
         inner = find_labels(dataset.dataset)
@@ -37,10 +33,10 @@ def find_labels(dataset: Any) -> Tensor | None:
     if isinstance(dataset, ConcatDataset):
         parts = [find_labels(part) for part in dataset.datasets]
         return None if any(part is None for part in parts) else torch.cat([p for p in parts if p is not None])
-    return None if _transforms_targets(dataset) else _kept_labels(dataset)
+    return None if _transforms_targets(dataset) else _stored_labels(dataset)
 
 
-def _kept_labels(dataset: Any) -> Tensor | None:
+def _stored_labels(dataset: Any) -> Tensor | None:
     values = dataset.tensors[1] if isinstance(dataset, TensorDataset) and len(dataset.tensors) > 1 else None
     for name in _LABEL_NAMES:
         values = getattr(dataset, name, None) if values is None else values
@@ -52,31 +48,32 @@ def _kept_labels(dataset: Any) -> Tensor | None:
     try:
         labels = read_target(values, len(dataset))[0]
     except (TypeError, ValueError):
-        return None  # the items say what is wrong
+        return None  # reading an item will raise the error
     return labels.argmax(dim=1) if labels.ndim == 2 else labels
 
 
-def labels_hold(dataset: Any, labels: Tensor) -> bool:
-    """Whether labels are those of the items of a data set, at a few of them, of many classes."""
+def labels_match(dataset: Any, labels: Tensor) -> bool:
+    """Returns whether labels match a few items of a data set, from many classes."""
     if len(labels) != len(dataset):
         return False
-    return all(label_at(dataset, place) == labels[place] for place in {*_probes(len(labels)), *_of_classes(labels)})
+    chosen = {*_sample_items(len(labels)), *_item_of_each_class(labels)}
+    return all(label_at(dataset, index) == labels[index] for index in chosen)
 
 
-def _of_classes(labels: Tensor) -> list[int]:
-    """Where an item of each class is, or of some of very many classes."""
+def _item_of_each_class(labels: Tensor) -> list[int]:
+    """Returns the index of an item of each class, or of some classes if there are very many."""
     _, first = np.unique(labels.numpy(), return_index=True)
-    return [int(place) for place in first[spread(len(first), _PROBED_CLASSES)]]
+    return [int(place) for place in first[evenly_spaced(len(first), _PROBED_CLASSES)]]
 
 
-def _probes(count: int) -> list[int]:
-    """A few indices without a pattern, always the same."""
+def _sample_items(count: int) -> list[int]:
+    """Returns a few random indices, always the same."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     return order[:PROBES].tolist()
 
 
 def label_at(dataset: Any, index: int) -> int | None:
-    """The class of an item; None if it has none."""
+    """Returns the class of an item, or None if it has none."""
     try:
         return TargetKind.class_of(split_item(dataset[index])[1])
     except (TypeError, ValueError):
@@ -84,11 +81,11 @@ def label_at(dataset: Any, index: int) -> int | None:
 
 
 def find_class_names(dataset: Any) -> tuple[str, ...] | None:
-    """Names of the classes of the items, in the order of their labels; None if they are not known.
+    """Returns the class names of the items, in the order of their labels, or None if they are not known.
 
-    Looks where torchvision, timm, Hugging Face, fastai, MedMNIST and others keep them, and through ``Subset``,
-    ``ConcatDataset`` and other wrappers. Reads a few items to find whether a wrapper or a transform changes labels:
-    the names that lie beneath are not those of the items then.
+    Looks where torchvision, timm, Hugging Face, fastai, MedMNIST and others store them, also in ``Subset``,
+    ``ConcatDataset`` and other wrappers. Reads a few items to check whether a wrapper or a transform changes labels,
+    since then the inner names are not those of the items.
 
     Raises:
         ValueError: If the parts of a ``ConcatDataset`` give one class different names.
@@ -96,22 +93,22 @@ def find_class_names(dataset: Any) -> tuple[str, ...] | None:
     if type(dataset) is Subset:
         return names_kept_by(dataset) or find_class_names(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
-        return names_kept_by(dataset) or _names_of_parts(dataset)
+        return names_kept_by(dataset) or _class_names_of_parts(dataset)
     if not hasattr(dataset, "__len__") or len(dataset) == 0:
         return names_kept_by(dataset)
-    names = names_kept_by(dataset) or _names_of_features(dataset)
+    names = names_kept_by(dataset) or _class_names_of_features(dataset)
     if names is not None:
-        labels = _kept_labels(dataset)
+        labels = _stored_labels(dataset)
         if labels is None:
             return None if _transforms_targets(dataset) or _changes_labels(dataset, names) else names
-        return names if labels_hold(dataset, labels) else None
+        return names if labels_match(dataset, labels) else None
     inner = _wrapped_by(dataset)
-    return find_class_names(inner) if inner is not None and _passes_labels_on(dataset, inner) else None
+    return find_class_names(inner) if inner is not None and _keeps_labels(dataset, inner) else None
 
 
 def _wrapped_by(dataset: Any) -> Any:
     inner = next((getattr(dataset, name) for name in _WRAPPED if hasattr(dataset, name)), None)
-    if inner is None:  # under a name of the user's own
+    if inner is None:  # under another attribute
         held = [value for value in getattr(dataset, "__dict__", {}).values() if _is_dataset(value)]
         inner = held[0] if len(held) == 1 else None
     return None if isinstance(inner, type) or not hasattr(inner, "__getitem__") else inner
@@ -122,19 +119,19 @@ def _is_dataset(value: Any) -> bool:
 
 
 def _changes_labels(dataset: Any, names: tuple[str, ...]) -> bool:
-    """Whether a wrapper shows the names of the data set that it wraps, item for item, with other labels."""
+    """Returns whether a wrapper has the class names of the data set inside, but gives its items other labels."""
     inner = _wrapped_by(dataset)
     if inner is None or not hasattr(inner, "__len__") or len(inner) != len(dataset):
         return False
-    return names_kept_by(inner) == names and not _passes_labels_on(dataset, inner)
+    return names_kept_by(inner) == names and not _keeps_labels(dataset, inner)
 
 
-def _names_of_parts(dataset: ConcatDataset[Any]) -> tuple[str, ...] | None:
+def _class_names_of_parts(dataset: ConcatDataset[Any]) -> tuple[str, ...] | None:
     parts = [find_class_names(part) for part in dataset.datasets]
     known = sorted((names for names in parts if names is not None), key=len, reverse=True)
     for names in known[1:]:
         index = differing_class(known[0], names)
-        if index is not None and type(dataset) is ConcatDataset:  # a class of a user may change labels
+        if index is not None and type(dataset) is ConcatDataset:  # a subclass may change labels
             raise ValueError(
                 f"The parts of a ConcatDataset must have the same classes, but class {index} is {known[0][index]!r} in "
                 f"one and {names[index]!r} in another; give the parts the same labels, and set `classes` of the "
@@ -146,26 +143,27 @@ def _names_of_parts(dataset: ConcatDataset[Any]) -> tuple[str, ...] | None:
 
 
 def label_column(dataset: Any) -> str | None:
-    """The column of a Hugging Face data set that holds the label; None if it is another data set, or has none."""
+    """Returns the label column of a Hugging Face data set; None for other data sets, or without such a column."""
     features = getattr(dataset, "features", None)
     if not isinstance(features, Mapping) or not callable(getattr(dataset, "with_format", None)) or len(dataset) == 0:
         return None
     columns = {name: as_names(getattr(feature, "names", None)) for name, feature in features.items()}
-    path = Places.of(dataset[0]).label
+    path = ItemPaths.of(dataset[0]).label
     if path is not None and path[0] in columns:
         return str(path[0])
     named = [name for name, names in columns.items() if names is not None]
     return named[0] if len(named) == 1 else label_key(features) if not named else None
 
 
-def _names_of_features(dataset: Any) -> tuple[str, ...] | None:
+def _class_names_of_features(dataset: Any) -> tuple[str, ...] | None:
     column = label_column(dataset)
     if column is None:
         return None
     feature = dataset.features[column]
-    for key in (find_label(feature) or ()) if isinstance(feature, Mapping) else ():  # columns in a column
+    for key in (find_label(feature) or ()) if isinstance(feature, Mapping) else ():  # nested columns
         feature = feature[key]
-    return as_names(getattr(getattr(feature, "feature", feature), "names", None))  # a list of one label has a feature
+    feature = getattr(feature, "feature", feature)  # that of the labels in a list
+    return as_names(getattr(feature, "names", None))
 
 
 def _transforms_targets(dataset: Any) -> bool:
@@ -174,15 +172,15 @@ def _transforms_targets(dataset: Any) -> bool:
     return getattr(dataset, "target_transform", None) is not None or not separate
 
 
-def _passes_labels_on(wrapper: Any, inner: Any) -> bool:
-    """Whether the items of a wrapper have the labels of those that it wraps, at a few of them."""
+def _keeps_labels(wrapper: Any, inner: Any) -> bool:
+    """Returns whether a few items of a wrapper have the labels of the items inside."""
     places = getattr(wrapper, "indices", None)
     places = range(len(inner)) if places is None else places
     if len(places) != len(wrapper):
         return False
-    chosen = _probes(len(wrapper))
+    chosen = _sample_items(len(wrapper))
     labels = find_labels(inner)
     if labels is not None:
-        chosen = [*chosen, *_of_classes(labels[torch.as_tensor(places)])]
+        chosen = [*chosen, *_item_of_each_class(labels[torch.as_tensor(places)])]
     found = [label_at(wrapper, index) for index in chosen]
     return None not in found and found == [label_at(inner, int(places[index])) for index in chosen]

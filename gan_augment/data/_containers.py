@@ -1,4 +1,4 @@
-"""What lies in a folder or an archive: each entry's path in parts, and how to open it."""
+"""Folders and archives: listing their entries and reading them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from typing import IO, Any
 MAX_BYTES = 8 * 2**30
 MAX_MEMBERS = 1_000_000
 MAX_FILE_BYTES = 2**27
-MAX_DEPTH = 64  # of folders in each other
+MAX_DEPTH = 64  # levels of nested folders
 ZIP, TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
 _CLUTTER = {
     *("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"),
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
 }
+_CLUTTER_REASON = "hidden or created by the system"
 _DECOMPRESS: dict[str, Callable[[Path], Any]] = {
     **dict.fromkeys(("gz", "tgz"), gzip.open),
     **dict.fromkeys(("bz2", "tbz2"), bz2.open),
@@ -42,11 +43,11 @@ class Entry:
     """A file or a folder in a folder or an archive.
 
     Attributes:
-        parts (tuple of str): Its path below the root, split at slashes.
-        key (str or int): What the container finds it by.
+        parts (tuple of str): Path below the root, split at slashes.
+        key (str or int): Key by which the container finds it.
         is_folder (bool): Whether it is a folder.
-        size (int): Bytes, decompressed; 0 for folders, and for files outside archives.
-        path (tuple of str): Its whole path, also if ``parts`` leave out the folder of a split.
+        size (int): Decompressed size in bytes; 0 for folders, and for files outside archives.
+        path (tuple of str): Full path, if ``parts`` leave out the folder of a split.
     """
 
     parts: tuple[str, ...]
@@ -60,25 +61,25 @@ class Entry:
 
 
 class Container(ABC):
-    """A folder or an archive that entries are listed from and read from; it can be pickled, and used after a fork."""
+    """Base class of folders and archives. They can be pickled, and used after a fork."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @abstractmethod
     def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """All entries but clutter, in no order; adds what it leaves out, and why, to ``skipped``."""
+        """Returns all entries but clutter, in any order; adds skipped entries and the reason to ``skipped``."""
 
     @abstractmethod
     def open(self, entry: Entry) -> IO[bytes]:
-        """A file to read an entry's bytes from."""
+        """Opens an entry for reading."""
 
 
 class Folder(Container):
-    """A folder of the user's own, in which links are followed."""
+    """A folder of the user, in which links are followed."""
 
     def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """All entries but clutter; a link to a folder that it lies in is left out, a broken one refused."""
+        """Returns all entries but clutter. Links to a parent folder are skipped, and broken links raise an error."""
         entries: list[Entry] = []
         self._walk(self.path, (), (_identity(self.path),), entries, skipped)
         return entries
@@ -96,31 +97,31 @@ class Folder(Container):
         for name in os.listdir(folder):
             path, inner = folder / name, (*parts, name)
             if is_clutter(name):
-                skipped[inner] = "hidden or made by a system"
+                skipped[inner] = _CLUTTER_REASON
                 continue
             try:
                 mode = path.stat().st_mode
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ELOOP):
                     raise
-                raise ValueError(f"{'/'.join(inner)!r} is a link to nothing; remove or mend it") from None
+                raise ValueError(f"{'/'.join(inner)!r} is a broken link; remove or repair it") from None
             if stat.S_ISREG(mode):
                 entries.append(Entry(inner, str(path)))
             elif not stat.S_ISDIR(mode):
-                skipped[inner] = "not a file"
+                skipped[inner] = "not files"
             elif _identity(path) in above:
-                skipped[inner] = "a link to a folder that it lies in"
+                skipped[inner] = "links to a parent folder"
             else:
                 entries.append(Entry(inner, str(path), is_folder=True))
                 self._walk(path, inner, (*above, _identity(path)), entries, skipped)
 
     def open(self, entry: Entry) -> IO[bytes]:
-        """A file to read an entry's bytes from."""
+        """Opens an entry for reading."""
         return open(entry.key, "rb")
 
 
 class _Archive(Container):
-    """An archive, opened once in each process: a forked one would share the position in the file."""
+    """Base class of archives. Each process opens its own file, since a fork would share the position in it."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         super().__init__(path)
@@ -133,14 +134,14 @@ class _Archive(Container):
             self._opened[2].close()
 
     def _archive(self) -> Any:
-        """The open archive."""
+        """Returns the open archive."""
         if self._opened is None or self._opened[0] != os.getpid():
             file = self._open_file()
             try:
                 archive = self._parse(file)
-                # Entries are found by their number.
+                # Entries are found by their index, so the archive must be the same.
                 if self._identity is not None and self._identity != self._identify(archive):
-                    raise ValueError("it was changed or replaced after it was opened; open it again")
+                    raise ValueError("it changed after it was opened; open it again")
                 self._opened = os.getpid(), archive, file
             except BaseException:
                 file.close()
@@ -149,34 +150,36 @@ class _Archive(Container):
 
     @abstractmethod
     def _open_file(self) -> IO[bytes]:
-        """The archive's file, decompressed."""
+        """Opens the decompressed file."""
 
     @abstractmethod
     def _parse(self, file: IO[bytes]) -> Any:
-        """The archive in a file."""
+        """Returns the archive in a file."""
 
     @abstractmethod
     def _identify(self, archive: Any) -> str:
-        """What tells an open archive from another that takes its place."""
+        """Returns a hash that tells an archive from another at the same path."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
 
     def _checked(self, entries: Iterable[Entry], skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """The entries less clutter, after their number, size and names were found to be sound."""
+        """Returns the entries without clutter, after checking their number, size and paths."""
         kept: list[Entry] = []
         total = 0
         for count, entry in enumerate(entries, 1):
             total += entry.size
             if count > MAX_MEMBERS or total > self.max_bytes:
                 raise ValueError(
-                    f"it must hold at most {MAX_MEMBERS:,} files of {self.max_bytes:,} bytes together, but holds more"
+                    f"it must hold at most {MAX_MEMBERS:,} files and {self.max_bytes:,} bytes in total, but holds more"
                 )
             if ".." in entry.parts or len(entry.parts) > MAX_DEPTH:
-                raise ValueError(f"it holds {'/'.join(entry.parts)[:200]!r}, which lies outside of it or too deep")
+                raise ValueError(
+                    f"it holds {'/'.join(entry.parts)[:200]!r}, which is outside the archive or nested too deeply"
+                )
             clutter = next((place for place, part in enumerate(entry.parts, 1) if is_clutter(part)), None)
             if clutter is not None:
-                skipped[entry.parts[:clutter]] = "hidden or made by a system"
+                skipped[entry.parts[:clutter]] = _CLUTTER_REASON
                 if clutter > 1:
                     kept.append(Entry(entry.parts[: clutter - 1], 0, is_folder=True))
             elif entry.parts:
@@ -191,17 +194,17 @@ class Zip(_Archive):
     """A zip file, read in place."""
 
     def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """All entries but clutter and links, which are not followed in an archive."""
+        """Returns all entries but clutter and links, which are not followed in archives."""
 
         def read() -> Iterator[Entry]:
             for number, member in enumerate(self._archive().infolist()):
                 parts = split_path(member.filename)
                 if stat.S_ISLNK(member.external_attr >> 16):
-                    skipped[parts] = "a link in an archive"
+                    skipped[parts] = "links in an archive"
                     yield Entry(parts[:-1], number, is_folder=True)
                     continue
                 if member.flag_bits & 1:
-                    raise ValueError(f"{member.filename!r} is encrypted; unpack the archive with its password")
+                    raise ValueError(f"{member.filename!r} is encrypted; unpack the archive first")
                 is_folder = member.filename.endswith(("/", "\\"))
                 yield Entry(parts, number, is_folder, member.file_size)
 
@@ -210,7 +213,7 @@ class Zip(_Archive):
         return entries
 
     def open(self, entry: Entry) -> IO[bytes]:
-        """A file to read an entry's bytes from."""
+        """Opens an entry for reading."""
         archive = self._archive()
         file: IO[bytes] = archive.open(archive.infolist()[int(entry.key)])
         return file
@@ -223,7 +226,7 @@ class Zip(_Archive):
         first = min((member.header_offset for member in archive.infolist()), default=0)
         file.seek(0)
         if first > 0 and file.read(4) == b"PK\3\4":
-            raise ValueError("it is two archives in one file, and only the last can be read; zip their files again")
+            raise ValueError("it contains two archives, and only the last can be read; zip their files again")
         return archive
 
     def _identify(self, archive: zipfile.ZipFile) -> str:
@@ -234,7 +237,7 @@ class Tar(_Archive):
     """A tar archive, read in place; a compressed one is decompressed once to a temporary file."""
 
     def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """All entries but clutter and links, which are not followed in an archive."""
+        """Returns all entries but clutter and links, which are not followed in archives."""
 
         def read() -> Iterator[Entry]:
             for number, member in enumerate(self._archive()):
@@ -244,7 +247,7 @@ class Tar(_Archive):
                 elif member.isdir():
                     yield Entry(parts, number, is_folder=True)
                 else:
-                    skipped[parts] = "a link in an archive" if member.issym() or member.islnk() else "not a file"
+                    skipped[parts] = "links in an archive" if member.issym() or member.islnk() else "not files"
                     yield Entry(parts[:-1], number, is_folder=True)
 
         entries = self._checked(read(), skipped)
@@ -253,7 +256,7 @@ class Tar(_Archive):
         return entries
 
     def open(self, entry: Entry) -> IO[bytes]:
-        """A file to read an entry's bytes from."""
+        """Opens an entry for reading."""
         archive = self._archive()
         file: IO[bytes] | None = archive.extractfile(archive.getmembers()[int(entry.key)])
         if file is None:
@@ -265,14 +268,14 @@ class Tar(_Archive):
 
     @staticmethod
     def _check_end(archive: tarfile.TarFile) -> None:
-        """Refuses an archive that was read in part: at a header that is damaged or cut off, tarfile ends silently."""
+        """Checks that the archive was read to its end, since tarfile silently stops at a damaged header."""
         file: Any = archive.fileobj
         file.seek(archive.offset)
         if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-            raise ValueError("it is damaged or cut off, as the mark of its end is missing; pack it again")
+            raise ValueError("it is damaged or cut off, since its end marker is missing; pack it again")
         while block := file.read(2**20):
             if block.strip(tarfile.NUL):
-                raise ValueError("it goes on after the mark of its end, as two archives in one file do; pack it again")
+                raise ValueError("it continues after its end marker, like two archives in one file; pack it again")
 
     def _identify(self, archive: tarfile.TarFile) -> str:
         return _hash((member.name, member.size, member.mtime, member.type) for member in archive)
@@ -281,7 +284,7 @@ class Tar(_Archive):
         decompress = _DECOMPRESS.get(self.path.name.lower().rpartition(".")[2])
         if decompress is None:
             return open(self.path, "rb")
-        limit = self.max_bytes + 2048 * MAX_MEMBERS  # of each file a header and what fills its last block
+        limit = self.max_bytes + 2048 * MAX_MEMBERS  # a header and padding for each file
         with contextlib.ExitStack() as stack:
             plain = stack.enter_context(tempfile.TemporaryFile())
             file = stack.enter_context(decompress(self.path))
@@ -291,17 +294,17 @@ class Tar(_Archive):
                 plain.write(data)
             plain.seek(0)
             file.close()
-            stack.pop_all()  # it went well: the temporary file stays open
+            stack.pop_all()  # success: the temporary file stays open
         return plain
 
 
 def split_path(name: str) -> tuple[str, ...]:
-    """The parts of a path in an archive, which programs of Windows may have written with backslashes."""
+    """Returns the parts of a path in an archive, which Windows programs may write with backslashes."""
     return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
 
 
 def is_clutter(part: str) -> bool:
-    """Whether a part of a path is hidden, or something that a system or a program left there for itself."""
+    """Returns whether a part of a path is hidden, or was created by a system or program for itself."""
     return part.startswith(".") or part.casefold() in _CLUTTER
 
 
@@ -319,7 +322,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def reading(path: str | Path, expected: str) -> Iterator[None]:
-    """Names the file in whatever goes wrong: damaged files fail in a dozen ways, most of them undocumented."""
+    """Names the file in every error, since damaged files raise a dozen types of errors, mostly undocumented."""
     try:
         yield
     except Exception as error:
