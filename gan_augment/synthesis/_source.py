@@ -48,9 +48,9 @@ class AdaptedSource(Source):
             if value is not None:
                 setattr(self, name, value)
 
-    def sample(self, n: int, *labels: Any, seed: int | None = None) -> Tensor:
+    def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
         """Draws images; see :meth:`Source.sample`."""
-        return self.adapted.sample(n, *labels, seed=seed)
+        return self.adapted.sample(n, *(() if labels is None else (labels,)), seed=seed)
 
 
 def fingerprints_of(source: Source) -> Tensor | None:

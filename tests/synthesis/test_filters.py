@@ -214,9 +214,7 @@ def test_a_calibrated_teacher_keeps_a_share_of_each_class(quantile, kept):
     def unsure(images):
         return linear(images) / 4  # so that no two confidences round to the same float
 
-    labels = (
-        torch.arange(100) < 20
-    ).long()  # class 1 has the darkest images, all with a lower confidence than any of class 0
+    labels = (torch.arange(100) < 20).long()  # class 1: the darkest images, with the lowest confidences
     mask = TeacherConfidence.calibrate(unsure, ramp(), labels, quantile)(ramp(), labels)
     assert [int(mask[labels == each].sum()) for each in (0, 1)] == kept
 
