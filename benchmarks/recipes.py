@@ -89,7 +89,7 @@ class Trained:
 
 def rings(seed: int) -> Data:
     """Drawn ones, as many as the rings of the first of the five systems."""
-    from gan_augment.training import Rings
+    from gan_augment.data import Rings
 
     def draw(n: int, seed: int) -> Tensor:
         rings = Rings(n, image_size=64, seed=seed)
@@ -208,7 +208,7 @@ def judge(trained: Trained, data: Data, networks: list[FeatureNetwork], case: st
         {**measurement.to_dict(), "text": str(measurement)} for m in measured for measurement in m.values()
     ]
     if case == "rings":
-        from gan_augment.training import invalid_share
+        from gan_augment.data import invalid_share
 
         figures["invalid_share"] = invalid_share(trained.images)
     classifier = next((network.model for network in networks if isinstance(network, ClassifierFeatures)), None)

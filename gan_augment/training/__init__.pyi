@@ -1,13 +1,12 @@
-from ._checkpoints import pack, unpack
 from ._data import TrainingImages
 from ._fit import fit, parse_budget, resolve_recipe, resume
-from ._losses import LOSSES, Loss
-from ._processes import autocast_type, is_first
-from ._recipe import Recipe
-from ._recipes import RECIPES, get_recipe
 from ._result import FEW_STEPS, LEAST_STEPS, FitResult, few_steps
-from ._rings import Rings, invalid_share
-from ._table import TABLE
+from .losses._losses import LOSSES, Loss
+from .recipes._recipe import Recipe
+from .recipes._recipes import RECIPES, get_recipe
+from .recipes._table import TABLE
+from .runs._checkpoints import pack, unpack
+from .runs._processes import autocast_type, is_first
 
 __all__ = [
     "FEW_STEPS",
@@ -18,13 +17,11 @@ __all__ = [
     "FitResult",
     "Loss",
     "Recipe",
-    "Rings",
     "TrainingImages",
     "autocast_type",
     "few_steps",
     "fit",
     "get_recipe",
-    "invalid_share",
     "is_first",
     "pack",
     "parse_budget",

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ._losses import LOSSES
-from ._options import Options, check_choice, names_of, within
+from .losses._losses import LOSSES
+from .recipes._options import Options, check_choice, names_of, within
 
 if TYPE_CHECKING:
-    from ._recipe import Recipe
+    from .recipes._recipe import Recipe
 
 
 def _draw(hit: Tensor, reach: float, dtype: torch.dtype) -> Tensor:

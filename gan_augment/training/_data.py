@@ -15,10 +15,10 @@ from torch.utils.data import Dataset, IterableDataset
 
 from .._core import ResizeMode, as_uint8, check_seed, progress_bar, resize_to_square, to_channels
 from ..data import TargetKind, find_class_names, fingerprint, split_item
-from ._options import Options, within
+from .recipes._options import Options, within
 
 if TYPE_CHECKING:
-    from ._recipe import Recipe
+    from .recipes._recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from ..models import (
     load_discriminator,
 )
 from ._networks import recipe_fields
-from ._recipe import Recipe
+from .recipes._recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from .._version import __version__
 from ..models import Generator
 from ._finetune import Start
 from ._plan import Plan
-from ._recipe import Recipe, check_overrides
-from ._recipes import get_recipe
 from ._result import FitResult
-from ._run import RunFolder
+from .recipes._recipe import Recipe, check_overrides
+from .recipes._recipes import get_recipe
+from .runs._folder import RunFolder
 
 MAX_BUDGET = 366 * 24 * 3600.0
 

@@ -8,10 +8,10 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from .._core import end_by, on_ending, progress_bar
-from ._monitor import Monitor
-from ._processes import accelerator, agree
-from ._run import RunFolder
 from ._trainer import Trainer
+from .runs._folder import RunFolder
+from .runs._monitor import Monitor
+from .runs._processes import accelerator, agree
 
 LOG_EVERY = 100
 LOG_EVERY_SECONDS = 10.0

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..models import DiscriminatorConfig, GeneratorConfig, Initialization, Latent, Normalization, Upsampling
-from ._options import Options, names_of
+from .recipes._options import Options, names_of
 
 if TYPE_CHECKING:
-    from ._recipe import Recipe
+    from .recipes._recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

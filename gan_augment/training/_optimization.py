@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from ._options import Options, within
+from .recipes._options import Options, within
 
 if TYPE_CHECKING:
-    from ._recipe import Recipe
+    from .recipes._recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

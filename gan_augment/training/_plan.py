@@ -18,15 +18,15 @@ from ..models import MAX_ANCHORS, save_pretrained
 from ._data import TrainingImages
 from ._finetune import Start
 from ._loop import Loop
-from ._monitor import LEAST_HELD_OUT, Monitor
-from ._pictures import check_plotting
-from ._processes import accelerator, is_first
-from ._recipe import Recipe
 from ._result import FitResult, conclude
-from ._run import RunFolder
 from ._schedule import StepSchedule
-from ._threads import threads_kept
 from ._trainer import Trainer
+from .recipes._recipe import Recipe
+from .runs._folder import RunFolder
+from .runs._monitor import LEAST_HELD_OUT, Monitor
+from .runs._pictures import check_plotting
+from .runs._processes import accelerator, is_first
+from .runs._threads import threads_kept
 
 TRACKERS = ("tensorboard",)
 FEW_IMAGES = 100

@@ -11,9 +11,9 @@ import torch
 
 from .._version import __version__
 from ..models import Card, Generator
-from ._monitor import Monitor
-from ._processes import of_first
 from ._trainer import Trainer
+from .runs._monitor import Monitor
+from .runs._processes import of_first
 
 FEW_STEPS = 1000  # below them samples seldom look real
 LEAST_STEPS = 250  # below them a study of the samples says nothing

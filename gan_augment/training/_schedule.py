@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ._options import Options, within
+from .recipes._options import Options, within
 
 if TYPE_CHECKING:
-    from ._recipe import Recipe
+    from .recipes._recipe import Recipe
 
 LAST_RATE = 0.05
 NAMED = ("constant", "linear", "cosine")  # schedules of our own, which follow the share of the run that is done

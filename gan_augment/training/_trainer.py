@@ -15,21 +15,21 @@ from torch import Tensor, nn
 
 from .._core import check_count, mix_seed, to_signed
 from ..models import Discriminator, Generator, to_sphere
-from ._adversary import discriminator_loss, generator_loss
 from ._augment import diff_augment
 from ._batches import Order
 from ._controller import AdaptiveStrength
-from ._coverage import Coverage, reconstruction_loss
 from ._data import TrainingImages
 from ._ema import EMA, recalibrate_batch_norm
 from ._finetune import Start, adapt_discriminator, adapt_generator, class_rows
 from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shrink
-from ._processes import accelerator, autocast_type, average, average_gradients, of_first, share_out
-from ._recipe import Recipe
-from ._regularizers import LeCam, clip_weights
 from ._schedule import Stage, StepSchedule, stage_at
-from ._threads import fastest_threads
 from ._variations import learn_variations
+from .losses._adversary import discriminator_loss, generator_loss
+from .losses._coverage import Coverage, reconstruction_loss
+from .losses._regularizers import LeCam, clip_weights
+from .recipes._recipe import Recipe
+from .runs._processes import accelerator, autocast_type, average, average_gradients, of_first, share_out
+from .runs._threads import fastest_threads
 
 REHEARSED = 16  # images by which threads are compared
 

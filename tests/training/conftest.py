@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from gan_augment import fit
-from gan_augment.training import _monitor, _variations, get_recipe
+from gan_augment.training import _variations, get_recipe
 from gan_augment.training._data import TrainingImages
-from gan_augment.training._run import RunFolder
 from gan_augment.training._trainer import Trainer
+from gan_augment.training.runs import _monitor
+from gan_augment.training.runs._folder import RunFolder
 
 TINY = {
     "image_size": 16,

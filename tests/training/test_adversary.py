@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from gan_augment import Recipe
-from gan_augment.training._adversary import discriminator_loss, generator_loss, judge_both
-from gan_augment.training._losses import LOSSES
-from gan_augment.training._regularizers import LeCam
+from gan_augment.training.losses._adversary import discriminator_loss, generator_loss, judge_both
+from gan_augment.training.losses._losses import LOSSES
+from gan_augment.training.losses._regularizers import LeCam
 
 from .conftest import new_trainer, training_images
 

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment.training import _processes
 from gan_augment.training._batches import Order
+from gan_augment.training.runs import _processes
 
 from .conftest import new_trainer, run_steps, training_images
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from gan_augment._core import aside_path
-from gan_augment.training import _checkpoints
-from gan_augment.training._checkpoints import DTYPES, FORMAT, Checkpoints, pack, unpack
+from gan_augment.training.runs import _checkpoints
+from gan_augment.training.runs._checkpoints import DTYPES, FORMAT, Checkpoints, pack, unpack
 
 from ..core.disks import small_disk, small_files
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from gan_augment import fit, from_pretrained, resume
 from gan_augment.models import draw_latents
 from gan_augment.training import get_recipe
-from gan_augment.training._coverage import Coverage, principal_latents, reconstruction_loss, sketch
+from gan_augment.training.losses._coverage import Coverage, principal_latents, reconstruction_loss, sketch
 
 from .conftest import TINY, new_trainer, run_steps, run_until, same_weights, training_images
 

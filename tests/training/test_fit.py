@@ -12,8 +12,8 @@ from gan_augment import fit, from_pretrained
 from gan_augment.data import seen
 from gan_augment.models import load_discriminator
 from gan_augment.training import Recipe, _loop
-from gan_augment.training._checkpoints import Checkpoints
 from gan_augment.training._trainer import Trainer
+from gan_augment.training.runs._checkpoints import Checkpoints
 
 from .conftest import same_weights
 

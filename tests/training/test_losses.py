@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment.training._losses import LOSSES
+from gan_augment.training.losses._losses import LOSSES
 
 NAMES = sorted(LOSSES)
 PAIRS = st.lists(st.tuples(st.floats(-50, 50), st.floats(-50, 50)), min_size=1, max_size=8).map(np.array)

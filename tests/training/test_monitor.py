@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from gan_augment import Generator, GeneratorConfig, fit, from_pretrained, resume
-from gan_augment.training import _monitor
-from gan_augment.training._monitor import Monitor
 from gan_augment.training._trainer import Trainer
+from gan_augment.training.runs import _monitor
+from gan_augment.training.runs._monitor import Monitor
 
 from .conftest import TINY, run_until, same_weights, training_images
 
@@ -65,7 +65,7 @@ def test_copies_are_said(monitor):
     figures = monitor.measure(Source(TRAINING))
     assert figures["copies"] > 0.9
     assert figures["nearest"] == 0
-    assert "copies; look at them" in monitor.sentences[1]
+    assert "copies; look at the closest pairs" in monitor.sentences[1]
 
 
 def test_a_leaked_cutout_is_said(monitor):

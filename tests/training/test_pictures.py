@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from gan_augment.training import _pictures
-from gan_augment.training._pictures import animate, plot_metrics
+from gan_augment.training.runs import _pictures
+from gan_augment.training.runs._pictures import animate, plot_metrics
 
 
 def write_grids(folder, count, size=(40, 30)):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gan_augment import Recipe, fit
 from gan_augment.training import LOSSES, Loss, get_recipe
 from gan_augment.training._fit import parse_budget
-from gan_augment.training._recipe import PARTS, check_overrides
+from gan_augment.training.recipes._recipe import PARTS, check_overrides
 
 from .conftest import new_trainer, run_steps, same_weights, training_images
 

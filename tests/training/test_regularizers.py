@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gan_augment import Discriminator, DiscriminatorConfig
-from gan_augment.training._regularizers import (
+from gan_augment.training.losses._regularizers import (
     LeCam,
     clip_weights,
     gradient_penalty,

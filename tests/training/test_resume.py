@@ -9,8 +9,8 @@ import torch
 
 from gan_augment import fit, from_pretrained, resume
 from gan_augment.training import _loop
-from gan_augment.training._checkpoints import Checkpoints
 from gan_augment.training._trainer import Trainer
+from gan_augment.training.runs._checkpoints import Checkpoints
 
 from .conftest import KilledError, run_until, same_weights
 

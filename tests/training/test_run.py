@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan_augment._core import aside_path
-from gan_augment.training._run import RunFolder
+from gan_augment.training.runs._folder import RunFolder
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_damaged_lines_between_others_are_named(run):
 
 def test_metrics_beyond_the_limit_are_not_read(run, monkeypatch):
     run.log({"step": 1})
-    monkeypatch.setattr("gan_augment.training._run.MAX_METRICS_BYTES", 5)
+    monkeypatch.setattr("gan_augment.training.runs._folder.MAX_METRICS_BYTES", 5)
     with pytest.raises(ValueError, match="at most 5 bytes"):
         run.metrics()
 

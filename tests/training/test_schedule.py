@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_augment import Recipe, fit
-from gan_augment.training._checkpoints import pack, unpack
 from gan_augment.training._schedule import LAST_RATE, StepSchedule, stage_at
+from gan_augment.training.runs._checkpoints import pack, unpack
 
 SHARE = st.just(0.0) | st.floats(1e-6, 1)
 SCHEDULES = {

@@ -13,8 +13,8 @@ from gan_augment import fit
 from gan_augment._core import LOCK, lock_folder
 from gan_augment.cli import main
 from gan_augment.training import resume
-from gan_augment.training._checkpoints import Checkpoints
 from gan_augment.training._trainer import Trainer
+from gan_augment.training.runs._checkpoints import Checkpoints
 
 from ..core.disks import enlarge, small_disk
 

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._core import to_signed
-from ..models import ANCHOR_DRAWS, AnchorWalk, add_noise, to_sphere
-from ._data import TrainingImages
-from ._options import Options, within
-from ._variations import DEFORMATIONS, SCALES, TONES
+from ..._core import to_signed
+from ...models import ANCHOR_DRAWS, AnchorWalk, add_noise, to_sphere
+from .._data import TrainingImages
+from .._variations import DEFORMATIONS, SCALES, TONES
+from ..recipes._options import Options, within
 
 if TYPE_CHECKING:
-    from ._recipe import Recipe
+    from ..recipes._recipe import Recipe
 
 Generate = Callable[[Tensor, Tensor | None], Tensor]
 SKETCH = 16  # side in pixels at which images are compared to choose latents

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from .._core import check_count, make_folder, remove_asides, write_whole
+from ..._core import check_count, make_folder, remove_asides, write_whole
 
 FORMAT = "gan_augment.checkpoint.1"
 MAX_BYTES = 2**33

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from .._core import write_whole
+from ..._core import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,17 +6,17 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from .._core import check_types
-from ..models import DiscriminatorConfig, GeneratorConfig
-from ._augment import AugmentationOptions
-from ._coverage import ObjectiveOptions
-from ._data import DataOptions
-from ._losses import LossOptions
-from ._networks import NetworkOptions
-from ._optimization import OptimizationOptions
+from ..._core import check_types
+from ...models import DiscriminatorConfig, GeneratorConfig
+from .._augment import AugmentationOptions
+from .._data import DataOptions
+from .._networks import NetworkOptions
+from .._optimization import OptimizationOptions
+from .._schedule import ScheduleOptions
+from ..losses._coverage import ObjectiveOptions
+from ..losses._losses import LossOptions
+from ..losses._regularizers import RegularizerOptions
 from ._options import Options, check_ranges
-from ._regularizers import RegularizerOptions
-from ._schedule import ScheduleOptions
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

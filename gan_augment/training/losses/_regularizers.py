@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..recipes._options import Options, names_of, within
 from ._losses import LOSSES
-from ._options import Options, names_of, within
 
 if TYPE_CHECKING:
-    from ._recipe import Recipe
+    from ..recipes._recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

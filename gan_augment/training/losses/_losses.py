@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._options import Options, check_choice, within
+from ..recipes._options import Options, check_choice, within
 
 if TYPE_CHECKING:
-    from ._recipe import Recipe
+    from ..recipes._recipe import Recipe
 
 
 class Loss:

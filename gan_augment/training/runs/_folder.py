@@ -14,8 +14,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from .._core import explain_full_disk, holds_something, lock_folder, make_folder, remove_asides, write_whole
-from ..models import Generator, sample_grid
+from ..._core import explain_full_disk, holds_something, lock_folder, make_folder, remove_asides, write_whole
+from ...models import Generator, sample_grid
 from ._checkpoints import Checkpoints
 from ._pictures import animate, plot_metrics
 

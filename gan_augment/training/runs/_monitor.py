@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core import mix_seed
-from ..metrics import FeatureNetwork, copy_report, diversity_report, kid, leaked_augmentation, load_features
-from ..models import Generator
-from ._data import TrainingImages
+from ..._core import mix_seed
+from ...metrics import FeatureNetwork, copy_report, diversity_report, kid, leaked_augmentation, load_features
+from ...models import Generator
+from .._data import TrainingImages
 
 FEATURES = "random-convolutions"  # needs no download, and a second for a thousand images
 SAMPLES = 256

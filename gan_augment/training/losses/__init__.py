@@ -1,0 +1,1 @@
+"""What the two networks minimise: adversarial losses, regularisers, and reconstruction."""

@@ -1,0 +1,1 @@
+"""Recipes: what one is made of, and those that have a name."""
