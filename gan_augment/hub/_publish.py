@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._core import CONFIG, HubName, hub_name, short
-<<<<<<< HEAD
 from ..models import (
     CARD,
     OPTIONAL_FILES,
@@ -23,10 +22,6 @@ from ..models import (
     save_pretrained,
 )
 from ._download import explain_error, local_folder
-=======
-from ..models import CARD, OPTIONAL_FILES, Card, Generator, eval_results, listed_files, load_generator, save_pretrained
-from ._download import explained, local_folder
->>>>>>> 0545e8e (Fold the training room: recipes, losses and runs in folders, and the rings among the data)
 from ._registry import GeneratorEntry, not_installed, zoo_entries
 
 EVAL_RESULTS = ".eval_results/gan-augment.yaml"
