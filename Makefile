@@ -42,4 +42,4 @@ bench: .venv/made
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info zoo/faces/build zoo/faces/*.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

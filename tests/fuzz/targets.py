@@ -11,6 +11,7 @@ import torch
 
 from gan_augment import Generator, GeneratorConfig, import_checkpoint
 from gan_augment.hub import resolve_name
+from gan_augment.hub._registry import read_zoo
 from gan_augment.importing import read_checkpoint
 from gan_augment.models import load_generator
 
@@ -103,4 +104,10 @@ def checkpoint(data):
         _accept_or_refuse(import_checkpoint, Path(place) / "G.pth")
 
 
-TARGETS = {function.__name__: function for function in (name, config, network, weights, card, reader, checkpoint)}
+def zoo(data):
+    """Fuzzes the zoo.json of a zoo package, beside the folder of a generator."""
+    (_folder().parent / "zoo.json").write_bytes(data)
+    _accept_or_refuse(read_zoo, _folder().parent, "zoo-of-shapes")
+
+
+TARGETS = {each.__name__: each for each in (name, config, network, weights, card, reader, checkpoint, zoo)}
