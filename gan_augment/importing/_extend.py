@@ -227,13 +227,14 @@ def _add_conv(hypothesis: Hypothesis, module: Module, hints: Hints) -> Iterator[
     one, other, kernel, _ = module.weight.shape
     channels, side = hypothesis.shape[0], hypothesis.shape[1] if len(hypothesis.shape) == 3 else 1
     index, convs = hypothesis.index + 1, hypothesis.convs + 1
-    kernels_before = {m.weight.shape[2] for m in hypothesis.order[: index - 1] if m.kind == "conv"}
+    kernels_before = [m.weight.shape[2] for m in hypothesis.order[: index - 1] if m.kind == "conv"]
+    after_even = bool(kernels_before) and all(before % 2 == 0 for before in kernels_before)
     kernels_after = tuple(m.weight.shape[2] for m in hypothesis.order[index:] if m.kind == "conv")
     known = _earlier_geometries(hypothesis, kernel)
     for transposed, fits, out in ((True, one == channels, other), (False, other == channels, one)):
         if not fits or len(module.tensors.get("bias", range(out))) != out:
             continue
-        geometries = likely_geometries(transposed, kernel, side, kernels_before, out, hypothesis.convs, hints)
+        geometries = likely_geometries(transposed, kernel, side, out, hypothesis.convs, after_even, hints)
         for geometry, cost in geometries.items():
             if known and geometry not in known:
                 cost += ANOTHER_GEOMETRY

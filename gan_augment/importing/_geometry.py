@@ -29,7 +29,7 @@ def reachable_sides(side: int, kernels: tuple[int, ...], number: int, hints: Hin
     after: set[int] = set()
     for before in (side, 2 * side) if kernel % 2 else (side,):
         for transposed in (True, False):
-            for geometry in likely_geometries(transposed, kernel, before, set(), 1, number, hints):
+            for geometry in likely_geometries(transposed, kernel, before, 1, number, False, hints):
                 layer = {"kind": "conv_transpose" if transposed else "conv", "kernel_size": kernel}
                 after.add(conv_side({**layer, **geometry._asdict()}, before))
     possible = (new for new in after if 1 <= new <= MAX_SIDE)
@@ -37,20 +37,14 @@ def reachable_sides(side: int, kernels: tuple[int, ...], number: int, hints: Hin
 
 
 def likely_geometries(
-    transposed: bool, kernel: int, side: int, kernels: set[int], out: int, number: int, hints: Hints
+    transposed: bool, kernel: int, side: int, out: int, number: int, after_even: bool, hints: Hints
 ) -> dict[Geometry, float]:
     """Returns the usual geometries that agree with the hints, or else those that the hints describe, with costs.
 
-    Args:
-        transposed (bool): Whether the convolution is transposed.
-        kernel (int): Side of its kernel.
-        side (int): Side of its input.
-        kernels (set of int): Sides of the kernels of the convolutions before it.
-        out (int): Number of its output channels.
-        number (int): Number of convolutions before it, by which its hints are found.
-        hints (Hints): What the user knows.
+    ``side`` is that of the input, ``out`` the number of output channels, ``number`` the number of convolutions before
+    this one, and ``after_even`` says whether all their kernels are even.
     """
-    usual = _usual_geometries(transposed, kernel, side, kernels, out)
+    usual = _usual_geometries(transposed, kernel, side, out, after_even)
     wanted = [
         None if hint is None or number >= len(hint) else hint[number]
         for hint in (hints.strides, hints.paddings, hints.output_paddings)
@@ -76,8 +70,8 @@ def likely_geometries(
     }
 
 
-def _usual_geometries(transposed: bool, kernel: int, side: int, kernels: set[int], out: int) -> dict[Geometry, float]:
-    """Returns the geometries of published generators, each with its cost; for the arguments, see above."""
+def _usual_geometries(transposed: bool, kernel: int, side: int, out: int, after_even: bool) -> dict[Geometry, float]:
+    """Returns the geometries of published generators, each with its cost."""
     costs: dict[tuple[int, int, int], float]
     half = kernel // 2
     if not transposed:
@@ -88,7 +82,6 @@ def _usual_geometries(transposed: bool, kernel: int, side: int, kernels: set[int
         costs = {(stride, padding, 0): 2.0 for stride, padding in ((1, 1), (2, 1), (2, 2), (2, 3))}
         costs |= {(1, 0, 0): 1.0, (2, 0, 0): 1.0}
         first = 0.0 if side > 1 else 1.0  # a map of one pixel is rarely doubled
-        after_even = bool(kernels) and all(other % 2 == 0 for other in kernels)
         if kernel % 2 == 0:
             costs |= {(2, half - 1, 0): first, (4, max(half - 2, 0), 0): 2.0, (1, 0, 0): 2.0}
         else:
