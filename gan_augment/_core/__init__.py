@@ -1,4 +1,4 @@
-"""What every room uses, and which uses none of them: writing files so that a kill or a full disk leaves no half one."""
+"""The ground floor: helpers that all other packages use, and that import none of them."""
 
 import lazy_loader as _lazy
 

@@ -1,5 +1,5 @@
 from ._checks import check_count, check_dense, check_range, check_share, check_tensor, check_types
-from ._class_names import as_names, class_map_by_name, differing_class, names_kept_by, names_say_more
+from ._class_names import as_names, class_map_by_name, differing_class, names_are_meaningful, stored_class_names
 from ._folders import (
     CONFIG,
     FORMAT,
@@ -32,7 +32,7 @@ from ._neighbours import Neighbours, nearest_neighbours
 from ._progress import progress_bar
 from ._rounding import evenly_spaced, largest_remainder
 from ._seeds import MAX_SEED, check_seed, draw_seed, mix_seed
-from ._signals import end_by, on_ending
+from ._signals import end_by_signal, on_end_signal
 from ._space import ROW_BYTES, check_space
 from ._words import first_line, one_line, plain, short
 from ._writing import (
@@ -76,7 +76,7 @@ __all__ = [
     "config_sha256",
     "differing_class",
     "draw_seed",
-    "end_by",
+    "end_by_signal",
     "evenly_spaced",
     "explain_full_disk",
     "first_line",
@@ -88,10 +88,9 @@ __all__ = [
     "lock_folder",
     "make_folder",
     "mix_seed",
-    "names_kept_by",
-    "names_say_more",
+    "names_are_meaningful",
     "nearest_neighbours",
-    "on_ending",
+    "on_end_signal",
     "one_line",
     "plain",
     "progress_bar",
@@ -102,6 +101,7 @@ __all__ = [
     "remove_asides",
     "resize_to_square",
     "short",
+    "stored_class_names",
     "stored_tensors",
     "to_channels",
     "to_signed",

@@ -1,4 +1,4 @@
-"""Checks of arguments, each with an error that says what must be, what was, and what to do."""
+"""Checks of arguments. Each error says what the argument must be, what it was, and what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def check_count(name: str, value: int, minimum: int) -> int:
-    """Refuses what is not an int of at least ``minimum``."""
+    """Checks that a value is an int of at least ``minimum``, and returns it."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an int, but got {type(value)} instead.")
     if value < minimum:
@@ -22,7 +22,7 @@ def check_count(name: str, value: int, minimum: int) -> int:
 
 
 def _accepts(annotation: Any, value: Any) -> bool:
-    """Whether ``value``, as JSON or Python gives it, is of the annotated type."""
+    """Returns whether a value from JSON or Python has the annotated type."""
     origin, options = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal:
         return isinstance(value, str) and value in options
@@ -46,10 +46,10 @@ def _type_hints(kind: type) -> dict[str, Any]:
 
 
 def check_types(config: Any) -> None:
-    """Refuses fields of a dataclass that are not of the annotated types.
+    """Checks that the fields of a dataclass have the annotated types.
 
     Raises:
-        ValueError: With the first one that is not.
+        ValueError: If one does not. The message names the first one.
     """
     hints = _type_hints(type(config))  # type: ignore[arg-type]  # classes are hashable
     for field in dataclasses.fields(config):
@@ -82,10 +82,10 @@ def check_share(name: str, value: float) -> None:
 
 
 def check_dense(tensor: Tensor, name: str) -> None:
-    """Refuses tensors without values in memory: sparse, quantized, nested, and those of the meta device.
+    """Checks that a tensor has plain values in memory: not sparse, quantized, nested or on the meta device.
 
     Raises:
-        ValueError: If it is one of these.
+        ValueError: If it does not.
     """
     if tensor.is_meta or tensor.is_quantized or tensor.is_nested or tensor.layout != torch.strided:
         kind = "meta" if tensor.is_meta else "nested" if tensor.is_nested else str(tensor.layout)[6:]
@@ -94,11 +94,11 @@ def check_dense(tensor: Tensor, name: str) -> None:
 
 
 def check_tensor(value: Any, name: str) -> None:
-    """Refuses what is no tensor, and tensors without values in memory; see :func:`check_dense`.
+    """Checks that a value is a tensor with plain values in memory; see :func:`check_dense`.
 
     Raises:
-        TypeError: If it is no tensor.
-        ValueError: If it has no values.
+        TypeError: If it is not a tensor.
+        ValueError: If it has no plain values.
     """
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a tensor, but got {type(value)} instead.")

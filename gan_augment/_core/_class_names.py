@@ -1,4 +1,4 @@
-"""Names of classes: what a class index means must not be guessed where it can be known."""
+"""Class names, so that the meaning of a class index is not guessed if it can be known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-# Where libraries keep names: by class index, from name to index, and from index to name.
+# Attributes in which libraries store names: lists, mappings from name to index, and from index to name.
 _LISTS = ("classes", "class_names", "categories", "CLASSES", "label_names", "target_names", "vocab")
 _INDEX_OF = (
     *("class_to_idx", "class_to_index", "class_to_id", "class2idx", "class2id", "class_indices"),
@@ -22,17 +22,17 @@ _NAME_OF = (
 _MAX_SHOWN = 20
 
 
-def names_kept_by(dataset: Any) -> tuple[str, ...] | None:
-    """Names of the classes that a data set itself keeps, in the order of its labels; None if it keeps none.
+def stored_class_names(dataset: Any) -> tuple[str, ...] | None:
+    """Returns the class names that a data set stores, in the order of its labels, or None if it stores none.
 
-    Looks at the attributes that torchvision, timm (also those of its ``reader``), fastai, transformers, MedMNIST
-    and OpenMMLab use.
+    Looks at the attributes of torchvision, timm (also of its ``reader``), fastai, transformers, MedMNIST and
+    OpenMMLab.
     """
     listed, *mapped = (
         next(filter(None, (as_names(getattr(dataset, attribute, None)) for attribute in attributes)), None)
         for attributes in (_LISTS, _INDEX_OF, _NAME_OF)
     )
-    for names in mapped:  # a mapping says which index a name has; a list may be in another order
+    for names in mapped:  # mappings are exact, while a list may have another order
         if names is not None and (listed is None or sorted(names) == sorted(listed)):
             return names
     if listed is not None:
@@ -43,11 +43,11 @@ def names_kept_by(dataset: Any) -> tuple[str, ...] | None:
             if names is not None:
                 return names
     reader = getattr(dataset, "reader", None)  # timm
-    return None if reader is None else names_kept_by(reader)
+    return None if reader is None else stored_class_names(reader)
 
 
 def as_names(value: Any) -> tuple[str, ...] | None:
-    """Reads names from a list or from a mapping between names and indices; None for anything else."""
+    """Returns names from a list or from a mapping between names and indices, or None for anything else."""
     if isinstance(value, Mapping):
         pairs = list(value.items())
         if pairs and all(_is_index(index) for _, index in pairs):
@@ -61,26 +61,27 @@ def as_names(value: Any) -> tuple[str, ...] | None:
     if isinstance(value, (str, bytes, Set)) or not (hasattr(value, "__len__") and isinstance(value, Iterable)):
         return None
     names_: list[str] = []
-    for name in value:  # ends at the first that is no name: a data set can be iterated too
-        if isinstance(name, bytes):  # of h5py, and of numpy's arrays of bytes
+    for name in value:  # stops at the first that is not a name, since a data set is iterable too
+        if isinstance(name, bytes):  # from h5py, or a numpy array of bytes
             name = name.decode("utf-8", "replace")
-        several = isinstance(name, tuple) and bool(name) and all(isinstance(each, str) for each in name)  # ImageNet's
+        # ImageNet has tuples of synonyms.
+        several = isinstance(name, tuple) and bool(name) and all(isinstance(each, str) for each in name)
         if not (isinstance(name, str) or _is_index(name) or several):
             return None
         names_.append(", ".join(name) if several else str(name))
     return tuple(names_) or None
 
 
-def names_say_more(names: Sequence[str]) -> bool:
-    """Whether names say more than the indices of their classes: "3" and "class 3" of class 3 do not."""
+def names_are_meaningful(names: Sequence[str]) -> bool:
+    """Returns whether names say more than the index: "3" and "class 3" do not for class 3."""
     return any([int(number) for number in re.findall(r"\d+", name)] != [index] for index, name in enumerate(names))
 
 
 def differing_class(first: Sequence[str], second: Sequence[str]) -> int | None:
-    """The first class whose names in two lists do not agree; None if all do.
+    """Returns the first class whose names in two lists do not agree, or None if all agree.
 
-    Names agree if they are equal but for case and punctuation between words, or if the words of one are all among
-    those of the other and of no other class: ``"0"`` and ``"0 - zero"`` do.
+    Names agree if they are equal except for case and punctuation. They also agree if all words of one are in the
+    other, and in no other class, such as ``"0"`` and ``"0 - zero"``.
 
     Example:
         >>> differing_class(["0", "1"], ["0 - zero", "1 - one"]), differing_class(["0", "1"], ["eight", "five"])
@@ -98,7 +99,7 @@ def differing_class(first: Sequence[str], second: Sequence[str]) -> int | None:
 
 
 def class_map_by_name(source: Sequence[str], data: Sequence[str]) -> dict[int, int] | None:
-    """The source's class -> the data's class of the same name; None if names differ, or are too many to show."""
+    """Maps each class of the source to that of the data with the same name; None if names differ, or are too many."""
     place = {tuple(_words(name)): index for index, name in enumerate(data)}
     found = {index: place.get(tuple(_words(name))) for index, name in enumerate(source)}
     known = {index: other for index, other in found.items() if other is not None}
@@ -106,7 +107,7 @@ def class_map_by_name(source: Sequence[str], data: Sequence[str]) -> dict[int, i
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name, and each sign that is no mere separator: "C++" is not "C"."""
+    """Returns the words of a name, and each sign that is not a separator, since "C++" is not "C"."""
     return re.findall(r"[^\W_]+|[^\w\s,;:/.()-]", unicodedata.normalize("NFC", name).casefold()) or [name]
 
 

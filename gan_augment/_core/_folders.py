@@ -1,4 +1,4 @@
-"""Folders of config.json and safetensors files, where config.json lists the size and SHA-256 of every file."""
+"""Folders of config.json and safetensors files; config.json lists the size and SHA-256 of each file."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def listing(contents: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes], optional: Collection[str] = ()) -> None:
-    """Writes files into a folder: all at once if it is new, and else one by one, with ``config.json`` last.
+    """Writes files to a folder: all at once if it is new, otherwise one by one, with ``config.json`` last.
 
     Args:
-        folder (Path): Created if it is missing.
-        contents (mapping of str to bytes): The files by name; ``config.json`` comes last.
-        optional (collection of str): Names of files of an earlier version, which are removed if they are not written.
+        folder (Path): Folder, which is created if it is missing.
+        contents (mapping of str to bytes): Files by name, with ``config.json`` last.
+        optional (collection of str): Names of optional files, which are removed if they are not in ``contents``.
     """
     if not holds_something(folder):
         with write_folder_aside(folder, sum(map(len, contents.values()))) as aside:
             for name, data in contents.items():
                 (aside / name).write_bytes(data)
         return
-    make_folder(folder)  # refuses a file in its place
+    make_folder(folder)  # raises if it is a file
     remove_asides(folder)
-    with contextlib.ExitStack() as stack:  # all are written before any is renamed; the last one entered comes first
+    with contextlib.ExitStack() as stack:  # renames files after all are written, the last one entered first
         for name, data in reversed(list(contents.items())):
             stack.enter_context(write_aside(folder / name, len(data))).write_bytes(data)
     for name in set(optional) - set(contents):
@@ -52,7 +52,7 @@ def read_file(folder: Path, name: str, limit: int) -> bytes:
 
     Raises:
         FileNotFoundError: If it is missing.
-        ValueError: If it is larger than ``limit`` bytes, or a link that leads out of the folder.
+        ValueError: If it is larger than ``limit`` bytes, or a link to a file outside the folder.
     """
     path = folder / name
     if not path.is_file():
@@ -72,23 +72,23 @@ def _hint(folder: Path) -> str:
 
 
 def _roots(folder: Path) -> list[Path]:
-    """Returns where the files of a folder may lie: in it, or where the links of the Hub's cache lead to."""
+    """Returns where the files of a folder may be: in it, or in the Hub's cache if it is a part of it."""
     if folder.parent.name != "snapshots":
         return [folder]
     repository = folder.parents[1]  # cache/repository/snapshots/commit
-    return [folder, repository / "blobs", repository.parent / "blobs"]  # the last one holds what repositories share
+    return [folder, repository / "blobs", repository.parent / "blobs"]  # the last one is shared by repositories
 
 
 def read_config(
     folder: Path, networks: Collection[str], weights: str, optional: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Reads ``config.json`` and checks its form; what it says of the networks is for the caller to check.
+    """Reads ``config.json`` and checks its form, except for the values of the networks.
 
     Args:
         folder (Path): The folder.
-        networks (collection of str): Keys under which it describes networks; the first is required.
-        weights (str): Name of the file that must be listed.
-        optional (collection of str): Names of further files that may be listed.
+        networks (collection of str): Keys of networks. The first is required.
+        weights (str): Name of a required file.
+        optional (collection of str): Names of optional files.
 
     Raises:
         FileNotFoundError: If it is missing.
@@ -118,7 +118,7 @@ def read_config(
 
 
 def config_sha256(folder: Path) -> str:
-    """Returns the SHA-256 of a folder's ``config.json``, which vouches for all other files but the card.
+    """Returns the SHA-256 of a folder's ``config.json``, which has the hashes of all other files but the card.
 
     Raises:
         FileNotFoundError: If it is missing.
@@ -127,10 +127,10 @@ def config_sha256(folder: Path) -> str:
 
 
 def check_pinned(folder: Path, sha256: str, remedy: str) -> None:
-    """Checks that the ``config.json`` of a folder is the one that a registry names.
+    """Checks that the ``config.json`` of a folder has the SHA-256 in a registry.
 
     Raises:
-        ValueError: If it has another SHA-256; the message ends with the remedy, such as ``"reinstall gan-augment"``.
+        ValueError: If it has not. The message ends with ``remedy``, such as ``"reinstall gan-augment"``.
     """
     if config_sha256(folder) != sha256:
         raise ValueError(
@@ -139,14 +139,14 @@ def check_pinned(folder: Path, sha256: str, remedy: str) -> None:
 
 
 def stored_tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor]:
-    """Returns the weights and buffers of a network as safetensors stores them.
+    """Returns the weights and buffers of a network in the form that safetensors stores.
 
     Raises:
-        ValueError: If one is not finite, or would not be in half precision.
+        ValueError: If one is not finite, also in half precision.
     """
     tensors = {}
     for name, tensor in network.state_dict().items():
-        tensor = tensor.detach().cpu().contiguous()  # safetensors takes no channels-last tensor
+        tensor = tensor.detach().cpu().contiguous()  # safetensors does not store channels-last tensors
         if tensor.is_floating_point():
             tensor = tensor.half() if half_precision else tensor
             if not bool(tensor.isfinite().all()):
@@ -158,18 +158,18 @@ def stored_tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor
 def read_tensors(
     folder: Path, name: str, files: Mapping[str, Any], expected: Mapping[str, Tensor] | None, limit: int = MAX_WEIGHTS
 ) -> dict[str, Tensor]:
-    """Reads the tensors of a file after checking its size, its hash, and the names, shapes and values of the tensors.
+    """Reads tensors from a file, and checks its size and hash, and their names, shapes and values.
 
     Args:
         folder (Path): The folder.
         name (str): Name of the file.
-        files (mapping): Sizes and hashes, as ``config.json`` lists them.
-        expected (mapping, optional): Tensors of the same names, shapes and types; None takes any.
-        limit (int): Largest size in bytes.
+        files (mapping): Sizes and hashes from ``config.json``.
+        expected (mapping, optional): Tensors with the expected names, shapes and types. Default: None, any.
+        limit (int): Maximum size in bytes. Default: 1 GiB.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If it is not what ``files`` and ``expected`` say, or a value is not finite.
+        ValueError: If it does not match ``files`` or ``expected``, or a value is not finite.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -191,7 +191,7 @@ def read_tensors(
     tensors = {key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()}
     for key, tensor in tensors.items():
         if not bool(tensor.isfinite().all()) or (key.endswith("running_var") and bool((tensor < 0).any())):
-            raise ValueError(f"{path} must hold usable weights, but {key} is not finite, or a negative variance.")
+            raise ValueError(f"{path} must hold usable weights, but {key} is not finite, or is a negative variance.")
     return tensors
 
 
@@ -201,7 +201,7 @@ def _check_names(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[st
         (sorted(set(expected) - set(tensors)), "missing"),
         (sorted(set(tensors) - set(expected)), "unexpected"),
         ([key for key in both if tensors[key].shape != expected[key].shape], "misshapen"),
-        ([key for key in both if _is_float(tensors[key]) != _is_float(expected[key])], "of another type"),
+        ([key for key in both if _is_float(tensors[key]) != _is_float(expected[key])], "with another type"),
     ):
         if wrong:
             raise ValueError(f"{path} must hold the tensors of its configuration, but {what}: {short(wrong)}.")

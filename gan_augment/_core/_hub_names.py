@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# The Hub's own rule: letters, digits and inner . _ - up to 96 characters.
+# The Hub's rule: up to 96 letters and digits, with . _ - between them.
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 _HUB_NAME = re.compile(rf"({_PART}/{_PART})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{{0,254}}))?")
 
@@ -22,6 +22,6 @@ class HubName:
 
 
 def hub_name(name: str) -> HubName | None:
-    """The repository that ``org/name[@revision]`` names; None for anything else."""
+    """Returns the repository with the name ``org/name[@revision]``, or None for anything else."""
     match = _HUB_NAME.fullmatch(name)
     return HubName(match[1], match[2]) if match and ".." not in name and "--" not in match[1] else None

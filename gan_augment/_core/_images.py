@@ -1,4 +1,4 @@
-"""Images into uint8 and into a generator's size, and out of that size again."""
+"""Converts images between types, value ranges and sizes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ ResizeMode = Literal["resize", "crop", "pad"]
 
 
 def as_uint8(image: Any) -> Tensor:
-    """Any single image as a uint8 tensor ``(channels, height, width)`` of 1 or 3 channels.
+    """Converts a single image to a uint8 tensor ``(channels, height, width)`` with 1 or 3 channels.
 
     Args:
         image: A PIL image, or a uint8 (0..255) or float (0..1) tensor ``(h, w)`` or ``(c, h, w)`` or array
             ``(h, w)``, ``(h, w, c)`` or ``(c, h, w)``.
 
     Raises:
-        TypeError: If it is no image.
+        TypeError: If it is not an image.
         ValueError: If its mode, shape or values are not those of a grey or RGB image.
     """
     if isinstance(image, PIL.Image.Image):
         if image.mode not in ("1", "L", "P", "RGB"):
             raise ValueError(
-                f"A PIL image must be of mode '1', 'L', 'P' or 'RGB', but got {image.mode!r}; convert it first."
+                f"A PIL image must have mode '1', 'L', 'P' or 'RGB', but got {image.mode!r}; convert it first."
             )
         image = F.pil_to_tensor(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     elif isinstance(image, np.ndarray):
@@ -46,7 +46,7 @@ def as_uint8(image: Any) -> Tensor:
 
 
 def from_array(image: np.ndarray[Any, Any]) -> Tensor:
-    """An array ``(..., h, w, c)``, ``(..., c, h, w)`` or ``(h, w)`` as a tensor with its channels first.
+    """Converts an array ``(..., h, w, c)``, ``(..., c, h, w)`` or ``(h, w)`` to a tensor with channels first.
 
     Raises:
         ValueError: If its values are neither uint8 nor float.
@@ -58,12 +58,16 @@ def from_array(image: np.ndarray[Any, Any]) -> Tensor:
 
 
 def channels_last(image: np.ndarray[Any, Any]) -> bool:
-    """Whether an array has its channels last, as OpenCV, Albumentations and Matplotlib have them."""
+    """Returns whether the channels of an array are last, like in OpenCV, Albumentations and Matplotlib."""
     return image.ndim >= 3 and image.shape[-1] in (1, 3)
 
 
 def quantize(images: Tensor) -> Tensor:
-    """Float images 0..1 as uint8 0..255; uint8 passes. Refuses other types and values."""
+    """Converts float images 0..1 to uint8 0..255, and returns uint8 images unchanged.
+
+    Raises:
+        ValueError: If the images have another type, or values outside 0..1.
+    """
     if images.dtype == torch.uint8:
         return images
     if not images.is_floating_point():
@@ -71,18 +75,18 @@ def quantize(images: Tensor) -> Tensor:
     if images.numel() and not (float(images.min()) >= 0 and float(images.max()) <= 1):
         raise ValueError(
             f"Float images must be between 0 and 1, but got {float(images.min()):.3g} to "
-            f"{float(images.max()):.3g}; pass them before they are normalised."
+            f"{float(images.max()):.3g}; pass them before normalisation."
         )
     return images.mul(255).round_().to(torch.uint8)
 
 
 def to_signed(images: Tensor) -> Tensor:
-    """uint8 images as the networks see them: float in -1..1."""
+    """Converts uint8 images to float -1..1, the range of the networks."""
     return images.float().div_(127.5).sub_(1)
 
 
 def to_channels(images: Tensor, channels: int) -> Tensor:
-    """Grey images as RGB or RGB as grey, ``(..., c, h, w)``."""
+    """Converts images ``(..., c, h, w)`` between grey and RGB."""
     if images.shape[-3] == channels:
         return images
     if channels == 3:
@@ -92,10 +96,10 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
 
 
 def resize_to_square(image: Tensor, image_size: int, resize_mode: ResizeMode) -> Tensor:
-    """Brings a uint8 image ``(..., h, w)`` to a square, as the configuration's ``resize_mode`` says.
+    """Makes uint8 images ``(..., h, w)`` square, by resizing, cropping or padding.
 
     Raises:
-        ValueError: If the image is larger than the square that it should be padded to.
+        ValueError: If an image is larger than the square that it should be padded to.
     """
     height, width = image.shape[-2:]
     if resize_mode == "pad":
@@ -118,28 +122,28 @@ def resize_to_square(image: Tensor, image_size: int, resize_mode: ResizeMode) ->
 def undo_resize(
     images: Tensor, height: int, width: int, resize_mode: ResizeMode, source: tuple[int, int] | None
 ) -> Tensor:
-    """The inverse of :func:`resize_to_square`: a generator's images at the size of real ones.
+    """Inverts :func:`resize_to_square`: brings a generator's images to the size of real ones.
 
     Args:
         images (Tensor): uint8 ``(..., s, s)``.
-        height (int): Of the real images.
-        width (int): Of the real images.
-        resize_mode (str): How the training images were brought to ``s``.
+        height (int): Height of the real images.
+        width (int): Width of the real images.
+        resize_mode (str): How the training images were made square.
         source (tuple, optional): Height and width of the training images before that.
 
     Raises:
-        ValueError: If it has no inverse: a crop cannot give a wide image back.
+        ValueError: If there is no inverse, since a square crop does not contain a wide image.
     """
     if tuple(images.shape[-2:]) == (height, width):
         return images
     if resize_mode == "pad" and source is None and max(height, width) <= images.shape[-1]:
-        source = (height, width)  # of padded images of many sizes, this one
+        source = (height, width)  # the training images had many sizes; this may be one of them
     if resize_mode == "pad" and source is not None:
         top, left = (images.shape[-2] - source[0]) // 2, (images.shape[-1] - source[1]) // 2
         images = images[..., top : top + source[0], left : left + source[1]]
     if tuple(images.shape[-2:]) == (height, width):
         return images
-    stretched = resize_mode == "resize" and source is None  # images of any shape were made square
+    stretched = resize_mode == "resize" and source is None  # training images of any shape were made square
     shape = source if resize_mode == "resize" and source is not None else images.shape[-2:]
     if not stretched and abs(height / width - shape[0] / shape[1]) > 0.02 * shape[0] / shape[1]:
         raise ValueError(
@@ -151,5 +155,5 @@ def undo_resize(
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Images in -1..1 as uint8 0..255."""
+    """Converts images -1..1 to uint8 0..255."""
     return images.float().mul(127.5).add_(127.5).round_().clamp_(0, 255).to(torch.uint8)

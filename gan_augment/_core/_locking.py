@@ -1,4 +1,4 @@
-"""A lock on a folder, which ends with the process that holds it."""
+"""A lock on a folder, which the system releases when the process ends."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from pathlib import Path
 
 LOCK = ".lock"
 BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-BEYOND = 2**20  # the byte that is locked on Windows, which nobody may read then
+LOCKED_BYTE = 2**20  # position that is locked on Windows, where nobody can then read it
 
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Holds a folder, so that no other process (or thread) that locks it works in it during the block.
+    """Locks a folder for the block, so that only one process (and thread) works in it.
 
-    The system gives the lock back when the process ends, however it ends: a killed one leaves nothing to clean up.
+    The system releases the lock when the process ends, even if it is killed.
 
     Args:
         folder (Path): An existing folder.
 
     Raises:
-        ValueError: If somebody holds it, naming the process.
+        ValueError: If it is locked already. The message names the process.
 
     Warns:
-        UserWarning: If the disk has no locks.
+        UserWarning: If the disk does not support locks.
 
     Example:
         >>> import tempfile
@@ -45,14 +45,14 @@ def lock_folder(folder: Path) -> Iterator[None]:
     descriptor = _open_locked(path, folder)
     try:
         os.ftruncate(descriptor, 0)
-        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same
+        with contextlib.suppress(OSError):  # the lock also works on a full disk
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
-        if os.name == "posix":  # while the lock is held, so that nobody's but our own goes
+        if os.name == "posix":  # while the lock is held, so that it is our own file
             path.unlink(missing_ok=True)
         os.close(descriptor)
-        if os.name != "posix":  # which removes no open file, and so nobody else's
+        if os.name != "posix":  # Windows does not remove files that others have open
             with contextlib.suppress(OSError):
                 path.unlink()
 
@@ -67,12 +67,12 @@ def _open_locked(path: Path, folder: Path) -> int:
             os.close(descriptor)
             if error.errno in BUSY:
                 raise ValueError(
-                    f"{str(folder)!r} is in use by {holder}; wait until it ends, stop it, or take another folder."
+                    f"{str(folder)!r} is in use by {holder}; wait until it ends, stop it, or choose another folder."
                 ) from error
             raise
         if _is_at(descriptor, path):
             return descriptor
-        os.close(descriptor)  # its holder ended, and removed it, between the two calls
+        os.close(descriptor)  # its owner ended and removed it between the two calls
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -83,11 +83,11 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _lock(descriptor: int) -> None:
-    """Locks an open file, or raises what the system says at once."""
+    """Locks an open file, or raises the system's error without waiting."""
     if sys.platform == "win32":
         import msvcrt
 
-        os.lseek(descriptor, BEYOND, os.SEEK_SET)
+        os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         finally:
@@ -101,7 +101,7 @@ def _lock(descriptor: int) -> None:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
             raise
         warnings.warn(
-            f"This disk has no locks ({error.strerror}): see that no two processes work in the same folder.",
+            f"This disk does not support locks ({error.strerror}). Make sure that only one process uses this folder.",
             UserWarning,
             stacklevel=5,
         )

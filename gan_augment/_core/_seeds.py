@@ -1,4 +1,4 @@
-"""Seeds: checked, drawn and mixed."""
+"""Seeds of random number generators."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ MAX_SEED = 2**63 - 1
 
 
 def draw_seed() -> int:
-    """A seed from torch's global generator."""
+    """Draws a seed from torch's global generator."""
     return int(torch.randint(MAX_SEED, ()).item())
 
 
 def mix_seed(*parts: int) -> int:
-    """One seed out of several numbers, each of which changes it (splitmix64, doi.org/10.1145/2660193.2660195)."""
+    """Hashes several numbers to one seed (splitmix64, https://doi.org/10.1145/2660193.2660195)."""
     state = 0
     for part in parts:
         state = ((state ^ part) + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
@@ -26,7 +26,7 @@ def mix_seed(*parts: int) -> int:
 
 
 def check_seed(seed: int | None) -> int:
-    """A checked seed; one from torch's global generator where none was given."""
+    """Checks a seed and returns it, or draws one from torch's global generator if it is None."""
     if seed is None:
         return draw_seed()
     seed = check_count("seed", seed, 0)

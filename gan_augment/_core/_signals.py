@@ -1,4 +1,4 @@
-"""Signals that ask a process to end: so that work can be put away first."""
+"""Signals that ask a process to end, so that it can save its work first."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any, NoReturn
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-def end_by(number: int) -> NoReturn:
-    """Ends as a signal does: what Ctrl-C sends is a KeyboardInterrupt, others exit with 128 and their number."""
+def end_by_signal(number: int) -> NoReturn:
+    """Ends like the signal: a KeyboardInterrupt for Ctrl-C, and exit status 128 plus the number for others."""
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)
 
 
 @contextmanager
-def on_ending(handle: Callable[[int], None]) -> Iterator[None]:
-    """Calls a function in place of ending, in the main thread; a signal that is ignored, as by nohup, stays so.
+def on_end_signal(handle: Callable[[int], None]) -> Iterator[None]:
+    """Calls a function when a signal asks the process to end, in the main thread.
 
-    The same signal ends the process as before when it comes a second time.
+    The second time, the same signal ends the process. Signals that are ignored, for example by nohup, stay ignored.
 
     Args:
-        handle (callable): Takes the signal's number.
+        handle (callable): Function of the number of the signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Whether there is space for what is asked for, before any of it is made."""
+"""Checks that there is enough memory or disk space, before any work is done."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import os
 import shutil
 from pathlib import Path
 
-MAX_ITEMS = 10**8  # images of a pool, an export or a draw, however small they are
-ROW_BYTES = 64  # of an image's label, place and order, beside its pixels
-UNQUESTIONED = 2**26  # bytes for which the system is not asked
-UNKNOWN_MEMORY = 2**36  # bytes, where the system does not say
+MAX_ITEMS = 10**8  # images in a pool, an export or a draw
+ROW_BYTES = 64  # bytes per image beside its pixels: label, position and order
+UNQUESTIONED = 2**26  # bytes that need no check
+UNKNOWN_MEMORY = 2**36  # bytes, assumed if the system does not tell
 
 
 def check_space(
     what: str, count: int, each: int, *, folder: Path | None = None, remedy: str = "Ask for fewer."
 ) -> None:
-    """Refuses what takes more than the memory, or a folder's disk, has left.
+    """Checks that images fit into memory, or on the disk of a folder.
 
     Args:
-        what (str): The argument and its value, as the subject of a sentence.
+        what (str): Argument and value as the subject of the error message, such as ``"n=1000"``.
         count (int): Number of images.
-        each (int): Bytes of one.
-        folder (Path, optional): Where they will be written; need not exist. Default: they are kept in memory.
-        remedy (str): What to do, as a sentence.
+        each (int): Bytes per image.
+        folder (Path, optional): Folder for the images, which may not exist yet. Default: None, memory.
+        remedy (str): Last sentence of the error message.
 
     Raises:
-        ValueError: If there is no room, or there are more than ``MAX_ITEMS``.
+        ValueError: If there is not enough space, or there are more than ``MAX_ITEMS``.
 
     Example:
         >>> check_space("n=1000", 1000, 784)
@@ -44,7 +44,7 @@ def check_space(
 
 
 def free_memory() -> int:
-    """Bytes of memory that programs can still take; all of it, where the system does not say what is taken."""
+    """Returns the bytes of available memory, or of all memory if the system does not tell what is in use."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -57,6 +57,6 @@ def free_memory() -> int:
 
 
 def free_disk(folder: Path) -> int:
-    """Bytes that are free where a folder is, or will be."""
+    """Returns the free bytes on the disk where a folder is, or will be."""
     existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     return shutil.disk_usage(existing).free

@@ -1,4 +1,4 @@
-"""What exceptions and values of others say, in a line of bounded length."""
+"""Texts of exceptions and values from outside, as one line of limited length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _repr.maxlevel, _repr.maxstring, _repr.maxother = 3, 120, 120
 
 
 def plain(text: object) -> str:
-    r"""All lines of a text as one, without characters that move the cursor, or hide or reverse what follows.
+    r"""Joins the lines of a text, and removes characters that move the cursor, or hide or reverse text.
 
     Example:
         >>> plain("fine\x1b[2K\u202eeno\n two")
@@ -22,16 +22,16 @@ def plain(text: object) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an exception says, or its type where it says nothing."""
+    """Returns the first line of an exception's message, or its type if it has no message."""
     return plain((str(error).strip().splitlines() or [type(error).__name__])[0])[:_LONGEST].strip(" .")
 
 
 def one_line(text: object) -> str:
-    """All lines of a text as one; of a long one the beginning and the end, where messages have their culprits."""
+    """Joins the lines of a text; of a long one it keeps the start and the end, which name the cause of an error."""
     line = plain(text)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
 def short(value: object) -> str:
-    """The ``repr`` of a value from outside, less what makes it long or deep."""
+    """Returns the ``repr`` of a value from outside, shortened if it is long or deep."""
     return one_line(_repr.repr(value))

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent: written aside in the same place, synced, and then renamed."""
+"""Writes files and folders completely or not at all: to a temporary name beside them, synced, then renamed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ._locking import LOCK
 
 ASIDE = re.compile(r"\..+\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-STALE_SECONDS = 24 * 3600.0  # of what another machine wrote, whose processes cannot be looked up here
-SYNCS = 16
-_own: set[str] = set()  # names that this process writes to now
+STALE_SECONDS = 24 * 3600.0  # age of files from another machine, whose processes cannot be checked here
+SYNCS = 16  # threads
+_own: set[str] = set()  # temporary names in use by this process
 
 
 class NoRoomError(OSError):
-    """Says that the disk is full, the quota reached or the file too large, for what, and what to do."""
+    """The disk is full, the quota reached or the file too large; the message says for what, and what to do."""
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -34,17 +34,17 @@ class NoRoomError(OSError):
 
 @contextmanager
 def write_aside(path: Path, size: int | None = None) -> Iterator[Path]:
-    """Gives a path to write a file to, which becomes ``path`` if the block ends well and is removed if it does not.
+    """Yields a temporary path, and renames it to ``path`` after the block, or removes it if the block fails.
 
-    The file is synced before it is renamed, and its folder afterwards, so that ``path`` is whole or as it was before,
-    also when the process is killed or the power fails.
+    The file is synced before it is renamed, and its folder afterwards. So ``path`` is complete or unchanged, even if
+    the process is killed or the power fails.
 
     Args:
-        path (Path): The file, in a folder that exists.
-        size (int, optional): Bytes that will be written, for the message if the disk is full.
+        path (Path): The file, in an existing folder.
+        size (int, optional): Number of bytes, for the message if the disk is full.
 
     Raises:
-        NoRoomError: If the disk is full; the message names ``path`` and the space that it needs.
+        NoRoomError: If the disk is full. The message names ``path`` and the space that it needs.
 
     Example:
         >>> import tempfile
@@ -68,25 +68,26 @@ def write_aside(path: Path, size: int | None = None) -> Iterator[Path]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file that is whole or as it was before; see :func:`write_aside`."""
+    """Writes a file completely or not at all; see :func:`write_aside`."""
     with write_aside(path, len(data)) as aside:
         aside.write_bytes(data)
 
 
 @contextmanager
 def write_folder_aside(folder: Path, size: int | None = None) -> Iterator[Path]:
-    """Gives a new folder to fill, which becomes ``folder`` if the block ends well and is removed if it does not.
+    """Yields a temporary folder, and renames it to ``folder`` after the block, or removes it if the block fails.
 
     Args:
-        folder (Path): Missing or empty. Missing parents are made, and what killed writers left beside it is removed.
-        size (int, optional): Bytes that will be written, for the message if the disk is full.
+        folder (Path): Folder that is missing or empty. Missing parents are created, and temporary files of killed
+            processes beside it are removed.
+        size (int, optional): Number of bytes, for the message if the disk is full.
 
     Raises:
-        NoRoomError: If the disk is full; the message names ``folder`` and the space that it needs.
-        ValueError: If somebody else filled ``folder`` meanwhile.
+        NoRoomError: If the disk is full. The message names ``folder`` and the space that it needs.
+        ValueError: If another process wrote to ``folder`` during the block.
     """
-    folder = Path(os.path.realpath(folder))  # a link may lead to another disk, and the rename must stay on one
-    place = folder / "x" if os.path.ismount(folder) else folder  # what is mounted cannot be replaced, only filled
+    folder = Path(os.path.realpath(folder))  # a link may lead to another disk, where a rename would fail
+    place = folder / "x" if os.path.ismount(folder) else folder  # a mount point cannot be replaced, only filled
     make_folder(place.parent)
     remove_asides(place.parent)
     aside = aside_path(place)
@@ -95,25 +96,25 @@ def write_folder_aside(folder: Path, size: int | None = None) -> Iterator[Path]:
         with explain_full_disk(folder, size):
             aside.mkdir()
             yield aside
-            with ThreadPoolExecutor(SYNCS) as threads:  # the disk takes many together in the time of one
+            with ThreadPoolExecutor(SYNCS) as threads:  # many syncs together take the time of one
                 for _ in threads.map(_sync, [aside, *aside.rglob("*")]):
                     pass
-            _become(aside, folder)
+            _rename_folder(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         _own.discard(aside.name)
 
 
-def _become(aside: Path, folder: Path) -> None:
+def _rename_folder(aside: Path, folder: Path) -> None:
     if aside.parent == folder:
         for each in sorted(aside.iterdir()):
             os.replace(each, folder / each.name)
         _sync(folder)
         return
-    for name in (LOCK, *(os.listdir(folder) if folder.is_dir() else ())):  # of those who were killed here
+    for name in (LOCK, *(os.listdir(folder) if folder.is_dir() else ())):  # left by killed processes
         if name == LOCK or ASIDE.fullmatch(name):
             _remove(folder / name)
-    if os.name == "nt" and folder.is_dir():  # elsewhere the rename itself replaces an empty folder
+    if os.name == "nt" and folder.is_dir():  # on other systems, the rename replaces an empty folder
         folder.rmdir()
     try:
         os.replace(aside, folder)
@@ -121,21 +122,21 @@ def _become(aside: Path, folder: Path) -> None:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         raise ValueError(
-            f"{str(folder)!r} must be new or empty, but was filled meanwhile; take another folder."
+            f"{str(folder)!r} must be new or empty, but another process wrote to it; choose another folder."
         ) from error
     _sync(folder.parent)
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and its parents, so that they are still there if the power fails.
+    """Creates a folder and its parents, and syncs them so that they survive a power failure.
 
     Raises:
-        ValueError: If a file is in the way.
+        ValueError: If a file has the name of the folder or a parent.
     """
     missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
     for each in missing:
         if each.exists():
-            raise ValueError(f"{str(folder)!r} must be a folder, but {str(each)!r} is a file; take another path.")
+            raise ValueError(f"{str(folder)!r} must be a folder, but {str(each)!r} is a file; choose another path.")
     with explain_full_disk(folder):
         for each in reversed(missing):
             each.mkdir(exist_ok=True)
@@ -143,18 +144,18 @@ def make_folder(folder: Path) -> None:
 
 
 def holds_something(path: Path) -> bool:
-    """Whether a path is a file, or a folder with more in it than a lock and what killed writers left."""
+    """Returns whether a path is a file, or a folder with more than a lock and temporary files of killed processes."""
     if not path.is_dir():
         return path.exists()
     return any(name != LOCK and not ASIDE.fullmatch(name) for name in os.listdir(path))
 
 
 def remove_asides(folder: Path, locked: bool = False) -> None:
-    """Removes what writers that were killed left half-written in a folder.
+    """Removes temporary files of killed processes from a folder, but not from its subfolders.
 
     Args:
-        folder (Path): To look into; folders in it are not looked into.
-        locked (bool): Whether this process holds the folder's lock, so that nobody else can be writing in it.
+        folder (Path): The folder.
+        locked (bool): Whether this process holds the lock of the folder, so that no other process writes to it.
     """
     if not folder.is_dir():
         return
@@ -166,10 +167,14 @@ def remove_asides(folder: Path, locked: bool = False) -> None:
 
 @contextmanager
 def explain_full_disk(path: Path, size: int | None = None) -> Iterator[None]:
-    """Says what to do if the block finds no room for a file or folder of ``size`` bytes.
+    """Raises an error that says what to do if the disk is full during the block.
+
+    Args:
+        path (Path): File or folder that is written.
+        size (int, optional): Its size in bytes.
 
     Raises:
-        NoRoomError: In place of what the system raises.
+        NoRoomError: Instead of the system's error.
     """
     try:
         yield
@@ -180,12 +185,12 @@ def explain_full_disk(path: Path, size: int | None = None) -> Iterator[None]:
         raise NoRoomError(
             error.errno,
             f"{path} needs {needed}, but there is no room ({os.strerror(error.errno)}); free some space or raise the "
-            "quota, and start again: what was written before is whole.",
+            "quota, and start again. What was written before is complete.",
         ) from error
 
 
 def aside_path(path: Path) -> Path:
-    """A name beside ``path`` that nobody else takes, which says whose it is."""
+    """Returns a unique temporary path beside ``path``, with the machine and process in its name."""
     short = path.name.encode(errors="ignore")[:100].decode(errors="ignore")  # a name is at most 255 bytes
     return path.with_name(f".{short}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}")
 
@@ -195,7 +200,7 @@ def _host() -> str:
 
 
 def _is_stale(path: Path, host: str, pid: int) -> bool:
-    """Whether what writes a path is gone: its process, or, if that cannot be looked up, all signs of it for a day."""
+    """Returns whether the process that wrote a path has ended, or the path is a day old if that cannot be checked."""
     if host == _host() and os.name == "posix":
         return pid == os.getpid() or not _is_running(pid)
     try:
@@ -205,18 +210,18 @@ def _is_stale(path: Path, host: str, pid: int) -> bool:
 
 
 def _is_running(pid: int) -> bool:
-    """Whether a process of this machine runs; in doubt, it does."""
+    """Returns whether a process of this machine is running, or may be."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):  # it belongs to somebody else
+    except (OSError, OverflowError):  # it belongs to another user
         return True
     try:
         state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
     except (OSError, IndexError):
         return True
-    return state != b"Z"  # killed, and not yet waited for
+    return state != b"Z"  # a zombie: killed, but not yet waited for
 
 
 def _remove(path: Path) -> None:
@@ -228,15 +233,15 @@ def _remove(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Brings a file, or the names in a folder, to the disk."""
+    """Syncs a file, or the names in a folder, to the disk."""
     is_folder = path.is_dir()
-    if is_folder and os.name != "posix":  # elsewhere a folder cannot be opened
+    if is_folder and os.name != "posix":  # Windows cannot open folders
         return
     descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network drives have no such call
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network drives do not support it
             raise
     finally:
         os.close(descriptor)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .._core import end_by, on_ending
+from .._core import end_by_signal, on_end_signal
 from ._errors import report
 from ._parser import build_parser
 
@@ -51,7 +51,7 @@ def _run(arguments: Sequence[str]) -> int:
     parsed = build_parser().parse_args(arguments)
     parsed.command_line = list(arguments)
     try:
-        with warnings.catch_warnings(), on_ending(end_by):
+        with warnings.catch_warnings(), on_end_signal(end_by_signal):
             warnings.showwarning = _show_warning
             parsed.run(parsed)
     except (KeyboardInterrupt, SystemExit) as ended:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
-from .._core import as_names, differing_class, evenly_spaced, names_kept_by
+from .._core import as_names, differing_class, evenly_spaced, stored_class_names
 from ._items import ItemPaths, find_label, label_key, split_item
 from ._targets import TargetKind, read_target
 
@@ -91,12 +91,12 @@ def find_class_names(dataset: Any) -> tuple[str, ...] | None:
         ValueError: If the parts of a ``ConcatDataset`` give one class different names.
     """
     if type(dataset) is Subset:
-        return names_kept_by(dataset) or find_class_names(dataset.dataset)
+        return stored_class_names(dataset) or find_class_names(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
-        return names_kept_by(dataset) or _class_names_of_parts(dataset)
+        return stored_class_names(dataset) or _class_names_of_parts(dataset)
     if not hasattr(dataset, "__len__") or len(dataset) == 0:
-        return names_kept_by(dataset)
-    names = names_kept_by(dataset) or _class_names_of_features(dataset)
+        return stored_class_names(dataset)
+    names = stored_class_names(dataset) or _class_names_of_features(dataset)
     if names is not None:
         labels = _stored_labels(dataset)
         if labels is None:
@@ -123,7 +123,7 @@ def _changes_labels(dataset: Any, names: tuple[str, ...]) -> bool:
     inner = _wrapped_by(dataset)
     if inner is None or not hasattr(inner, "__len__") or len(inner) != len(dataset):
         return False
-    return names_kept_by(inner) == names and not _keeps_labels(dataset, inner)
+    return stored_class_names(inner) == names and not _keeps_labels(dataset, inner)
 
 
 def _class_names_of_parts(dataset: ConcatDataset[Any]) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .._core import class_map_by_name, differing_class, names_say_more
+from .._core import class_map_by_name, differing_class, names_are_meaningful
 from ..data import MAX_LABELS, check_label_range
 from ..synthesis import Source
 
@@ -144,7 +144,7 @@ class LabelPolicy:
         if known is None or not self.same_classes:
             return
         if names is None:
-            if names_say_more(known):
+            if names_are_meaningful(known):
                 first = ", ".join(f"{index} is {name!r}" for index, name in enumerate(known[:3]))
                 first += ", and so on" if len(known) > 3 else ""
                 warnings.warn(

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset
 from torchvision.datasets.vision import StandardTransform
 
-from .._core import as_names, evenly_spaced, names_kept_by, progress_bar
+from .._core import as_names, evenly_spaced, progress_bar, stored_class_names
 from ..data import PROBES, ItemPaths, TargetKind, find_class_names, find_labels, labels_match, replace_at
 from ..synthesis import ImageKind, Source, call_transform, check_unit_range
 from ._items import image_of, target_of
@@ -65,7 +65,7 @@ class ForwardsNames:
 
 def _forward(dataset: Any, attribute: str, make: Callable[[Sequence[str]], Any]) -> Any:
     # The classes of a Subset without names of its own keep their names.
-    while isinstance(dataset, Subset) and not hasattr(dataset, attribute) and names_kept_by(dataset) is None:
+    while isinstance(dataset, Subset) and not hasattr(dataset, attribute) and stored_class_names(dataset) is None:
         dataset = dataset.dataset
     names = None if hasattr(dataset, attribute) else find_class_names(dataset)
     return getattr(dataset, attribute) if names is None else make(names)

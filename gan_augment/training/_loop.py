@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from .._core import end_by, on_ending, progress_bar
+from .._core import end_by_signal, on_end_signal, progress_bar
 from ._trainer import Trainer
 from .runs._folder import RunFolder
 from .runs._monitor import Monitor
@@ -73,14 +73,14 @@ class Loop:
         logged = last_checkpoint = trainer.seconds
         trainer.evaluated = min(trainer.evaluated, int(self._share() * evaluations))  # a larger budget begins lower
         received: list[int] = []
-        with on_ending(received.append), self.bar:
+        with on_end_signal(received.append), self.bar:
             while True:
                 self._tick()
                 share, stop = agree(self._share(), max(received, default=0))
                 if stop:
                     self.save()
                     accelerator().wait_for_everyone()  # a launcher kills the others as soon as one ends
-                    end_by(int(stop))
+                    end_by_signal(int(stop))
                 self.bar.update(min(share, 1.0) - self.bar.n)
                 if trainer.step_number and int(share * evaluations) > trainer.evaluated and self._may_measure(share):
                     trainer.evaluated = int(share * evaluations)
