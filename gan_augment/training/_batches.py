@@ -1,4 +1,4 @@
-"""Which images each step sees: a function of the seed and the position, so that a restart needs no state."""
+"""The images of each step: a function of the seed and the position, so that a restart needs no state."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Order:
     """An endless order of the images: one permutation after another.
 
     Args:
-        images (TrainingImages): Of which to give indices.
-        seed (int): The order is a function of it.
-        balanced (bool): Whether each class comes equally often: the images of rare ones are repeated.
+        images (TrainingImages): The images to order.
+        seed (int): Seed of the order.
+        balanced (bool): Whether every class comes equally often; images of rare classes are repeated. Default: False.
     """
 
     def __init__(self, images: TrainingImages, seed: int, *, balanced: bool = False) -> None:
@@ -28,7 +28,7 @@ class Order:
             self.count = images.num_classes * max(len(rows) for rows in self.classes)
 
     def indices(self, position: int, size: int) -> Tensor:
-        """Indices of the images at ``position`` to ``position + size`` of the endless order, int64 ``(size,)``."""
+        """Returns the indices of the images from ``position`` to ``position + size``, int64 ``(size,)``."""
         first = position // self.count
         last = (position + size - 1) // self.count
         rows = torch.cat([self._epoch(epoch) for epoch in range(first, last + 1)])

@@ -1,4 +1,4 @@
-"""A strength of augmentation that follows how far the discriminator overfits."""
+"""Adaptive augmentation: its strength follows how much the discriminator overfits."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from __future__ import annotations
 class AdaptiveStrength:
     """The rule of adaptive discriminator augmentation (https://arxiv.org/abs/2006.06676).
 
-    A discriminator that calls nearly all training images real has begun to know them by heart: where the
-    mean sign of their logits is above the target, augmentation grows, and below it, it shrinks.
+    A discriminator that calls nearly all training images real has begun to memorise them. If the mean sign of their
+    logits is above the target, the augmentation grows stronger; below it, it grows weaker.
 
     Args:
-        target (float): Mean sign of the reals' logits to hold, -1 to 1.
-        images_to_full (float): Images after which the strength can have gone from 0 to 1. Default: the
-            paper's 500,000, too slow for runs that show fewer images than that.
-        interval (int): Steps between two changes.
-        maximum (float): Up to where it goes, 0 to 1; close to 1 the augmentation leaks into the samples.
+        target (float): Mean sign of the logits of real images to hold, from -1 to 1. Default: 0.6.
+        images_to_full (float): Number of images over which the strength can rise from 0 to 1. Default: 500,000 as in
+            the paper, which is too slow for runs that show fewer images.
+        interval (int): Steps between two changes. Default: 4.
+        maximum (float): Largest strength, from 0 to 1. Default: 0.8; close to 1 the augmentation leaks into samples.
 
     Attributes:
-        strength (float): The current one, from 0 on.
+        strength (float): The current strength; it starts at 0.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -44,15 +44,15 @@ class AdaptiveStrength:
         self._steps, self._images, self._signs = 0, 0, 0.0
 
     def update(self, real_logits_sign_mean: float, batch_size: int) -> None:
-        """Notes one step of the discriminator, and at every ``interval``-th changes the strength.
+        """Records a step of the discriminator, and changes the strength after every ``interval`` steps.
 
         Args:
-            real_logits_sign_mean (float): Mean of the sign of the logits of (augmented) reals, -1 to 1; over
-                all processes where there are several.
-            batch_size (int): Reals in the step, over all processes.
+            real_logits_sign_mean (float): Mean sign of the logits of (augmented) real images over all processes, from
+                -1 to 1.
+            batch_size (int): Number of real images in the step, over all processes.
 
         Raises:
-            ValueError: If the mean is not one of signs.
+            ValueError: If the mean is out of range.
         """
         if not -1 <= real_logits_sign_mean <= 1:
             raise ValueError(f"real_logits_sign_mean must be between -1 and 1, but got {real_logits_sign_mean}.")
@@ -68,10 +68,10 @@ class AdaptiveStrength:
         self._steps, self._images, self._signs = 0, 0, 0.0
 
     def state_dict(self) -> dict[str, float]:
-        """Plain numbers."""
+        """Returns the state as plain numbers."""
         return {"strength": self.strength, "steps": self._steps, "images": self._images, "signs": self._signs}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Goes back to a :meth:`state_dict`."""
+        """Restores a :meth:`state_dict`."""
         self.strength, self._signs = float(state["strength"]), float(state["signs"])
         self._steps, self._images = int(state["steps"]), int(state["images"])

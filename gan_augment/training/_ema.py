@@ -1,4 +1,4 @@
-"""The moving average of the generator, which is the generator that people get."""
+"""The moving average of the generator, which is the generator that a run returns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..models import Generator, check_labels, draw_latents
 
 
 class EMA:
-    """Exponential moving average of a generator's parameters, with a ramp; buffers are copied.
+    """Keeps an exponential moving average of a generator's parameters, with a ramp; buffers are copied.
 
     Args:
         generator (Generator): The generator in training.
-        decay (float): Per step, once the ramp is over: at step ``t`` it is at most ``(1 + t) / (10 + t)``.
+        decay (float): Decay per step after the ramp. At step ``t`` it is at most ``(1 + t) / (10 + t)``.
     """
 
     def __init__(self, generator: Generator, decay: float) -> None:
@@ -36,21 +36,21 @@ class EMA:
 def recalibrate_batch_norm(
     generator: Generator, batches: int = 16, batch_size: int = 64, labels: Tensor | None = None
 ) -> None:
-    """Measures batch-norm statistics afresh under the current weights; in eval mode afterwards.
+    """Measures the batch-norm statistics of the current weights, and leaves the generator in eval mode.
 
-    Averaged weights need statistics of their own: those copied from the generator in training belong to
-    other weights, and eval mode then looks like noise. The latents are the same at each call.
+    Averaged weights need their own statistics: those of the generator in training belong to other weights, and samples
+    in eval mode would look like noise. Every call uses the same latents.
 
     Args:
-        generator (Generator): Whose statistics to measure.
-        batches (int): Of samples.
-        batch_size (int): Samples in each.
-        labels (Tensor, optional): Classes in the shares that the generator was trained with, repeated as often as
-            needed. Default: all alike.
+        generator (Generator): The generator.
+        batches (int): Number of batches of samples. Default: 16.
+        batch_size (int): Samples per batch. Default: 64.
+        labels (Tensor, optional): Classes in the proportions of the training images, repeated as often as needed.
+            Default: all classes equally often.
     """
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
-    generator.eval()  # but for the norms: training would move spectral normalisation as well
+    generator.eval()  # except the norms: training mode would also update spectral normalisation
     for norm in norms:
         norm.train()
         norm.reset_running_stats()

@@ -1,4 +1,4 @@
-"""Starting from pretrained networks: which of their weights fit the new ones, and what takes their place."""
+"""Fine-tuning: which weights of pretrained networks the new ones can keep, and what replaces the others."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from .recipes._recipe import Recipe
 
 @dataclass(frozen=True)
 class Start:
-    """Pretrained networks to go on from.
+    """Pretrained networks to start from.
 
     Attributes:
         name (str): Where they come from, for the card.
         generator (Generator): The generator.
-        discriminator (Discriminator, optional): Its discriminator, where it was kept.
+        discriminator (Discriminator, optional): Its discriminator, if it was saved with it.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Start:
 
         Raises:
             TypeError: If it is none of these.
-            ValueError: If a name means nothing here.
+            ValueError: If a name is unknown.
         """
         if isinstance(init, Generator):
             _check_own(init)
@@ -56,7 +56,7 @@ class Start:
                 f"init must be a zoo name, 'org/name', a folder or a Generator, but got {type(init)} instead."
             )
         target, folder = resolve_name(init), download(init)
-        if isinstance(target, HubName):  # the files of that commit, though the branch may have moved since
+        if isinstance(target, HubName):  # the files of that commit: the branch may have moved since
             init = f"{target.repo_id}@{folder.name}"
         name = folder.name if isinstance(target, Path) else str(init)
         generator = from_pretrained(init)
@@ -65,7 +65,7 @@ class Start:
 
     @property
     def lineage(self) -> dict[str, Any]:
-        """What a generator that goes on from this one has of it: what its images may be used for, and their hashes."""
+        """What a fine-tuned generator inherits: the terms of the training images, and their hashes."""
         card = self.generator.card
         if card is None:
             return {}
@@ -74,12 +74,12 @@ class Start:
         return inherited if card.fingerprints is None else {**inherited, "fingerprints": card.fingerprints}
 
     def adapt_recipe(self, recipe: Recipe, overrides: dict[str, Any]) -> Recipe:
-        """The recipe with the shape of the pretrained networks.
+        """Returns the recipe with the shape of the pretrained networks.
 
         Args:
-            recipe (Recipe): What the user asked for, overrides included.
-            overrides (dict): What the user asked for expressly, which may only differ where weights can be
-                carried over: image size, channels and classes.
+            recipe (Recipe): The recipe, overrides included.
+            overrides (dict): What the user asked for. It may differ from the networks only where weights can be kept:
+                image size, channels and classes.
 
         Raises:
             ValueError: If it differs elsewhere.

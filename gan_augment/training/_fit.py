@@ -1,4 +1,4 @@
-"""Fitting a generator: what a user calls, around the loop."""
+"""The functions that train a generator."""
 
 from __future__ import annotations
 
@@ -37,38 +37,37 @@ def fit(
     log_with: str | None = None,
     **overrides: Any,
 ) -> FitResult:
-    """Fits a generator to a data set.
+    """Trains a generator on a data set.
 
     Args:
-        dataset (Dataset or str): Map-style; items are images (PIL, uint8 or float 0..1), or
-            ``(image, label)``. They are read once, as the data set gives them: leave random transforms
-            out, which would be frozen; recipes with a discriminator have ``flip`` and ``augment``. Or what
-            :func:`open_images` takes: a folder, an ``.npz``, ``"torchvision:<Name>"``.
-        recipe (str or Recipe): A name of :data:`RECIPES`, or a recipe of your own.
-        init (str, Path or Generator, optional): A zoo name, a folder or a generator to go on from; the
-            recipe's networks take its shape. Its discriminator is used where it has one.
-        budget (float or str, optional): Wall-clock seconds, or a string such as ``"90s"``, ``"20m"``, ``"2h"``.
-            The run ends at the recipe's steps or here, whichever is first. Reading the images counts, and at most a
-            tenth of the budget is spent before the first step, unless reading takes longer. With a budget the
-            schedule follows the clock, and a CPU uses as many threads as a few trials show to be fastest, so that
-            two runs differ. Default: no limit.
-        out (str or Path, optional): Folder of the run: config.json, metrics.jsonl, sample grids, plots,
-            checkpoints and ``generator/``, for :func:`from_pretrained`. Default: nothing is written.
-        seed (int): The run is a function of it, up to how processors round.
-        validation (Dataset or str, optional): Images that are not trained on, of the same classes, to choose
-            the kept generator by; in place of the recipe's ``held_out``.
-        progress (bool): Whether to show a bar.
-        checkpoint_every (float): Seconds between checkpoints.
-        log_with (str, optional): ``"tensorboard"`` writes the metrics for it to ``out`` as well.
-        **overrides: Fields of the recipe.
+        dataset (Dataset or str): A map-style data set whose items are images (PIL, uint8, or float 0..1) or
+            ``(image, label)``, or anything that :func:`open_images` takes: a folder, an ``.npz`` file,
+            ``"torchvision:<Name>"``. Items are read once, so leave out random transforms: they would be frozen. Recipes
+            with a discriminator have ``flip`` and ``augment`` instead.
+        recipe (str or Recipe): A name in :data:`RECIPES`, or your own recipe. Default: ``"tiny"``.
+        init (str, Path or Generator, optional): A pretrained generator to start from: a zoo name, a folder or a
+            generator. The recipe's networks take its shape, and its discriminator is used if it has one.
+        budget (float or str, optional): Wall-clock seconds, or a string such as ``"90s"``, ``"20m"``, ``"2h"``. The run
+            ends after the recipe's steps or after this time, whichever is first. The time includes reading the images;
+            apart from that, at most a tenth of it is spent before the first step. With a budget, the schedule follows
+            the clock and a CPU tries several numbers of threads, so two runs differ. Default: no limit.
+        out (str or Path, optional): New folder of the run: config.json, metrics.jsonl, sample grids, plots, checkpoints
+            and ``generator/``, for :func:`from_pretrained`. Default: nothing is written.
+        seed (int): Seed of the run. The same seed gives the same run, up to the rounding of processors. Default: 0.
+        validation (Dataset or str, optional): Images of the same classes that are not trained on, to choose the kept
+            generator by, instead of the recipe's ``held_out``.
+        progress (bool): Whether to show a progress bar. Default: True.
+        checkpoint_every (float): Seconds between checkpoints. Default: 60.
+        log_with (str, optional): ``"tensorboard"`` also writes the metrics for TensorBoard to ``out``.
+        **overrides: Fields of the recipe to override.
 
     Returns:
-        FitResult: With the generator.
+        FitResult: The result, with the generator.
 
     Raises:
-        ValueError: If an argument is out of range, an override cannot act under the recipe, ``out`` is not
-            new or empty, the data are no labelled images where the recipe is conditional, or do not fit
-            ``init``, or ``validation`` has other classes or shares over a tenth of its images with them.
+        ValueError: If an argument is out of range, an override cannot act under the recipe, ``out`` is neither new nor
+            empty, the recipe is conditional and the images have no labels, the images do not suit ``init``, or
+            ``validation`` has other classes or shares more than a tenth of its images with the training images.
         TypeError: If the data set is not map-style.
         RuntimeError: If the losses diverge.
 
@@ -116,7 +115,7 @@ def fit(
 def resolve_recipe(
     recipe: str | Recipe, init: str | os.PathLike[str] | Generator | None, overrides: dict[str, Any]
 ) -> tuple[Recipe, Start | None]:
-    """The recipe of a :func:`fit` with these arguments, and what it goes on from.
+    """Returns the recipe of a :func:`fit` with these arguments, and the networks that it starts from.
 
     Raises:
         ValueError: If there is no such recipe, an override cannot act under it, or it does not suit ``init``.
@@ -137,18 +136,18 @@ def resume(
     checkpoint_every: float = 60.0,
     log_with: str | None = None,
 ) -> FitResult:
-    """Goes on with a run that was stopped, from its newest whole checkpoint.
+    """Continues a run that was stopped, from its newest complete checkpoint.
 
     Args:
-        folder (str or Path): ``out`` of the :func:`fit` that was stopped.
-        dataset (Dataset or str, optional): The same data set as then. Default: what was named then, where
-            it was a name and not a data set.
-        budget (float or str, optional): Of the whole run, what was used before included.
-            Default: as it was.
-        validation (Dataset or str, optional): The same as then.
-        progress (bool): Whether to show a bar.
-        checkpoint_every (float): Seconds between checkpoints.
-        log_with (str, optional): As for :func:`fit`.
+        folder (str or Path): The ``out`` of the :func:`fit` that was stopped.
+        dataset (Dataset or str, optional): The same data set again. Default: the name that was passed to :func:`fit`,
+            if it was a name.
+        budget (float or str, optional): Budget of the whole run, including the time before it stopped. Default: as
+            before.
+        validation (Dataset or str, optional): The same validation images again.
+        progress (bool): Whether to show a progress bar. Default: True.
+        checkpoint_every (float): Seconds between checkpoints. Default: 60.
+        log_with (str, optional): See :func:`fit`.
 
     Raises:
         ValueError: If the folder holds no run, another process works in it, or the data set has other images.
@@ -183,7 +182,7 @@ def resume(
 
 
 def parse_budget(budget: float | str | None) -> float | None:
-    """Seconds out of a number or such as ``"90s"``, ``"20m"``, ``"2h"``.
+    """Returns seconds from a number, or from a string such as ``"90s"``, ``"20m"`` or ``"2h"``.
 
     Raises:
         ValueError: If it is neither, or not positive.
@@ -207,7 +206,7 @@ def parse_budget(budget: float | str | None) -> float | None:
 
 
 def _name(dataset: Any) -> str | None:
-    """What a data set is opened by again, if by anything."""
+    """Returns the name by which a data set can be opened again, if it has one."""
     if not isinstance(dataset, (str, os.PathLike)):
         return None
     name = os.fspath(dataset)

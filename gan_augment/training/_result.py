@@ -1,4 +1,4 @@
-"""What a run gives in the end: a generator, its card, and what there is to say about it."""
+"""The result of a run: a generator, its card, and findings about its samples."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ._trainer import Trainer
 from .runs._monitor import Monitor
 from .runs._processes import of_first
 
-FEW_STEPS = 1000  # below them samples seldom look real
-LEAST_STEPS = 250  # below them a study of the samples says nothing
+FEW_STEPS = 1000  # with fewer, samples seldom look real
+LEAST_STEPS = 250  # with fewer, a study of the samples says nothing
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What :func:`fit` gives back.
+    """The result of :func:`fit`.
 
     Attributes:
-        generator (Generator): The averaged generator in eval mode, with its card: the last whose KID on
-            held-out images is within a standard error of the lowest, where there are enough of them, else the last.
-        steps (int): Steps made.
-        seconds (float): Wall-clock time that they took, over all restarts.
+        generator (Generator): The averaged generator in eval mode, with its card. With at least 50 held-out images, it
+            is the last one whose KID on them is within a standard error of the lowest; with fewer, the last one.
+        steps (int): Number of steps that were made.
+        seconds (float): Wall-clock time of the steps, over all restarts.
         losses (dict): The last losses.
-        folder (Path, optional): The run's folder.
-        kept_step (int): The step that the generator is of.
+        folder (Path, optional): The folder of the run.
+        kept_step (int): The step after which the generator was kept.
         kid (float, optional): Its KID on held-out images.
-        findings (list of str): What was last seen of collapse, copies and leaked augmentation; first, whether the
-            budget ended too early.
+        findings (list of str): Sentences on collapse, copies and leaked augmentation in the last samples. The first one
+            says if the budget ended too early.
     """
 
     generator: Generator
@@ -49,9 +49,9 @@ class FitResult:
 def conclude(
     trainer: Trainer, monitor: Monitor, folder: Path | None, init: str | None, budget: float | None
 ) -> FitResult:
-    """The result of a run that has ended, with the best generator where one was chosen; the same in all processes."""
+    """Returns the result of a run, with the best generator if one was chosen; the same in all processes."""
     generator = trainer.averaged_generator()
-    best, findings = of_first((trainer.best, monitor.sentences))  # which alone measures
+    best, findings = of_first((trainer.best, monitor.sentences))  # only the first process measures
     short = None if budget is None else few_steps(trainer.step_number, trainer.total_steps)
     if short is not None:
         findings = [short, *findings]
@@ -75,7 +75,7 @@ def conclude(
 
 
 def few_steps(steps: int, planned: int) -> str | None:
-    """A sentence if a run ended far below the steps that its images need to look real, else None."""
+    """Returns a sentence if a run ended long before its samples can look real; else None."""
     needed = min(FEW_STEPS, planned)
     if steps >= needed:
         return None
@@ -113,7 +113,7 @@ def _card(trainer: Trainer, monitor: Monitor, result: FitResult, init: str | Non
             {
                 "metric": f"kid[{about['features']}, n={about['held_out_images']}/{about['samples']}, held-out]",
                 "value": round(result.kid, 6),
-                "on": "images held out of training, by which this generator was chosen among others",
+                "on": "held-out images, which were also used to choose this generator",
                 "features": about["features"],
             }
         )

@@ -28,7 +28,7 @@ from .losses._adversary import discriminator_loss, generator_loss
 from .losses._coverage import Coverage, reconstruction_loss
 from .losses._regularizers import LeCam, clip_weights
 from .recipes._recipe import Recipe
-from .runs._processes import accelerator, autocast_type, average, average_gradients, of_first, share_out
+from .runs._processes import accelerator, autocast_type, average, average_gradients, images_at_once, of_first
 from .runs._threads import fastest_threads
 
 REHEARSED = 16  # images by which threads are compared
@@ -68,7 +68,7 @@ class Trainer:
         self.lineage = {} if start is None else start.lineage
         self.accelerator = accelerator()
         self.device: torch.device = self.accelerator.device
-        self.part = share_out(recipe.batch_size, recipe.accumulation)
+        self.part = images_at_once(recipe.batch_size, recipe.accumulation)
         self.total_steps = recipe.total_steps(len(self.images))
         self.order = Order(self.images, seed, balanced=recipe.balance_classes)
         self._build(start)

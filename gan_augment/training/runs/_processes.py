@@ -13,39 +13,39 @@ from torch import Tensor, nn
 
 @functools.cache
 def accelerator() -> Any:
-    """Accelerate's view of this process among others, and of its device; the same at every call.
+    """Returns Accelerate's view of this process, its device and the other processes; the same object at every call.
 
-    Several processes are what ``accelerate launch`` or ``torchrun`` started; without a GPU they share the CPUs.
+    ``accelerate launch`` or ``torchrun`` starts several processes. Without a GPU they share the CPUs.
     """
-    from accelerate import Accelerator  # takes a second to import, which only training should pay
+    from accelerate import Accelerator  # takes a second to import, so only training imports it
 
     on_cpus = "LOCAL_RANK" in os.environ and not torch.cuda.is_available()
     return Accelerator(cpu=True) if on_cpus else Accelerator()
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and speaks."""
+    """Returns whether this process is the one that writes files and prints."""
     return bool(accelerator().is_main_process)
 
 
 def autocast_type(precision: str) -> torch.dtype | None:
-    """The type to compute in by a recipe's ``precision``, None being float32."""
+    """Returns the type to compute in for a recipe's ``precision``; None is float32."""
     if precision == "auto":
         device: torch.device = accelerator().device
         if device.type == "cuda":
             fast = torch.cuda.is_bf16_supported()
-        else:  # elsewhere processors emulate it, slowly
+        else:  # processors without it emulate it slowly
             supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
             fast = device.type == "cpu" and bool(supported())
         precision = "bf16" if fast or accelerator().mixed_precision == "bf16" else "fp32"
     return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}[precision]
 
 
-def share_out(batch_size: int, accumulation: int) -> int:
-    """Images that one process takes at once.
+def images_at_once(batch_size: int, accumulation: int) -> int:
+    """Returns how many images of a batch one process computes at once.
 
     Raises:
-        ValueError: If they are not as many for each.
+        ValueError: If the batch does not divide evenly.
     """
     processes = accelerator().num_processes
     if batch_size % (processes * accumulation):
@@ -57,16 +57,15 @@ def share_out(batch_size: int, accumulation: int) -> int:
 
 
 def average(values: Tensor) -> Tensor:
-    """The mean of a tensor over all processes."""
+    """Returns the mean of a tensor over all processes."""
     mean: Tensor = accelerator().reduce(values, reduction="mean")
     return mean
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Puts the mean of the gradients over all processes in their place.
+    """Replaces gradients by their mean over all processes, in one message.
 
-    One message in place of DistributedDataParallel, which takes neither two networks that train each other nor
-    gradients of gradients.
+    DistributedDataParallel supports neither two networks that train each other nor gradients of gradients.
     """
     if accelerator().num_processes == 1:
         return
@@ -77,7 +76,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def agree(*values: float) -> list[float]:
-    """The largest of each figure over all processes: clocks and signals differ, and all must stop at the same step."""
+    """Returns the largest of each value over all processes, so that all of them stop at the same step."""
     if accelerator().num_processes == 1:
         return list(values)
     own = torch.tensor([values], dtype=torch.float64, device=accelerator().device)
@@ -86,7 +85,7 @@ def agree(*values: float) -> list[float]:
 
 
 def of_first(value: Any) -> Any:
-    """What the first process holds, for all; tensors in it must be on the CPU."""
+    """Returns the value of the first process in all processes; its tensors must be on the CPU."""
     if accelerator().num_processes == 1:
         return value
     from accelerate.utils import broadcast_object_list

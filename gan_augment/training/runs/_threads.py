@@ -1,4 +1,4 @@
-"""How many threads a network trains fastest on."""
+"""The number of threads with which a network trains fastest."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ TRIALS = 5
 
 
 def fastest_threads(work: Callable[[], object], seconds: float) -> int:
-    """The number of threads that some work is fastest on: 1, 2, 4 and so on, up to torch's own number.
+    """Returns the number of threads with which some work is fastest: 1, 2, 4 and so on, up to torch's own number.
 
-    Small networks gain little from more threads, and on a busy machine the threads wait for each other: two of them
-    have been ten times slower than one.
+    Small networks gain little from more threads. On a busy machine the threads wait for each other: two threads have been
+    ten times slower than one.
 
     Args:
-        work (callable): What to measure, a few times with each number.
-        seconds (float): Time after which to try no more; at least two numbers are tried.
+        work (callable): The work to measure, a few times with each number.
+        seconds (float): Time after which no further number is tried; at least two are.
 
     Returns:
-        int: The number; torch's own is left as it was.
+        int: The number. Torch's own setting is left as it was.
     """
     own = torch.get_num_threads()
     counts = [count for count in (1, 2, 4, 8, 16, 32, 64, 128) if count < own] + [own]
@@ -45,7 +45,7 @@ def fastest_threads(work: Callable[[], object], seconds: float) -> int:
 
 
 def _median_seconds(work: Callable[[], object], seconds: float) -> float:
-    """Of a few calls, without the first, which starts threads and chooses kernels, if there is time for more."""
+    """Returns the median time of a few calls, without the first, which starts threads and chooses kernels."""
     began = time.perf_counter()
     times: list[float] = []
     while len(times) <= TRIALS and (not times or time.perf_counter() - began < seconds):
@@ -57,7 +57,7 @@ def _median_seconds(work: Callable[[], object], seconds: float) -> float:
 
 @contextmanager
 def threads_kept() -> Iterator[None]:
-    """Gives torch its number of threads back in the end."""
+    """Restores torch's number of threads at the end."""
     own = torch.get_num_threads()
     try:
         yield
