@@ -1,4 +1,4 @@
-"""The loop: step after step, with a look at the clock, at the samples and at the disk in between."""
+"""The training loop: steps, and between them the clock, evaluations and checkpoints."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .runs._processes import accelerator, agree
 
 LOG_EVERY = 100
 LOG_EVERY_SECONDS = 10.0
-MEASURING, STEPS_BETWEEN = 0.1, 50  # under a budget: share of the time for measuring, and steps before each time
+MEASURING, STEPS_BETWEEN = 0.1, 50  # with a budget: share of the time for measuring, and steps before each measurement
 BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining} {postfix}"
 
 
 class Loop:
-    """One run of a trainer to its end.
+    """Runs a trainer to the end.
 
     Args:
-        trainer (Trainer): Whose steps to make.
-        monitor (Monitor): That measures on the way.
-        folder (RunFolder, optional): To write to; only the first process has one.
+        trainer (Trainer): The trainer.
+        monitor (Monitor): Measures samples during the run.
+        folder (RunFolder, optional): The folder to write to; only the first process has one.
         started (float): Time of ``time.perf_counter()`` at which this part of the run began, before any reading.
-        budget (float, optional): Seconds, those of earlier parts of the run included.
+        budget (float, optional): Seconds, including those of earlier parts of the run.
         checkpoint_every (float): Seconds between checkpoints.
-        progress (bool): Whether to show a bar.
-        tracker (Any): A tracker of Accelerate to log to as well, or None.
+        progress (bool): Whether to show a progress bar.
+        tracker (Any): A tracker of Accelerate that also receives the metrics, or None.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Loop:
         self.kid = f", KID {trainer.best['kid']:.4f}" if trainer.best else ""
 
     def run(self) -> None:
-        """Steps until the recipe's steps or the budget end.
+        """Makes steps until the steps of the recipe or the budget end.
 
         Raises:
-            SystemExit: After SIGTERM or SIGHUP to any of the processes, in all of them, once a checkpoint is written.
-            KeyboardInterrupt: After Ctrl-C, likewise; a second one does not wait for the step to end.
+            SystemExit: After SIGTERM or SIGHUP to any process: in all processes, after a checkpoint is written.
+            KeyboardInterrupt: After Ctrl-C, in the same way. A second Ctrl-C does not wait for the end of the step.
             RuntimeError: If the run diverges.
         """
         trainer, evaluations = self.trainer, self.trainer.recipe.evaluations
@@ -71,7 +71,7 @@ class Loop:
         self._tick()
         self.prepared, self.measuring, self.last_measured = trainer.seconds, 0.0, self.first_step
         logged = last_checkpoint = trainer.seconds
-        trainer.evaluated = min(trainer.evaluated, int(self._share() * evaluations))  # a larger budget begins lower
+        trainer.evaluated = min(trainer.evaluated, int(self._share() * evaluations))  # a larger budget starts lower
         received: list[int] = []
         with on_end_signal(received.append), self.bar:
             while True:
@@ -85,7 +85,7 @@ class Loop:
                 if trainer.step_number and int(share * evaluations) > trainer.evaluated and self._may_measure(share):
                     trainer.evaluated = int(share * evaluations)
                     self._evaluate()
-                if share >= 1 and trainer.step_number:  # a budget that is too short still gives a generator
+                if share >= 1 and trainer.step_number:  # even a budget that is too short gives a generator
                     break
                 trainer.step(min(share, 1.0))
                 self._tick()
@@ -105,7 +105,7 @@ class Loop:
         self.trainer.seconds = self.before + time.perf_counter() - self.started
 
     def _share(self) -> float:
-        """Share of the run that is done, by steps or by the clock, whichever is further."""
+        """Returns the share of the run that is done, by steps or by time, whichever is larger."""
         share = self.trainer.step_number / self.trainer.total_steps
         return share if self.budget is None else max(share, self.trainer.seconds / self.budget)
 
@@ -115,14 +115,14 @@ class Loop:
             self.folder.checkpoints.save(self.trainer.state_dict(), self.trainer.step_number)
 
     def _may_measure(self, share: float) -> bool:
-        """Whether training has had enough of a budget so far; at the end and without a budget, always."""
+        """Returns whether training has had its share of the budget; always true at the end and without a budget."""
         if self.budget is None or share >= 1:
             return True
         steps = self.trainer.step_number - self.last_measured
         return steps >= STEPS_BETWEEN and self.measuring <= MEASURING * self.trainer.seconds
 
     def _evaluate(self) -> None:
-        """Measures samples, and keeps the generator unless an earlier one was clearly better; in the first process."""
+        """Measures samples in the first process, and keeps the generator unless an earlier one was clearly better."""
         trainer = self.trainer
         if not self.main or trainer.stage(self._share()).level >= 0:  # a network that grows has no full size yet
             return
@@ -132,7 +132,7 @@ class Loop:
         if "kid" in figures:
             self.kid = f", KID {figures['kid']:.4f}"
             lowest = min(trainer.best.get("lowest", float("inf")), figures["kid"])
-            if figures["kid"] <= lowest + figures["kid_spread"]:  # within a standard error, longer training counts
+            if figures["kid"] <= lowest + figures["kid_spread"]:  # within a standard error, the longer training wins
                 weights = {name: tensor.to("cpu", copy=True) for name, tensor in generator.state_dict().items()}
                 trainer.best = {"kid": figures["kid"], "step": trainer.step_number, "generator": weights}
             trainer.best["lowest"] = lowest

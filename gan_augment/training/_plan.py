@@ -1,4 +1,4 @@
-"""A run as it was asked for, from the images to the generator."""
+"""A run from its request to its generator: reading the images, training, saving the result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAX_SHARED = 0.1  # of validation images that are in the data set too, as in spl
 
 @dataclass(frozen=True)
 class Plan:
-    """What :func:`fit` and :func:`resume` train by; see there.
+    """What :func:`fit` and :func:`resume` were asked for; see there for the options.
 
     Raises:
         ValueError: If an option is out of range.
@@ -74,7 +74,7 @@ class Plan:
                 warnings.warn(f"The run will have no losses.png. {error}", UserWarning, stacklevel=4)
 
     def check_start(self, start: Start | None) -> None:
-        """Refuses to leave untrained what was not pretrained."""
+        """Checks that nothing that is not pretrained stays untrained."""
         recipe = self.recipe
         if recipe.tune != "all" and start is None:
             raise ValueError(f"tune={recipe.tune!r} needs init, a generator whose other weights stay as they are.")
@@ -88,21 +88,21 @@ class Plan:
             )
 
     def check_new(self) -> None:
-        """Refuses a folder that holds something."""
+        """Checks that the folder is new or empty."""
         if self.folder is not None and is_first():
             self.folder.check_new()
 
     def held(self) -> AbstractContextManager[None]:
-        """Holds the folder for the first process, see :meth:`RunFolder.held`."""
+        """Locks the folder in the first process; see :meth:`RunFolder.held`."""
         return self.folder.held() if self.folder is not None and is_first() else nullcontext()
 
     def create(self, config: dict[str, Any]) -> None:
-        """Starts the folder."""
+        """Creates the folder."""
         if self.folder is not None and is_first():
             self.folder.create(config)
 
     def read(self, dataset: Any, validation: Any) -> tuple[TrainingImages, TrainingImages | None]:
-        """The images to train on, and those held out."""
+        """Returns the images to train on, and the held-out ones."""
         images = self._images(dataset)
         if validation is None:
             training, held_out = (
@@ -145,7 +145,7 @@ class Plan:
         )
 
     def train(self, training: TrainingImages, held_out: TrainingImages | None, start: Start | None) -> FitResult:
-        """Runs to the end, from the newest checkpoint of the folder if it has one."""
+        """Trains to the end, from the newest checkpoint of the folder if there is one."""
         state = None if self.folder is None else self.folder.checkpoints.load_newest()
         if state is None and start is None and self.init is not None:
             raise ValueError(f"The run must have a checkpoint to go on from {self.init}, but has none; start it again.")
@@ -212,7 +212,7 @@ def _is_installed(package: str) -> bool:
 
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
-    """Goes back to a checkpoint, which may be of another run, or made by hand."""
+    """Restores a checkpoint; it may belong to another run, or have been edited."""
     try:
         trainer.load_state_dict(state)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -224,7 +224,7 @@ def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
 
 
 def _checked_validation(training: TrainingImages, held_out: TrainingImages) -> TrainingImages:
-    """Refuses what would choose the generator wrongly, such as other classes; leaves out images that are trained on."""
+    """Checks that validation images can choose the generator, and drops those that are also trained on."""
     if held_out.num_classes not in (0, training.num_classes):
         raise ValueError(
             f"validation must have the {training.num_classes} classes of dataset, but has {held_out.num_classes}."
@@ -254,7 +254,7 @@ def _checked_validation(training: TrainingImages, held_out: TrainingImages) -> T
 
 
 def _draw(folder: RunFolder) -> None:
-    """The pictures of a run, as far as what draws them is installed."""
+    """Draws the pictures of a run that the installed packages can draw."""
     if folder.grids():
         folder.save_animation()
     if any("generator" in line or "reconstruction" in line for line in folder.metrics()):

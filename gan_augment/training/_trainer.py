@@ -1,4 +1,4 @@
-"""The two networks, their optimisers and the step that moves them."""
+"""The two networks, their optimisers, and a training step."""
 
 from __future__ import annotations
 
@@ -31,32 +31,33 @@ from .recipes._recipe import Recipe
 from .runs._processes import accelerator, autocast_type, average, average_gradients, images_at_once, of_first
 from .runs._threads import fastest_threads
 
-REHEARSED = 16  # images by which threads are compared
+REHEARSED = 16  # images with which numbers of threads are compared
 
 
 class Trainer:
-    """Everything that a run changes.
+    """Holds everything that a run changes, and makes its steps.
 
-    Each step draws all its randomness (which images, latents, classes, augmentations) from the seed and
-    the step's number, so that a resumed run needs no random state to go on as it would have. With several
-    processes each computes its part of the batch, and gradients are averaged over them.
+    All randomness of a step (images, latents, classes, augmentations) depends only on the seed and on the number of the
+    step, so a resumed run needs no random state. With several processes, each computes a part of the batch, and
+    gradients are averaged.
 
     Args:
-        images (TrainingImages): What to fit.
-        recipe (Recipe): How.
-        seed (int): Of the weights and of every step.
-        start (Start, optional): Pretrained networks to go on from.
+        images (TrainingImages): The training images.
+        recipe (Recipe): The recipe.
+        seed (int): Seed of the weights and of every step.
+        start (Start, optional): Pretrained networks to start from.
 
     Attributes:
-        step_number (int): Steps of the generator made.
-        seconds (float): Time that the run took.
-        evaluated (int): How many of the recipe's evaluations are done.
-        best (dict): The kept generator: its KID, the lowest of all, its step and weights; empty where there is none.
-        threads (int, optional): Number of threads that a run with a budget chose, and keeps when it is resumed.
-        lineage (dict): What the card has of that of the generator that the run went on from.
+        step_number (int): Number of steps of the generator that were made.
+        seconds (float): Time that the run has taken.
+        evaluated (int): Number of evaluations that are done.
+        best (dict): The kept generator: its KID, the lowest KID of all, its step and its weights; empty if none is
+            kept.
+        threads (int, optional): Number of threads that a run with a budget chose; it is kept when the run is resumed.
+        lineage (dict): What the card inherits from the pretrained generator.
 
     Raises:
-        ValueError: If the batch cannot be shared out evenly, or pretrained networks do not fit.
+        ValueError: If the batch does not divide evenly, or the pretrained networks do not match.
     """
 
     def __init__(self, images: TrainingImages, recipe: Recipe, seed: int, start: Start | None = None) -> None:
@@ -93,7 +94,7 @@ class Trainer:
             discriminator = adapt_discriminator(
                 start.discriminator, judge_config, class_rows(start.generator.config, config)
             )
-        # Channels last is what CPU and GPU convolutions are fastest in: here four times.
+        # CPU and GPU convolutions are fastest with channels last: here by a factor of four.
         self.generator = generator.to(self.device).to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(self.device).to(memory_format=torch.channels_last)
         self.fresh_discriminator = start is not None and start.discriminator is None
@@ -114,7 +115,7 @@ class Trainer:
         self.autocast_type = autocast_type(recipe.precision)
 
     def _freeze(self) -> None:
-        """Takes what fine-tuning leaves as it is out of training."""
+        """Freezes the parts that fine-tuning does not train."""
         parts = {"norms": ("norm.",), "mapping": ("mapping.",)}.get(self.recipe.tune)
         for name, parameter in self.generator.named_parameters():
             parameter.requires_grad_(parts is None or any(part in name for part in parts))
@@ -137,15 +138,15 @@ class Trainer:
         return optimizers
 
     def stage(self, progress: float) -> Stage:
-        """Where the run stands when that share of it is done."""
+        """Returns the stage of the run at a share of it."""
         return stage_at(self.recipe, progress, sizes=len(self.sizes), warmup=self.fresh_discriminator)
 
     def prepare(self, seconds: float | None = None) -> None:
-        """Finds out what a new run needs before its first step: a number of threads, and how images of a class vary.
+        """Prepares a new run: chooses a number of threads, and learns how the images of a class vary.
 
         Args:
-            seconds (float, optional): The most time to take. Without a limit the number of threads stays as it is,
-                for results depend on it in their last bits.
+            seconds (float, optional): The most time to take. Without a limit, the number of threads stays as it
+                is, because the last bits of results depend on it.
         """
         started, deadline = time.perf_counter(), None
         if seconds is not None:
@@ -161,12 +162,12 @@ class Trainer:
         averaged.load_state_dict(variations.state_dict())
 
     def use_threads(self, threads: int) -> None:
-        """Trains on that many threads from here on."""
+        """Sets the number of threads for the rest of the run."""
         self.threads = threads
         torch.set_num_threads(threads)
 
     def _rehearsal(self) -> Callable[[], None]:
-        """What a step mostly is, the generator forth and back, on a copy of it."""
+        """Returns the main work of a step, a forward and a backward pass of the generator, on a copy of it."""
         generator, stage = copy.deepcopy(self.generating), self.stage(0.0)
         count = min(self.part, REHEARSED)
         latents = torch.randn(count, self.recipe.latent_dim, device=self.device)
@@ -180,10 +181,10 @@ class Trainer:
         return work
 
     def step(self, progress: float) -> None:
-        """One step of the generator, and those of the discriminator before it.
+        """Makes the steps of the discriminator and then one of the generator.
 
         Args:
-            progress (float): Share of the run that is done, 0..1, which the schedules follow.
+            progress (float): Share of the run that is done, from 0 to 1; the schedules follow it.
         """
         torch.manual_seed(mix_seed(self.seed, 1, self.step_number, self.accelerator.process_index))
         stage = self.stage(progress)
@@ -274,7 +275,7 @@ class Trainer:
         return {"size": self.sizes[stage.level], "fade": stage.fade} if self.sizes else {}
 
     def _latents(self, labels: Tensor | None) -> Tensor:
-        """Latents for as many images as a process makes at once."""
+        """Returns latents for the images that a process computes at once."""
         if self.coverage is not None:
             return self.coverage.sample(
                 torch.zeros(self.part, dtype=torch.int64, device=self.device) if labels is None else labels
@@ -285,7 +286,7 @@ class Trainer:
         return torch.randn(shape, device=self.device)
 
     def _real(self, number: int, part: int, stage: Stage) -> tuple[Tensor, Tensor | None, Tensor]:
-        """A part of a step's batch in -1..1, its classes and its indices."""
+        """Returns a part of the batch in -1..1, its classes and its indices."""
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         position = number * self.recipe.batch_size + (part * ranks + rank) * self.part
         indices = self.order.indices(position, self.part)
@@ -305,7 +306,7 @@ class Trainer:
         self._losses[name] = loss.detach()
 
     def _descend(self, *names: str) -> None:
-        """A step of optimisers, along the gradients' mean over all processes."""
+        """Makes a step of optimisers along the mean gradient of all processes."""
         for optimizer in (self.optimizers[name] for name in names):
             average_gradients(p for group in optimizer.param_groups for p in group["params"])
             self.scaler.step(optimizer)
@@ -317,10 +318,10 @@ class Trainer:
         return torch.autocast(self.device.type, self.autocast_type, enabled=enabled)
 
     def losses(self) -> dict[str, float]:
-        """The last losses.
+        """Returns the last losses.
 
         Raises:
-            RuntimeError: If one of them, or a weight, is not finite: the run has diverged.
+            RuntimeError: If a loss or a weight is not finite: the run has diverged.
         """
         losses = {key: float(value) for key, value in self._losses.items()}
         for key, network in (("generator", self.generating), ("discriminator", self.judging)):
@@ -334,7 +335,7 @@ class Trainer:
         return losses
 
     def averaged_generator(self) -> Generator:
-        """The moving average with its anchors and fresh batch-norm statistics, in eval mode."""
+        """Returns the moving average in eval mode, with its anchors and with batch-norm statistics of its own."""
         generator = self.ema.generator
         if self.coverage is not None and generator.anchors is not None and generator.anchor_labels is not None:
             generator.anchors.copy_(to_sphere(self.coverage.anchors.detach()))
@@ -358,7 +359,7 @@ class Trainer:
         return {name: part for name, part in parts.items() if part is not None}
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers and text only.
+        """Returns the state as tensors, numbers and text.
 
         Raises:
             RuntimeError: If the run has diverged.
@@ -376,7 +377,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes back to a :meth:`state_dict`."""
+        """Restores a :meth:`state_dict`."""
         self.step_number = check_count("step_number", state["step_number"], 0)
         self.evaluated = check_count("evaluated", state["evaluated"], 0)
         self.seconds, self.best, self.lineage = float(state["seconds"]), state["best"], state["lineage"]

@@ -1,4 +1,4 @@
-"""A run as a folder that a person can read, and that is whole whenever its process is killed."""
+"""The folder of a run: readable, and complete whenever its process is killed."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ class RunFolder:
     """The folder of one run.
 
     ===================  ==========================================================
-    config.json          what was asked for
-    metrics.jsonl        a JSON object a line, each with its ``step``
-    samples/step-*.png   grids of samples of fixed latents
+    config.json          recipe, seed, budget and data of the run
+    metrics.jsonl        one JSON object per line, each with its ``step``
+    samples/step-*.png   grids of samples, always of the same latents
     progress.webp        the grids as an animation
     losses.png           the metrics as a plot
-    checkpoints/         the newest states, see :class:`Checkpoints`
+    checkpoints/         the newest states; see :class:`Checkpoints`
     generator/           the final generator, for :func:`gan_augment.from_pretrained`
     ===================  ==========================================================
 
-    A run is taken up again by ``read_config()``, ``checkpoints.load_newest()`` and ``rewind()``.
+    To resume a run, call ``read_config()``, ``checkpoints.load_newest()`` and ``rewind()``.
 
     Args:
-        path (Path): The folder; made by :meth:`create`.
+        path (Path): The folder; :meth:`create` creates it.
 
     Attributes:
-        checkpoints (Checkpoints): Of the run.
+        checkpoints (Checkpoints): The checkpoints of the run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,14 +53,14 @@ class RunFolder:
 
     @property
     def generator(self) -> Path:
-        """Where the final generator goes."""
+        """The folder of the final generator."""
         return self.path / "generator"
 
     def check_new(self) -> None:
-        """Refuses a folder that holds something, except a run that was stopped before its first checkpoint.
+        """Checks that the folder is empty, or holds a run that was stopped before its first checkpoint.
 
         Raises:
-            ValueError: If it does.
+            ValueError: If it holds something else.
         """
         if holds_something(self.path) and not self._is_unbegun():
             raise ValueError(
@@ -79,10 +79,10 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Holds the folder, so that no other process works in it; it is made if missing, and removed if left empty.
+        """Locks the folder for this process. Creates it if it is missing, and removes it if it stays empty.
 
         Raises:
-            ValueError: If another process holds it.
+            ValueError: If another process has locked it.
         """
         make_folder(self.path)
         try:
@@ -93,7 +93,7 @@ class RunFolder:
                 self.path.rmdir()
 
     def create(self, config: Mapping[str, Any]) -> None:
-        """Starts a new run here; the configuration gets the ``format`` of the folder."""
+        """Starts a new run; its configuration gets the ``format`` of the folder."""
         data = (json.dumps({**config, "format": FORMAT}, indent=2) + "\n").encode()
         path = self.path / "config.json"
         make_folder(self.path)
@@ -101,13 +101,13 @@ class RunFolder:
         write_whole(path, data)
 
     def read_config(self, *required: str) -> dict[str, Any]:
-        """The configuration of the run.
+        """Reads the configuration of the run.
 
         Args:
-            *required (str): Keys that it must have.
+            *required (str): Keys that the configuration must have.
 
         Raises:
-            ValueError: If the folder holds no run, or one of another format, or config.json is damaged.
+            ValueError: If the folder holds no run or a run of another format, or config.json is damaged.
         """
         path = self.path / "config.json"
         if not path.is_file():
@@ -136,7 +136,7 @@ class RunFolder:
         """Adds a line to metrics.jsonl; numbers that are not finite become null.
 
         Args:
-            metrics (mapping): With the ``step``.
+            metrics (mapping): Figures, including the ``step``.
         """
         line = {key: None if _is_not_finite(value) else value for key, value in metrics.items()}
         if not _is_line(line):
@@ -146,10 +146,10 @@ class RunFolder:
             file.write(data)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last one that is torn is left out.
+        """Reads the lines of metrics.jsonl; an incomplete last line is skipped.
 
         Warns:
-            UserWarning: If others are damaged and left out, too.
+            UserWarning: If other lines are damaged; they are skipped too.
 
         Raises:
             ValueError: If the file is too large.
@@ -161,7 +161,7 @@ class RunFolder:
             data = file.read(MAX_METRICS_BYTES + 1)
         if len(data) > MAX_METRICS_BYTES:
             raise ValueError(f"{path} must be at most {MAX_METRICS_BYTES:,} bytes, but is larger.")
-        *whole, _ = data.split(b"\n")  # a line is whole when its end is there
+        *whole, _ = data.split(b"\n")  # a line is complete if it ends with a newline
         lines = [_parse_line(line) for line in whole]
         damaged = [number for number, line in enumerate(lines, 1) if line is None]
         if damaged:
@@ -169,17 +169,17 @@ class RunFolder:
         return [line for line in lines if line is not None]
 
     def truncate_metrics(self, step: int) -> None:
-        """Drops what was logged after a step, which a resumed run will log again, and what is torn."""
+        """Drops incomplete lines, and those after a step, which a resumed run logs again."""
         path = self.path / "metrics.jsonl"
         if path.exists():
             lines = [json.dumps(line) + "\n" for line in self.metrics() if line["step"] <= step]
             write_whole(path, "".join(lines).encode())
 
     def rewind(self, step: int) -> None:
-        """Takes the folder back to a step, from which a run goes on: later metrics and grids are dropped.
+        """Takes the folder back to the step at which a run resumes: later metrics and grids are dropped.
 
         Args:
-            step (int): Of the checkpoint; 0 if there is none.
+            step (int): Step of the checkpoint; 0 if there is none.
         """
         self.truncate_metrics(step)
         for number, grid in self._grids().items():
@@ -196,7 +196,7 @@ class RunFolder:
         write_whole(path, picture.getvalue())
 
     def grids(self) -> list[Path]:
-        """The sample grids, earliest first."""
+        """Returns the sample grids, earliest first."""
         return list(self._grids().values())
 
     def _grids(self) -> dict[int, Path]:
@@ -205,12 +205,12 @@ class RunFolder:
         return dict(sorted((int(match[1]), path) for match, path in found if match))
 
     def save_animation(self) -> Path:
-        """Writes progress.webp out of the grids."""
+        """Writes progress.webp from the grids."""
         animate(self.grids(), self.path / "progress.webp")
         return self.path / "progress.webp"
 
     def save_plot(self) -> Path:
-        """Writes losses.png out of the metrics.
+        """Writes losses.png from the metrics.
 
         Raises:
             ModuleNotFoundError: If matplotlib is not installed.

@@ -1,4 +1,4 @@
-"""What is measured of a run's samples now and then: quality, collapse, copies and leaked augmentation."""
+"""Measures the samples of a run: quality, collapse, copies and leaked augmentation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ...metrics import FeatureNetwork, copy_report, diversity_report, kid, leake
 from ...models import Generator
 from .._data import TrainingImages
 
-FEATURES = "random-convolutions"  # needs no download, and a second for a thousand images
+FEATURES = "random-convolutions"  # needs no download, and takes a second for a thousand images
 SAMPLES = 256
 KID_SAMPLES = 1000
 TRAINING = 5000
-LEAST_HELD_OUT = 50  # below it KID says nothing
+LEAST_HELD_OUT = 50  # with fewer, KID says nothing
 _STREAM = 3
 
 
@@ -28,13 +28,13 @@ class Monitor:
     """Measures a generator against the images of a run.
 
     Args:
-        training (TrainingImages): What is trained on; of more than 5,000, that many are compared with.
-        held_out (TrainingImages, optional): What is not; the same holds for them.
-        seed (int): Of the samples, which are the same at each measurement.
-        augmented (bool): Whether training augments what a discriminator sees, which could leak.
+        training (TrainingImages): The training images; at most 5,000 of them are compared.
+        held_out (TrainingImages, optional): The held-out images; also at most 5,000.
+        seed (int): Seed of the samples, which have the same latents at each measurement.
+        augmented (bool): Whether the discriminator sees augmented images, so that augmentation could leak.
 
     Attributes:
-        sentences (list of str): What the last measurement says, for people.
+        sentences (list of str): Sentences on the last measurement.
     """
 
     training: TrainingImages
@@ -48,7 +48,7 @@ class Monitor:
             self.training = self.training.subset(self._rows(self.training, TRAINING))
         if self.held_out is not None and len(self.held_out) > TRAINING:
             self.held_out = self.held_out.subset(self._rows(self.held_out, TRAINING))
-        self._real: Tensor | None = None  # features of the held-out images, once they are needed
+        self._real: Tensor | None = None  # features of the held-out images, computed when they are needed
 
     @functools.cached_property
     def _features(self) -> FeatureNetwork:
@@ -56,11 +56,11 @@ class Monitor:
 
     @property
     def chooses(self) -> bool:
-        """Whether there are enough held-out images for KID to choose a generator by."""
+        """Whether there are enough held-out images to choose a generator by KID."""
         return self.held_out is not None and len(self.held_out) >= LEAST_HELD_OUT
 
     def measure(self, generator: Generator) -> dict[str, float]:
-        """The figures of a generator, as they go into metrics.jsonl; KID only where there are held-out images."""
+        """Returns the figures of a generator for metrics.jsonl; KID only if there are held-out images."""
         figures: dict[str, float] = {}
         self.sentences = []
         if len(self.training) > 1:
@@ -81,7 +81,7 @@ class Monitor:
         return {key: round(value, 6) for key, value in figures.items()}
 
     def _diversity(self, samples: Tensor, labels: Tensor | None) -> dict[str, float]:
-        """How diverse samples are within the classes of which there are different images."""
+        """Returns how diverse samples are within the classes whose images differ."""
         real, real_labels = self.training.images, self.training.labels
         members = [real] if real_labels is None else [real[real_labels == c] for c in range(self.training.num_classes)]
         varied = torch.tensor([bool((images != images[:1]).any()) for images in members])
@@ -95,10 +95,10 @@ class Monitor:
         return {"diversity": report.relative, "duplicates": report.duplicates}
 
     def _marks(self, samples: Tensor, *, toned: bool) -> dict[str, float]:
-        """Copies of training images, and what augmentation left in samples."""
+        """Returns the figures on copies of training images, and on augmentation that leaked into samples."""
         copies = copy_report(self.training.images, samples, None if self.held_out is None else self.held_out.images)
         leakage = leaked_augmentation(self.training.images, samples)
-        if toned:  # on purpose, beyond the tones of the images
+        if toned:  # tones vary on purpose
             leakage = dataclasses.replace(leakage, color_share=leakage.color_real)
         self.sentences += [copies.sentence, *([leakage.sentence] if self.augmented else [])]
         return {
@@ -110,12 +110,12 @@ class Monitor:
         }
 
     def _rows(self, images: TrainingImages, count: int) -> Tensor:
-        """Indices of images whose classes the samples have, so that both have the same shares."""
+        """Returns indices of images with the same shares of classes as the samples."""
         rng = torch.Generator().manual_seed(mix_seed(self.seed, _STREAM))
         rows = torch.randperm(len(images), generator=rng)
         return rows[torch.arange(count) % len(rows)]
 
     def describe(self) -> dict[str, Any]:
-        """What the figures are measured with, for the card."""
+        """Returns how the figures are measured, for the card."""
         held_out = 0 if self.held_out is None else len(self.held_out)
         return {"features": FEATURES, "held_out_images": held_out, "samples": KID_SAMPLES if self.chooses else SAMPLES}

@@ -15,8 +15,8 @@ TRIALS = 5
 def fastest_threads(work: Callable[[], object], seconds: float) -> int:
     """Returns the number of threads with which some work is fastest: 1, 2, 4 and so on, up to torch's own number.
 
-    Small networks gain little from more threads. On a busy machine the threads wait for each other: two threads have been
-    ten times slower than one.
+    Small networks gain little from more threads. On a busy machine the threads wait for each other: two threads have
+    been ten times slower than one.
 
     Args:
         work (callable): The work to measure, a few times with each number.
