@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from gan_augment import Generator, SyntheticMix, SyntheticPool, fit
 from gan_augment.evaluation import SmallCNN, accuracy, predict, train_classifier
-from gan_augment.metrics import ClassifierFeatures, copy_report, relative_diversity
+from gan_augment.metrics import ClassifierFeatures, copy_report, diversity_report
 from gan_augment.models import sample_grid
 from gan_augment.studies import paired_difference
 
@@ -76,9 +76,9 @@ def measure(generator: Generator, data: Data, rows: Tensor, judge: SmallCNN, opt
     held_out = copy_report(images[rows], test[:2000], flips=False)
     figures: dict[str, Any] = {
         "agreement": 100 * float((predict(judge, samples) == asked).float().mean()),
-        "diversity": relative_diversity(
+        "diversity": diversity_report(
             test[:2000], samples[:2000], test_labels[:2000], asked[:2000], ClassifierFeatures(judge)
-        ),
+        ).relative,
         "nearest": copies.distance / held_out.distance,
         "near_copies": copies.near_copies,
         "near_copies_expected": copies.expected,

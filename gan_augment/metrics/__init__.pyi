@@ -1,7 +1,7 @@
 from ._classes import ClassAgreement, class_agreement, class_share
 from ._copies import ClosestPairs, Copies, closest_pairs, copy_report, nearest_training_image, pairs_picture
 from ._distances import DensityCoverage, PrecisionRecall, density_coverage, frechet_distance, kid, precision_recall
-from ._diversity import Diversity, diversity, diversity_report, relative_diversity
+from ._diversity import Diversity, diversity_report
 from ._features import CallableFeatures, ClassifierFeatures, FeatureNetwork
 from ._imagenet import EfficientNetFeatures, InceptionFeatures
 from ._inputs import check_images
@@ -41,7 +41,6 @@ __all__ = [
     "copy_report",
     "ct_score",
     "density_coverage",
-    "diversity",
     "diversity_report",
     "frechet_distance",
     "kid",
@@ -54,6 +53,5 @@ __all__ = [
     "pairs_picture",
     "precision_recall",
     "register_metric",
-    "relative_diversity",
     "warn_if_few",
 ]

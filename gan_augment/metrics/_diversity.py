@@ -41,8 +41,8 @@ def _within(features: Tensor) -> float:
     return 2 * float(features.double().var(dim=0).sum())
 
 
-def _classes(images: Tensor, labels: Tensor | None, name: str, least: int = 2) -> dict[int, Tensor]:
-    """Returns the indices of the images of each class that has enough; a single class if there are no labels."""
+def _classes(images: Tensor, labels: Tensor | None, name: str) -> dict[int, Tensor]:
+    """Returns the indices of each class with at least two images; a single class if there are no labels."""
     if labels is None:
         return {0: torch.arange(len(images), device=images.device)}
     check_tensor(labels, name)
@@ -52,52 +52,10 @@ def _classes(images: Tensor, labels: Tensor | None, name: str, least: int = 2) -
             f"{tuple(labels.shape)} instead."
         )
     members = {label: (labels == label).nonzero().flatten() for label in sorted(set(labels.tolist()))}
-    enough = {label: indices for label, indices in members.items() if len(indices) >= least}
+    enough = {label: indices for label, indices in members.items() if len(indices) >= 2}
     if not enough:
-        raise ValueError(f"{name} must have a class with at least {least} images, but none has; pass no labels.")
+        raise ValueError(f"{name} must have a class with at least 2 images, but none has; pass no labels.")
     return enough
-
-
-def diversity(images: Tensor, labels: Tensor | None = None, features: Features | None = None) -> float:
-    """Computes the root mean square distance between two images of a batch, or between two of the same class.
-
-    Args:
-        images (Tensor): uint8 ``(n, c, h, w)``, at least two.
-        labels (Tensor, optional): Integers ``(n,)``. All classes with at least two images have the same weight.
-        features (callable, optional): Maps the images to features ``(n, d)``. Default: :func:`contrast_features`.
-
-    Raises:
-        ValueError: If the images are not uint8, or the labels do not match them.
-
-    Example:
-        >>> image = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
-        >>> diversity(image.repeat(10, 1, 1, 1))
-        0.0
-    """
-    check_images(images, least=2)
-    rows = (features or contrast_features)(images)
-    classes = _classes(images, labels, "labels").values()
-    return math.sqrt(sum(_within(rows[members]) for members in classes) / len(classes))
-
-
-def relative_diversity(
-    real: Tensor,
-    samples: Tensor,
-    real_labels: Tensor | None = None,
-    labels: Tensor | None = None,
-    features: Features | None = None,
-) -> float:
-    """Computes how diverse samples are: 1 is as diverse as real images, and 0 is a single repeated image.
-
-    A generator of only k images still has about sqrt(1 - 1/k); the duplicates of :class:`Diversity` reveal it. Noise
-    is diverse too and may exceed 1. The arguments are those of :func:`diversity_report`.
-
-    Example:
-        >>> real = torch.randint(0, 256, (100, 1, 16, 16), dtype=torch.uint8)
-        >>> relative_diversity(real, real[:1].repeat(50, 1, 1, 1))
-        0.0
-    """
-    return diversity_report(real, samples, real_labels, labels, features).relative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +63,9 @@ class Diversity:
     """The diversity of samples.
 
     Attributes:
-        relative (float): Diversity relative to real images (of the same class): 1 is equal, 0 is a single image.
+        relative (float): Root mean square distance between two samples (of the same class), divided by that between
+            two real images: 1 is as diverse, 0 is a single repeated image. A generator of only k images still has
+            about sqrt(1 - 1/k); its duplicates reveal it. Noise is diverse too and may exceed 1.
         duplicates (float): Share of samples, 0..1, that almost equal another sample: the distance is less than a
             fifth of that between two real images.
         duplicates_real (float): The same share among as many real images.

@@ -31,7 +31,10 @@ _CONV: dict[str, Any] = {
     "bias": (False, True),
 }
 _NORM: dict[str, Any] = {"num_features": _SIZE, "affine": (False, True), "eps": (0.0, 10.0)}
-FUNCTIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "hardtanh")
+FUNCTIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "selu": nn.SELU, "gelu": nn.GELU, "silu": nn.SiLU,
+    "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "hardtanh": nn.Hardtanh,
+}  # fmt: skip
 FINAL_FUNCTIONS = ("tanh", "sigmoid", "hardtanh")
 LAYERS: dict[str, dict[str, Any]] = {
     "embedding": {"num_classes": (1, 10_000), "dim": (1, 4096), "join": ("after", "before", "multiply")},
@@ -45,7 +48,7 @@ LAYERS: dict[str, dict[str, Any]] = {
     "instance_norm": _NORM,
     "upsample": {"factor": (2, 4), "mode": ("nearest", "bilinear")},
     "pixel_shuffle": {"factor": (2, 4)},
-    "activation": {"function": FUNCTIONS, "slope": (0.0, 1.0)},
+    "activation": {"function": tuple(FUNCTIONS), "slope": (0.0, 1.0)},
     "prelu": {"num_parameters": (1, 8192)},
 }
 
@@ -263,8 +266,8 @@ def build_layer(layer: dict[str, Any]) -> nn.Module:
     if kind in ("embedding", "one_hot"):
         return _Join(layer)
     if kind == "activation":
-        slope = fields.get("slope", 0.0)
-        return nn.LeakyReLU(slope) if fields["function"] == "leaky_relu" else _FUNCTIONS[fields["function"]]()
+        function = FUNCTIONS[fields["function"]]
+        return function(fields.get("slope", 0.0)) if function is nn.LeakyReLU else function()
     if kind == "reshape":
         return nn.Unflatten(1, (fields["channels"], fields["side"], fields["side"]))
     if kind == "upsample":
@@ -274,10 +277,6 @@ def build_layer(layer: dict[str, Any]) -> nn.Module:
     return _MODULES[kind](**fields)
 
 
-_FUNCTIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU, "selu": nn.SELU,
-    "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "hardtanh": nn.Hardtanh,
-}  # fmt: skip
 _MODULES: dict[str, type[nn.Module]] = {
     "rescale": _Rescale, "linear": nn.Linear, "conv": nn.Conv2d, "conv_transpose": nn.ConvTranspose2d,
     "batch_norm": _AnyBatchNorm, "instance_norm": nn.InstanceNorm2d, "prelu": nn.PReLU,

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment.metrics._diversity import diversity, diversity_report, relative_diversity
+from gan_augment.metrics import diversity_report
+from gan_augment.metrics._diversity import _within
 
 
 def smooth(n, channels=3, side=32, seed=0):
@@ -31,24 +32,26 @@ def flat(images):
 def test_diversity_is_the_root_mean_square_distance_of_all_pairs(n, seed):
     images = torch.randint(0, 256, (n, 1, 4, 4), generator=torch.Generator().manual_seed(seed)).byte()
     pairs = torch.pdist(flat(images))
-    assert diversity(images, features=flat) == pytest.approx(float(pairs.square().mean().sqrt()), rel=1e-9)
+    assert math.sqrt(_within(flat(images))) == pytest.approx(float(pairs.square().mean().sqrt()), rel=1e-9)
 
 
 def test_with_labels_only_pairs_of_a_class_count():
     images = torch.tensor([0, 2, 100, 106, 50]).byte().reshape(5, 1, 1, 1)
     labels = torch.tensor([0, 0, 1, 1, 2])  # the last one has no partner
-    assert diversity(images, labels, features=flat) == pytest.approx(math.sqrt((2**2 + 6**2) / 2))
+    real = torch.tensor([0, 1, 0, 1]).byte().reshape(4, 1, 1, 1)
+    found = diversity_report(real, images, labels[:4], labels, features=flat)
+    assert found.relative == pytest.approx(math.sqrt((2**2 + 6**2) / 2))
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**31), st.sampled_from((1, 3)), st.sampled_from((16, 28, 64)))
 def test_one_image_has_no_diversity(seed, channels, side):
     real = smooth(40, channels, side, seed)
-    assert relative_diversity(real, real[:1].repeat(30, 1, 1, 1)) == pytest.approx(0, abs=1e-6)
+    assert diversity_report(real, real[:1].repeat(30, 1, 1, 1)).relative == pytest.approx(0, abs=1e-6)
 
 
 def test_images_of_the_same_kind_are_as_diverse():
-    assert relative_diversity(smooth(1000, seed=2), smooth(256, seed=1)) == pytest.approx(1, abs=0.05)
+    assert diversity_report(smooth(1000, seed=2), smooth(256, seed=1)).relative == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize("modes", [2, 5, 20])
@@ -71,7 +74,7 @@ def test_brightness_alone_is_no_diversity():
     real = smooth(200)
     image = real[:1].float() * 0.5
     brighter = torch.cat([image + offset for offset in torch.linspace(0, 120, 50)]).byte()
-    assert relative_diversity(real, brighter) < 0.1
+    assert diversity_report(real, brighter).relative < 0.1
 
 
 def test_a_collapsed_class_is_named():
@@ -89,8 +92,8 @@ def test_collapse_within_classes_is_hidden_without_labels():
     centers = smooth(10, seed=6)
     real = (0.5 * centers[real_labels] + 0.5 * smooth(300)).byte()
     samples = centers[labels]
-    assert relative_diversity(real, samples, real_labels, labels) < 0.01
-    assert relative_diversity(real, samples) > 0.5
+    assert diversity_report(real, samples, real_labels, labels).relative < 0.01
+    assert diversity_report(real, samples).relative > 0.5
 
 
 def test_a_report_is_the_same_each_time_and_goes_into_a_log():
@@ -131,4 +134,4 @@ LABELS = torch.arange(10) % 2
 )
 def test_what_cannot_be_compared_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        relative_diversity(*arguments)
+        diversity_report(*arguments)
