@@ -41,6 +41,7 @@ from gan_augment.metrics import ClassifierFeatures, FeatureNetwork, load_feature
 
 from .data import Data, celeba, fashion_mnist, mnist, white_cells
 from .options import add_set_of_tiny, fields_of
+from .rings import Rings, invalid_share
 
 PEER = "pytorch/examples"
 PEER_SIZE = 64
@@ -89,7 +90,6 @@ class Trained:
 
 def rings(seed: int) -> Data:
     """Drawn ones, as many as the rings of the first of the five systems."""
-    from gan_augment.data import Rings
 
     def draw(n: int, seed: int) -> Tensor:
         rings = Rings(n, image_size=64, seed=seed)
@@ -208,8 +208,6 @@ def judge(trained: Trained, data: Data, networks: list[FeatureNetwork], case: st
         {**measurement.to_dict(), "text": str(measurement)} for m in measured for measurement in m.values()
     ]
     if case == "rings":
-        from gan_augment.data import invalid_share
-
         figures["invalid_share"] = invalid_share(trained.images)
     classifier = next((network.model for network in networks if isinstance(network, ClassifierFeatures)), None)
     if classifier is not None and data.labels is not None:

@@ -2,14 +2,12 @@ from ._classes import PROBES, find_class_names, find_labels, labels_match
 from ._hashes import fingerprint, fingerprints, seen
 from ._items import ItemPaths, describe_item, find_images, find_label, get_at, replace_at, split_item, walk_leaves
 from ._open import open_images
-from ._rings import Rings, invalid_share
 from ._targets import MAX_LABELS, TargetKind, check_label_range, is_target, one_hot, read_target
 
 __all__ = [
     "MAX_LABELS",
     "PROBES",
     "ItemPaths",
-    "Rings",
     "TargetKind",
     "check_label_range",
     "describe_item",
@@ -20,7 +18,6 @@ __all__ = [
     "fingerprint",
     "fingerprints",
     "get_at",
-    "invalid_share",
     "is_target",
     "labels_match",
     "one_hot",

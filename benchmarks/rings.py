@@ -1,4 +1,4 @@
-"""Procedural images of single rings, and an exact measure of which images are none."""
+"""Procedural images of single rings, and an exact test of whether an image shows one."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .._core import check_count, check_seed, mix_seed
+from gan_augment._core import check_count, check_seed, mix_seed
 
 # From dark blue over teal to yellow, in equal steps of the measured value 0..1.
 _COLOURS = torch.tensor(
     [[60, 40, 170], [70, 95, 245], [35, 145, 235], [25, 180, 185], [125, 200, 90], [245, 190, 60], [250, 250, 20]]
 )
 _COLOUR_ERROR = 0.1  # root mean square distance from the colours of the map, in RGB 0..1
-_NOISE = 0.15  # root mean square difference of pixels at the same radius, of values 0..1
-_ANGULAR_ERROR = 0.03  # the same of means over sectors of bands, in which noise and half a pixel cancel out
-_PROFILE_ERROR = 0.03  # root mean square difference from the nearest profile of one ring
-_CONTRAST = 0.45  # between the lowest and the highest value of the profile
-_MOST_PIXELS = 128  # larger images are averaged to this side before they are measured
+_NOISE = 0.15  # root mean square difference between pixels at the same radius, in values 0..1
+_ANGULAR_ERROR = 0.03  # the same for means over sectors of bands, in which noise and half a pixel cancel out
+_PROFILE_ERROR = 0.03  # root mean square difference from the nearest profile of a ring
+_CONTRAST = 0.45  # difference between the lowest and the highest value of the profile
+_MOST_PIXELS = 128  # larger images are averaged to this side first
 _CHUNK = 128
 
 
 class Rings(Dataset[PIL.Image.Image]):
-    """Pictures of one centred ring or disc each, in false colours, as PIL images of mode ``"RGB"``.
+    """Data set of images with one centred ring or disc, in false colours, as PIL images of mode ``"RGB"``.
 
-    A procedural stand-in for small sets of beam or diffraction pictures: the radius runs from a dot to
-    beyond the frame; the ring's width, the values of centre, background and rim, and a dark seam along
-    the ring vary; a third of the dots is inverted; the sensor's noise is mild. As every picture has one
-    radius, :func:`invalid_share` tells exactly which generated ones are none of the family.
+    It is a procedural substitute for small data sets of beam or diffraction images. The radius ranges from a dot to
+    beyond the frame. The ring's width, the values of centre, background and rim, and a dark seam along the ring vary.
+    A third of the dots is inverted, and there is mild sensor noise. Every image has a single radius, so
+    :func:`invalid_share` can tell exactly which generated images do not belong to the family.
 
     Args:
-        n (int): Number of images.
-        image_size (int): Side in pixels. The same index is the same ring at every size.
-        seed (int): Each image is a function of the seed and its index.
+        n (int): Number of images. Default: 365.
+        image_size (int): Side in pixels. An index gives the same ring at every size. Default: 128.
+        seed (int): Seed. Each image is a function of the seed and its index. Default: 0.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -61,11 +61,11 @@ class Rings(Dataset[PIL.Image.Image]):
         return PIL.Image.fromarray(_colourize(values).numpy())
 
     def radius(self, index: int) -> float:
-        """The true radius of an image's ring, in half sides: 1 touches the frame."""
+        """Returns the true radius of the ring in half sides: 1 touches the frame."""
         return float(self._draw(index)[0])
 
     def _draw(self, index: int) -> Tensor:
-        """Radius, width, background, centre, rim and seam of an image's ring."""
+        """Returns the radius, width, background, centre, rim and seam of a ring."""
         if not -self.n <= index < self.n:
             raise IndexError(f"index must be below {self.n}, but got {index}.")
         draws = torch.rand(7, generator=self._rng(index % self.n, 0))
@@ -85,17 +85,17 @@ class Rings(Dataset[PIL.Image.Image]):
 
 
 def invalid_share(images: Tensor) -> float:
-    """The share of images that are not one centred ring or disc of the family of :class:`Rings`.
+    """Computes the share of images that do not show one centred ring or disc like those of :class:`Rings`.
 
-    Such as two radii in one image, broken arcs, rings off the centre, and no ring at all. Each image's
-    colours are brought back to values; these must be the same all around the centre, and along the radius
-    those of one ring. Nothing is learned and nothing is downloaded. Rings themselves score about 0.
+    It counts images with two radii, broken arcs, rings off the centre, or no ring. The colours of an image are
+    converted back to values. These must be equal around the centre, and follow the profile of one ring along the
+    radius. Nothing is learned or downloaded. Images of :class:`Rings` give about 0.
 
     Args:
-        images (Tensor): uint8 ``(n, 3, size, size)``.
+        images (Tensor): Images, uint8 ``(n, 3, size, size)``.
 
     Raises:
-        ValueError: If the images are none, or not square RGB images in uint8.
+        ValueError: If there are no images, or they are not square RGB images in uint8.
 
     Example:
         >>> invalid_share(torch.zeros(4, 3, 32, 32, dtype=torch.uint8))
@@ -105,7 +105,7 @@ def invalid_share(images: Tensor) -> float:
 
 
 def is_ring(images: Tensor) -> Tensor:
-    """Which images :func:`invalid_share` does not count, bool ``(n,)``."""
+    """Returns whether each image shows one centred ring or disc, bool ``(n,)``."""
     _, colour, noise, angular, profile, contrast = measure_rings(images).unbind(1)
     return (
         (colour < _COLOUR_ERROR)
@@ -117,18 +117,15 @@ def is_ring(images: Tensor) -> Tensor:
 
 
 def ring_radius(images: Tensor) -> Tensor:
-    """The radius of the ring that fits each image best, in half sides, float ``(n,)``."""
+    """Returns the radius of the ring that fits each image best, in half sides, float ``(n,)``."""
     return measure_rings(images)[:, 0]
 
 
 def measure_rings(images: Tensor) -> Tensor:
-    """What :func:`is_ring` judges by, float ``(n, 6)``.
+    """Measures what :func:`is_ring` judges by, float ``(n, 6)``.
 
-    The radius of the nearest ring, in half sides; the errors of colour, around the centre (of pixels, and
-    of sectors) and along the radius, as root mean squares; and the contrast of the profile.
-
-    Args:
-        images (Tensor): uint8 ``(n, 3, size, size)``.
+    The columns are the radius of the nearest ring in half sides; the root mean square errors of the colours, around
+    the centre (of pixels and of sectors) and along the radius; and the contrast of the profile.
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
         raise ValueError(
@@ -165,7 +162,7 @@ def _measure(images: Tensor) -> Tensor:
 
 
 def _read_colours(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The values 0..1 of images ``(n, h, w, 3)``, and how far off the map each image's colours are."""
+    """Returns the values 0..1 of images ``(n, h, w, 3)``, and the distance of their colours from the map."""
     colours = _COLOURS / 255
     nearest = torch.full(images.shape[:-1], torch.inf)
     values = torch.zeros_like(nearest)
@@ -180,7 +177,7 @@ def _read_colours(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _colourize(values: Tensor) -> Tensor:
-    """The inverse of :func:`_read_colours`: uint8 ``(h, w, 3)``."""
+    """Inverts :func:`_read_colours`: returns uint8 ``(h, w, 3)``."""
     position = values.clamp(0, 1) * (len(_COLOURS) - 1)
     below = position.long().clamp(max=len(_COLOURS) - 2)
     share = (position - below)[..., None]
@@ -188,14 +185,14 @@ def _colourize(values: Tensor) -> Tensor:
 
 
 def _draw_ring(ring: Tensor, image_size: int, x: float = 0.0, y: float = 0.0) -> Tensor:
-    """The values ``(h, w)`` of a ring around a centre, in half sides from the middle."""
+    """Returns the values ``(h, w)`` of a ring around a centre, in half sides from the middle."""
     axis = (torch.arange(image_size) + 0.5) * 2 / image_size - 1
     distance = torch.hypot(axis - x, (axis - y)[:, None])
     return (_profile_terms(distance, ring[0], ring[1]) * ring[2:]).sum(-1)
 
 
 def _profile_terms(distance: Tensor, radius: Tensor, width: Tensor) -> Tensor:
-    """Background, centre, rim and seam at each distance: of their sum are all profiles, ``(..., 4)``."""
+    """Returns background, centre, rim and seam at each distance, ``(..., 4)``; profiles are weighted sums of them."""
     offset = (distance - radius) / width
     rim = torch.exp(-offset.square() / 2)
     seam = -torch.exp(-offset.square() / 18)
@@ -205,7 +202,7 @@ def _profile_terms(distance: Tensor, radius: Tensor, width: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _circles(size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Which pixels have the same distance from the centre: each one's circle, and the circles' counts and radii."""
+    """Returns the circle of each pixel around the centre, and the count of pixels and radius of each circle."""
     axis = 2 * torch.arange(size) + 1 - size
     squares = (axis.square() + axis.square()[:, None]).flatten()
     distinct, circle, counts = torch.unique(squares, return_inverse=True, return_counts=True)
@@ -214,7 +211,7 @@ def _circles(size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 @lru_cache(maxsize=8)
 def _sectors(size: int) -> tuple[Tensor, Tensor]:
-    """Which sector of a band each pixel is in, eight around in bands of a quarter, and how many pixels each has."""
+    """Returns the sector of each pixel, eight in each band of a quarter, and the count of pixels of each sector."""
     axis = (torch.arange(size) + 0.5) * 2 / size - 1
     y, x = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing="ij"))
     band = (torch.hypot(x, y) * 4).long()
@@ -225,7 +222,7 @@ def _sectors(size: int) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=8)
 def _profiles(size: int) -> tuple[Tensor, Tensor]:
-    """Radius ``(m,)`` and an orthonormal basis ``(m, 4, circles)`` of each ring to compare with."""
+    """Returns the radius ``(m,)`` and an orthonormal basis ``(m, 4, circles)`` of each ring to compare with."""
     _, counts, distance = _circles(size)
     radii = torch.linspace(0.09, 1.23, 191, dtype=torch.float64)
     widths = torch.logspace(-1.55, -0.9, 8, dtype=torch.float64)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms.v2.functional import affine, pil_to_tensor, resize
 
-from gan_augment.data._rings import Rings, invalid_share, is_ring, ring_radius
+from benchmarks.rings import Rings, invalid_share, is_ring, ring_radius
 
 
 def stack(size, n=60, seed=1):
