@@ -160,19 +160,20 @@ class Card:
             _section("Training", {k: v for k, v in self.training.items() if k != "recipe"}),
             _measured(self.measured),
             "## Use and limits\n\n"
-            "Made to add synthetic images to the training set of a classifier of such images. The generator knows only "
-            "its training images: it adds what they show, with their biases, and nothing else. Do not use it for "
-            "identification, biometrics or clinical decisions. No claim of privacy is made. Whether it helps on your "
-            "data is an experiment, and the answer may be no.\n",
-            "## Marks\n\nEvery image from it is synthetic. Say so wherever an image leaves your training script.\n",
+            "This generator adds synthetic images to the training set of an image classifier. It knows only its "
+            "training images: it adds what they show, with their biases, and nothing else. Do not use it for identification, "
+            "biometrics or clinical decisions. It makes no claim of privacy. Whether it helps on your data is an "
+            "experiment, and the answer may be no.\n",
+            "## Marks\n\n"
+            "Every image from this generator is synthetic. Say so wherever one leaves your training script.\n",
         ]
         if self.fingerprints is not None:
             seen = "the generator" + (", or the one that it started from," if "init" in self.training else "")
             sections.insert(
                 -2,
                 f"## Fingerprints\n\n`fingerprints.safetensors` holds content hashes of {len(self.fingerprints):,} "
-                "training images (the first 8 bytes of the SHA-256 of size and pixels). With them, nobody judges by "
-                f"images that {seen} has seen.\n",
+                "training images (the first 8 bytes of the SHA-256 of size and pixels). `evaluate` and `study` use "
+                f"them to refuse test images that {seen} has seen.\n",
             )
         return "\n".join(section for section in sections if section)
 
