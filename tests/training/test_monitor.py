@@ -185,7 +185,7 @@ def test_the_best_generator_is_kept_and_not_the_last(start, tmp_path, monkeypatc
     assert kept.card.training["kept_step"] == result.kept_step
     (measured,) = kept.card.measured
     assert measured["value"] == pytest.approx(result.kid, abs=1e-5)
-    assert "held out" in measured["on"]
+    assert "held-out" in measured["on"]
 
 
 def test_the_best_generator_survives_a_restart(start, tmp_path, monkeypatch):
