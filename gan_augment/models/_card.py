@@ -161,9 +161,9 @@ class Card:
             _measured(self.measured),
             "## Use and limits\n\n"
             "This generator adds synthetic images to the training set of an image classifier. It knows only its "
-            "training images: it adds what they show, with their biases, and nothing else. Do not use it for identification, "
-            "biometrics or clinical decisions. It makes no claim of privacy. Whether it helps on your data is an "
-            "experiment, and the answer may be no.\n",
+            "training images: it adds what they show, with their biases, and nothing else. Do not use it for "
+            "identification, biometrics or clinical decisions. It makes no claim of privacy. Whether it helps on your "
+            "data is an experiment, and the answer may be no.\n",
             "## Marks\n\n"
             "Every image from this generator is synthetic. Say so wherever one leaves your training script.\n",
         ]
