@@ -3,14 +3,20 @@ from ._copies import ClosestPairs, Copies, closest_pairs, copy_report, nearest_t
 from ._distances import DensityCoverage, PrecisionRecall, density_coverage, frechet_distance, kid, precision_recall
 from ._diversity import Diversity, diversity_report
 from ._features import CallableFeatures, ClassifierFeatures, FeatureNetwork
-from ._imagenet import EfficientNetFeatures, InceptionFeatures
 from ._inputs import check_images
 from ._leakage import Leakage, leaked_augmentation
-from ._measurement import check_counts, measure, measure_features, measure_floor, warn_if_few
+from ._measurement import (
+    METRICS,
+    check_counts,
+    measure,
+    measure_features,
+    measure_floor,
+    register_metric,
+    warn_if_few,
+)
 from ._memorization import authenticity, ct_score
 from ._metric import Estimate, FeatureSets, Measurement, Metric
-from ._random_convolutions import RandomConvolutions
-from ._registry import METRICS, FeaturesLike, load_features, register_metric
+from ._networks import EfficientNetFeatures, FeaturesLike, InceptionFeatures, RandomConvolutions, load_features
 
 __all__ = [
     "METRICS",

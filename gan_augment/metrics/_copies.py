@@ -9,22 +9,20 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torchvision.utils import make_grid
 
 from .._core import nearest_neighbours
 from ._inputs import check_images, check_same_size, evenly, reduce_images
-from ._registry import FeaturesLike, load_features
+from ._metric import Estimate
+from ._networks import FeaturesLike, load_features
 
 PROBES = 512  # training images whose distances to their nearest neighbours are the reference
-SAME = 1.0  # grey levels, below which two training images are the same image
+SAME = 1.0  # grey levels; training images that are closer are the same image
 
 
 class Nearest(NamedTuple):
-    """The nearest training image of each sample.
-
-    Attributes:
-        distances (Tensor): Root mean square difference of the pixels in grey levels 0..255, float32 ``(n,)``.
-        indices (Tensor): Indices of the training images, int64 ``(n,)``.
-    """
+    """Distance of each sample to its nearest training image, float32 ``(n,)``, and index of that, int64 ``(n,)``."""
 
     distances: Tensor
     indices: Tensor
@@ -32,7 +30,7 @@ class Nearest(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Space:
-    """How images are compared: reduced to ``side`` pixels, also mirrored, and shifted by up to ``shift`` pixels."""
+    """How images are compared: reduced to ``side`` pixels, mirrored if ``flips``, shifted by up to ``shift`` pixels."""
 
     side: int
     flips: bool
@@ -49,7 +47,7 @@ class _Space:
         return reduce_images(images[..., top : top + height, left : left + width], self.side)
 
     def anchors(self, images: Tensor) -> Tensor:
-        """Returns the middle of each image, with which shifted views of other images are compared, ``(n, d)``."""
+        """Returns the middle of each image, ``(n, d)``, to compare with the views of other images."""
         return self._crop(images, self.shift, self.shift).flatten(1)
 
     def views(self, images: Tensor) -> Iterator[Tensor]:
@@ -78,15 +76,17 @@ def _check(samples: Tensor, training: Tensor, name: str, shift: int) -> None:
 def nearest_training_image(
     training: Tensor, samples: Tensor, *, side: int = 16, flips: bool = True, shift: int = 0
 ) -> Nearest:
-    """Finds the nearest training image of each sample, by the difference of pixels at reduced size.
+    """Finds the nearest training image of each sample: its index, and its distance at reduced size.
+
+    Distances are root mean square differences of the pixels in grey levels 0..255.
 
     Args:
         training (Tensor): Training images, uint8 ``(m, c, h, w)``. They take ``m * c * side * side`` floats of memory.
         samples (Tensor): Synthetic images, uint8 ``(n, c, h, w)``.
         side (int): Side in pixels to which both are reduced, with antialiasing. Default: 16.
         flips (bool): Whether mirrored images count as copies. Default: True.
-        shift (int): Number of pixels of the original size by which a copy may be shifted in each direction.
-            Default: 0. The time grows with the square: 2 takes 25 times as long as 0, so use it at the end of a run.
+        shift (int): Number of pixels of the original size by which a copy may be shifted in each direction. A shift of
+            2 takes 25 times as long as none. Default: 0.
 
     Raises:
         ValueError: If the images are not uint8, or differ in size or channels.
@@ -112,7 +112,7 @@ class Copies:
         closest (float): Smallest distance of all samples. For a copy, it is much smaller than ``distance_real``.
         near_copies (float): Share of samples, 0..1, closer to a training image than ``threshold``.
         threshold (float): Percentile of the distances between training images and their nearest others, in grey
-            levels. Training images that are stored twice are left out.
+            levels. It does not count training images that are stored twice.
         expected (float): Share of near copies among new real images: measured if there are held-out images, else the
             percentile itself.
         held_out (bool): Whether there are held-out images.
@@ -136,7 +136,7 @@ class Copies:
     @property
     def suspicious(self) -> bool:
         """Returns whether near copies exceed twice the expected share by more than two standard errors."""
-        error = math.sqrt(max(self.expected * (1 - self.expected), 1 / self.count) / self.count)
+        error = Estimate.of_share(self.expected, self.count).spread
         return self.near_copies > 2 * self.expected + 2 * error
 
     def to_dict(self) -> dict[str, float]:
@@ -169,13 +169,13 @@ def copy_report(
     Blurred or flat samples are close to many images without being copies, so look at :func:`closest_pairs` too.
 
     Args:
-        training (Tensor): All training images, uint8 ``(m, c, h, w)``, at least two. Of these, 512, evenly spaced,
-            are compared with all others for the threshold.
+        training (Tensor): All training images, uint8 ``(m, c, h, w)``, at least two. The threshold comes from 512 of
+            them, evenly spaced, which are compared with all others.
         samples (Tensor): Synthetic images, uint8 ``(n, c, h, w)``.
         held_out (Tensor, optional): Real images that were not trained on, uint8 ``(k, c, h, w)``; at most 512 are
             used.
-        percentile (float): Percentile of the nearest distances among training images below which a sample is a near
-            copy. Default: 5.
+        percentile (float): Percentile of the nearest distances among training images. A sample closer than this is a
+            near copy. Default: 5.
         side (int): See :func:`nearest_training_image`. Default: 16.
         flips (bool): Whether mirrored images count as copies. Default: True.
         shift (int): Number of pixels by which a copy may be shifted. Default: 0.
@@ -201,19 +201,16 @@ def copy_report(
     distinct = floor[floor > SAME]
     threshold = float(torch.quantile(distinct, percentile / 100)) if len(distinct) else SAME
     distances = space.nearest(samples, anchors).distances
-
-    def share(values: Tensor) -> float:
-        return float((values < threshold).float().mean())
-
+    expected = percentile / 100
+    if held_out is not None:
+        expected = float((space.nearest(evenly(held_out, PROBES), anchors).distances < threshold).float().mean())
     return Copies(
         distance=float(distances.median()),
         distance_real=float(floor.median()),
         closest=float(distances.min()),
-        near_copies=share(distances),
+        near_copies=float((distances < threshold).float().mean()),
         threshold=threshold,
-        expected=percentile / 100
-        if held_out is None
-        else share(space.nearest(evenly(held_out, PROBES), anchors).distances),
+        expected=expected,
         held_out=held_out is not None,
         count=len(samples),
     )
@@ -281,17 +278,14 @@ def closest_pairs(
 def pairs_picture(
     training: Tensor, samples: Tensor, pairs: ClosestPairs | None = None, *, columns: int = 4, gap: int = 2
 ) -> Tensor:
-    """Draws pairs, row by row and closest first: each sample with its nearest training image to the right.
+    """Draws pairs as a picture, uint8 ``(c, height, width)``: each sample left of its nearest training image.
 
     Args:
         training (Tensor): Training images, uint8 ``(m, c, h, w)``.
         samples (Tensor): Synthetic images, uint8 ``(k, c, h, w)``, with the same size and channels.
-        pairs (ClosestPairs, optional): Pairs to draw. Default: the eight of :func:`closest_pairs`.
+        pairs (ClosestPairs, optional): Pairs to draw, row by row. Default: the eight of :func:`closest_pairs`.
         columns (int): Number of pairs in a row. Default: 4.
         gap (int): Number of white pixels around a pair. Default: 2.
-
-    Returns:
-        Tensor: uint8 ``(c, height, width)``.
 
     Raises:
         ValueError: If the images differ in size or channels, or ``columns`` or ``gap`` is out of range.
@@ -307,12 +301,7 @@ def pairs_picture(
         raise ValueError(f"columns must be at least 1 and gap not negative, but got {columns} and {gap} instead.")
     pairs = closest_pairs(training, samples) if pairs is None else pairs
     both = torch.cat([samples[pairs.samples], training[pairs.training]], dim=3)
-    channels, height, width = both.shape[1:]
-    columns = min(columns, len(both))
-    rows = math.ceil(len(both) / columns)
-    size = (channels, gap + rows * (height + gap), gap + columns * (width + gap))
-    picture = torch.full(size, 255, dtype=torch.uint8, device=both.device)
-    for index, image in enumerate(both):
-        top, left = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
-        picture[:, top : top + height, left : left + width] = image
-    return picture
+    if len(both) == 1:  # make_grid draws no frame around a single image
+        return F.pad(both[0], (gap, gap, gap, gap), value=255)
+    grid: Tensor = make_grid(both, columns, gap, pad_value=255)
+    return grid[: both.shape[1]]  # it repeats grey images in three channels

@@ -1,4 +1,4 @@
-"""Checks of the images and features that metrics compare, and smaller forms of them."""
+"""Checks of the images and features that metrics compare, and ways to make them fewer or smaller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def check_images(images: Tensor, name: str = "images", *, least: int = 1, like: 
     """Checks that ``images`` are at least ``least`` uint8 grey or RGB images, with the channels of ``like``.
 
     Raises:
-        TypeError: If they are no tensor.
+        TypeError: If they are not a tensor.
         ValueError: If they have another type, shape, count or number of channels.
     """
     check_tensor(images, name)
@@ -34,11 +34,7 @@ def check_images(images: Tensor, name: str = "images", *, least: int = 1, like: 
 
 
 def check_same_size(images: Tensor, name: str, like: Tensor, others: str) -> None:
-    """Checks that ``images`` are valid and have the channels, height and width of ``like``, which are the ``others``.
-
-    Raises:
-        ValueError: If they differ.
-    """
+    """Checks that ``images`` are valid and have the channels and size of ``like``, the images named ``others``."""
     check_images(images, name, like=like)
     if images.shape[2:] != like.shape[2:]:
         raise ValueError(
@@ -48,14 +44,7 @@ def check_same_size(images: Tensor, name: str, like: Tensor, others: str) -> Non
 
 
 def check_features(**sets: tuple[Tensor, int]) -> tuple[Tensor, ...]:
-    """Returns sets of features as float64 on the CPU, and checks that each has its minimum number of rows.
-
-    Args:
-        **sets (tuple): The features ``(n, d)`` and the minimum ``n`` of each set, by its name in error messages.
-
-    Raises:
-        ValueError: If a set has fewer rows, is not finite, or has another ``d``.
-    """
+    """Checks sets of features ``(n, d)``, each with its minimum ``n``, and returns them as float64 on the CPU."""
     for name, (features, minimum) in sets.items():
         check_tensor(features, name)
         if features.ndim != 2 or not features.is_floating_point():

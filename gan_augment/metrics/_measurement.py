@@ -1,4 +1,4 @@
-"""Computes all registered metrics of synthetic images."""
+"""The registry of metrics, and their computation."""
 
 from __future__ import annotations
 
@@ -6,11 +6,30 @@ import warnings
 
 from torch import Tensor
 
-from ._inputs import check_images
-from ._metric import FeatureSets, Measurement
-from ._registry import METRICS, FeaturesLike, load_features
+from ._distances import COVERAGE, DENSITY, FID, KID, PRECISION, RECALL
+from ._inputs import check_images, check_same_size
+from ._memorization import AUTHENTICITY, CT
+from ._metric import FeatureSets, Measurement, Metric
+from ._networks import FeaturesLike, load_features
 
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (KID, FID, PRECISION, RECALL, DENSITY, COVERAGE, AUTHENTICITY, CT)
+}
 FEW = 50  # images per side, below which numbers are mostly chance
+
+
+def register_metric(metric: Metric) -> None:
+    """Adds a metric, so that :func:`measure` and :func:`gan_augment.evaluate` compute it from now on.
+
+    Raises:
+        TypeError: If ``metric`` is not a :class:`Metric`.
+        ValueError: If another metric has its name.
+    """
+    if not isinstance(metric, Metric):
+        raise TypeError(f"metric must be a Metric, but got {metric!r} instead.")
+    if metric.name in METRICS:
+        raise ValueError(f"The metric's name must differ from {tuple(METRICS)}, but got {metric.name!r}.")
+    METRICS[metric.name] = metric
 
 
 def measure(
@@ -25,7 +44,7 @@ def measure(
     """Computes every registered metric of synthetic images: KID, FID, precision, recall and more.
 
     Use real images that the generator was not trained on; otherwise copies look perfect. About 50 images per side are
-    enough for all metrics but FID, which you can only compare at equal counts.
+    enough for all metrics except FID, which you can only compare at equal counts.
 
     Args:
         real (Tensor): Real images, uint8 ``(n, c, h, w)``.
@@ -33,17 +52,16 @@ def measure(
         features (str, FeatureNetwork or callable): Feature network; see :func:`load_features`. Default:
             ``"efficientnet-lite0"``.
         split (str): Split of the real images, such as ``"test"``. It is part of every label.
-        train (Tensor, optional): Images that the generator was trained on, uint8 ``(t, c, h, w)``. They add the
-            metrics of memorisation.
-        k (int, optional): Number of the nearest neighbour that gives the radius of neighbourhoods. Default: 5, or 3 if
-            a side has fewer than 500 images. Values with different ``k`` do not compare.
+        train (Tensor, optional): Images that the generator was trained on, uint8 ``(t, c, h, w)``. With them, the
+            metrics of memorisation are computed too.
+        k (int, optional): Number of the nearest neighbour that gives the radius of neighbourhoods. You cannot compare
+            values with different ``k``. Default: 5, or 3 if a side has fewer than 500 images.
 
     Returns:
         dict: A :class:`Measurement` for ``"kid"``, ``"fid"``, ``"precision"``, ``"recall"``, ``"density"``,
-        ``"coverage"`` and each metric of :func:`register_metric`. With ``train`` also ``"authenticity"``, which counts
-        training images as real ones, and ``"ct"``, a z-score (:func:`ct_score`). Spreads are standard errors: from the
-        jackknife for KID, binomial for shares, and of the mean for density. Those of precision, recall, density and
-        coverage take the neighbourhoods as fixed, so they are lower bounds. FID and ct have none.
+        ``"coverage"`` and each metric of :func:`register_metric`; with ``train`` also for ``"authenticity"`` and
+        ``"ct"``. The spread is a standard error. FID and ct have none. For precision, recall, density and coverage it
+        is a lower bound, since it takes the neighbourhoods as fixed.
 
     Raises:
         ValueError: If the images differ in size or channels, or a side has no more than 2 or ``k`` images.
@@ -60,19 +78,13 @@ def measure(
         'kid[random-convolutions, n=50/50, test]'
     """
     sides = {"synthetic": synthetic, "real": real, **({} if train is None else {"train": train})}
+    check_images(real, "real")
     for name, images in sides.items():
-        check_images(images, name)
-    for name, images in sides.items():
-        if images.shape[1:] != real.shape[1:]:
-            raise ValueError(
-                f"{name} and real must be of one size and have the same channels, but got {tuple(images.shape[1:])} "
-                f"and {tuple(real.shape[1:])} instead; bring both to the size of the real images."
-            )
+        check_same_size(images, name, real, "real")
     k = check_counts(real, synthetic, k)
     warn_if_few(len(real), len(synthetic))
     network = load_features(features)
-    vectors = {name: network(images) for name, images in sides.items()}
-    sets = FeatureSets(**vectors, k=k)
+    sets = FeatureSets(**{name: network(images) for name, images in sides.items()}, k=k)
     return measure_features(sets, features=network.name, split=split)
 
 
@@ -113,12 +125,8 @@ def measure_features(sets: FeatureSets, *, features: str, split: str) -> dict[st
 def measure_floor(sets: FeatureSets, *, features: str, split: str) -> dict[str, Measurement]:
     """Computes the metrics with real images in place of the synthetic ones: the best values one can expect.
 
-    Training images take the place of as many synthetic images. In metrics that need the training images, it is the
-    unseen real images that do.
-
-    Returns:
-        dict: A :class:`Measurement` for each metric with a floor. Empty without training images; without the metrics
-        that compare neighbourhoods if there are too few of either.
+    These are as many training images or, for metrics that need the training images themselves, the unseen real images.
+    The result is empty without training images, and lacks the metrics for which there are too few of them.
     """
     if sets.train is None:
         return {}

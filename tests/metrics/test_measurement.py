@@ -12,7 +12,7 @@ from gan_augment.metrics import (
     FeatureSets,
     Measurement,
     Metric,
-    _registry,
+    _measurement,
     authenticity,
     ct_score,
     density_coverage,
@@ -120,11 +120,11 @@ def test_images_that_do_not_compare_are_refused():
     real = smooth(10, 1, 8)
     with pytest.raises(ValueError, match="synthetic must be uint8"):
         measure(real, real.float(), Pixels(), split="test")
-    with pytest.raises(ValueError, match="must be of one size"):
+    with pytest.raises(ValueError, match="synthetic must have the size of the real images"):
         measure(real, smooth(10, 1, 16), Pixels(), split="test")
-    with pytest.raises(ValueError, match="must be of one size"):
+    with pytest.raises(ValueError, match="synthetic must have 1 channels"):
         measure(real, smooth(10, 3, 8), Pixels(), split="test")
-    with pytest.raises(ValueError, match="train and real must be of one size"):
+    with pytest.raises(ValueError, match="train must have 1 channels"):
         measure(real, real, Pixels(), split="test", train=smooth(10, 3, 8))
     with pytest.raises(ValueError, match=r"real must hold more than 5 images \(k=5\), but got 5"):
         measure(real[:5], real, Pixels(), split="test", k=5)
@@ -145,9 +145,8 @@ def test_better_images_measure_better():
 @pytest.fixture
 def registry(monkeypatch):
     """The registered metrics; those that a test adds are taken away again."""
-    monkeypatch.setattr("gan_augment.metrics._registry.METRICS", METRICS.copy())
-    monkeypatch.setattr("gan_augment.metrics._measurement.METRICS", _registry.METRICS)
-    return _registry.METRICS
+    monkeypatch.setattr(_measurement, "METRICS", METRICS.copy())
+    return _measurement.METRICS
 
 
 def test_a_registered_metric_is_measured_with_the_others(registry):
