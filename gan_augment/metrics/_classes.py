@@ -1,4 +1,4 @@
-"""Classes that a classifier sees in samples: how many of each, and how many are the requested class."""
+"""What a classifier sees in samples: the share of each class, and how often it is the requested class."""
 
 from __future__ import annotations
 
@@ -24,14 +24,11 @@ class ClassAgreement(NamedTuple):
 
 
 def class_share(predicted: Tensor, num_classes: int) -> Tensor:
-    """Computes the share of samples of each class. The generator has lost a class with share 0.
+    """Computes the share of samples of each class, float64 ``(num_classes,)``. A generator may lose classes.
 
     Args:
         predicted (Tensor): Class of each sample according to a classifier, int64 ``(n,)``.
         num_classes (int): Number of classes.
-
-    Returns:
-        Tensor: float64 ``(num_classes,)`` with sum 1.
 
     Raises:
         ValueError: If ``predicted`` are not classes below ``num_classes``.
@@ -49,8 +46,8 @@ def class_share(predicted: Tensor, num_classes: int) -> Tensor:
 def class_agreement(predicted: Tensor, requested: Tensor) -> ClassAgreement:
     """Computes the share of samples in which a classifier sees the requested class.
 
-    For a classifier trained on real images this is GAN-test (https://arxiv.org/abs/1807.09499). It ignores variety: a
-    single good image of each class gives 1.
+    For a classifier trained on real images this is GAN-test (https://arxiv.org/abs/1807.09499). A single good image of
+    each class gives 1, so it does not measure diversity.
 
     Args:
         predicted (Tensor): Class of each sample according to a classifier, int64 ``(n,)``.

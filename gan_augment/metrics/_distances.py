@@ -1,4 +1,4 @@
-"""Metrics of the distance between two sets of features: KID, Frechet distance, precision, recall and their kin."""
+"""Metrics that compare two sets of features: KID, Frechet distance, precision, recall, density and coverage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .._core import nearest_neighbours
+from .._core import check_count, nearest_neighbours
 from ._inputs import check_features
 from ._metric import Estimate, FeatureSets, Measurement, Metric
 
@@ -17,7 +17,7 @@ ROWS = 1024  # rows of a distance or kernel matrix that are in memory at a time
 
 
 class PrecisionRecall(NamedTuple):
-    """Share of synthetic items close to real items, and share of real items close to synthetic items."""
+    """Share of the synthetic items that are close to real items, and the other way round."""
 
     precision: float
     recall: float
@@ -35,15 +35,12 @@ def kid(real: Tensor, synthetic: Tensor) -> Estimate:
 
     This is the unbiased estimator of the squared maximum mean discrepancy with the kernel ``(x . y / d + 1) ** 3``,
     over all pairs. Two halves of one set give 0 on average for any size, so a single value may be negative. About 50
-    items per side are enough; the Frechet distance needs thousands.
+    items per side are enough, while the Frechet distance needs thousands. The standard error is that of the delete-one
+    jackknife of both sets. Other libraries print the standard deviation over random subsets, which is larger.
 
     Args:
         real (Tensor): Features ``(n, d)``, at least 3.
         synthetic (Tensor): Features ``(m, d)``, at least 3.
-
-    Returns:
-        Estimate: The value and its standard error from the delete-one jackknife of both sets. Other libraries print
-        the standard deviation over random subsets, which is larger.
 
     Raises:
         ValueError: If a side has too few items, or the features are not finite or differ in length.
@@ -54,11 +51,9 @@ def kid(real: Tensor, synthetic: Tensor) -> Estimate:
         >>> abs(near.value) < 3 * near.spread < far.value
         True
     """
-    real, synthetic = _check_pair(real, synthetic, minimum=3)
+    real, synthetic = check_features(real=(real, 3), synthetic=(synthetic, 3))
     n, m = len(real), len(synthetic)
-    within_real = torch.cat([_kernel(block, real).sum(1) for block in torch.split(real, ROWS)]) - _self_kernel(real)
-    within_synthetic = torch.cat([_kernel(block, synthetic).sum(1) for block in torch.split(synthetic, ROWS)])
-    within_synthetic -= _self_kernel(synthetic)
+    within_real, within_synthetic = _kernel_sums(real), _kernel_sums(synthetic)
     across_real = torch.empty(n, dtype=torch.float64)
     across_synthetic = torch.zeros(m, dtype=torch.float64)
     for start in range(0, n, ROWS):
@@ -80,8 +75,8 @@ def kid(real: Tensor, synthetic: Tensor) -> Estimate:
 def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
     """Computes the Frechet distance between Gaussians fitted to two sets (https://arxiv.org/abs/1706.08500).
 
-    With features of Inception this is FID. It is biased upwards, and more so for fewer items. Compare only values
-    with equal counts, and prefer :func:`kid` below a few thousand items.
+    With features of Inception this is FID. It is biased upwards, and the bias grows as the counts fall. Compare only
+    values with equal counts, and prefer :func:`kid` below a few thousand items.
 
     Args:
         real (Tensor): Features ``(n, d)``, at least 2.
@@ -95,7 +90,7 @@ def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
         >>> round(frechet_distance(x, x + 2), 6)
         32.0
     """
-    real, synthetic = _check_pair(real, synthetic, minimum=2)
+    real, synthetic = check_features(real=(real, 2), synthetic=(synthetic, 2))
     shift = (real.mean(0) - synthetic.mean(0)).square().sum()
     a, b = _covariance_root(real), _covariance_root(synthetic)
     # tr((A'A B'B)^(1/2)) is the sum of the singular values of A B', which is real and needs no matrix square root.
@@ -104,7 +99,7 @@ def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
 
 
 def precision_recall(real: Tensor, synthetic: Tensor, k: int = 5) -> PrecisionRecall:
-    """Computes improved precision and recall (https://arxiv.org/abs/1904.06991).
+    """Computes improved precision and recall, two shares 0..1 (https://arxiv.org/abs/1904.06991).
 
     An item is close to a set if it lies in the ball around one of its items. The radius of a ball is the distance to
     the ``k``-th nearest neighbour in the same set.
@@ -114,9 +109,6 @@ def precision_recall(real: Tensor, synthetic: Tensor, k: int = 5) -> PrecisionRe
         synthetic (Tensor): Features ``(m, d)``, more than ``k``.
         k (int): Number of the neighbour that gives the radius. Default: 5.
 
-    Returns:
-        PrecisionRecall: Two shares, 0..1.
-
     Raises:
         ValueError: If a side has too few items, or the features are not finite or differ in length.
 
@@ -125,7 +117,8 @@ def precision_recall(real: Tensor, synthetic: Tensor, k: int = 5) -> PrecisionRe
         >>> precision_recall(x, x.clone())
         PrecisionRecall(precision=1.0, recall=1.0)
     """
-    real, synthetic = _check_pair(real, synthetic, minimum=_check_neighbours(k) + 1)
+    least = check_count("k", k, 1) + 1
+    real, synthetic = check_features(real=(real, least), synthetic=(synthetic, least))
     real_radii, synthetic_radii = _radii(real, k), _radii(synthetic, k)
     covered, inside = 0, torch.zeros(len(synthetic), dtype=torch.bool)
     for rows, distances in _distances(real, synthetic):
@@ -137,13 +130,12 @@ def precision_recall(real: Tensor, synthetic: Tensor, k: int = 5) -> PrecisionRe
 def density_coverage(real: Tensor, synthetic: Tensor, k: int = 5) -> DensityCoverage:
     """Computes density and coverage (https://arxiv.org/abs/2002.09797), which are robust to outliers.
 
+    Density is about 1 for two samples of one distribution, and may be higher. Coverage is a share, 0..1.
+
     Args:
         real (Tensor): Features ``(n, d)``, more than ``k``.
         synthetic (Tensor): Features ``(m, d)``, more than ``k``.
         k (int): Number of the neighbour that gives the radius of the balls around real items. Default: 5.
-
-    Returns:
-        DensityCoverage: Density, from 0 and about 1 for two samples of one distribution, and coverage, 0..1.
 
     Raises:
         ValueError: If a side has too few items, or the features are not finite or differ in length.
@@ -158,8 +150,9 @@ def density_coverage(real: Tensor, synthetic: Tensor, k: int = 5) -> DensityCove
 
 
 def _density_counts(real: Tensor, synthetic: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Returns the number of real balls around each synthetic item, and whether each real ball holds one (1 or 0)."""
-    real, synthetic = _check_pair(real, synthetic, minimum=_check_neighbours(k) + 1)
+    """Returns the number of real balls around each synthetic item, and whether each real ball holds one, 1 or 0."""
+    least = check_count("k", k, 1) + 1
+    real, synthetic = check_features(real=(real, least), synthetic=(synthetic, least))
     radii = _radii(real, k)
     balls, covered = torch.zeros(len(synthetic), dtype=torch.int64), []
     for rows, distances in _distances(real, synthetic):
@@ -169,36 +162,25 @@ def _density_counts(real: Tensor, synthetic: Tensor, k: int) -> tuple[Tensor, Te
     return balls.double(), torch.cat(covered).double()
 
 
-def _check_pair(real: Tensor, synthetic: Tensor, minimum: int) -> tuple[Tensor, Tensor]:
-    real, synthetic = check_features(real=(real, minimum), synthetic=(synthetic, minimum))
-    return real, synthetic
-
-
-def _check_neighbours(k: int) -> int:
-    if k < 1:
-        raise ValueError(f"k must be at least 1, but got {k} instead.")
-    return k
-
-
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
     return (x @ y.T / x.shape[1] + 1).pow(3)
 
 
-def _self_kernel(x: Tensor) -> Tensor:
-    return (x.square().sum(1) / x.shape[1] + 1).pow(3)
+def _kernel_sums(x: Tensor) -> Tensor:
+    """Returns the sum of the kernel of each item with all others."""
+    own = (x.square().sum(1) / x.shape[1] + 1).pow(3)
+    return torch.cat([_kernel(block, x).sum(1) for block in torch.split(x, ROWS)]) - own
 
 
 def _covariance_root(features: Tensor) -> Tensor:
     """Returns a matrix ``R`` of at most ``d`` rows such that ``R.T @ R`` is the covariance."""
     centred = (features - features.mean(0)) / math.sqrt(len(features) - 1)
-    if len(centred) > centred.shape[1]:
-        centred = torch.linalg.qr(centred, mode="r").R
-    return centred
+    return torch.linalg.qr(centred, mode="r").R if len(centred) > centred.shape[1] else centred
 
 
 def _distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Yields slices of rows of ``x`` and their squared Euclidean distances to all of ``y``."""
-    centre = y.mean(0)  # smaller numbers: the differences below lose less precision
+    centre = y.mean(0)  # near the origin, the differences below lose less precision
     x, y = x - centre, y - centre
     squares = y.square().sum(1)
     for start in range(0, len(x), ROWS):
@@ -207,7 +189,7 @@ def _distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 
 def _radii(x: Tensor, k: int) -> Tensor:
-    """Returns the squared distance of each item to its ``k``-th neighbour."""
+    """Returns the squared distance of each item to its ``k``-th nearest neighbour."""
     return nearest_neighbours(x, x, k, own=torch.arange(len(x))).squares[:, -1]
 
 

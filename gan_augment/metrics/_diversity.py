@@ -1,4 +1,4 @@
-"""Collapse of a generator: how much its samples differ from each other, relative to real images."""
+"""Diversity: how much samples differ from each other, relative to real images."""
 
 from __future__ import annotations
 
@@ -15,20 +15,16 @@ from ._inputs import check_images, evenly, reduce_images
 
 Features = Callable[[Tensor], Tensor]
 
-DUPLICATE = 0.2  # times the distance between two real images, below which two samples are the same
-COLLAPSED, NARROW = 0.5, 0.8  # relative diversity, or share of distinct samples, below which it is reported
-ENOUGH = 8  # samples that a class needs to be reported by itself
+DUPLICATE = 0.2  # two samples are the same if they are closer than this share of the distance between real images
+COLLAPSED, NARROW = 0.5, 0.8  # lower values of relative diversity, or of the share of distinct samples, are reported
+ENOUGH = 8  # samples that a class needs to be reported separately
 
 
 def contrast_features(images: Tensor) -> Tensor:
-    """Returns the local contrast of each image at 16 px, which does not depend on its brightness.
+    """Returns the local contrast of uint8 images at 16 px, float32 ``(n, c * 256)``.
 
-    Args:
-        images (Tensor): uint8 ``(n, c, h, w)``.
-
-    Returns:
-        Tensor: float32 ``(n, c * 256)``: each pixel minus the mean of its 5 x 5 surroundings, divided by their
-        standard deviation, or by a tenth of the range if that is larger, so that noise is not enlarged.
+    This is each pixel minus the mean of its 5 x 5 surroundings, divided by about their standard deviation, but by at
+    least a tenth of the range, so that noise is not enlarged.
     """
     pixels = reduce_images(images, 16) / 255
     mean = F.avg_pool2d(pixels, 5, 1, 2, count_include_pad=False)
@@ -64,9 +60,9 @@ class Diversity:
 
     Attributes:
         relative (float): Root mean square distance between two samples (of the same class), divided by that between
-            two real images: 1 is as diverse, 0 is a single repeated image. A generator of only k images still has
-            about sqrt(1 - 1/k); its duplicates reveal it. Noise is diverse too and may exceed 1.
-        duplicates (float): Share of samples, 0..1, that almost equal another sample: the distance is less than a
+            two real images: 1 is as diverse, 0 is a single repeated image. A generator that repeats k images still
+            has about sqrt(1 - 1/k), but many duplicates. Noise may exceed 1.
+        duplicates (float): Share of samples, 0..1, that almost equal another sample: their distance is less than a
             fifth of that between two real images.
         duplicates_real (float): The same share among as many real images.
         lowest (float, optional): Relative diversity of the least diverse class.

@@ -1,4 +1,4 @@
-"""Feature networks: they map images to vectors whose distances are meaningful."""
+"""Feature networks, which map images to vectors whose distances are meaningful."""
 
 from __future__ import annotations
 
@@ -80,15 +80,14 @@ class CallableFeatures:
 
 
 class ClassifierFeatures:
-    """Takes the input of one layer of your own classifier as features, by default of the last linear layer.
+    """Uses the input of one layer of your own classifier as features.
 
-    Train the classifier on images other than those that it judges.
+    Do not compare images that the classifier was trained on.
 
     Args:
         model (nn.Module): Classifier of float images 0..1, ``(n, c, h, w)``. It is called in eval mode.
         name (str): Name of the features in measurements. Default: ``"classifier"``.
-        layer (nn.Module, optional): Part of the model whose input is used. Default: the last
-            :class:`torch.nn.Linear`.
+        layer (nn.Module, optional): Layer of the model. Default: the last :class:`torch.nn.Linear`.
 
     Raises:
         ValueError: If ``layer`` is not part of the model, or the model has no linear layer.
@@ -111,9 +110,9 @@ class ClassifierFeatures:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Maps uint8 images to float32 ``(n, d)``."""
-        parameter = next(self.model.parameters(), torch.empty(0))
+        device = next(self.model.parameters(), torch.empty(0)).device
         with eval_mode(self.model):
-            return in_batches(images, self._forward, parameter.device)
+            return in_batches(images, self._forward, device)
 
     def _forward(self, batch: Tensor) -> Tensor:
         inputs: list[Tensor] = []

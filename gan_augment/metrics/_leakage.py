@@ -1,21 +1,17 @@
-"""Leaked augmentation: cutout squares, shifted borders or odd colors in samples.
-
-A generator trained with differentiable augmentation may learn to draw it (https://arxiv.org/abs/2006.06676, section 2),
-and a classifier would then learn it from the samples.
-"""
+"""Leaked augmentation: cutout squares, shifted borders or odd colors that a generator has learned to draw."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ._inputs import BLOCK, check_images, check_same_size, evenly
+from ._metric import Estimate
 
-GREY = (108, 147)  # range of the augmentation's 0, which is 127.5, as a generator draws it
+GREY = (108, 147)  # how a generator may draw the augmentation's 0, which is 127.5
 REALS = 1000  # real images that suffice to estimate a share to half a percentage point
 LEAST = 16  # pixels
 
@@ -26,22 +22,17 @@ def _is_grey(images: Tensor) -> Tensor:
 
 
 def _box_sum(values: Tensor, reach: tuple[int, int]) -> Tensor:
-    """Returns the sum over the part of the rectangle around each pixel that lies within the image."""
+    """Returns the sum over a rectangle around each pixel, cut at the edges of the image."""
     rows, columns = reach
     values = F.avg_pool2d(values, (2 * rows + 1, 1), 1, (rows, 0), divisor_override=1)
     return F.avg_pool2d(values, (1, 2 * columns + 1), 1, (0, columns), divisor_override=1)
 
 
 def shows_cutout(images: Tensor) -> Tensor:
-    """Returns whether each image has a mid-grey square of about half the side, which the image's edge may cut.
+    """Returns whether each image has a mid-grey square of about half the side, which the edge may cut, bool ``(n,)``.
 
-    Args:
-        images (Tensor): uint8 ``(n, c, h, w)``.
-
-    Returns:
-        Tensor: bool ``(n,)``: True if somewhere a square of 0.4 of the side is mid-grey (95 % of its pixels, within 20
-        grey levels) and the frame around it at 0.65 to 0.75 of the side is not (at most 40 %; the corner of a larger
-        grey area has more).
+    At least 95 % of a square of 0.4 of the side must be mid-grey, and at most 40 % of the frame around it, at 0.65 to
+    0.75 of the side. The corner of a larger grey area has more.
     """
     height, width = (min(side, 32) for side in images.shape[2:])  # averaging pixels removes noise
     grey = torch.cat([_is_grey(F.adaptive_avg_pool2d(b.float(), (height, width))) for b in torch.split(images, BLOCK)])
@@ -55,14 +46,10 @@ def shows_cutout(images: Tensor) -> Tensor:
 
 
 def shows_border(images: Tensor) -> Tensor:
-    """Returns whether each image has mid-grey rows or columns at an edge, like an image that was shifted.
+    """Returns whether each image has mid-grey rows or columns at an edge, like a shifted image, bool ``(n,)``.
 
-    Args:
-        images (Tensor): uint8 ``(n, c, h, w)``.
-
-    Returns:
-        Tensor: bool ``(n,)``: True if an outermost row or column is mid-grey (90 % of its pixels, within 20 grey
-        levels) and one within the next eighth of the side is not (under 75 %). In front of a grey background both are.
+    At least 90 % of an outermost row or column must be mid-grey, and at most 75 % of one within the next eighth of the
+    side, unlike in front of a grey background.
     """
     grey = torch.cat([_is_grey(block) for block in torch.split(images, BLOCK)]).float()
     shown = torch.zeros(len(images), dtype=torch.bool, device=images.device)
@@ -84,7 +71,7 @@ def _color(images: Tensor) -> Tensor:
 
 
 def _excess(share: float, real: float) -> float:
-    """Returns the share of samples with a mark, beyond what the same share of real images explains."""
+    """Returns the share of samples with a sign that the share of real images with it does not explain."""
     return max((share - real) / (1 - real), 0.0) if real < 1 else 0.0
 
 
@@ -95,8 +82,8 @@ class Leakage:
     Attributes:
         cutout_share (float): Share of samples with a cutout square, see :func:`shows_cutout`.
         border_share (float): Share of samples with a shifted border, see :func:`shows_border`.
-        color_share (float): Share of samples whose brightness (mean), contrast (standard deviation) or saturation is
-            outside the 1st to 99th percentile of the real images.
+        color_share (float): Share of samples whose brightness, contrast or saturation is outside the 1st to 99th
+            percentile of the real images.
         cutout_real (float): Share of real images with a cutout square.
         border_real (float): Share of real images with a shifted border.
         color_real (float): Share of real images outside these percentiles, up to 0.06 by definition.
@@ -123,10 +110,10 @@ class Leakage:
 
     @property
     def color(self) -> float:
-        """Returns the excess over real images of samples with odd colors, 0..1.
+        """Returns the excess of samples with odd colors over real images, 0..1.
 
-        It is smaller than the share with leaked colors, since most changed colors are still within the range of real
-        images. It also rises if samples are dull or garish for other reasons, such as early in training.
+        Fewer samples have odd colors than leaked ones, since most changed colors are still within the range of real
+        images. Samples may also be dull or garish for other reasons, such as early in training.
         """
         return _excess(self.color_share, self.color_real)
 
@@ -137,11 +124,11 @@ class Leakage:
 
     def _above_chance(self, excess: float, real: float) -> bool:
         """Returns whether an excess is over 3 % by more than three standard errors of the real share."""
-        return excess > 0.03 + 3 * math.sqrt(max(real * (1 - real), 1 / self.count) / self.count)
+        return excess > 0.03 + 3 * Estimate.of_share(real, self.count).spread
 
     @property
     def leaks(self) -> bool:
-        """Returns whether there are more squares or borders than by chance."""
+        """Returns whether there are more squares or borders than chance explains."""
         return self._above_chance(self.cutout, self.cutout_real) or self._above_chance(self.border, self.border_real)
 
     @property
@@ -158,20 +145,20 @@ class Leakage:
         ]
         if not found:
             return "No sign of leaked augmentation."
-        advice = (
-            "leaked augmentation; lower the probabilities of augment."
-            if self.leaks
-            else "possibly leaked augmentation."
-        )
-        return f"{' and '.join(found)}: {advice}"
+        text = f"{' and '.join(found)}: "
+        if self.leaks:
+            return text + "leaked augmentation; lower the probabilities of augment."
+        return text + "possibly leaked augmentation."
 
 
 def leaked_augmentation(real: Tensor, samples: Tensor) -> Leakage:
     """Looks for traces of differentiable augmentation in samples, relative to real images.
 
+    A generator trained with it may learn to draw it (https://arxiv.org/abs/2006.06676, section 2), and a classifier
+    would then learn it from the samples.
+
     Args:
-        real (Tensor): Real images, uint8 ``(m, c, h, w)``, at least two. Of more than 1,000, as many evenly spaced
-            ones are used.
+        real (Tensor): Real images, uint8 ``(m, c, h, w)``, at least two; 1,000 of them, evenly spaced, are used.
         samples (Tensor): Synthetic images, uint8 ``(n, c, h, w)``, with the same size of at least 16 px.
 
     Raises:

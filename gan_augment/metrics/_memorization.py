@@ -12,22 +12,19 @@ from .._core import nearest_neighbours
 from ._inputs import check_features
 from ._metric import Estimate, FeatureSets, Measurement, Metric
 
-COPYING = -3.0  # a data-copying z-score below this is called copying
+COPYING = -3.0  # lower z-scores are reported as copying
 
 
 def authenticity(train: Tensor, synthetic: Tensor) -> float:
-    """Computes the share of samples that are not copies, AuthPct (https://arxiv.org/abs/2102.08921).
+    """Computes the share of samples, 0..1, that are not copies: AuthPct (https://arxiv.org/abs/2102.08921).
 
-    A sample is authentic if the distance to its nearest training item is larger than the distance between that item
-    and its own nearest training item. Copies give 0, and samples far from all training items give 1. New real items
-    give only about a third (in one dimension) to a half (in many), so compare with the share of held-out images.
+    A sample is authentic if it is farther from its nearest training item than that item is from its own nearest
+    training item. Copies give 0, and samples far from all training items give 1. New real items give only about a
+    third (in one dimension) to a half (in many), so compare with the share of held-out images.
 
     Args:
         train (Tensor): Features of the training images, ``(n, d)``, at least 2.
         synthetic (Tensor): Features ``(m, d)``, at least 1.
-
-    Returns:
-        float: A share 0..1.
 
     Raises:
         ValueError: If a set has too few items, or the features are not finite or differ in length.
@@ -47,11 +44,10 @@ def authenticity(train: Tensor, synthetic: Tensor) -> float:
 def ct_score(train: Tensor, test: Tensor, synthetic: Tensor) -> float:
     """Tests whether samples are closer to training items than new items are (https://arxiv.org/abs/2004.05675).
 
-    This data-copying test returns the z-score of a Mann-Whitney test, corrected for ties. It compares the distances of
-    samples and of held-out items to their nearest training item. Values between -2 and 2 are chance. Values below
-    about -3 mean copying, and large values mean samples far from all training images. The score grows with the
-    counts. It covers the whole feature space at once; the paper also averages it over cells, which finds copying that
-    is confined to some of them.
+    A Mann-Whitney test compares the distances of samples and of held-out items to their nearest training item. It
+    returns the z-score, corrected for ties: between -2 and 2 by chance, below about -3 for copies, and large for
+    samples far from all training images. The score grows with the counts. The paper also averages it over cells of the
+    feature space, which finds copying that is confined to some of them.
 
     Args:
         train (Tensor): Features of the training images, ``(n, d)``.

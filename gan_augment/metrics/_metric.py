@@ -1,4 +1,4 @@
-"""What a metric is, what it is computed from, and what it returns."""
+"""Metrics: their inputs, their definition and their results."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class FeatureSets:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number with all that it depends on. Numbers with different labels do not compare.
+    """A number with everything that it depends on. You cannot compare numbers with different labels.
 
     Args:
         name (str): Name of the metric, such as ``"kid"``.
@@ -105,7 +105,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of synthetic images: a function of features, and what one must know to use its value.
+    """A metric of synthetic images, computed from features.
 
     Pass it to :func:`register_metric`, so that :func:`measure` and :func:`gan_augment.evaluate` compute it.
 
@@ -114,13 +114,12 @@ class Metric:
         compute (callable): Maps :class:`FeatureSets` to an :class:`Estimate`, or to a float if the standard error is
             not known.
         higher_is_better (bool, optional): Whether higher values are better. Default: None, neither direction is.
-        needs_train (bool): Whether it needs the features of training images. Without them it is left out.
+        needs_train (bool): Whether it needs the features of training images. It is skipped if there are none.
             Default: False.
-        counts_train (bool): Whether its label gives the number of training images and the split ``"train"``, for a
-            metric that does not use the unseen real images. Default: False.
-        has_floor (bool): Whether :func:`gan_augment.evaluate` also computes it with real images in place of the
-            synthetic ones. These are training images or, if ``needs_train``, the unseen real images. Default: True.
-        explain (callable, optional): Maps the :class:`Measurement` and that of the floor, or None, to a sentence for
+        counts_train (bool): Whether its label gives the number of training images and the split ``"train"``, because
+            it does not use the unseen real images. Default: False.
+        has_floor (bool): Whether :func:`measure_floor` computes it. Default: True.
+        explain (callable, optional): Maps the :class:`Measurement`, and that of the floor or None, to a sentence for
             the text of an evaluation. Default: no sentence.
 
     Example:
