@@ -1,4 +1,4 @@
-"""Turning names, folders, mappings and other objects into sources, and drawing checked images from them."""
+"""Turns names, folders, mappings and other objects into sources, and draws checked images from them."""
 
 from __future__ import annotations
 
@@ -18,30 +18,26 @@ from ..models import MAX_CLASSES, Card, check_labels, computed
 from ..models import Geometry as Geometry
 from ..models import Source as Source
 
-# How folders are loaded that do not hold a generator, by the file that identifies them.
-FOLDERS: dict[str, Callable[[Path], Source]] = {}
-OPTIONAL = ("num_classes", "class_indices", "class_names", "geometry", "card", "fingerprints")
+FOLDERS: dict[str, Callable[[Path], Source]] = {}  # loaders of folders other than generators, by a file in them
 
 
 class Samples(Protocol):
     """Any object with the ``sample`` of a :class:`Source`."""
 
-    def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
-        """Draws images; see :meth:`Source.sample`."""
-        ...  # pragma: no cover
+    def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor: ...  # pragma: no cover
 
 
 SourceLike: TypeAlias = str | os.PathLike[str] | Samples | Mapping[int, Any]
 
 
 class AdaptedSource(Source):
-    """An object that has a ``sample`` but is not a :class:`Source`, with defaults for all attributes that it lacks."""
+    """Makes a :class:`Source` of an object with a ``sample``, with defaults for all attributes that it lacks."""
 
     name = computed(lambda self: type(self.adapted).__name__ if self.card is None else self.card.name)
 
     def __init__(self, adapted: Samples) -> None:
         self.adapted = adapted
-        for name in OPTIONAL:
+        for name in ("num_classes", "class_indices", "class_names", "geometry", "card", "fingerprints"):
             value = getattr(adapted, name, None)
             if name == "class_indices" and isinstance(value, (Tensor, np.ndarray)):
                 value = value.tolist()
@@ -49,21 +45,17 @@ class AdaptedSource(Source):
                 setattr(self, name, value)
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
-        """Draws images; see :meth:`Source.sample`."""
         return self.adapted.sample(n, *(() if labels is None else (labels,)), seed=seed)
 
 
 def fingerprints_of(source: Source) -> Tensor | None:
-    """Returns the content hashes of all images that a source was trained on, or None if they are not all known.
+    """Returns the content hashes of all images that a source was trained on, or None if some are not known.
 
-    If a source draws from several others, the result holds the hashes of all of them. It is None if one of them does
-    not know its own, because an incomplete list would pass for a complete one.
+    They are int64 ``(m,)``, sorted and distinct; see :func:`gan_augment.data.fingerprint`.
 
     Args:
-        source (Source): A generator, a pool, or any other source.
-
-    Returns:
-        Tensor: int64 ``(m,)``, sorted and distinct; see :func:`gan_augment.data.fingerprint`.
+        source (Source): A generator, a pool, or any other source. If it draws from several others, the result holds
+            the hashes of all of them, or is None if one of them does not know its own.
 
     Example:
         >>> from gan_augment import from_pretrained
@@ -76,14 +68,14 @@ def fingerprints_of(source: Source) -> Tensor | None:
 
 
 class ClassSources(Source):
-    """Several sources as one: a mapping from each class to the source of its images.
+    """Combines several sources into one: a mapping from each class to the source of its images.
 
     Args:
         sources (mapping of int to source): A source that has classes itself draws the class of its key.
 
     Raises:
         ValueError: If the mapping is empty, a key is not a class index, a source cannot draw the class of its key, or
-            the training images of the sources were brought to size in different ways.
+            the sources have different geometries.
     """
 
     partial = True
@@ -178,12 +170,7 @@ def as_source(source: Any) -> Source:
 
 
 def check_attributes(source: Source) -> None:
-    """Checks that the attributes of a source have the right types and agree with each other.
-
-    Raises:
-        TypeError: If an attribute has the wrong type.
-        ValueError: If a value is out of range, or contradicts the number of classes.
-    """
+    """Checks that the attributes of a source have the right types and ranges, and agree with each other."""
     classes = source.num_classes
     if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)):
         raise TypeError(f"A source's num_classes must be an int, but got {classes!r:.100} instead.")
@@ -210,12 +197,7 @@ def check_attributes(source: Source) -> None:
 
 
 def check_fingerprints(fingerprints: Tensor) -> Tensor:
-    """Returns fingerprints sorted, each once.
-
-    Raises:
-        TypeError: If they are not a tensor.
-        ValueError: If they are not int64 ``(m,)``.
-    """
+    """Checks that fingerprints are int64 ``(m,)``, and returns them sorted and without duplicates."""
     check_tensor(fingerprints, "fingerprints")
     if fingerprints.dtype != torch.int64 or fingerprints.ndim != 1:
         raise ValueError(
@@ -227,12 +209,7 @@ def check_fingerprints(fingerprints: Tensor) -> Tensor:
 
 
 def check_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...] | None:
-    """Returns the names of the classes as a tuple, or None if there are none.
-
-    Raises:
-        TypeError: If a name is not text, or the names are in no order, or in that of a mapping.
-        ValueError: If there are more or fewer names than classes.
-    """
+    """Checks that there is a name for each class, and returns the names as a tuple, or None if there are none."""
     if names is None:
         return None
     if not _all_are(str, names):
@@ -243,24 +220,14 @@ def check_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...
 
 
 def _all_are(kind: type, values: Any) -> bool:
-    """Returns whether values are a sequence of which all are of a type, or of NumPy's type of integers."""
+    """Returns whether values are a sequence of one type. NumPy's integers count as int."""
     if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
         return False
     return all(isinstance(value, (kind, np.integer) if kind is int else kind) for value in values)
 
 
 def resolve_labels(source: Source, n: int, labels: Any = None) -> Tensor | None:
-    """Returns the class of each of ``n`` images, or None if the source has no classes.
-
-    Args:
-        source (Source): The source of the images.
-        n (int): Number of images.
-        labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes of the source in
-            turn.
-
-    Raises:
-        ValueError: If the labels are not ``n`` classes.
-    """
+    """Returns the class of each image, by default the classes of the source in turn, or None if it has no classes."""
     if labels is None and source.num_classes:
         classes = torch.tensor(list(source.class_indices), dtype=torch.int64)
         labels = classes[torch.arange(n) % len(classes)]
@@ -268,10 +235,7 @@ def resolve_labels(source: Source, n: int, labels: Any = None) -> Tensor | None:
 
 
 def draw(source: Samples, n: int, labels: Tensor | None, *, seed: int | None) -> Tensor:
-    """Draws images of a source and checks them.
-
-    Returns:
-        Tensor: uint8 ``(n, c, h, w)``, on the device that the source draws on.
+    """Draws images of a source and checks them, uint8 ``(n, c, h, w)`` on the device of the source.
 
     Raises:
         TypeError: If the source does not return a tensor.

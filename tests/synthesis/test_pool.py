@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment import Generator, GeneratorConfig, Geometry, SyntheticPool
+from gan_augment import Generator, GeneratorConfig, Geometry, Source, SyntheticPool, UpscaledSource, Upscaler
 from gan_augment.hub import resolve_name
 from gan_augment.models import Card
 
@@ -215,6 +215,37 @@ def test_generating_leaves_the_generator_and_the_global_state_alone(tiny):
     finally:
         tiny.eval()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_generators_draw_on_the_device_also_in_a_mapping_and_enlarged():
+    where, cpu, other = [], torch.device("cpu"), torch.device("meta")
+
+    class Moves(Source):
+        device = cpu
+
+        def sample(self, n, labels=None, *, seed=None):
+            where.append(self.device)
+            return torch.zeros(n, 1, 4, 4, dtype=torch.uint8)
+
+        def to(self, device):
+            self.device = torch.device(device)
+            return self
+
+    class Stays(Source):
+        def sample(self, n, labels=None, *, seed=None):
+            return torch.zeros(n, 1, 4, 4, dtype=torch.uint8)
+
+        def __deepcopy__(self, memo):
+            raise AssertionError("it was copied")
+
+    mapping = {0: Moves(), 2: Stays(), 5: {3: Moves(), 5: Moves()}}
+    for source in (Moves(), mapping, UpscaledSource(mapping, Upscaler(torch.nn.Upsample(scale_factor=2)))):
+        where.clear()
+        SyntheticPool.generate(source, 6, device="meta", progress=False)
+        assert set(where) == {other}
+        SyntheticPool.generate(source, 6, progress=False)
+        assert where[-1] == cpu, "the source itself was moved"
+    SyntheticPool.generate(Stays(), 6, device="meta", progress=False)
 
 
 @pytest.mark.parametrize(

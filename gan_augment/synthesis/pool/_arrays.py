@@ -1,4 +1,4 @@
-"""The .npy files of a pool: written without a memory map, hashed, and opened without trusting links or headers."""
+"""Reads and writes the .npy files of a pool, without trusting their headers, links or hashes."""
 
 from __future__ import annotations
 
@@ -16,27 +16,19 @@ import torch
 from torch import Tensor
 
 BLOCK = 2**20  # bytes that are hashed at a time
-UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # of file systems that cannot reserve space
+UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # the file system cannot reserve space
 
 Stamp = tuple[int, int, int]  # size, time of the last change, and inode of a file
 
 
 class MappedImages:
-    """The images of a pool on disk, which are read when they are asked for.
+    """The images of a pool on disk, which are read when they are indexed.
 
-    If somebody truncates the file or writes into it, the next read raises an error. If the whole folder is replaced,
-    the old file is still read.
-
-    Args:
-        path (Path): A .npy file.
-        shape (tuple of int): The shape that it must have.
-        sha256 (str, optional): The hash that the file must have if it has changed. None: it must not change.
-        stamp (tuple, optional): The stamp of the file when it was last known to be right. Default: its stamp now.
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-        ValueError: If the file is a link out of its folder, or its content is not what it should be.
+    If the file is truncated or written to, the next read raises a ValueError. If it is replaced, the old file is still
+    read. If only its time differs from ``stamp``, a file with the right hash is accepted.
     """
+
+    dtype = torch.uint8
 
     def __init__(self, path: Path, shape: tuple[int, ...], sha256: str | None, stamp: Stamp | None = None) -> None:
         self.path, self.shape, self.sha256 = path, shape, sha256
@@ -53,17 +45,12 @@ class MappedImages:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def rows(self, indices: Tensor) -> Tensor:
-        """Returns a copy of the images at these indices.
-
-        Raises:
-            ValueError: If the file has changed since it was opened.
-        """
+    def __getitem__(self, indices: Tensor) -> Tensor:
+        """Returns a copy of the images at these indices."""
         self._check_unchanged()
         return torch.from_numpy(np.asarray(self._array[indices.numpy()]))
 
     def _check_unchanged(self) -> None:
-        """Checks that the stamp is the same, or that only the time differs and the hash is right."""
         now = _stamp(self._file)
         if now == self.stamp:
             return
@@ -73,25 +60,12 @@ class MappedImages:
         self.stamp = now
 
     def verify(self) -> None:
-        """Reads the whole file and checks its hash, if the hash is known.
-
-        Raises:
-            ValueError: If the hash differs.
-        """
+        """Reads the whole file and checks its hash, if the hash is known."""
         _check_hash(self._file, self.path, self.sha256)
 
 
 def write_images(path: Path, chunks: Iterable[tuple[Tensor, Tensor]], shape: tuple[int, ...]) -> None:
-    """Writes images in any order. It does not use a memory map, in which a full disk would end the process by SIGBUS.
-
-    Args:
-        path (Path): The .npy file to write.
-        chunks (iterable): Pairs of rows and their uint8 images.
-        shape (tuple of int): Shape of all images together.
-
-    Raises:
-        OSError: If there is no room for the file. If the system can reserve space, nothing is written then.
-    """
+    """Writes ``(rows, uint8 images)`` in any order. With a memory map, a full disk would end the process by SIGBUS."""
     each = int(np.prod(shape[1:]))
     with open(path, "xb", buffering=0) as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -107,19 +81,14 @@ def write_images(path: Path, chunks: Iterable[tuple[Tensor, Tensor]], shape: tup
 
 
 def array_bytes(array: Tensor) -> bytes:
-    """Returns a tensor as the content of a .npy file."""
+    """Returns the content of a .npy file with a tensor."""
     file = io.BytesIO()
     np.save(file, array.numpy(), allow_pickle=False)
     return file.getvalue()
 
 
 def read_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], sha256: str | None) -> Tensor:
-    """Reads a .npy file that must have exactly this type, shape and, if it is known, hash. It reads no pickles.
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-        ValueError: If the file is a link out of its folder, or its content is not what it should be.
-    """
+    """Reads a .npy file that must have exactly this type, shape and, if it is known, hash. It reads no pickles."""
     with open_inside(path) as file:
         file.seek(_check_header(file, path, dtype, shape))
         array = np.frombuffer(file.read(), dtype).copy()
@@ -130,12 +99,7 @@ def read_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], sha256:
 
 
 def open_inside(path: Path) -> BinaryIO:
-    """Opens a file of a pool, unless it is a link that leads out of the folder.
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-        ValueError: If it is such a link.
-    """
+    """Opens a file of a pool, unless it is a link that leads out of the folder."""
     if not path.is_file():
         raise FileNotFoundError(f"A pool's folder must hold {path.name}, but {str(path.parent)!r} does not.")
     if not path.resolve().is_relative_to(path.parent.resolve()):
@@ -144,7 +108,7 @@ def open_inside(path: Path) -> BinaryIO:
 
 
 def file_sha256(file: BinaryIO) -> str:
-    """Returns the SHA-256 of an open file. It does not move the position, which forked processes share."""
+    """Returns the SHA-256 of an open file, without moving its position, which forked processes share."""
     digest, place = hashlib.sha256(), 0
     while block := _read_at(file, place):
         digest.update(block)

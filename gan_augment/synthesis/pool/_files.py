@@ -18,7 +18,7 @@ from torch import Tensor
 from ..._core import check_types, holds_something, write_folder_aside
 from ..._version import __version__
 from ...models import MAX_CLASSES, Geometry, Source
-from .._source import fingerprints_of
+from .._source import check_names, fingerprints_of
 from ._arrays import MappedImages, Stamp, array_bytes, file_sha256, open_inside, read_array, write_images
 
 FORMAT = 1
@@ -29,13 +29,7 @@ IMAGES, LABELS, FINGERPRINTS, INFO = "images.npy", "labels.npy", "fingerprints.n
 
 @dataclass(frozen=True)
 class PoolInfo:
-    """Where the images of a pool came from.
-
-    Attributes:
-        source (str): Name or type of the source.
-        seed (int, optional): Seed of the draw.
-        acceptance (float): Share of the candidates that the filters kept.
-    """
+    """Where the images of a pool came from: the source, the seed, and the share of candidates that filters kept."""
 
     source: str
     seed: int | None
@@ -43,11 +37,10 @@ class PoolInfo:
 
 
 class Identity(NamedTuple):
-    """What tells a pool in a folder from another pool that replaces it.
+    """Distinguishes a pool in a folder from one that replaces it: the hash of pool.json, and the stamp of images.npy.
 
-    Attributes:
-        sha256 (str): Hash of pool.json, which holds the hashes of all other files.
-        stamp (tuple of int): Stamp of images.npy when it was opened. While it is the same, the file is not hashed.
+    Because pool.json holds the hashes of all other files, its own hash stands for the pool. The images are hashed only
+    if their stamp has changed.
     """
 
     sha256: str
@@ -55,12 +48,12 @@ class Identity(NamedTuple):
 
 
 class _Description(NamedTuple):
-    """What pool.json says."""
+    """Content of pool.json."""
 
     shape: tuple[int, ...]
     num_classes: int
     geometry: Geometry
-    class_names: list[str] | None
+    class_names: tuple[str, ...] | None
     fingerprints: int | None
     info: PoolInfo
     sha256: dict[str, str]
@@ -74,20 +67,7 @@ def write_pool(
     source: Source,
     info: Callable[[], PoolInfo],
 ) -> None:
-    """Writes a pool to a temporary folder, chunk by chunk, and moves it to ``folder`` when it is complete.
-
-    Args:
-        folder (Path): Must be new or empty.
-        chunks (iterable): Pairs of rows and their uint8 images.
-        shape (tuple of int): Shape of all images together.
-        labels (Tensor, optional): Class of each image.
-        source (Source): The source, whose classes, geometry and fingerprints are written.
-        info (callable): Called after the last chunk.
-
-    Raises:
-        OSError: If the disk is full. Nothing is left behind then.
-        ValueError: If the folder holds something already.
-    """
+    """Writes a pool of a source to a new or empty folder. Chunks are ``(rows, images)``; ``info`` is called last."""
     if holds_something(folder):
         raise ValueError(f"A pool must be written to a new or empty folder, but {str(folder)!r} holds something.")
     fingerprints = fingerprints_of(source)
@@ -115,18 +95,9 @@ def write_pool(
 
 
 def open_pool(folder: Path, known: Identity | None = None) -> tuple[dict[str, Any], Identity]:
-    """Opens a folder that :func:`write_pool` wrote, with its images memory-mapped.
+    """Opens the folder of a pool, which must be the ``known`` one, if given.
 
-    Args:
-        folder (Path): The folder.
-        known (Identity, optional): Which pool it must be. Default: any pool.
-
-    Returns:
-        tuple: The arguments of :class:`SyntheticPool`, and the identity of the pool.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file is not what pool.json says, or the folder holds another pool than ``known``.
+    Returns the arguments of :class:`SyntheticPool`, with the images memory-mapped, and the identity of the pool.
     """
     path = folder / INFO
     if not path.is_file():
@@ -187,18 +158,13 @@ def _parse(data: bytes) -> _Description:
         raise ValueError(f"its images have {channels} channels, not 1 or 3")
     _check_ints("num_classes", [values["num_classes"]], 0, MAX_CLASSES)
     resize_mode, source_size = values["geometry"]["resize_mode"], values["geometry"]["source_size"]
-    if resize_mode not in ("resize", "crop", "pad"):
-        raise ValueError(f"its resize_mode is {resize_mode!r:.100}")
+    geometry = Geometry(resize_mode, source_size and tuple(source_size))
+    check_types(geometry)
     if source_size is not None:
         _check_ints("source_size", source_size, 1, 65536)
-        if len(source_size) != 2 or (resize_mode == "pad" and (source_size[0] > height or source_size[1] > width)):
-            raise ValueError(f"its source_size is {source_size!r:.100}")
-        source_size = (source_size[0], source_size[1])
-    names = values["class_names"]
-    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise ValueError("its class_names are not a list of text")
-    if names is not None and len(names) != values["num_classes"]:
-        raise ValueError(f"its class_names are {len(names)}, not {values['num_classes']}, as many as num_classes")
+        if resize_mode == "pad" and (source_size[0] > height or source_size[1] > width):
+            raise ValueError(f"its source_size is {source_size}, but its images are smaller")
+    names = check_names(values["class_names"], values["num_classes"])
     count = values.get("fingerprints")  # missing in a folder of an older version
     if count is not None:
         _check_ints("fingerprints", [count], 0, MAX_FINGERPRINTS)
@@ -212,8 +178,7 @@ def _parse(data: bytes) -> _Description:
     expected = {IMAGES, *([LABELS] if values["num_classes"] else []), *([] if count is None else [FINGERPRINTS])}
     if {"sha256", "fingerprints"} <= set(values) and set(hashes) != expected:
         raise ValueError(f"its sha256 are of {sorted(hashes)}, which num_classes and fingerprints contradict")
-    shape = (size, channels, height, width)
-    return _Description(shape, values["num_classes"], Geometry(resize_mode, source_size), names, count, info, hashes)
+    return _Description(tuple(values["shape"]), values["num_classes"], geometry, names, count, info, hashes)
 
 
 def _check_ints(name: str, values: list[Any], low: int, high: int) -> None:

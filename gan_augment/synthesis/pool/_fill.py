@@ -1,4 +1,4 @@
-"""Filling a pool: candidates are drawn and filtered, and those that a filter drops are drawn again."""
+"""Draws and filters the candidates for a pool, and draws again those that a filter drops."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ from .._source import Geometry, Source, as_source, draw, resolve_labels
 from ..filters._filter import FilterLike, apply_filters
 
 MAX_CANDIDATES_PER_IMAGE = 1000
-ENOUGH_CANDIDATES, HOPELESS = 5000, 1e-3  # after so many candidates, a lower share kept is given up
+ENOUGH_CANDIDATES, HOPELESS = 5000, 1e-3  # filters that keep a lower share of so many candidates are an error
 
 
 def at_training_size(images: Tensor, geometry: Geometry) -> Tensor:
-    """Returns images of a source in the size of its training images, which is the size that a teacher knows."""
+    """Resizes images of a source to the size of its training images, which is the size that a teacher knows."""
     if geometry.source_size is None or geometry.resize_mode == "crop":  # what a crop left out cannot be restored
         return images
     return undo_resize(images, *geometry.source_size, geometry.resize_mode, geometry.source_size)
 
 
 def draw_candidates(source: Any, n: int, *, seed: int | None = 0) -> tuple[Tensor, Tensor | None]:
-    """Draws images as :meth:`SyntheticPool.generate` passes them to filters, to calibrate a filter or to try it.
+    """Draws images like those that :meth:`SyntheticPool.generate` passes to filters, to calibrate or try a filter.
+
+    Returns the images, uint8 ``(n, c, h, w)``, in the size of the source's training images; and their classes, int64
+    ``(n,)``: those of the source in turn, or None.
 
     Args:
         source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
         n (int): Number of images.
         seed (int, optional): The same seed gives the same images. None: drawn from torch's global generator.
             Default: 0.
-
-    Returns:
-        tuple: The images, uint8 ``(n, c, h, w)``, in the size of the source's training images; and their classes,
-        int64 ``(n,)``, which are the source's in turn, or None.
 
     Raises:
         ValueError: If ``n`` or the seed is out of range.
@@ -51,20 +50,9 @@ def draw_candidates(source: Any, n: int, *, seed: int | None = 0) -> tuple[Tenso
 
 
 class PoolFiller:
-    """Yields ``(rows, images)`` until every row of a pool has its image.
+    """Yields ``(rows, images)`` until every row of a pool has an image that all filters keep.
 
-    Args:
-        source (Source): The source of the candidates.
-        size (int): Number of rows.
-        labels (Tensor, optional): Class of each row.
-        seed (int): Each batch of candidates depends only on the seed and on the number of the batch.
-        filters (tuple of filters): An image enters if all of them keep it.
-        batch_size (int): Candidates per batch.
-        progress (bool): Whether to show a progress bar.
-
-    Attributes:
-        shape (tuple of int): Shape of one image.
-        acceptance (float): Share of the candidates so far that were kept.
+    Each batch of candidates depends only on the seed and on the number of the batch.
     """
 
     def __init__(
@@ -85,6 +73,7 @@ class PoolFiller:
 
     @property
     def acceptance(self) -> float:
+        """Share of the candidates so far that were kept."""
         return self._kept / max(self._candidates, 1)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

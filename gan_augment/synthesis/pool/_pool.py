@@ -36,8 +36,8 @@ class SyntheticPool(Source):
     """Synthetic images and their classes, generated ahead of time.
 
     :class:`SyntheticMix` and :class:`GANAugmentedDataset` draw faster from a pool than from a generator. A pool that is
-    loaded from a folder is memory-mapped, so it may be larger than memory. It is pickled as the name and the hashes of
-    its folder: worker processes share the images, and refuse another pool that was put in the same place.
+    loaded from a folder is memory-mapped, so it may be larger than memory. Worker processes share its images, and
+    raise an error if another pool has taken its folder.
 
     Args:
         images (Tensor): uint8 ``(n, 1 or 3, height, width)``.
@@ -78,11 +78,11 @@ class SyntheticPool(Source):
         if labels is not None:
             labels = torch.as_tensor(labels)
             check_dense(labels, "A pool's labels")
-        dtype = images.dtype if isinstance(images, Tensor) else torch.uint8
-        if dtype != torch.uint8 or len(images.shape) != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
+        shape = tuple(images.shape)
+        if images.dtype != torch.uint8 or len(shape) != 4 or shape[1] not in (1, 3) or 0 in shape:
             raise ValueError(
                 "A pool's images must be uint8 (n, 1 or 3, height, width) with n above 0, "
-                f"but got {dtype} {tuple(images.shape)} instead."
+                f"but got {images.dtype} {shape} instead."
             )
         if num_classes is None:
             num_classes = 0 if labels is None else 1
@@ -131,13 +131,13 @@ class SyntheticPool(Source):
             seed (int, optional): The pool depends only on the seed and on ``batch_size``. None: drawn from torch's
                 global generator. Default: 0.
             keep (filter or sequence of filters, optional): ``keep(images, labels)`` returns which candidates to keep.
-                The others are drawn again, so that the size and the classes are exact. If the size of the source's
-                training images is known, filters get images of that size, which is what a teacher was trained on: 28
-                px for digits that were padded to 32.
+                The others are drawn again, so that the size and the classes are exact. Filters get images of the size
+                of the source's training images, if it is known: 28 px for digits that were padded to 32.
             batch_size (int): Images per call of the source. Default: 256.
-            device (str, optional): Where the source draws, if it can be moved; a copy is moved. Default: where it is.
-            out (str or Path, optional): Folder to which the pool is written while it is generated, for a pool larger
-                than memory. It must be new or empty. Default: kept in memory.
+            device (str or torch.device, optional): Device on which copies of the generators draw. Sources that draw on
+                no device, such as pools, ignore it. Default: the devices of the generators.
+            out (str or Path, optional): New or empty folder to which the pool is written while it is generated, for a
+                pool larger than memory. Default: kept in memory.
             progress (bool): Whether to show a progress bar. Default: True.
 
         Raises:
@@ -153,26 +153,25 @@ class SyntheticPool(Source):
         check_space(f"size={size}", check_count("size", size, 1), ROW_BYTES)
         check_count("batch_size", batch_size, 1)
         source = as_source(source)
-        if device is not None and source.device is not None:
-            source = copy.deepcopy(source).to(device)
+        if device is not None and any(part.device is not None for part in source.parts()):
+            fixed = {id(part): part for part in source.parts() if part.device is None}
+            source = copy.deepcopy(source, fixed).to(device)  # does not copy the fixed parts
         asked = resolve_labels(source, size, labels)
         filters = as_filters(keep)
         seed = check_seed(seed)
         chunks = PoolFiller(source, size, asked, seed, filters, batch_size, progress)
 
-        each = math.prod(chunks.shape)
-        at_once = min(size, batch_size) if out is not None else size
-        check_space(f"size={size}" if out is None else f"batch_size={batch_size}", at_once, each + ROW_BYTES)
-        if out is not None:
-            check_space(f"size={size}", size, each, folder=Path(out))
+        shape, each = (size, *chunks.shape), math.prod(chunks.shape)
 
         def info() -> PoolInfo:
             return PoolInfo(source=name, seed=seed, acceptance=chunks.acceptance)
 
-        shape = (size, *chunks.shape)
         if out is not None:
+            check_space(f"batch_size={batch_size}", min(size, batch_size), each + ROW_BYTES)
+            check_space(f"size={size}", size, each, folder=Path(out))
             write_pool(Path(out), chunks, shape, asked, source, info)
             return cls.load(out)
+        check_space(f"size={size}", size, each + ROW_BYTES)
         images = torch.empty(shape, dtype=torch.uint8)
         for rows, batch in chunks:
             images[rows] = batch
@@ -202,7 +201,7 @@ class SyntheticPool(Source):
         Raises:
             ValueError: If the pool is in a folder, and its images have changed since they were opened.
         """
-        return self._images[indices] if isinstance(self._images, Tensor) else self._images.rows(indices)
+        return self._images[indices]
 
     def indices_of(self, label: int) -> Tensor:
         """Returns the indices of the images of a class."""
@@ -301,8 +300,8 @@ class _UnopenedPool(SyntheticPool):
 def _reopen(folder: Path, known: Identity) -> SyntheticPool:
     """Opens a pool that was pickled.
 
-    In a child process, an error is raised only when the pool is used: a process that fails while it receives its work
-    ends silently, and whoever waits for it would wait forever.
+    In a child process, an error is raised only when the pool is used. A process that fails while it receives its work
+    ends silently, and its parent would wait forever.
     """
     try:
         return SyntheticPool._open(folder, known)
