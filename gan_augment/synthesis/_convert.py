@@ -21,7 +21,7 @@ _CHANNELS = {"L": 1, "RGB": 3}
 
 @dataclass(frozen=True)
 class ImageKind:
-    """Everything about an image but its content.
+    """Everything about an image except its content.
 
     Attributes:
         container (str): ``"PIL"``, ``"tensor"``, ``"tv_tensors.Image"`` or ``"array"``.
@@ -66,12 +66,14 @@ class ImageKind:
             )
         if plain.dtype != torch.uint8 and not plain.is_floating_point():
             raise ValueError(f"Real images must be uint8 or float, but got {plain.dtype} instead.")
-        container = "tv_tensors.Image" if isinstance(image, tv_tensors.Image) else "tensor"
+        container, subclass = "tensor", None
         if isinstance(image, np.ndarray):
             container = "array"
+        elif isinstance(image, tv_tensors.Image):
+            container = "tv_tensors.Image"
+        elif type(image) is not Tensor:
+            subclass = type(image)
         channels, height, width = plain.shape[-3:]
-        own_class = isinstance(image, Tensor) and container == "tensor" and type(image) is not Tensor
-        subclass: Any = type(image) if own_class else None
         return cls(container, plain.dtype, channels, height, width, layout, subclass)
 
     def __str__(self) -> str:
@@ -90,7 +92,7 @@ def as_channels_first(image: Tensor | np.ndarray[Any, Any]) -> tuple[Tensor, str
 
 
 def to_container(image: Tensor, kind: ImageKind) -> Any:
-    """Puts a plain tensor ``(..., c, h, w)`` into the container and layout of real images. Its values stay the same."""
+    """Converts a plain tensor ``(..., c, h, w)`` to the container and layout of real images, but not its values."""
     if kind.layout != "chw":
         image = image.squeeze(-3) if kind.layout == "hw" else image.movedim(-3, -1)
     if kind.container == "array":
@@ -114,12 +116,9 @@ def match_batch(images: Tensor, kind: ImageKind, geometry: Geometry) -> Tensor:
     """Converts synthetic uint8 images ``(n, c, h, w)`` to the shape, type and value range of real ones.
 
     Args:
-        images (Tensor): Synthetic images, as :func:`draw` returns them.
+        images (Tensor): Synthetic images.
         kind (ImageKind): Kind of the real images.
         geometry (Geometry): Geometry of the source.
-
-    Returns:
-        Tensor: A plain tensor ``(n, kind.channels, kind.height, kind.width)`` of ``kind.dtype``.
 
     Raises:
         ValueError: If the shape cannot be matched.
@@ -141,7 +140,7 @@ def match_image(image: Tensor, kind: ImageKind, geometry: Geometry, *, resize: b
         image (Tensor): Synthetic image.
         kind (ImageKind): Kind of the real images.
         geometry (Geometry): Geometry of the source.
-        resize (bool): Whether to convert it to their size too. Otherwise, only padding is cut off.
+        resize (bool): Whether to convert it to their size too. Otherwise, only padding is cut off. Default: True.
     """
     if not resize:
         height, width = (
@@ -154,13 +153,13 @@ def match_image(image: Tensor, kind: ImageKind, geometry: Geometry, *, resize: b
 
 
 def call_transform(transform: Any, image: Any) -> Any:
-    """Calls a user's transform. Those of Albumentations take the image as a keyword, and return a mapping."""
+    """Calls a user's transform, by keyword if it is one of Albumentations."""
     by_keyword = any(each.__module__.split(".")[0] == "albumentations" for each in type(transform).__mro__)
     return transform(image=image)["image"] if by_keyword else transform(image)
 
 
 def check_unit_range(images: Any) -> None:
-    """Checks that real float images are not normalized yet. Synthetic images of 0..1 would stand out among them.
+    """Checks that real float images are not normalized yet, so that synthetic images of 0..1 do not stand out.
 
     Raises:
         ValueError: If values are outside 0..1 by more than interpolation can overshoot.

@@ -1,4 +1,4 @@
-"""Exporting synthetic images as files that are marked as synthetic."""
+"""Exports synthetic images as files that are marked as synthetic."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
+from torchvision.transforms.v2 import functional as F
 
 from .._core import check_count, check_seed, check_space, holds_something, mix_seed, one_line, write_folder_aside
 from .._version import __version__
@@ -35,16 +35,13 @@ def export_images(
 ) -> list[Path]:
     """Writes samples as PNG files. Text fields in each file say that it is synthetic, and name its source.
 
-    If the source has classes, the images of each are in a folder with its name, or with its number: ``00``, ``01``, ...
-    for 11 classes and more. Characters that are not allowed in the name of a folder become ``-``. Names of Windows
-    devices (``CON``, ``NUL.txt``) get a ``-`` in front, and names of more than 100 bytes are cut. If two names then
-    differ at most in case, the number of the class is appended. ImageFolder sorts the folders that exist by name, which
-    keeps the order of numbers, but not always that of class names.
+    If the source has classes, the images of each are in a folder with the name of the class, or with its number:
+    ``00``, ``01``, ... for 11 classes and more. Names are changed to be valid and different on all systems. ImageFolder
+    sorts folders by name, which keeps the order of numbers, but not always that of class names.
 
     Args:
         source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
-        folder (str or Path): Folder to write to. It must be new or empty. It is filled when all images are written, so
-            that a kill or a full disk leaves it as it was.
+        folder (str or Path): New or empty folder. It stays as it was if the process is killed or the disk is full.
         n (int): Number of images.
         labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes in turn.
         seed (int, optional): The images depend only on the seed, ``n`` and ``labels``. The first 256 are those of the
@@ -82,8 +79,8 @@ def export_images(
         for index, image in enumerate(_images(source, n, asked, seed)):
             name = Path("" if asked is None else inside[int(asked[index])], f"{index:06}.png")
             (aside / name).parent.mkdir(exist_ok=True)
-            file = BytesIO()  # saving a picture directly to a full disk raises no error
-            _as_picture(image).save(file, format="png", pnginfo=marks)
+            file = BytesIO()  # PIL raises no error if the disk is full
+            F.to_pil_image(image).save(file, format="png", pnginfo=marks)
             (aside / name).write_bytes(file.getvalue())
             files.append(folder / name)
     return files
@@ -95,17 +92,12 @@ def _images(source: Source, n: int, labels: Tensor | None, seed: int) -> Iterato
         yield from draw(source, min(CHUNK, n - start), asked, seed=mix_seed(seed, chunk) if chunk else seed).cpu()
 
 
-def _as_picture(image: Tensor) -> Image.Image:
-    return Image.fromarray(image.squeeze(0).numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy())
-
-
 def _folder_names(source: Source) -> list[str]:
     """Returns a different folder name for each class, also for file systems that ignore case."""
-    classes = source.num_classes
-    names = source.class_names
-    if not names:
-        return [f"{label:0{len(str(classes - 1))}}" for label in range(classes)]
-    folders = [_folder_name(name) for name in names]
+    if not source.class_names:
+        digits = len(str(source.num_classes - 1))
+        return [f"{label:0{digits}}" for label in range(source.num_classes)]
+    folders = [_folder_name(name) for name in source.class_names]
     while True:
         keys = [unicodedata.normalize("NFC", folder).casefold() for folder in folders]
         count = Counter(keys)
@@ -117,13 +109,12 @@ def _folder_names(source: Source) -> list[str]:
 
 
 def _folder_name(name: str) -> str:
-    """Returns the name of a class without what is not allowed in the name of a folder, also on Windows."""
+    """Returns the name of a class without characters or forms that are not allowed for folders on some system."""
     kept = "".join(letter if letter.isalnum() or letter in " -_.()" else "-" for letter in name).strip(" .")
     device = DEVICES.fullmatch(kept.partition(".")[0].rstrip())
     return _shortened(f"-{kept}" if device else kept or "-")
 
 
 def _shortened(name: str, end: str = "") -> str:
-    """Returns a name, cut to the longest that is allowed, with a suffix."""
-    name = name.encode()[: LONGEST_NAME - len(end)].decode(errors="ignore").rstrip(" .")
-    return name + end
+    """Returns a name with a suffix, shortened to the longest that is allowed."""
+    return name.encode()[: LONGEST_NAME - len(end)].decode(errors="ignore").rstrip(" .") + end

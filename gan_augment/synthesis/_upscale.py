@@ -1,4 +1,4 @@
-"""Enlarging synthetic images before they are mixed in."""
+"""Enlarges synthetic images before they are mixed in."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ..hub import load_upscaler
 from ..models import check_finite, computed, eval_mode
 from ._source import Geometry, Source, as_source, draw, fingerprints_of
 
-MAX_PIXELS = 2**22  # pixels of a batch that leaves the network, for which SRGAN has 2 GB of feature maps
+MAX_PIXELS = 2**22  # enlarged pixels per batch; SRGAN needs 2 GB of feature maps for them
 
 
 class Upscaler:
     """Enlarges images with a super-resolution network, in tiles if they are large.
 
     Args:
-        network (nn.Module): Maps RGB images ``(n, 3, h, w)`` in 0..1, of the type of its weights, to larger ones in
+        network (nn.Module): Maps RGB images ``(n, 3, h, w)`` of 0..1, in the type of its weights, to larger ones of
             0..1. Grey images are repeated in all three channels, and the result is averaged.
         tile (int): Side in pixels of the tiles that go through the network, without the overlap. Default: 128.
         overlap (int): Pixels around a tile that the network also sees. Default: 16.
-        batch_size (int): Tiles per forward pass; fewer if they would have more than 4 million pixels. Default: 8.
-        name (str, optional): What the upscaler is called in exported images. Default: the class of the network.
+        batch_size (int): Most tiles per forward pass; large tiles are fewer, to save memory. Default: 8.
+        name (str, optional): Name of the upscaler in exported images. Default: the class of the network.
 
     Raises:
         ValueError: If a number is out of range, or the network does not enlarge by a whole factor of at least 2, or
@@ -76,13 +76,10 @@ class Upscaler:
         return cls(network, **{"name": path.stem if path.is_file() else path.absolute().name, **kwargs})
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Enlarges images.
+        """Enlarges images ``scale`` times. Their type and device stay the same.
 
         Args:
             images (Tensor): ``(n, 1 or 3, h, w)``, uint8 (0..255) or float (0..1).
-
-        Returns:
-            Tensor: Images ``(n, 1 or 3, scale * h, scale * w)`` of the same type, on the same device.
 
         Raises:
             TypeError: If the images are not uint8 or float.
@@ -113,7 +110,7 @@ class Upscaler:
         return out
 
     def _fill(self, images: Tensor, out: Tensor, top: int, left: int) -> None:
-        """Enlarges the tile of all images that begins at a pixel, and writes it to ``out`` without the overlap."""
+        """Enlarges the tile that begins at a pixel, in all images, and writes it to ``out`` without the overlap."""
         (height, width), scale = images.shape[2:], self.scale
         bottom, right = min(top + self.tile, height), min(left + self.tile, width)
         above, before = max(top - self.overlap, 0), max(left - self.overlap, 0)
@@ -128,7 +125,6 @@ class Upscaler:
             target.copy_(large[:, :, : target.shape[2], : target.shape[3]])
 
     def _for_network(self, images: Tensor) -> Tensor:
-        """Returns images on the device and in the type of the network."""
         parameter = next((each for each in self.network.parameters() if each.is_floating_point()), images)
         return images.to(parameter.device, parameter.dtype)
 
@@ -144,7 +140,7 @@ class Upscaler:
 
 
 class UpscaledSource(Source):
-    """A source whose images are enlarged.
+    """Enlarges the images of another source.
 
     Args:
         source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
@@ -172,7 +168,7 @@ class UpscaledSource(Source):
 
     @computed
     def geometry(self) -> Geometry:
-        """How training images of the enlarged size would have been brought to it."""
+        """Geometry of the source, with the enlarged size."""
         size, scale = self.source.geometry.source_size, self.upscaler.scale
         return Geometry(self.source.geometry.resize_mode, size and (size[0] * scale, size[1] * scale))
 
@@ -191,7 +187,7 @@ class UpscaledSource(Source):
         return self.source.parts()
 
     def to(self, device: Any) -> UpscaledSource:
-        """Moves the source and the network that enlarges its images to a device."""
+        """Moves the source and the network of the upscaler to a device."""
         self.source.to(device)
         self.upscaler.network.to(device)
         return self

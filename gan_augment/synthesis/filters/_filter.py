@@ -23,8 +23,7 @@ class FilterInputs:
         labels (Tensor, optional): Their classes, int64 ``(n,)``. It is None if the source has no classes.
         teacher (nn.Module): A classifier that was trained on these images. It maps float images 0..1 to logits.
         source (Source): The source of the candidates.
-        discriminator (Discriminator, optional): The discriminator that the source was trained against. It is loaded
-            only if the filter needs it.
+        discriminator (Discriminator, optional): The discriminator of the source, only if the filter needs it.
     """
 
     real: Tensor
@@ -38,7 +37,7 @@ class Filter:
     """Base class of filters, which keep or drop candidates when a pool is generated.
 
     A filter defines ``__call__``. If it also defines :meth:`build`, a study can use it by its name in ``FILTERS``. A
-    function ``(images, labels) -> bools`` can be used in place of a ``Filter`` everywhere but in a study.
+    pool also takes a function ``(images, labels) -> bools`` as a filter.
 
     Attributes:
         needs_classes (bool): Whether only sources with classes can be filtered. Default: False.
@@ -61,15 +60,14 @@ class Filter:
         """Returns which images to keep, bool ``(n,)``.
 
         Args:
-            images (Tensor): Candidates, uint8 ``(n, c, h, w)``, of the size that the training images of the source had.
-            labels (Tensor, optional): The class that was asked for each of them, int64 ``(n,)``. It is None if the
-                source has no classes.
+            images (Tensor): Candidates, uint8 ``(n, c, h, w)``, in the size of the source's training images.
+            labels (Tensor, optional): Requested class of each, int64 ``(n,)``. None if the source has no classes.
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__(images, labels).")
 
     @classmethod
     def build(cls, inputs: FilterInputs) -> Filter:
-        """Builds the filter for a study. By default it is built without arguments."""
+        """Builds the filter for a study. Default: without arguments."""
         return cls()
 
 
@@ -77,11 +75,7 @@ FilterLike: TypeAlias = Filter | Callable[[Tensor, Tensor | None], Tensor]
 
 
 def as_filters(keep: FilterLike | Sequence[FilterLike] | None) -> tuple[FilterLike, ...]:
-    """Returns no filter, one or several as a tuple.
-
-    Raises:
-        TypeError: If something in it is not a filter.
-    """
+    """Returns no filter, one or several as a tuple."""
     filters = () if keep is None else tuple(keep) if isinstance(keep, (tuple, list)) else (keep,)
     for each in filters:
         if not callable(each):
@@ -107,11 +101,7 @@ def apply_filters(filters: Sequence[FilterLike], images: Tensor, labels: Tensor 
 
 
 def check_group_sizes(labels: Tensor | None, n: int, least: int, name: str) -> None:
-    """Checks that there are enough images of each class, or in total if there are no labels.
-
-    Raises:
-        ValueError: If a class has too few images, or the labels are not ``n`` integers.
-    """
+    """Checks that the labels are ``n`` integers, and that there are enough images of each class, or without labels."""
     if labels is None:
         if n < least:
             raise ValueError(f"{name} must be at least {least}, but got {n} instead.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..._core import check_count, check_dense, check_range, nearest_neighbours
+from ..._core import check_count, check_range, nearest_neighbours
 from ...metrics import FeatureNetwork, check_images, copy_report, load_features, nearest_training_image
 from ._filter import Filter, FilterInputs, check_group_sizes
 
@@ -17,12 +17,12 @@ class RealDensity(Filter):
 
     The largest distance is a quantile of the distances between real images and their own ``k``-th nearest neighbours.
     This is the manifold of improved precision and recall (https://arxiv.org/abs/1904.06991), with one radius for all
-    images. Precision rises. Diversity falls where real images are sparse: images of rare kinds are dropped first.
+    images. Precision rises. Diversity falls, because images of rare kinds are dropped first.
 
     Args:
         real (Tensor): Training images, uint8 ``(n, c, h, w)``, of the size that filters see. Never pass test images.
-        labels (Tensor, optional): Their classes, integers ``(n,)``. If they are given, candidates are compared with
-            the real images of their class. Default: with all.
+        labels (Tensor, optional): Their classes, integers ``(n,)``. With them, candidates are compared only with real
+            images of their class.
         features (str or FeatureNetwork): Features in which distances are measured; see
             :func:`gan_augment.metrics.load_features`. Default: ``"random-convolutions"``.
         k (int): Which neighbour to measure the distance to. Default: 5.
@@ -53,15 +53,12 @@ class RealDensity(Filter):
         check_images(real, "real")
         self.k = check_count("k", k, 1)
         check_range("quantile", quantile, 0, 1)
-        if labels is not None:
-            labels = torch.as_tensor(labels)
-            check_dense(labels, "labels")
-            labels = labels.cpu()
+        labels = None if labels is None else torch.as_tensor(labels)
         check_group_sizes(labels, len(real), k + 1, "real")
         self.quantile, self.has_labels = quantile, labels is not None
         self.features = load_features(features)
         self._shape = tuple(real.shape[1:])
-        groups = torch.zeros(len(real), dtype=torch.int64) if labels is None else labels
+        groups = torch.zeros(len(real), dtype=torch.int64) if labels is None else labels.cpu()
         rows = self._features(real)
         self._real = {group: rows[groups == group] for group in sorted(set(groups.tolist()))}
         self._thresholds = {
@@ -80,10 +77,11 @@ class RealDensity(Filter):
             raise ValueError(
                 f"real must have the shape of the candidates, {tuple(images.shape[1:])}, but has {self._shape} instead."
             )
-        if self.has_labels and labels is None:
+        if not self.has_labels:
+            groups = torch.zeros(len(images), dtype=torch.int64)
+        elif labels is None:
             raise ValueError("labels must be given if the real images have labels, but got None. Pass real alone.")
-        groups = torch.zeros(len(images), dtype=torch.int64)
-        if self.has_labels and labels is not None:
+        else:
             groups = labels.cpu()
         unknown = sorted(set(groups.tolist()) - set(self._real))
         if unknown:
@@ -110,8 +108,8 @@ class RealDensity(Filter):
 class NotACopy(Filter):
     """Drops images that are nearly the same as a training image, in pixels at reduced size.
 
-    An image is dropped if it is nearer to a training image than all but a small percentile of training images are to
-    each other; see :func:`gan_augment.metrics.copy_report`. Generators of few images copy them
+    An image is dropped if it is nearer to a training image than training images usually are to each other; see
+    :func:`gan_augment.metrics.copy_report`. Generators trained on few images copy them
     (https://arxiv.org/abs/2210.12231), and a copy teaches a classifier nothing new. Diversity rises. Precision falls,
     because the images closest to real ones are dropped.
 
@@ -119,7 +117,7 @@ class NotACopy(Filter):
         real (Tensor): All training images of the generator, uint8 ``(n, c, h, w)``, at least two, of the size that
             filters see.
         percentile (float): Percentile of the distances between training images and their nearest neighbours, above 0
-            and below 100. About this share of new real images would be dropped too. Default: 5.
+            and below 100. About this share of new real images would be dropped. Default: 5.
         side (int): Side in pixels to which images are reduced. Default: 16.
         flips (bool): Whether a mirrored copy is a copy too. Default: True.
 

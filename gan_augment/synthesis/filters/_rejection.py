@@ -1,4 +1,4 @@
-"""Discriminator rejection sampling, which filters with the discriminator that a generator was trained against."""
+"""Discriminator rejection sampling."""
 
 from __future__ import annotations
 
@@ -24,25 +24,22 @@ BATCH = 256
 class DiscriminatorRejection(Filter):
     """Keeps images at random. The more real an image looks to the discriminator, the more likely it is kept.
 
-    This is discriminator rejection sampling (https://arxiv.org/abs/1810.06758). If the discriminator estimates how much
-    denser real images are than synthetic ones, like one with a logistic loss near its optimum, the images that are kept
-    follow the distribution of real images more closely. Precision rises. Diversity falls less than with a threshold,
-    because an image with any logit may be kept.
+    This is discriminator rejection sampling (https://arxiv.org/abs/1810.06758). A discriminator with a logistic loss
+    near its optimum estimates how much denser real images are than synthetic ones. The images that it keeps follow the
+    distribution of real images more closely. Precision rises. Diversity falls less than with a threshold, because an
+    image with any logit may be kept.
 
-    The largest logit and the shift gamma are computed once, from candidates of the source. If the source has classes,
-    each class has its own, so that no class loses more images than others. The random numbers come from a
-    :class:`torch.Generator` that is seeded with ``seed`` and the fingerprints of the batch. The result for a batch
-    therefore depends neither on the process nor on the order of its images. An image that is drawn again in another
-    batch gets a new random number.
+    The largest logit and the shift gamma are computed once, from candidates of the source, for each class separately.
+    Whether an image is kept depends on ``seed`` and on the images of its batch, but not on their order.
 
     Args:
         discriminator (Discriminator): The discriminator, see :func:`gan_augment.models.load_discriminator`. It is
             copied, and used in eval mode on its device.
         source: The generator that it was trained against: a name, folder, generator or any :class:`Source` of the
             discriminator's size.
-        percentile (float): Percentile of the acceptance exponents of candidates, from 0 to 100, at which an image is
-            kept with probability 1/2. A larger percentile is stricter. With 80, a quarter to a half of the images is
-            usually kept, depending on how certain the discriminator is. Default: 80.
+        percentile (float): Percentile of the acceptance exponents of candidates, from 0 to 100. An image at this
+            percentile is kept with probability 1/2, so a larger one is stricter. With 80, a quarter to a half of the
+            images is usually kept. Default: 80.
         burn_in (int): Number of candidates to compute the largest logit and gamma from, at least 10 for each class.
             Default: 1000.
         seed (int): Seed of the candidates and of the random numbers. Default: 0.
@@ -147,13 +144,13 @@ class DiscriminatorRejection(Filter):
 
 
 def _exponents(logits: Tensor, maximum: Tensor) -> Tensor:
-    """Returns F of the paper before gamma: the logit of an acceptance probability of ``exp(logit - maximum)``."""
+    """Returns the paper's F without gamma: the logit of an acceptance probability of ``exp(logit - maximum)``."""
     gap = (logits - maximum).clamp(max=0)
     return gap - torch.log(-torch.expm1(gap - EPSILON))
 
 
 def _uniform(images: Tensor, seed: int) -> Tensor:
-    """Returns a random number 0..1 for each image, float64, which does not depend on the order of the batch."""
+    """Returns a random number 0..1 for each image, float64, independent of the order of the batch."""
     marks = torch.tensor([fingerprint(image) for image in images.cpu()], dtype=torch.int64)
     order = torch.argsort(marks, stable=True)
     rng = torch.Generator().manual_seed(mix_seed(seed, *marks[order].tolist()))
@@ -164,7 +161,7 @@ def _uniform(images: Tensor, seed: int) -> Tensor:
 
 @torch.no_grad()
 def _frozen(discriminator: Discriminator) -> Discriminator:
-    """Returns a copy that holds the normalized weights: training does not change it, and it can be pickled."""
+    """Returns a copy with the normalized weights, which training does not change, and which can be pickled."""
     with eval_mode(discriminator):  # in training mode, reading a weight updates its spectral norm
         tensors = {name: each for name, each in discriminator.state_dict().items() if ".parametrizations." not in name}
         for name, module in discriminator.named_modules():

@@ -1,9 +1,8 @@
-"""Filters that ask a classifier, the teacher, whether an image shows the class that was asked for."""
+"""Filters with a classifier, the teacher, which says whether an image shows the requested class."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,18 +21,16 @@ def teacher_probabilities(teacher: Callable[[Tensor], Any], images: Tensor, batc
 
     Args:
         teacher (callable): Maps float images 0..1, ``(n, c, h, w)``, to logits ``(n, classes)``. A module is called in
-            eval mode on its own device; afterwards its mode is restored.
+            eval mode on its own device.
         images (Tensor): uint8 ``(n, c, h, w)``.
         batch_size (int): Images per call. Default: 256.
 
     Raises:
-        ValueError: If the teacher fails, or returns anything but finite logits ``(n, classes)``.
+        ValueError: If the teacher fails, or does not return finite logits ``(n, classes)``.
     """
-    is_module = isinstance(teacher, nn.Module)
-    parameter = next(teacher.parameters(), None) if isinstance(teacher, nn.Module) else None
-    device = images.device if parameter is None else parameter.device
-    out = []
-    with torch.no_grad(), eval_mode(teacher) if is_module else nullcontext():  # type: ignore[arg-type]
+    module = teacher if isinstance(teacher, nn.Module) else nn.Module()  # a function has no device and no mode
+    device, out = next(module.parameters(), images).device, []
+    with torch.no_grad(), eval_mode(module):
         for batch in torch.split(images, batch_size):
             try:
                 logits = teacher(batch.to(device).float().div(255))
@@ -53,9 +50,9 @@ def teacher_probabilities(teacher: Callable[[Tensor], Any], images: Tensor, batc
 
 @dataclass(frozen=True)
 class TeacherAgreement(Filter):
-    """Keeps images whose likeliest class, according to a classifier, is the class that was asked for.
+    """Keeps images whose likeliest class, according to a classifier, is the requested class.
 
-    It is :class:`TeacherConfidence` without a threshold (https://arxiv.org/abs/1912.03837). Precision rises, because
+    This is :class:`TeacherConfidence` without a threshold (https://arxiv.org/abs/1912.03837). Precision rises, because
     images with wrong labels are dropped. Diversity falls, because the teacher is wrong about some good images, often
     those that differ most from its training images.
 
@@ -88,16 +85,16 @@ class TeacherAgreement(Filter):
 
 @dataclass(frozen=True)
 class TeacherConfidence(Filter):
-    """Keeps images if a classifier is confident that they show the class that was asked for.
+    """Keeps images if a classifier is confident that they show the requested class.
 
     See https://arxiv.org/abs/1912.03837. Precision rises and diversity falls: with a strict threshold, only images
-    that the teacher knows already are left.
+    like those that the teacher was trained on are left.
 
     Args:
         teacher (callable): Maps float images 0..1 ``(n, c, h, w)`` to logits ``(n, classes)``. Train it on training
             images only.
-        threshold (float or mapping of int to float): Lowest probability of the class that was asked for, or of the
-            likeliest class if there are no labels; from 0 to 1. A mapping has a threshold for each class; see
+        threshold (float or mapping of int to float): Lowest probability, from 0 to 1, of the requested class, or of
+            the likeliest class if there are no labels. A mapping has a threshold for each class; see
             :meth:`calibrate`. Default: 0.9. A study uses 0.5.
 
     Raises:
@@ -127,13 +124,11 @@ class TeacherConfidence(Filter):
     ) -> TeacherConfidence:
         """Builds a filter that keeps the most confident share of each class.
 
-        The threshold of each class is a quantile of the confidences of given candidates. It cannot be computed from
-        the batches that a filter sees, because the last batches of a pool have only one or two images of a class.
-        Images with the same confidence are kept or dropped together, so a teacher that is certain of most images keeps
-        more than the share.
+        The threshold of each class is a quantile of the confidences of given candidates. Images with the same
+        confidence are kept or dropped together, so a teacher that is certain of most images keeps more than the share.
 
         Args:
-            teacher (callable): The classifier, as in the class.
+            teacher (callable): The classifier, like in the class.
             images (Tensor): Candidates, such as those of :func:`draw_candidates`; uint8 ``(n, c, h, w)``, at least 10
                 of each class.
             labels (Tensor, optional): Their classes, int64 ``(n,)``. None: one threshold for all images.
@@ -176,7 +171,7 @@ class TeacherConfidence(Filter):
 
 
 def _known(labels: Tensor, probabilities: Tensor) -> Tensor:
-    """Returns the labels on the device of the probabilities, which must have a column for each of them."""
+    """Checks that the probabilities have a column for each label, and returns the labels on their device."""
     if len(labels) and int(labels.max()) >= probabilities.shape[1]:
         raise ValueError(
             f"A teacher must know every class that is asked for, but it gives {probabilities.shape[1]} probabilities "
