@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.utils import make_grid
 
-from .._core import nearest_neighbours
+from .._core import check_count, nearest_neighbours
 from ._inputs import check_images, check_same_size, evenly, reduce_images
 from ._metric import Estimate
 from ._networks import FeaturesLike, load_features
@@ -37,10 +37,8 @@ class _Space:
     shift: int
 
     def __post_init__(self) -> None:
-        if self.side < 1 or self.shift < 0:
-            raise ValueError(
-                f"side must be positive and shift not negative, but got {self.side} and {self.shift} instead."
-            )
+        check_count("side", self.side, 1)
+        check_count("shift", self.shift, 0)
 
     def _crop(self, images: Tensor, top: int, left: int) -> Tensor:
         height, width = images.shape[-2] - 2 * self.shift, images.shape[-1] - 2 * self.shift
@@ -112,7 +110,7 @@ class Copies:
         closest (float): Smallest distance of all samples. For a copy, it is much smaller than ``distance_real``.
         near_copies (float): Share of samples, 0..1, closer to a training image than ``threshold``.
         threshold (float): Percentile of the distances between training images and their nearest others, in grey
-            levels. It does not count training images that are stored twice.
+            levels, without duplicates.
         expected (float): Share of near copies among new real images: measured if there are held-out images, else the
             percentile itself.
         held_out (bool): Whether there are held-out images.
@@ -217,12 +215,9 @@ def copy_report(
 
 
 class ClosestPairs(NamedTuple):
-    """Samples and their nearest training images, closest first.
+    """Indices of samples and of their nearest training images, closest first, and the distances.
 
-    Attributes:
-        samples (Tensor): Indices of the samples, int64 ``(n,)``.
-        training (Tensor): Index of the nearest training image of each, int64 ``(n,)``.
-        distances (Tensor): Distances in grey levels 0..255 or in units of the features, float32 ``(n,)``.
+    Distances are float32, in grey levels 0..255 or in units of the features.
     """
 
     samples: Tensor
@@ -261,8 +256,7 @@ def closest_pairs(
         >>> closest_pairs(training, samples, 1)[:2]
         (tensor([3]), tensor([5]))
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, but got {n} instead.")
+    check_count("n", n, 1)
     check_images(training, "training")
     check_images(samples, "samples", like=training)
     if features is None:
@@ -297,8 +291,8 @@ def pairs_picture(
     """
     check_images(training, "training")
     check_same_size(samples, "samples", training, "training")
-    if columns < 1 or gap < 0:
-        raise ValueError(f"columns must be at least 1 and gap not negative, but got {columns} and {gap} instead.")
+    check_count("columns", columns, 1)
+    check_count("gap", gap, 0)
     pairs = closest_pairs(training, samples) if pairs is None else pairs
     both = torch.cat([samples[pairs.samples], training[pairs.training]], dim=3)
     if len(both) == 1:  # make_grid draws no frame around a single image

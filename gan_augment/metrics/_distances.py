@@ -33,10 +33,10 @@ class DensityCoverage(NamedTuple):
 def kid(real: Tensor, synthetic: Tensor) -> Estimate:
     """Computes the Kernel Inception Distance (https://arxiv.org/abs/1801.01401) of features from any network.
 
-    This is the unbiased estimator of the squared maximum mean discrepancy with the kernel ``(x . y / d + 1) ** 3``,
-    over all pairs. Two halves of one set give 0 on average for any size, so a single value may be negative. About 50
-    items per side are enough, while the Frechet distance needs thousands. The standard error is that of the delete-one
-    jackknife of both sets. Other libraries print the standard deviation over random subsets, which is larger.
+    This is the unbiased estimator of the squared maximum mean discrepancy with the kernel ``(x . y / d + 1) ** 3``.
+    It is 0 on average for two halves of one set, so a single value may be negative. About 50 items per side are
+    enough. The standard error is that of the delete-one jackknife of both sets. Other libraries print the standard
+    deviation over random subsets, which is larger.
 
     Args:
         real (Tensor): Features ``(n, d)``, at least 3.

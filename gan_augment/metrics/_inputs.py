@@ -21,7 +21,7 @@ def check_images(images: Tensor, name: str = "images", *, least: int = 1, like: 
     check_tensor(images, name)
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
         raise ValueError(
-            f"{name} must be uint8 (n, 1 or 3, height, width) with n > 0, but got {images.dtype} of shape "
+            f"{name} must be uint8 (n, 1 or 3, height, width) with n above 0, but got {images.dtype} of shape "
             f"{tuple(images.shape)} instead."
         )
     if len(images) < least:

@@ -44,7 +44,7 @@ def measure(
     """Computes every registered metric of synthetic images: KID, FID, precision, recall and more.
 
     Use real images that the generator was not trained on; otherwise copies look perfect. About 50 images per side are
-    enough for all metrics except FID, which you can only compare at equal counts.
+    enough, except for FID, which you can only compare at equal counts.
 
     Args:
         real (Tensor): Real images, uint8 ``(n, c, h, w)``.
@@ -52,8 +52,7 @@ def measure(
         features (str, FeatureNetwork or callable): Feature network; see :func:`load_features`. Default:
             ``"efficientnet-lite0"``.
         split (str): Split of the real images, such as ``"test"``. It is part of every label.
-        train (Tensor, optional): Images that the generator was trained on, uint8 ``(t, c, h, w)``. With them, the
-            metrics of memorisation are computed too.
+        train (Tensor, optional): Images that the generator was trained on, uint8 ``(t, c, h, w)``, to measure copying.
         k (int, optional): Number of the nearest neighbour that gives the radius of neighbourhoods. You cannot compare
             values with different ``k``. Default: 5, or 3 if a side has fewer than 500 images.
 

@@ -44,10 +44,9 @@ def authenticity(train: Tensor, synthetic: Tensor) -> float:
 def ct_score(train: Tensor, test: Tensor, synthetic: Tensor) -> float:
     """Tests whether samples are closer to training items than new items are (https://arxiv.org/abs/2004.05675).
 
-    A Mann-Whitney test compares the distances of samples and of held-out items to their nearest training item. It
-    returns the z-score, corrected for ties: between -2 and 2 by chance, below about -3 for copies, and large for
-    samples far from all training images. The score grows with the counts. The paper also averages it over cells of the
-    feature space, which finds copying that is confined to some of them.
+    A Mann-Whitney test compares the distances of samples and of held-out items to their nearest training item. Its
+    z-score is between -2 and 2 by chance, below about -3 for copies, and large for samples far from all training
+    images. It grows with the counts. The paper also averages it over cells of the feature space.
 
     Args:
         train (Tensor): Features of the training images, ``(n, d)``.

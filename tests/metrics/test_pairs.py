@@ -74,7 +74,7 @@ def test_the_picture_of_its_own_pairs():
         (NEW[:, :1], {}, "samples must have 3 channels"),
         (NEW[..., 1:], {}, "samples must have the size"),
         (NEW, {"columns": 0}, "columns must be at least 1"),
-        (NEW, {"gap": -1}, "gap not negative"),
+        (NEW, {"gap": -1}, "gap must be at least 0"),
     ],
 )
 def test_what_makes_no_picture_is_refused(samples, options, message):

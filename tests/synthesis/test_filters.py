@@ -251,7 +251,7 @@ def test_bad_calibration_images_are_refused(arguments, message):
 
 def test_a_class_without_a_threshold_is_refused():
     keep = TeacherConfidence(linear, {0: 0.5})
-    with pytest.raises(ValueError, match=r"has none of \[1\]"):
+    with pytest.raises(ValueError, match=r"but got \[1\]"):
         keep(IMAGES, torch.tensor([0, 1, 0, 0]))
     with pytest.raises(ValueError, match="labels must be given"):
         keep(IMAGES, None)
@@ -363,11 +363,11 @@ def test_density_refuses_wrong_input_by_name(arguments, error, message):
 
 def test_density_refuses_other_candidates():
     keep = RealDensity(REAL, torch.arange(200) % 2, Pixels())
-    with pytest.raises(ValueError, match="must have the shape of the candidates"):
+    with pytest.raises(ValueError, match="must be uint8 images of the shape of the training images"):
         keep(real_images(2, side=20), torch.zeros(2).long())
     with pytest.raises(ValueError, match="labels must be given"):
         keep(NEW, None)
-    with pytest.raises(ValueError, match=r"has none of \[7\]"):
+    with pytest.raises(ValueError, match=r"but got \[7\]"):
         keep(NEW[:2], torch.tensor([0, 7]))
 
 
@@ -411,7 +411,7 @@ def test_not_a_copy_refuses_wrong_input_by_name(arguments, error, message):
 
 
 def test_not_a_copy_refuses_images_of_another_size():
-    with pytest.raises(ValueError, match="must have the shape of the candidates"):
+    with pytest.raises(ValueError, match="must be uint8 images of the shape of the training images"):
         NotACopy(REAL)(real_images(2, side=20), None)
 
 
@@ -563,7 +563,7 @@ def test_rejection_refuses_wrong_input_by_name(discriminator, source, arguments,
 def test_rejection_refuses_other_candidates():
     keep = DiscriminatorRejection(judge(), padded(), burn_in=30)
     images, labels = draw_candidates(padded(), 9)
-    with pytest.raises(ValueError, match="images must be uint8"):
+    with pytest.raises(ValueError, match="must be uint8 images of the shape of the training images"):
         keep(nn.functional.pad(images, (1, 1)), labels)
     with pytest.raises(ValueError, match="labels must be given"):
         keep(images, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -98,6 +98,27 @@ def apply_filters(filters: Sequence[FilterLike], images: Tensor, labels: Tensor 
             )
         kept &= mask
     return kept
+
+
+def check_candidates(images: Tensor, shape: tuple[int, ...]) -> None:
+    """Checks that candidates are uint8 and have the shape of training images."""
+    if images.dtype != torch.uint8 or tuple(images.shape[1:]) != shape:
+        raise ValueError(
+            f"Candidates must be uint8 images of the shape of the training images, {shape}, but got {images.dtype} "
+            f"of shape {tuple(images.shape)} instead."
+        )
+
+
+def check_classes(labels: Tensor | None, known: Collection[int]) -> Tensor:
+    """Checks that a filter knows the class of each candidate, and returns the classes on the CPU."""
+    if labels is None:
+        raise ValueError(
+            "labels must be given for a filter that was built with classes, but got None. Build it without classes."
+        )
+    unknown = sorted(set(labels.tolist()) - set(known))
+    if unknown:
+        raise ValueError(f"labels must be classes that the filter knows, {list(known)[:20]}, but got {unknown[:20]}.")
+    return labels.cpu()
 
 
 def check_group_sizes(labels: Tensor | None, n: int, least: int, name: str) -> None:

@@ -9,25 +9,23 @@ from torch import Tensor
 
 from ..._core import check_count, check_range, nearest_neighbours
 from ...metrics import FeatureNetwork, check_images, copy_report, load_features, nearest_training_image
-from ._filter import Filter, FilterInputs, check_group_sizes
+from ._filter import Filter, FilterInputs, check_candidates, check_classes, check_group_sizes
 
 
 class RealDensity(Filter):
     """Keeps images whose ``k``-th nearest real image is close in feature space.
 
-    The largest distance is a quantile of the distances between real images and their own ``k``-th nearest neighbours.
     This is the manifold of improved precision and recall (https://arxiv.org/abs/1904.06991), with one radius for all
     images. Precision rises. Diversity falls, because images of rare kinds are dropped first.
 
     Args:
         real (Tensor): Training images, uint8 ``(n, c, h, w)``, of the size that filters see. Never pass test images.
-        labels (Tensor, optional): Their classes, integers ``(n,)``. With them, candidates are compared only with real
-            images of their class.
+        labels (Tensor, optional): Their classes, integers ``(n,)``, so that only images of one class are compared.
         features (str or FeatureNetwork): Features in which distances are measured; see
             :func:`gan_augment.metrics.load_features`. Default: ``"random-convolutions"``.
-        k (int): Which neighbour to measure the distance to. Default: 5.
-        quantile (float): Quantile of the distances between real images, from 0 to 1. About this share of new real
-            images would be kept. Default: 0.95.
+        k (int): Number of the nearest neighbour to which distances are measured. Default: 5.
+        quantile (float): Largest distance, as a quantile of the distances between real images, from 0 to 1. About this
+            share of new real images would be kept. Default: 0.95.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -68,24 +66,11 @@ class RealDensity(Filter):
 
     @classmethod
     def build(cls, inputs: FilterInputs) -> RealDensity:
-        """Builds the filter for a study."""
         return cls(inputs.real, inputs.labels)
 
     def __call__(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns which of the uint8 images to keep, bool ``(n,)``."""
-        if tuple(images.shape[1:]) != self._shape:
-            raise ValueError(
-                f"real must have the shape of the candidates, {tuple(images.shape[1:])}, but has {self._shape} instead."
-            )
-        if not self.has_labels:
-            groups = torch.zeros(len(images), dtype=torch.int64)
-        elif labels is None:
-            raise ValueError("labels must be given if the real images have labels, but got None. Pass real alone.")
-        else:
-            groups = labels.cpu()
-        unknown = sorted(set(groups.tolist()) - set(self._real))
-        if unknown:
-            raise ValueError(f"real must hold images of each class asked for, but has none of {unknown[:20]}.")
+        check_candidates(images, self._shape)
+        groups = check_classes(labels, self._real) if self.has_labels else torch.zeros(len(images), dtype=torch.int64)
         rows = self._features(images)
         kept = torch.zeros(len(images), dtype=torch.bool)
         for group in sorted(set(groups.tolist())):
@@ -108,16 +93,14 @@ class RealDensity(Filter):
 class NotACopy(Filter):
     """Drops images that are nearly the same as a training image, in pixels at reduced size.
 
-    An image is dropped if it is nearer to a training image than training images usually are to each other; see
-    :func:`gan_augment.metrics.copy_report`. Generators trained on few images copy them
-    (https://arxiv.org/abs/2210.12231), and a copy teaches a classifier nothing new. Diversity rises. Precision falls,
-    because the images closest to real ones are dropped.
+    Generators trained on few images copy them (https://arxiv.org/abs/2210.12231), and a copy teaches a classifier
+    nothing new. Diversity rises. Precision falls, because the images closest to real ones are dropped.
 
     Args:
         real (Tensor): All training images of the generator, uint8 ``(n, c, h, w)``, at least two, of the size that
             filters see.
         percentile (float): Percentile of the distances between training images and their nearest neighbours, above 0
-            and below 100. About this share of new real images would be dropped. Default: 5.
+            and below 100. Images nearer than this are dropped, also about this share of new real images. Default: 5.
         side (int): Side in pixels to which images are reduced. Default: 16.
         flips (bool): Whether a mirrored copy is a copy too. Default: True.
 
@@ -143,21 +126,14 @@ class NotACopy(Filter):
 
     def __post_init__(self) -> None:
         check_images(self.real, "real", least=2)
-        check_count("side", self.side, 1)
         report = copy_report(self.real, self.real[:1], percentile=self.percentile, side=self.side, flips=self.flips)
         object.__setattr__(self, "threshold", report.threshold)
 
     @classmethod
     def build(cls, inputs: FilterInputs) -> NotACopy:
-        """Builds the filter for a study."""
         return cls(inputs.real)
 
     def __call__(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns which of the uint8 images to keep, bool ``(n,)``."""
-        if images.shape[1:] != self.real.shape[1:]:
-            raise ValueError(
-                f"real must have the shape of the candidates, {tuple(images.shape[1:])}, but has "
-                f"{tuple(self.real.shape[1:])} instead."
-            )
+        check_candidates(images, tuple(self.real.shape[1:]))
         nearest = nearest_training_image(self.real, images.to(self.real.device), side=self.side, flips=self.flips)
         return (nearest.distances >= self.threshold).cpu()

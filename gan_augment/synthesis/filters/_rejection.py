@@ -14,7 +14,7 @@ from ...data import fingerprint
 from ...models import Discriminator, eval_mode
 from .._source import as_source, draw, resolve_labels
 from ..pool._fill import at_training_size
-from ._filter import Filter, FilterInputs
+from ._filter import Filter, FilterInputs, check_candidates, check_classes
 from ._teachers import ENOUGH
 
 EPSILON = 1e-8  # from the paper: keeps the logarithm finite at the largest logit
@@ -24,24 +24,19 @@ BATCH = 256
 class DiscriminatorRejection(Filter):
     """Keeps images at random. The more real an image looks to the discriminator, the more likely it is kept.
 
-    This is discriminator rejection sampling (https://arxiv.org/abs/1810.06758). A discriminator with a logistic loss
-    near its optimum estimates how much denser real images are than synthetic ones. The images that it keeps follow the
-    distribution of real images more closely. Precision rises. Diversity falls less than with a threshold, because an
-    image with any logit may be kept.
-
-    The largest logit and the shift gamma are computed once, from candidates of the source, for each class separately.
-    Whether an image is kept depends on ``seed`` and on the images of its batch, but not on their order.
+    This is discriminator rejection sampling (https://arxiv.org/abs/1810.06758). The images that it keeps follow the
+    distribution of real images more closely, if the discriminator has a logistic loss and is near its optimum.
+    Precision rises. Diversity falls less than with a threshold, because an image with any logit may be kept. Whether
+    an image is kept depends on ``seed`` and on the images of its batch, but not on their order.
 
     Args:
-        discriminator (Discriminator): The discriminator, see :func:`gan_augment.models.load_discriminator`. It is
-            copied, and used in eval mode on its device.
-        source: The generator that it was trained against: a name, folder, generator or any :class:`Source` of the
-            discriminator's size.
+        discriminator (Discriminator): The discriminator, see :func:`gan_augment.models.load_discriminator`. A copy is
+            used in eval mode on its device.
+        source: The generator that it was trained against: a zoo name, a folder, or any :class:`Source` of that size.
         percentile (float): Percentile of the acceptance exponents of candidates, from 0 to 100. An image at this
-            percentile is kept with probability 1/2, so a larger one is stricter. With 80, a quarter to a half of the
-            images is usually kept. Default: 80.
-        burn_in (int): Number of candidates to compute the largest logit and gamma from, at least 10 for each class.
-            Default: 1000.
+            percentile is kept with probability 1/2. With 80, usually a quarter to a half is kept. Default: 80.
+        burn_in (int): Number of candidates to compute the largest logit and the shift gamma of each class from, at
+            least 10 for each class. Default: 1000.
         seed (int): Seed of the candidates and of the random numbers. Default: 0.
 
     Raises:
@@ -71,21 +66,19 @@ class DiscriminatorRejection(Filter):
         if discriminator.config.minibatch_stddev:
             raise ValueError("discriminator must judge each image on its own, but has a minibatch_stddev.")
         check_range("percentile", percentile, 0, 100)
-        source = as_source(source)
-        classes = source.num_classes
+        source, config = as_source(source), discriminator.config
         check_count("burn_in", burn_in, ENOUGH * max(len(source.class_indices), 1))
-        known = discriminator.config.num_classes
+        classes, known = source.num_classes, config.num_classes
         if known and not 0 < classes <= known:
             raise ValueError(f"discriminator must know the classes of the source, {classes}, but knows {known}.")
         self.percentile, self.seed = percentile, check_seed(seed)
         self.discriminator = _frozen(discriminator)
         self._geometry = source.geometry
         labels = resolve_labels(source, burn_in)
-        size = discriminator.config.image_size
-        expected = (discriminator.config.channels, size, size)
         images = draw(source, burn_in, labels, seed=mix_seed(self.seed, 0)).cpu()
-        if tuple(images.shape[1:]) != expected:
-            raise ValueError(f"source must give images of {expected}, but gives {tuple(images.shape[1:])} instead.")
+        expected, got = (config.channels, config.image_size, config.image_size), tuple(images.shape[1:])
+        if got != expected:
+            raise ValueError(f"source must give images of {expected}, but gives {got} instead.")
         images = at_training_size(images, self._geometry)
         self._shape, self._has_classes = tuple(images.shape[1:]), classes > 0
         logits = self._logits(images, labels)
@@ -99,29 +92,18 @@ class DiscriminatorRejection(Filter):
 
     @classmethod
     def build(cls, inputs: FilterInputs) -> DiscriminatorRejection:
-        """Builds the filter for a study."""
         return cls(inputs.discriminator, inputs.source)  # type: ignore[arg-type]  # refused if there is none
 
     def probabilities(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Returns the probability that each of the uint8 images is kept, float64 ``(n,)``."""
-        if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self._shape:
-            raise ValueError(
-                f"images must be uint8 (n, {', '.join(map(str, self._shape))}), like the source's training images, "
-                f"but got {images.dtype} of shape {tuple(images.shape)} instead."
-            )
-        if self._has_classes and labels is None:
-            raise ValueError("labels must be given if the source has classes, but got None.")
-        groups = labels.tolist() if self._has_classes and labels is not None else [0] * len(images)
-        unknown = sorted(set(groups) - set(self._maximum))
-        if unknown:
-            raise ValueError(f"labels must be classes of the source, {list(self._maximum)[:20]}, but got {unknown}.")
+        check_candidates(images, self._shape)
+        groups = check_classes(labels, self._maximum).tolist() if self._has_classes else [0] * len(images)
         logits = self._logits(images, labels)
         maximum = logits.new_tensor([self._maximum[group] for group in groups])
         gamma = logits.new_tensor([self._gamma[group] for group in groups])
         return torch.sigmoid(_exponents(logits, maximum) - gamma)
 
     def __call__(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns which of the uint8 images to keep, bool ``(n,)``."""
         return _uniform(images, self.seed) < self.probabilities(images, labels)
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..._core import check_range
 from ...models import eval_mode
-from ._filter import Filter, FilterInputs, check_group_sizes
+from ._filter import Filter, FilterInputs, check_classes, check_group_sizes
 
 ENOUGH = 10  # images of a class from which a quantile can be taken
 
@@ -52,9 +52,8 @@ def teacher_probabilities(teacher: Callable[[Tensor], Any], images: Tensor, batc
 class TeacherAgreement(Filter):
     """Keeps images whose likeliest class, according to a classifier, is the requested class.
 
-    This is :class:`TeacherConfidence` without a threshold (https://arxiv.org/abs/1912.03837). Precision rises, because
-    images with wrong labels are dropped. Diversity falls, because the teacher is wrong about some good images, often
-    those that differ most from its training images.
+    This is :class:`TeacherConfidence` without a threshold (https://arxiv.org/abs/1912.03837). Precision rises.
+    Diversity falls, because the teacher is wrong about some good images that differ from its training images.
 
     Args:
         teacher (callable): Maps float images 0..1 ``(n, c, h, w)`` to logits ``(n, classes)``. Train it on training
@@ -72,11 +71,9 @@ class TeacherAgreement(Filter):
 
     @classmethod
     def build(cls, inputs: FilterInputs) -> TeacherAgreement:
-        """Builds the filter for a study."""
         return cls(inputs.teacher)
 
     def __call__(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns which of the uint8 images to keep, bool ``(n,)``."""
         if labels is None:
             raise ValueError("labels must be given for TeacherAgreement, but got None. Use TeacherConfidence instead.")
         probabilities = teacher_probabilities(self.teacher, images)
@@ -115,7 +112,6 @@ class TeacherConfidence(Filter):
 
     @classmethod
     def build(cls, inputs: FilterInputs) -> TeacherConfidence:
-        """Builds the filter for a study, with a threshold of 0.5."""
         return cls(inputs.teacher, 0.5)
 
     @classmethod
@@ -124,16 +120,15 @@ class TeacherConfidence(Filter):
     ) -> TeacherConfidence:
         """Builds a filter that keeps the most confident share of each class.
 
-        The threshold of each class is a quantile of the confidences of given candidates. Images with the same
-        confidence are kept or dropped together, so a teacher that is certain of most images keeps more than the share.
+        Images with the same confidence are kept or dropped together, so a teacher that is certain of most images keeps
+        more than this share.
 
         Args:
             teacher (callable): The classifier, like in the class.
-            images (Tensor): Candidates, such as those of :func:`draw_candidates`; uint8 ``(n, c, h, w)``, at least 10
-                of each class.
+            images (Tensor): Candidates, uint8 ``(n, c, h, w)``, at least 10 of each class; see :func:`draw_candidates`.
             labels (Tensor, optional): Their classes, int64 ``(n,)``. None: one threshold for all images.
-            quantile (float): Quantile of the confidences within a class, from 0 to 1. With 0.75, the most confident
-                quarter is kept. Default: 0.5.
+            quantile (float): Threshold of each class, as a quantile of the candidates' confidences, from 0 to 1. With
+                0.75, the most confident quarter is kept. Default: 0.5.
 
         Raises:
             ValueError: If the quantile is out of range, or a class has too few images.
@@ -158,14 +153,9 @@ class TeacherConfidence(Filter):
         return cls(teacher, {label: threshold(confidences[labels == label]) for label in set(labels.tolist())})
 
     def __call__(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns which of the uint8 images to keep, bool ``(n,)``."""
         if not isinstance(self.threshold, Mapping):
             return _confidences(self.teacher, images, labels) >= self.threshold
-        if labels is None:
-            raise ValueError("labels must be given for a threshold of each class, but got None. Use one threshold.")
-        unknown = sorted(set(labels.tolist()) - set(self.threshold))
-        if unknown:
-            raise ValueError(f"threshold must have every class that is asked for, but has none of {unknown[:20]}.")
+        labels = check_classes(labels, self.threshold)
         confidences = _confidences(self.teacher, images, labels)
         return confidences >= confidences.new_tensor([self.threshold[label] for label in labels.tolist()])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,8 +28,6 @@ class MappedImages:
     If the file is truncated or written to, the next read raises a ValueError. If it is replaced, the old file is still
     read. If only its time differs from ``stamp``, a file with the right hash is accepted.
     """
-
-    dtype = torch.uint8
 
     def __init__(self, path: Path, shape: tuple[int, ...], sha256: str | None, stamp: Stamp | None = None) -> None:
         self.path, self.shape, self.sha256 = path, shape, sha256
@@ -66,18 +65,17 @@ class MappedImages:
 
 def write_images(path: Path, chunks: Iterable[tuple[Tensor, Tensor]], shape: tuple[int, ...]) -> None:
     """Writes ``(rows, uint8 images)`` in any order. With a memory map, a full disk would end the process by SIGBUS."""
-    each = int(np.prod(shape[1:]))
-    with open(path, "xb", buffering=0) as file:
+    each = math.prod(shape[1:])
+    with open(path, "xb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         start = file.tell()
         _reserve(file, start + shape[0] * each)
         for rows, images in chunks:
-            places, data = rows.tolist(), images.contiguous().numpy()
-            for first, end in _runs(places):
-                file.seek(start + places[first] * each)
-                rest = data[first:end].data.cast("B")
-                while rest:
-                    rest = rest[file.write(rest) :]
+            places, data = rows.numpy(), images.contiguous().numpy()
+            gaps = np.flatnonzero(np.diff(places) != 1) + 1
+            for run, part in zip(np.split(places, gaps), np.split(data, gaps)):
+                file.seek(start + int(run[0]) * each)
+                file.write(part.data)
 
 
 def array_bytes(array: Tensor) -> bytes:
@@ -87,13 +85,13 @@ def array_bytes(array: Tensor) -> bytes:
     return file.getvalue()
 
 
-def read_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], sha256: str | None) -> Tensor:
-    """Reads a .npy file that must have exactly this type, shape and, if it is known, hash. It reads no pickles."""
+def read_array(path: Path, count: int, sha256: str | None) -> Tensor:
+    """Reads a .npy file that must hold ``count`` int64 and, if it is known, have this hash. It reads no pickles."""
     with open_inside(path) as file:
-        file.seek(_check_header(file, path, dtype, shape))
-        array = np.frombuffer(file.read(), dtype).copy()
+        _check_header(file, path, np.dtype(np.int64), (count,))
+        array = np.frombuffer(file.read(), np.int64).copy()
         _check_hash(file, path, sha256)
-    if len(array) != shape[0]:
+    if len(array) != count:
         raise ValueError(f"{path} must be a whole .npy file, but was truncated while it was read.")
     return torch.from_numpy(array)
 
@@ -147,7 +145,7 @@ def _check_header(file: BinaryIO, path: Path, dtype: np.dtype[Any], shape: tuple
         raise ValueError(f"{path} must be a whole .npy file, but: {error}") from error
     if kind != dtype or found != shape or (fortran and len(shape) > 1):
         raise ValueError(f"{path} must hold {dtype} {shape}, but holds {kind} {found}.")
-    if file.tell() + int(np.prod(shape, dtype=object)) * dtype.itemsize != _stamp(file)[0]:
+    if file.tell() + math.prod(shape) * dtype.itemsize != _stamp(file)[0]:
         raise ValueError(f"{path} must be a whole .npy file, but its size differs from what its header says.")
     return file.tell()
 
@@ -162,12 +160,3 @@ def _reserve(file: BinaryIO, size: int) -> None:
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-
-
-def _runs(places: list[int]) -> Iterable[tuple[int, int]]:
-    """Yields the first and the end index of each run of consecutive numbers."""
-    first = 0
-    for end in range(1, len(places) + 1):
-        if end == len(places) or places[end] != places[end - 1] + 1:
-            yield first, end
-            first = end

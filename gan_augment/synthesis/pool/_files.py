@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from torch import Tensor
 
 from ..._core import check_types, holds_something, write_folder_aside
@@ -113,15 +112,14 @@ def open_pool(folder: Path, known: Identity | None = None) -> tuple[dict[str, An
     images = MappedImages(folder / IMAGES, said.shape, said.sha256.get(IMAGES), None if known is None else known.stamp)
     labels = None
     if said.num_classes:
-        labels = read_array(folder / LABELS, np.dtype(np.int64), said.shape[:1], said.sha256.get(LABELS))
+        labels = read_array(folder / LABELS, said.shape[0], said.sha256.get(LABELS))
         if not (int(labels.min()) >= 0 and int(labels.max()) < said.num_classes):
             raise ValueError(f"{folder / LABELS} must hold classes below {said.num_classes}, but holds others.")
     fingerprints = None
     if said.fingerprints is not None:
-        file, size = folder / FINGERPRINTS, (said.fingerprints,)
-        fingerprints = read_array(file, np.dtype(np.int64), size, said.sha256.get(FINGERPRINTS))
+        fingerprints = read_array(folder / FINGERPRINTS, said.fingerprints, said.sha256.get(FINGERPRINTS))
         if not bool((fingerprints[1:] > fingerprints[:-1]).all()):
-            raise ValueError(f"{file} must hold fingerprints in rising order, but does not.")
+            raise ValueError(f"{folder / FINGERPRINTS} must hold fingerprints in rising order, but does not.")
     if _read_info(path) != data:  # some files may be those of the old pool, and some those of the new one
         raise ValueError(f"The pool in {str(folder)!r} was replaced by another while it was opened; load it again.")
     arguments = {

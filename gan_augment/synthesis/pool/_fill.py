@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,16 +25,15 @@ def at_training_size(images: Tensor, geometry: Geometry) -> Tensor:
 
 
 def draw_candidates(source: Any, n: int, *, seed: int | None = 0) -> tuple[Tensor, Tensor | None]:
-    """Draws images like those that :meth:`SyntheticPool.generate` passes to filters, to calibrate or try a filter.
+    """Draws images and their classes, like those that :meth:`SyntheticPool.generate` passes to filters.
 
-    Returns the images, uint8 ``(n, c, h, w)``, in the size of the source's training images; and their classes, int64
-    ``(n,)``: those of the source in turn, or None.
+    Use them to calibrate or try a filter. The images are uint8 ``(n, c, h, w)``, in the size of the source's training
+    images. The classes are int64 ``(n,)``, those of the source in turn, or None.
 
     Args:
         source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
         n (int): Number of images.
-        seed (int, optional): The same seed gives the same images. None: drawn from torch's global generator.
-            Default: 0.
+        seed (int, optional): Seed of the images. None: drawn from torch's global generator. Default: 0.
 
     Raises:
         ValueError: If ``n`` or the seed is out of range.
@@ -49,27 +49,25 @@ def draw_candidates(source: Any, n: int, *, seed: int | None = 0) -> tuple[Tenso
     return at_training_size(draw(source, n, labels, seed=check_seed(seed)).cpu(), source.geometry), labels
 
 
+@dataclass(eq=False)
 class PoolFiller:
     """Yields ``(rows, images)`` until every row of a pool has an image that all filters keep.
 
     Each batch of candidates depends only on the seed and on the number of the batch.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        size: int,
-        labels: Tensor | None,
-        seed: int,
-        filters: tuple[FilterLike, ...],
-        batch_size: int,
-        progress: bool,
-    ) -> None:
-        self.source, self.size, self.labels, self.seed = source, size, labels, seed
-        self.filters, self.batch_size, self.progress = filters, batch_size, progress
+    source: Source
+    size: int
+    labels: Tensor | None
+    seed: int
+    filters: tuple[FilterLike, ...]
+    batch_size: int
+    progress: bool
+
+    def __post_init__(self) -> None:
         self._batches = self._candidates = self._kept = 0
-        probe = draw(source, 1, None if labels is None else labels[:1], seed=seed)
-        self.shape: tuple[int, int, int] = (probe.shape[1], probe.shape[2], probe.shape[3])
+        first = None if self.labels is None else self.labels[:1]
+        self.shape = tuple(draw(self.source, 1, first, seed=self.seed).shape[1:])
 
     @property
     def acceptance(self) -> float:

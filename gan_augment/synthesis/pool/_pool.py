@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..._core import ROW_BYTES, check_count, check_dense, check_seed, check_space, check_tensor
+from ..._core import ROW_BYTES, check_count, check_dense, check_seed, check_space
+from ...metrics import check_images
 from ...models import MAX_CLASSES, check_labels, computed
 from .._source import (
     FOLDERS,
@@ -74,16 +75,10 @@ class SyntheticPool(Source):
         fingerprints: Tensor | None = None,
     ) -> None:
         if not isinstance(images, MappedImages):
-            check_tensor(images, "A pool's images")
+            check_images(images, "A pool's images")
         if labels is not None:
             labels = torch.as_tensor(labels)
             check_dense(labels, "A pool's labels")
-        shape = tuple(images.shape)
-        if images.dtype != torch.uint8 or len(shape) != 4 or shape[1] not in (1, 3) or 0 in shape:
-            raise ValueError(
-                "A pool's images must be uint8 (n, 1 or 3, height, width) with n above 0, "
-                f"but got {images.dtype} {shape} instead."
-            )
         if num_classes is None:
             num_classes = 0 if labels is None else 1
             if labels is not None and labels.numel() and not labels.is_floating_point():  # NaN has no largest label
@@ -131,8 +126,8 @@ class SyntheticPool(Source):
             seed (int, optional): The pool depends only on the seed and on ``batch_size``. None: drawn from torch's
                 global generator. Default: 0.
             keep (filter or sequence of filters, optional): ``keep(images, labels)`` returns which candidates to keep.
-                The others are drawn again, so that the size and the classes are exact. Filters get images of the size
-                of the source's training images, if it is known: 28 px for digits that were padded to 32.
+                The others are drawn again. Filters get images in the size of the source's training images, such as 28
+                px for digits that were padded to 32.
             batch_size (int): Images per call of the source. Default: 256.
             device (str or torch.device, optional): Device on which copies of the generators draw. Sources that draw on
                 no device, such as pools, ignore it. Default: the devices of the generators.
@@ -228,7 +223,7 @@ class SyntheticPool(Source):
         return self.rows(self._rows[self._starts[group] + places])
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes the pool to a folder that must be new or empty. If this fails, nothing incomplete is left behind.
+        """Writes the pool to a new or empty folder, completely or not at all.
 
         Raises:
             OSError: If the disk is full, or the folder cannot be written to.
@@ -243,8 +238,8 @@ class SyntheticPool(Source):
 
         Args:
             folder (str or Path): The folder.
-            verify (bool): Whether to read all images and verify their SHA-256. Without it, files of another size or
-                type are refused, but damaged pixels are not found. Default: False.
+            verify (bool): Whether to read all images and verify their SHA-256. Default: False, which finds a wrong
+                size or type, but no damaged pixels.
 
         Raises:
             FileNotFoundError: If the folder holds no pool.
