@@ -24,7 +24,7 @@ class ClassAgreement(NamedTuple):
 
 
 def class_share(predicted: Tensor, num_classes: int) -> Tensor:
-    """Computes the share of samples of each class, float64 ``(num_classes,)``. A generator may lose classes.
+    """Computes the share of samples of each class, float64 ``(num_classes,)``.
 
     Args:
         predicted (Tensor): Class of each sample according to a classifier, int64 ``(n,)``.

@@ -83,8 +83,8 @@ def nearest_training_image(
         samples (Tensor): Synthetic images, uint8 ``(n, c, h, w)``.
         side (int): Side in pixels to which both are reduced, with antialiasing. Default: 16.
         flips (bool): Whether mirrored images count as copies. Default: True.
-        shift (int): Number of pixels of the original size by which a copy may be shifted in each direction. A shift of
-            2 takes 25 times as long as none. Default: 0.
+        shift (int): Number of pixels, before the reduction, by which a copy may be shifted in each direction. A shift
+            of 2 takes 25 times as long as none. Default: 0.
 
     Raises:
         ValueError: If the images are not uint8, or differ in size or channels.
@@ -170,8 +170,7 @@ def copy_report(
         training (Tensor): All training images, uint8 ``(m, c, h, w)``, at least two. The threshold comes from 512 of
             them, evenly spaced, which are compared with all others.
         samples (Tensor): Synthetic images, uint8 ``(n, c, h, w)``.
-        held_out (Tensor, optional): Real images that were not trained on, uint8 ``(k, c, h, w)``; at most 512 are
-            used.
+        held_out (Tensor, optional): Unseen real images, uint8 ``(k, c, h, w)``; at most 512 are used.
         percentile (float): Percentile of the nearest distances among training images. A sample closer than this is a
             near copy. Default: 5.
         side (int): See :func:`nearest_training_image`. Default: 16.
@@ -241,8 +240,7 @@ def closest_pairs(
         training (Tensor): Training images, uint8 ``(m, c, h, w)``.
         samples (Tensor): Synthetic images, uint8 ``(k, c, h, w)``.
         n (int): Maximum number of pairs. Default: 8.
-        features (str, FeatureNetwork or callable, optional): Feature network in which to compare; see
-            :func:`load_features`. Default: None, compare pixels.
+        features (optional): Feature network to compare in; see :func:`load_features`. Default: None, compare pixels.
         side (int): For pixels: see :func:`nearest_training_image`. Default: 16.
         flips (bool): For pixels: whether mirrored images count as copies. Default: True.
         shift (int): For pixels: number of pixels by which a copy may be shifted. Default: 0.

@@ -60,8 +60,7 @@ class Diversity:
 
     Attributes:
         relative (float): Root mean square distance between two samples (of the same class), divided by that between
-            two real images: 1 is as diverse, 0 is a single repeated image. A generator that repeats k images still
-            has about sqrt(1 - 1/k), but many duplicates. Noise may exceed 1.
+            two real images. It is 1 for equal diversity, 0 for a single repeated image, and about sqrt(1 - 1/k) for k.
         duplicates (float): Share of samples, 0..1, that almost equal another sample: their distance is less than a
             fifth of that between two real images.
         duplicates_real (float): The same share among as many real images.

@@ -112,8 +112,7 @@ class Leakage:
     def color(self) -> float:
         """Returns the excess of samples with odd colors over real images, 0..1.
 
-        Fewer samples have odd colors than leaked ones, since most changed colors are still within the range of real
-        images. Samples may also be dull or garish for other reasons, such as early in training.
+        Most leaked colors are not odd, and samples may have odd colors for other reasons, such as early in training.
         """
         return _excess(self.color_share, self.color_real)
 
@@ -158,7 +157,7 @@ def leaked_augmentation(real: Tensor, samples: Tensor) -> Leakage:
     would then learn it from the samples.
 
     Args:
-        real (Tensor): Real images, uint8 ``(m, c, h, w)``, at least two; 1,000 of them, evenly spaced, are used.
+        real (Tensor): Real images, uint8 ``(m, c, h, w)``, at least two; at most 1,000 are used.
         samples (Tensor): Synthetic images, uint8 ``(n, c, h, w)``, with the same size of at least 16 px.
 
     Raises:

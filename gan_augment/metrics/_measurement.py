@@ -49,18 +49,16 @@ def measure(
     Args:
         real (Tensor): Real images, uint8 ``(n, c, h, w)``.
         synthetic (Tensor): Synthetic images, uint8 ``(m, c, h, w)``, with the same size and channels.
-        features (str, FeatureNetwork or callable): Feature network; see :func:`load_features`. Default:
-            ``"efficientnet-lite0"``.
+        features: Feature network; see :func:`load_features`. Default: ``"efficientnet-lite0"``.
         split (str): Split of the real images, such as ``"test"``. It is part of every label.
         train (Tensor, optional): Images that the generator was trained on, uint8 ``(t, c, h, w)``, to measure copying.
         k (int, optional): Number of the nearest neighbour that gives the radius of neighbourhoods. You cannot compare
             values with different ``k``. Default: 5, or 3 if a side has fewer than 500 images.
 
     Returns:
-        dict: A :class:`Measurement` for ``"kid"``, ``"fid"``, ``"precision"``, ``"recall"``, ``"density"``,
-        ``"coverage"`` and each metric of :func:`register_metric`; with ``train`` also for ``"authenticity"`` and
-        ``"ct"``. The spread is a standard error. FID and ct have none. For precision, recall, density and coverage it
-        is a lower bound, since it takes the neighbourhoods as fixed.
+        dict: A :class:`Measurement` for ``"kid"``, ``"fid"``, ``"precision"``, ``"recall"``, ``"density"`` and
+        ``"coverage"``; with ``train`` also for ``"authenticity"`` and ``"ct"``. FID and ct have no standard error.
+        Those of precision, recall, density and coverage are lower bounds, which take the neighbourhoods as fixed.
 
     Raises:
         ValueError: If the images differ in size or channels, or a side has no more than 2 or ``k`` images.

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from torch import Tensor
 
@@ -51,8 +51,7 @@ class FeatureSets:
         """Returns ``function(real, synthetic, k)``, computed once for all metrics that share it."""
         if function not in self._computed:
             self._computed[function] = function(self.real, self.synthetic, self.k)
-        value: T = self._computed[function]
-        return value
+        return cast(T, self._computed[function])
 
 
 @dataclass(frozen=True)
@@ -109,13 +108,10 @@ class Metric:
 
     Args:
         name (str): Key in results and name in tables, such as ``"kid"``.
-        compute (callable): Maps :class:`FeatureSets` to an :class:`Estimate`, or to a float if the standard error is
-            not known.
+        compute (callable): Maps :class:`FeatureSets` to an :class:`Estimate`, or to a float without standard error.
         higher_is_better (bool, optional): Whether higher values are better. Default: None, neither direction is.
-        needs_train (bool): Whether it needs the features of training images. It is skipped if there are none.
-            Default: False.
-        counts_train (bool): Whether its label gives the number of training images and the split ``"train"``, because
-            it does not use the unseen real images. Default: False.
+        needs_train (bool): Whether to skip it if there are no features of training images. Default: False.
+        counts_train (bool): Whether its label names the training images instead of the unseen ones. Default: False.
         has_floor (bool): Whether :func:`measure_floor` computes it. Default: True.
         explain (callable, optional): Maps the :class:`Measurement`, and that of the floor or None, to a sentence for
             the text of an evaluation. Default: no sentence.

@@ -210,8 +210,7 @@ def load_features(features: FeaturesLike = "efficientnet-lite0") -> FeatureNetwo
 
     Args:
         features (str, FeatureNetwork or callable): A name, or a callable that maps uint8 images ``(n, 1 or 3, h, w)``
-            to float32 ``(n, d)``. A callable with a ``name``, such as :class:`ClassifierFeatures`, is returned
-            unchanged. Any other one is wrapped in :class:`CallableFeatures`.
+            to float32 ``(n, d)``. A callable without a ``name`` is wrapped in :class:`CallableFeatures`.
 
     Raises:
         ValueError: If the name is unknown, or the weights do not have the expected SHA-256.

@@ -30,7 +30,7 @@ class ImageKind:
         height (int): Height in pixels.
         width (int): Width in pixels.
         layout (str): ``"chw"``; for arrays also ``"hwc"``; ``"hw"`` without a dimension for channels.
-        subclass (type, optional): Class of the tensor if it is a subclass of ``Tensor``, such as fastai's or MONAI's.
+        subclass (type, optional): Class of a tensor that is not a plain ``Tensor``, such as fastai's or MONAI's.
     """
 
     container: str
@@ -143,9 +143,8 @@ def match_image(image: Tensor, kind: ImageKind, geometry: Geometry, *, resize: b
         resize (bool): Whether to convert it to their size too. Otherwise, only padding is cut off. Default: True.
     """
     if not resize:
-        height, width = (
-            geometry.source_size if geometry.resize_mode == "pad" and geometry.source_size else image.shape[1:]
-        )
+        unpadded = geometry.source_size if geometry.resize_mode == "pad" else None
+        height, width = unpadded or image.shape[1:]
         kind = dataclasses.replace(kind, height=height, width=width)
     if kind.container == "PIL":
         return F.to_pil_image(match_shape(image, kind, geometry))

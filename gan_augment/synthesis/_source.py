@@ -98,8 +98,7 @@ class ClassSources(Source):
         geometries = {source.geometry for source in self.sources.values()}
         if len(geometries) > 1:
             raise ValueError(
-                "The training images of all sources of a mapping must have been brought to size in one way, but got "
-                f"{sorted(map(str, geometries))}."
+                f"All sources of a mapping must have the same geometry, but got {sorted(map(str, geometries))}."
             )
         self.geometry = geometries.pop()
 

@@ -25,7 +25,7 @@ class Upscaler:
             0..1. Grey images are repeated in all three channels, and the result is averaged.
         tile (int): Side in pixels of the tiles that go through the network, without the overlap. Default: 128.
         overlap (int): Pixels around a tile that the network also sees. Default: 16.
-        batch_size (int): Most tiles per forward pass; large tiles are fewer, to save memory. Default: 8.
+        batch_size (int): Maximum number of tiles per forward pass; fewer if they are large. Default: 8.
         name (str, optional): Name of the upscaler in exported images. Default: the class of the network.
 
     Raises:

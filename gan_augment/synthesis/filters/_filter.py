@@ -37,7 +37,7 @@ class Filter:
     """Base class of filters, which keep or drop candidates when a pool is generated.
 
     A filter defines ``__call__``. If it also defines :meth:`build`, a study can use it by its name in ``FILTERS``. A
-    pool also takes a function ``(images, labels) -> bools`` as a filter.
+    pool also takes a function ``(images, labels) -> bools``.
 
     Attributes:
         needs_classes (bool): Whether only sources with classes can be filtered. Default: False.

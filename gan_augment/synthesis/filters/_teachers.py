@@ -164,8 +164,8 @@ def _known(labels: Tensor, probabilities: Tensor) -> Tensor:
     """Checks that the probabilities have a column for each label, and returns the labels on their device."""
     if len(labels) and int(labels.max()) >= probabilities.shape[1]:
         raise ValueError(
-            f"A teacher must know every class that is asked for, but it gives {probabilities.shape[1]} probabilities "
-            f"and class {int(labels.max())} was asked for."
+            f"A teacher must know every requested class, but it gives {probabilities.shape[1]} probabilities and class "
+            f"{int(labels.max())} was requested."
         )
     return labels.to(probabilities.device)
 

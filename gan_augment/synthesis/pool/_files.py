@@ -36,26 +36,19 @@ class PoolInfo:
 
 
 class Identity(NamedTuple):
-    """Distinguishes a pool in a folder from one that replaces it: the hash of pool.json, and the stamp of images.npy.
-
-    Because pool.json holds the hashes of all other files, its own hash stands for the pool. The images are hashed only
-    if their stamp has changed.
-    """
+    """Identifies a pool in a folder: hash of pool.json, which holds all other hashes, and stamp of images.npy."""
 
     sha256: str
     stamp: Stamp
 
 
 class _Description(NamedTuple):
-    """Content of pool.json."""
+    """Content of pool.json: what the files hold, and other arguments of the pool."""
 
     shape: tuple[int, ...]
-    num_classes: int
-    geometry: Geometry
-    class_names: tuple[str, ...] | None
     fingerprints: int | None
-    info: PoolInfo
     sha256: dict[str, str]
+    arguments: dict[str, Any]
 
 
 def write_pool(
@@ -94,10 +87,7 @@ def write_pool(
 
 
 def open_pool(folder: Path, known: Identity | None = None) -> tuple[dict[str, Any], Identity]:
-    """Opens the folder of a pool, which must be the ``known`` one, if given.
-
-    Returns the arguments of :class:`SyntheticPool`, with the images memory-mapped, and the identity of the pool.
-    """
+    """Opens the folder of a pool, or of the ``known`` one only, for the arguments of a pool and its identity."""
     path = folder / INFO
     if not path.is_file():
         raise FileNotFoundError(f"A pool is a folder with a pool.json, but {str(folder)!r} has none.")
@@ -110,11 +100,11 @@ def open_pool(folder: Path, known: Identity | None = None) -> tuple[dict[str, An
     except (ValueError, KeyError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"{path} must describe a pool, but: {repr(error)[:500]}") from error
     images = MappedImages(folder / IMAGES, said.shape, said.sha256.get(IMAGES), None if known is None else known.stamp)
-    labels = None
-    if said.num_classes:
+    labels, classes = None, said.arguments["num_classes"]
+    if classes:
         labels = read_array(folder / LABELS, said.shape[0], said.sha256.get(LABELS))
-        if not (int(labels.min()) >= 0 and int(labels.max()) < said.num_classes):
-            raise ValueError(f"{folder / LABELS} must hold classes below {said.num_classes}, but holds others.")
+        if not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+            raise ValueError(f"{folder / LABELS} must hold classes below {classes}, but holds others.")
     fingerprints = None
     if said.fingerprints is not None:
         fingerprints = read_array(folder / FINGERPRINTS, said.fingerprints, said.sha256.get(FINGERPRINTS))
@@ -122,15 +112,7 @@ def open_pool(folder: Path, known: Identity | None = None) -> tuple[dict[str, An
             raise ValueError(f"{folder / FINGERPRINTS} must hold fingerprints in rising order, but does not.")
     if _read_info(path) != data:  # some files may be those of the old pool, and some those of the new one
         raise ValueError(f"The pool in {str(folder)!r} was replaced by another while it was opened; load it again.")
-    arguments = {
-        "images": images,
-        "labels": labels,
-        "num_classes": said.num_classes,
-        "geometry": said.geometry,
-        "class_names": said.class_names,
-        "info": said.info,
-        "fingerprints": fingerprints,
-    }
+    arguments = {"images": images, "labels": labels, "fingerprints": fingerprints, **said.arguments}
     return arguments, Identity(identity, images.stamp)
 
 
@@ -154,7 +136,8 @@ def _parse(data: bytes) -> _Description:
     _check_ints("shape", [size, channels, height, width], 1, 2**40)
     if channels not in (1, 3):
         raise ValueError(f"its images have {channels} channels, not 1 or 3")
-    _check_ints("num_classes", [values["num_classes"]], 0, MAX_CLASSES)
+    classes = values["num_classes"]
+    _check_ints("num_classes", [classes], 0, MAX_CLASSES)
     resize_mode, source_size = values["geometry"]["resize_mode"], values["geometry"]["source_size"]
     geometry = Geometry(resize_mode, source_size and tuple(source_size))
     check_types(geometry)
@@ -162,7 +145,7 @@ def _parse(data: bytes) -> _Description:
         _check_ints("source_size", source_size, 1, 65536)
         if resize_mode == "pad" and (source_size[0] > height or source_size[1] > width):
             raise ValueError(f"its source_size is {source_size}, but its images are smaller")
-    names = check_names(values["class_names"], values["num_classes"])
+    names = check_names(values["class_names"], classes)
     count = values.get("fingerprints")  # missing in a folder of an older version
     if count is not None:
         _check_ints("fingerprints", [count], 0, MAX_FINGERPRINTS)
@@ -173,10 +156,11 @@ def _parse(data: bytes) -> _Description:
         isinstance(each, str) and re.fullmatch("[0-9a-f]{64}", each) for each in hashes.values()
     ):
         raise ValueError("its sha256 are not hashes")
-    expected = {IMAGES, *([LABELS] if values["num_classes"] else []), *([] if count is None else [FINGERPRINTS])}
+    expected = {IMAGES, *([LABELS] if classes else []), *([] if count is None else [FINGERPRINTS])}
     if {"sha256", "fingerprints"} <= set(values) and set(hashes) != expected:
         raise ValueError(f"its sha256 are of {sorted(hashes)}, which num_classes and fingerprints contradict")
-    return _Description(tuple(values["shape"]), values["num_classes"], geometry, names, count, info, hashes)
+    arguments = {"num_classes": classes, "geometry": geometry, "class_names": names, "info": info}
+    return _Description(tuple(values["shape"]), count, hashes, arguments)
 
 
 def _check_ints(name: str, values: list[Any], low: int, high: int) -> None:

@@ -47,8 +47,8 @@ class SyntheticPool(Source):
         geometry (Geometry, optional): How the training images of the source were brought to its size.
         class_names (sequence of str, optional): A name for each class.
         info (PoolInfo, optional): Where the images came from.
-        fingerprints (Tensor, optional): Content hashes of all images that the source was trained on, int64 ``(m,)``,
-            see :func:`gan_augment.data.fingerprint`. Default: not known.
+        fingerprints (Tensor, optional): Content hashes of all training images of the source, int64 ``(m,)``; see
+            :func:`gan_augment.data.fingerprint`. Default: not known.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -121,8 +121,7 @@ class SyntheticPool(Source):
         Args:
             source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
             size (int): Number of images.
-            labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes of the source
-                in turn, so that they are balanced.
+            labels (sequence of int, int, optional): Class of each image, or of all. Default: the source's in turn.
             seed (int, optional): The pool depends only on the seed and on ``batch_size``. None: drawn from torch's
                 global generator. Default: 0.
             keep (filter or sequence of filters, optional): ``keep(images, labels)`` returns which candidates to keep.
@@ -209,7 +208,7 @@ class SyntheticPool(Source):
         """Draws images with replacement; see :meth:`Generator.sample`.
 
         Raises:
-            ValueError: If the pool holds no image of a class that is asked for.
+            ValueError: If the pool holds no image of a requested class.
         """
         check_space(f"n={n}", check_count("n", n, 0), math.prod(self.image_shape) + ROW_BYTES)
         wanted = resolve_labels(self, n, labels)
@@ -217,7 +216,7 @@ class SyntheticPool(Source):
         counts = self._counts[group]
         if n and int(counts.min()) == 0:
             missing = int(group[counts == 0][0])
-            raise ValueError(f"The pool must hold images of each class asked for, but has none of {missing}.")
+            raise ValueError(f"The pool must hold images of each requested class, but has none of {missing}.")
         rng = torch.Generator().manual_seed(check_seed(seed))
         places = (torch.rand(n, generator=rng, dtype=torch.float64) * counts).long()
         return self.rows(self._rows[self._starts[group] + places])
