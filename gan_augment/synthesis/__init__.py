@@ -2,6 +2,6 @@
 
 import lazy_loader as _lazy
 
-from .pool import _pool as _pool  # which registers the folders of pools as sources
+from .pool import _pool as _pool  # so that as_source knows the folders of pools
 
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)  # names: __init__.pyi

@@ -122,7 +122,7 @@ def check_classes(labels: Tensor | None, known: Collection[int]) -> Tensor:
 
 
 def check_group_sizes(labels: Tensor | None, n: int, least: int, name: str) -> None:
-    """Checks that the labels are ``n`` integers, and that there are enough images of each class, or without labels."""
+    """Checks that ``n`` integer labels have ``least`` images of each class, or that ``n`` is enough without labels."""
     if labels is None:
         if n < least:
             raise ValueError(f"{name} must be at least {least}, but got {n} instead.")

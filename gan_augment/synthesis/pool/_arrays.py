@@ -26,7 +26,7 @@ class MappedImages:
     """The images of a pool on disk, which are read when they are indexed.
 
     If the file is truncated or written to, the next read raises a ValueError. If it is replaced, the old file is still
-    read. If only its time differs from ``stamp``, a file with the right hash is accepted.
+    read. A file with another time or inode than ``stamp`` is accepted if its size and hash are right.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], sha256: str | None, stamp: Stamp | None = None) -> None:
@@ -64,7 +64,7 @@ class MappedImages:
 
 
 def write_images(path: Path, chunks: Iterable[tuple[Tensor, Tensor]], shape: tuple[int, ...]) -> None:
-    """Writes ``(rows, uint8 images)`` in any order. With a memory map, a full disk would end the process by SIGBUS."""
+    """Writes ``(rows, uint8 images)`` in any order, but not to a memory map, where a full disk ends the process."""
     each = math.prod(shape[1:])
     with open(path, "xb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
