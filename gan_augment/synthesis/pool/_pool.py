@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..._core import ROW_BYTES, check_count, check_dense, check_seed, check_space
-from ...metrics import check_images
+from ..._core import ROW_BYTES, check_count, check_dense, check_seed, check_space, check_tensor
 from ...models import MAX_CLASSES, check_labels, computed
 from .._source import (
     FOLDERS,
@@ -75,7 +74,12 @@ class SyntheticPool(Source):
         fingerprints: Tensor | None = None,
     ) -> None:
         if not isinstance(images, MappedImages):
-            check_images(images, "A pool's images")
+            check_tensor(images, "A pool's images")
+            if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
+                raise ValueError(
+                    "A pool's images must be uint8 (n, 1 or 3, height, width) with n above 0, but got "
+                    f"{images.dtype} of shape {tuple(images.shape)} instead."
+                )
         if labels is not None:
             labels = torch.as_tensor(labels)
             check_dense(labels, "A pool's labels")
