@@ -5,18 +5,11 @@ from ._diversity import Diversity, diversity_report
 from ._features import CallableFeatures, ClassifierFeatures, FeatureNetwork
 from ._inputs import check_images
 from ._leakage import Leakage, leaked_augmentation
-from ._measurement import (
-    METRICS,
-    check_counts,
-    measure,
-    measure_features,
-    measure_floor,
-    register_metric,
-    warn_if_few,
-)
+from ._measurement import check_counts, measure, measure_features, measure_floor, warn_if_few
 from ._memorization import authenticity, ct_score
 from ._metric import Estimate, FeatureSets, Measurement, Metric
 from ._networks import EfficientNetFeatures, FeaturesLike, InceptionFeatures, RandomConvolutions, load_features
+from ._registry import METRICS, register_metric
 
 __all__ = [
     "METRICS",

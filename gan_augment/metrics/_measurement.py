@@ -1,4 +1,4 @@
-"""The registry of metrics, and their computation."""
+"""Computes all registered metrics of synthetic images."""
 
 from __future__ import annotations
 
@@ -6,30 +6,12 @@ import warnings
 
 from torch import Tensor
 
-from ._distances import COVERAGE, DENSITY, FID, KID, PRECISION, RECALL
 from ._inputs import check_images, check_same_size
-from ._memorization import AUTHENTICITY, CT
-from ._metric import FeatureSets, Measurement, Metric
+from ._metric import FeatureSets, Measurement
 from ._networks import FeaturesLike, load_features
+from ._registry import METRICS
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (KID, FID, PRECISION, RECALL, DENSITY, COVERAGE, AUTHENTICITY, CT)
-}
 FEW = 50  # images per side, below which numbers are mostly chance
-
-
-def register_metric(metric: Metric) -> None:
-    """Adds a metric, so that :func:`measure` and :func:`gan_augment.evaluate` compute it from now on.
-
-    Raises:
-        TypeError: If ``metric`` is not a :class:`Metric`.
-        ValueError: If another metric has its name.
-    """
-    if not isinstance(metric, Metric):
-        raise TypeError(f"metric must be a Metric, but got {metric!r} instead.")
-    if metric.name in METRICS:
-        raise ValueError(f"The metric's name must differ from {tuple(METRICS)}, but got {metric.name!r}.")
-    METRICS[metric.name] = metric
 
 
 def measure(

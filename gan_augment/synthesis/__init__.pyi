@@ -1,3 +1,4 @@
+from ._as_source import ClassSources, Geometry, Source, SourceLike, as_source, draw, fingerprints_of
 from ._convert import (
     ImageKind,
     as_channels_first,
@@ -9,7 +10,6 @@ from ._convert import (
     to_container,
 )
 from ._export import export_images
-from ._source import ClassSources, Geometry, Source, SourceLike, as_source, draw, fingerprints_of
 from ._upscale import UpscaledSource, Upscaler
 from .filters._filter import Filter, FilterInputs, FilterLike, apply_filters
 from .filters._real import NotACopy, RealDensity

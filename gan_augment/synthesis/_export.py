@@ -17,7 +17,7 @@ from torchvision.transforms.v2 import functional as F
 
 from .._core import check_count, check_seed, check_space, holds_something, mix_seed, one_line, write_folder_aside
 from .._version import __version__
-from ._source import Source, as_source, draw, resolve_labels
+from ._as_source import Source, as_source, draw, resolve_labels
 
 LONGEST_NAME = 100  # bytes of a folder's name, so that paths on Windows stay below 260 characters
 DEVICES = re.compile("CON|PRN|AUX|NUL|(COM|LPT)[0-9\u00b9\u00b2\u00b3]", re.IGNORECASE)

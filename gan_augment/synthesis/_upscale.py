@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .._core import check_count, check_space, check_tensor, quantize
 from ..hub import load_upscaler
 from ..models import check_finite, computed, eval_mode
-from ._source import Geometry, Source, as_source, draw, fingerprints_of
+from ._as_source import Geometry, Source, as_source, draw, fingerprints_of
 
 MAX_PIXELS = 2**22  # enlarged pixels per batch; SRGAN needs 2 GB of feature maps for them
 

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 from ..._core import check_count, check_range, check_seed, mix_seed, resize_to_square, to_signed
 from ...data import fingerprint
 from ...models import Discriminator, eval_mode
-from .._source import as_source, draw, resolve_labels
+from .._as_source import as_source, draw, resolve_labels
 from ..pool._fill import at_training_size
 from ._filter import Filter, FilterInputs, check_candidates, check_classes
 from ._teachers import ENOUGH

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..._core import check_types, holds_something, write_folder_aside
 from ..._version import __version__
 from ...models import MAX_CLASSES, Geometry, Source
-from .._source import check_names, fingerprints_of
+from .._as_source import check_names, fingerprints_of
 from ._arrays import MappedImages, Stamp, array_bytes, file_sha256, open_inside, read_array, write_images
 
 FORMAT = 1

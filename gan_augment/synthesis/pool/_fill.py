@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..._core import ROW_BYTES, check_count, check_seed, check_space, mix_seed, progress_bar, undo_resize
-from .._source import Geometry, Source, as_source, draw, resolve_labels
+from .._as_source import Geometry, Source, as_source, draw, resolve_labels
 from ..filters._filter import FilterLike, apply_filters
 
 MAX_CANDIDATES_PER_IMAGE = 1000

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..._core import ROW_BYTES, check_count, check_dense, check_seed, check_space, check_tensor
 from ...models import MAX_CLASSES, check_labels, computed
-from .._source import (
+from .._as_source import (
     FOLDERS,
     Geometry,
     Source,
