@@ -12,7 +12,6 @@ from gan_augment.metrics import (
     FeatureSets,
     Measurement,
     Metric,
-    _measurement,
     authenticity,
     ct_score,
     density_coverage,
@@ -143,10 +142,12 @@ def test_better_images_measure_better():
 
 
 @pytest.fixture
-def registry(monkeypatch):
-    """The registered metrics; those that a test adds are taken away again."""
-    monkeypatch.setattr(_measurement, "METRICS", METRICS.copy())
-    return _measurement.METRICS
+def registry():
+    """The registered metrics; those that a test adds are removed afterwards."""
+    before = METRICS.copy()
+    yield METRICS
+    METRICS.clear()
+    METRICS.update(before)
 
 
 def test_a_registered_metric_is_measured_with_the_others(registry):
