@@ -45,7 +45,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ratio", type=float, default=0.5, help="synthetic share of each batch (default: 0.5)")
     parser.add_argument("--seeds", type=int, default=5, help="number of paired seeds (default: 5)")
-    parser.add_argument("--steps", type=int, default=400, help="training steps of each classifier (default: 400)")
+    parser.add_argument("--steps", type=int, help="training steps of each classifier (default: 250)")
     parser.add_argument("--count", type=int, default=365, help="number of real training digits (default: 365)")
 
 
@@ -120,7 +120,7 @@ def _study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, help="number of paired seeds (default: 5)")
     parser.add_argument("--splits", type=int, help="number of splits, 2 to --seeds (default: as many as --seeds)")
     parser.add_argument(
-        "--steps", type=int, help="training steps of each classifier (default: 1000; quick and demo: 400)"
+        "--steps", type=int, help="training steps of each classifier (default: 1000; quick: 400; demo: 250)"
     )
     parser.add_argument(
         "--pool-size", type=int, help="synthetic images of a split (default: 10000; quick and demo: 4000)"
@@ -196,7 +196,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], None], str, Callab
     "demo": (
         "Mix synthetic digits into real ones and measure the effect",
         _commands.run_demo,
-        "--steps 300",
+        "--steps 100",
         _demo,
     ),
     "train": (

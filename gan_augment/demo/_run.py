@@ -46,7 +46,7 @@ def run_demo(
         out (str or Path): Folder of the report; it is created if it does not exist.
         ratio (float): Synthetic share of each batch. Default: 0.5.
         seeds (int): Number of paired seeds, at least 2; each draws its own training digits. Default: 5.
-        steps (int, optional): Training steps of each classifier. Default: 400.
+        steps (int, optional): Training steps of each classifier. Default: 250.
         count (int): Number of real training digits, 10 to 1,600. Default: 365.
         processes (int): Number of processes; see :func:`study`. Default: 1.
         progress (bool): Whether to show progress bars.

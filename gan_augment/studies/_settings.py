@@ -37,7 +37,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "demo": {
         "ratios": (0.5,),
         "augment": ("affine", "affine-mix"),
-        "steps": 400,
+        "steps": 250,
         "pool_size": 4_000,
         "budget": "60s",
     },

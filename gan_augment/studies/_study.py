@@ -103,8 +103,8 @@ def study(
         splits (int, optional): Number of splits into training and validation images, each with its own fitted
             generator; the seeds take them in turn. Fewer splits than seeds cost less and widen the interval, which is
             based on the splits. Default: one for each seed.
-        steps (int, optional): Training steps of every classifier. Default: 1,000, or 400 with the presets ``"quick"``
-            and ``"demo"``.
+        steps (int, optional): Training steps of every classifier. Default: 1,000; preset ``"quick"``: 400; preset
+            ``"demo"``: 250.
         batch_size (int): Images in each step. Default: 64.
         lr (float): Learning rate of Adam. Default: 0.002.
         pool_size (int, optional): Synthetic images of a split. Default: 10,000, or 4,000 with the presets ``"quick"``

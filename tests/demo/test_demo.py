@@ -6,6 +6,7 @@ import copy
 import html.parser
 import io
 import json
+import re
 from pathlib import Path
 
 import PIL.Image
@@ -17,6 +18,8 @@ from gan_augment.cli import main
 from gan_augment.data import fingerprints
 from gan_augment.demo import check_digits_unseen, load_digits, run_demo
 from gan_augment.models import Card
+from gan_augment.studies import study
+from gan_augment.studies._settings import PRESETS
 
 ARGUMENTS = ["--seeds", "2", "--steps", "8", "--count", "50", "--ratio", "0.25"]
 
@@ -134,6 +137,16 @@ def test_bad_input_is_one_sentence_and_writes_nothing(arguments, sentence, capsy
     assert main(["demo", "--out", str(tmp_path / "demo"), *arguments]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "demo").exists()
+
+
+def test_help_and_docstrings_state_the_steps_of_the_preset(capsys):
+    steps = PRESETS["demo"]["steps"]
+    for command in ("demo", "study"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert re.search(rf"(default: |demo:\s+){steps}\)", capsys.readouterr().out)
+    assert f"Default: {steps}." in run_demo.__doc__
+    assert f'``"demo"``: {steps}.' in study.__doc__
 
 
 def test_the_zoo_is_listed_with_its_terms(capsys):
