@@ -1,4 +1,4 @@
-"""The arms of a study: ways to train a classifier, and one training of an arm."""
+"""The arms of a study, which are ways to train a classifier, and the training of one classifier."""
 
 from __future__ import annotations
 
@@ -15,48 +15,27 @@ from ..evaluation import AUGMENTATIONS, BatchTransform, BuildClassifier, predict
 from ..mixing import LabelPolicy, SyntheticMix, missing_images, oversampled_rows
 from ..synthesis import SyntheticPool
 from ..training import autocast_type
-from ._files import Outcome, SplitImages, file_name, pool_folder, read_split, write_outcome
+from ._files import Outcome, SplitImages, file_name, load_pool, read_split, write_outcome
 from ._result import Kind
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train a classifier.
-
-    Args:
-        name (str): Name; unique in a study.
-        kind (str): Kind of arm; see :class:`ArmResult`.
-        augment (str): Ordinary augmentation, a name of :data:`AUGMENTATIONS`.
-        ratio (float): Synthetic or repeated share of each batch. Default: 0.
-        policy (LabelPolicy, optional): Policy of the synthetic images. Default: None, which repeats real images.
-        labels (str): Name of the policy.
-        filters (tuple of str): Filters of the pool.
-        balanced (bool): Whether real images are repeated until all classes have the same number. Default: False.
-    """
+    """One way to train a classifier; see :class:`ArmResult`."""
 
     name: str
     kind: Kind
     augment: str
     ratio: float = 0.0
-    policy: LabelPolicy | None = None
-    labels: str = ""
+    policy: LabelPolicy | None = None  # without one, a ratio above 0 repeats real images
+    labels: str = ""  # name of the policy
     filters: tuple[str, ...] = ()
-    balanced: bool = False
+    balanced: bool = False  # real images are repeated until all classes have the same number
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The settings that all trainings of a study share.
-
-    Args:
-        num_classes (int): Number of classes.
-        steps (int): Training steps.
-        batch_size (int): Images in each step.
-        lr (float): Learning rate.
-        seed (int): Seed of the study.
-        precision (str): Precision of the training; see :class:`Recipe`. Default: ``"fp32"``.
-        build (callable, optional): Builds the classifier. Default: :class:`SmallCNN`.
-    """
+    """The settings that all trainings of a study share."""
 
     num_classes: int
     steps: int
@@ -69,19 +48,11 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """One training: an arm with a seed.
-
-    Args:
-        folder (Path): Folder of the study.
-        arm (Arm): Way to train.
-        seed (int): Number of the seed: 0, 1, 2, ...
-        split (int): Number of the split.
-        settings (TrainSettings): Settings that all jobs share.
-    """
+    """One training: an arm with a seed, in the folder of a study."""
 
     folder: Path
     arm: Arm
-    seed: int
+    seed: int  # 0, 1, 2, ...
     split: int
     settings: TrainSettings
 
@@ -101,7 +72,7 @@ def run_job(job: Job) -> Outcome:
         rows = oversampled_rows(targets, seed)
         images, targets = images[rows], targets[rows]
     elif job.arm.kind == "filled up":
-        images, targets = fill_up(images, targets, _load_pool(job), seed)
+        images, targets = fill_up(images, targets, load_pool(job.folder, job.arm.filters, job.split), seed)
     elif job.arm.kind == "class weights":
         targets = weighted_targets(targets, settings.num_classes)
     mix = _build_mix(job, data) if job.arm.ratio else None
@@ -146,27 +117,14 @@ def train(
 
 
 def weighted_targets(labels: Tensor, num_classes: int) -> Tensor:
-    """Returns targets ``(n, num_classes)`` with class weights, for a loss that is linear in its targets.
-
-    Every class has the same total weight.
-    """
+    """Returns targets ``(n, num_classes)`` in which every class has the same total weight."""
     counts = torch.bincount(labels, minlength=num_classes)
     weights = len(labels) / (num_classes * counts.clamp(min=1).float())
     return F.one_hot(labels, num_classes) * weights[labels, None]
 
 
 def fill_up(images: Tensor, labels: Tensor, pool: SyntheticPool, seed: int) -> tuple[Tensor, Tensor]:
-    """Adds synthetic images until every class has as many images as the largest.
-
-    Args:
-        images (Tensor): Real images, uint8 ``(n, c, h, w)``.
-        labels (Tensor): Classes of the real images, int64 ``(n,)``.
-        pool (SyntheticPool): Pool with the classes and the image size of the data.
-        seed (int): Seed of the draw.
-
-    Returns:
-        tuple: All images, real ones first, and their labels.
-    """
+    """Appends synthetic images until every class has as many images as the largest."""
     missing = missing_images(labels)
     if not missing.total:
         return images, labels
@@ -174,21 +132,18 @@ def fill_up(images: Tensor, labels: Tensor, pool: SyntheticPool, seed: int) -> t
     return torch.cat([images, added]), torch.cat([labels, missing.labels()])
 
 
-def _load_pool(job: Job) -> SyntheticPool:
-    return SyntheticPool.load(pool_folder(job.folder, job.arm.filters, job.split), verify=True)
-
-
 def _build_mix(job: Job, data: SplitImages) -> BatchTransform:
-    """Returns a transform that replaces a share of each batch with synthetic images, or with real ones if no policy."""
-    num_classes = job.settings.num_classes
-    if job.arm.policy is None:
-        return SyntheticMix(SyntheticPool(data.train, data.train_labels, num_classes=num_classes), job.arm.ratio)
-    mix = SyntheticMix(_load_pool(job), job.arm.ratio, labels=job.arm.policy, num_classes=num_classes)
-    return mix if job.arm.policy.weight is None else weighted(mix, num_classes)
+    """Returns a transform that replaces a share of each batch with synthetic images, or real ones without a policy."""
+    arm, num_classes = job.arm, job.settings.num_classes
+    if arm.policy is None:
+        return SyntheticMix(SyntheticPool(data.train, data.train_labels, num_classes=num_classes), arm.ratio)
+    pool = load_pool(job.folder, arm.filters, job.split)
+    mix = SyntheticMix(pool, arm.ratio, labels=arm.policy, num_classes=num_classes)
+    return mix if arm.policy.weight is None else weighted(mix, num_classes)
 
 
 def weighted(mix: SyntheticMix, num_classes: int) -> BatchTransform:
-    """Multiplies the targets of a mix by its weights; cross-entropy is linear in its targets."""
+    """Multiplies the targets of a mix by its weights, because cross-entropy is linear in its targets."""
 
     def mixed(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         images, targets, weights = mix(images, targets)

@@ -15,7 +15,7 @@ from .._core import ROW_BYTES, check_space
 from ..data import fingerprints, seen
 from ..evaluation import BuildClassifier, OnSeen, SmallCNN, check_same_classes, check_unseen
 from ..mixing import LabelPolicy
-from ..synthesis import FILTERS, Source, SyntheticPool, as_source, fingerprints_of
+from ..synthesis import FILTERS, Filter, Source, SyntheticPool, as_source, fingerprints_of
 from ._data import StudyData
 from ._settings import Settings
 from ._sources import Fitting, LoadedSource, MatchedSource
@@ -34,29 +34,12 @@ def check_request(
     source: LoadedSource | Fitting,
     build: BuildClassifier | None,
 ) -> dict[str, LabelPolicy]:
-    """Checks that the settings fit the data and the source, and returns the label policies by name.
-
-    Raises:
-        ValueError: If policies, filters, recipe, classifier or the number of test images do not fit.
-        TypeError: If the classifier or a policy has the wrong type.
-    """
-    labels, number = data.images.classes, data.num_classes
-    test = labels[data.test_rows]
-    if len(test) < 2 or int(torch.bincount(test, minlength=number).min()) < 2:
-        raise ValueError("Every class must have at least two test images, but one has fewer; add test images of it.")
-    fewest = min(int(torch.bincount(labels[train], minlength=number).min()) for train, _ in splits)
-    if fewest < 1:
-        raise ValueError("Every class must have a training image, but one has none; add images of it, or raise count.")
+    """Checks that the settings fit the data and the source, and returns the label policies by name."""
+    number, shape = data.num_classes, tuple(data.images.images.shape[1:])
     filters = {name: FILTERS[name] for names in settings.filters for name in names}
-    for name, kind in filters.items():
-        if fewest < kind.images_per_class:
-            raise ValueError(
-                f"Every class must have {kind.images_per_class} training images for the filter {name!r}, but one has "
-                f"{fewest}; add images, raise count, or leave out the filter."
-            )
+    _check_images_per_class(data, splits, filters)
     judging = [name for name, kind in filters.items() if kind.needs_discriminator]
-    shape = tuple(data.images.images.shape[1:])
-    check_classifier(build, shape[0], number, settings.processes)
+    _check_classifier(build, shape[0], number, settings.processes)
     if isinstance(source, Fitting):
         recipe = source.resolve(shape[-1])
         classes = number if recipe.conditional else 0
@@ -94,6 +77,25 @@ def check_request(
     return policies
 
 
+def _check_images_per_class(
+    data: StudyData, splits: list[tuple[Tensor, Tensor]], filters: dict[str, type[Filter]]
+) -> None:
+    def fewest(rows: Tensor) -> int:
+        return int(torch.bincount(data.images.classes[rows], minlength=data.num_classes).min())
+
+    if fewest(data.test_rows) < 2:
+        raise ValueError("Every class must have at least two test images, but one has fewer; add test images of it.")
+    training = min(fewest(train) for train, _ in splits)
+    if training < 1:
+        raise ValueError("Every class must have a training image, but one has none; add images of it, or raise count.")
+    for name, kind in filters.items():
+        if training < kind.images_per_class:
+            raise ValueError(
+                f"Every class must have {kind.images_per_class} training images for the filter {name!r}, but one has "
+                f"{training}; add images, raise count, or leave out the filter."
+            )
+
+
 def _check_discriminator(loaded: LoadedSource, shape: tuple[int, ...], name: str) -> None:
     if loaded.discriminator() is None:
         raise ValueError(f"The source must have a saved discriminator for the filter {name!r}, but this one has none.")
@@ -105,13 +107,8 @@ def _check_discriminator(loaded: LoadedSource, shape: tuple[int, ...], name: str
         )
 
 
-def check_classifier(build: BuildClassifier | None, channels: int, num_classes: int, processes: int) -> None:
-    """Checks that ``classifier`` builds a new module at each call, and can be sent to other processes.
-
-    Raises:
-        TypeError: If it is not a function that returns a module.
-        ValueError: If it returns the same module twice, or cannot be pickled.
-    """
+def _check_classifier(build: BuildClassifier | None, channels: int, num_classes: int, processes: int) -> None:
+    """Checks that ``classifier`` builds a new module at each call, and can be sent to other processes."""
     if build is None:
         return
     example = "such as lambda channels, num_classes: Net(channels, num_classes)"
@@ -138,11 +135,7 @@ def _check_picklable(name: str, value: Any) -> None:
 
 
 def check_exposure(data: StudyData, source: LoadedSource | Fitting, on_seen: OnSeen) -> tuple[str, list[str]]:
-    """Returns a sentence on the test images that the source has seen, and notes on other images of the data set.
-
-    Raises:
-        ValueError: If the source has seen test images, or contains them.
-    """
+    """Returns a sentence on the test images that the source has seen, and notes on other images of the data set."""
     if isinstance(source, Fitting) and source.init is None:
         return "The generators were fitted to training images only.", []
     generator = as_source(source.init) if isinstance(source, Fitting) else source.source

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..evaluation import calibration_error, class_recall, is_correct
 from ..metrics import copy_report
 from ._arms import Arm
-from ._files import pool_folder
+from ._files import load_pool, pool_folder
 from ._intervals import Interval, crossed_difference
 from ._pictures import report_pictures
 from ._result import ArmResult, StudyResult, strictest_control
@@ -29,21 +29,13 @@ def conclude(
 ) -> StudyResult:
     """Returns the result of a study whose stages are finished.
 
-    Args:
-        run (StudyRun): Study that has run all stages.
-        baseline (Arm): Best arm without synthetic images.
-        choice (Arm): Best arm with synthetic images.
-        config (dict): Configuration of the study, for the report.
-        seen (str): Sentence on the test images that the source has seen.
-        notes (list of str): Notes to put first.
+    ``seen`` is the sentence on test images that the source has seen, and ``notes`` are the notes to put first.
     """
     settings, pools, first = run.settings, run.pools, run.splits[0]
-    if pools.teacher is None:
-        raise ValueError("The stages of a study must be run before it is concluded.")
     arms = tuple(_arm_result(run, arm, baseline) for arm in run.arms.values())
     comparisons = {arm.name: _difference(run, choice, run.arms[arm.name]) for arm in arms if not arm.synthetic}
     difference = comparisons[strictest_control(baseline.name, comparisons)]
-    pool = pools.load(choice.filters)
+    pool = load_pool(run.folder, choice.filters, 0)
     copies = copy_report(first.train, pool.rows(torch.arange(min(len(pool), MAX_COPIES))), first.test)
     class_counts = [torch.bincount(part.train_labels, minlength=run.data.num_classes).float() for part in run.splits]
     return StudyResult(
@@ -92,7 +84,7 @@ def _name_to_load(run: StudyRun, choice: Arm, config: dict[str, Any]) -> str | N
 
 
 def _split_scores(run: StudyRun, arm: Arm) -> Tensor:
-    """Returns the score of each split on each test image, mean over its seeds, which are not independent."""
+    """Returns scores ``(splits, n)`` of the test images, mean over the seeds of a split, which are not independent."""
     labels, splits = run.splits[0].test_labels, run.settings.splits
     scores = torch.stack([is_correct(outcome.test, labels) for outcome in run.outcomes[arm.name]])
     return torch.stack([scores[split::splits].mean(0) for split in range(splits)])

@@ -24,21 +24,13 @@ MAX_DUPLICATES = 0.1  # share of the test images that may be dropped as duplicat
 
 @dataclass(frozen=True)
 class StudyData:
-    """Labelled images of one size, and which of them are test images.
-
-    Attributes:
-        images (TrainingImages): All images.
-        train_rows (Tensor): Rows of the images for training and validation, int64.
-        test_rows (Tensor): Rows of the test images, int64.
-        groups (Tensor, optional): Group of each row, int64. All images of a group are on the same side of a split.
-        num_duplicates (int): Test images that were dropped because the training images contain them.
-    """
+    """Labelled images of one size, and which of them are test images."""
 
     images: TrainingImages
-    train_rows: Tensor
+    train_rows: Tensor  # of the images for training and validation
     test_rows: Tensor
-    groups: Tensor | None = None
-    num_duplicates: int = 0
+    groups: Tensor | None = None  # of each row; all images of a group are on the same side of a split
+    num_duplicates: int = 0  # test images that were dropped because the training images contain them
 
     @classmethod
     def read(
@@ -102,14 +94,7 @@ class StudyData:
         return self.images.num_classes
 
     def split(self, index: int, count: int | None, validation: float, seed: int) -> tuple[Tensor, Tensor]:
-        """Draws the rows of the training and validation images of one split, in random order.
-
-        Args:
-            index (int): Number of the split.
-            count (int, optional): Number of training images. Default: all except the validation images.
-            validation (float): Share of validation images. With ``count``, the share of both together.
-            seed (int): Seed of the study.
-        """
+        """Draws the rows of the training and validation images of one split, in random order."""
         split_seed = mix_seed(seed, 11, index)
         rows = self.train_rows
         rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(split_seed))]
@@ -128,11 +113,7 @@ class StudyData:
 
 
 def common_image_size(dataset: Any) -> int:
-    """Returns the side that the first images of a data set have in common.
-
-    Raises:
-        ValueError: If the images differ in size or are not square, or have no labels.
-    """
+    """Returns the side that the first images of a data set have in common, and refuses images without labels."""
     sizes: set[tuple[int, ...]] = set()
     if len(dataset) == 0:
         raise ValueError("dataset must hold at least one image, but it is empty.")
@@ -150,26 +131,21 @@ def common_image_size(dataset: Any) -> int:
 
 
 def draw_held_out(classes: Tensor, groups: Tensor | None, share: float, seed: int) -> Tensor:
-    """Draws the rows to hold out, bool ``(n,)``: about a share of them, whole groups, every class on both sides.
-
-    Raises:
-        ValueError: If no such split was found.
-    """
-    held_out = torch.zeros(len(classes), dtype=torch.bool)
+    """Draws the rows to hold out, bool ``(n,)``: about a share of them, whole groups, every class on both sides."""
     if share == 0:
-        return held_out
+        return torch.zeros(len(classes), dtype=torch.bool)
     num_classes = _count_present(classes)
     for attempt in range(ATTEMPTS):
         rng = torch.Generator().manual_seed(mix_seed(seed, 12, attempt))
         if groups is None:
             order = torch.randperm(len(classes), generator=rng)
             wanted = max(round(share * len(classes)), num_classes)
+            held_out = torch.zeros(len(classes), dtype=torch.bool)
             held_out[order[first_rows_by_class(classes[order], wanted)]] = True
         else:
             held_out = _draw_whole_groups(classes, groups, share, rng)
         if all(_count_present(classes[side]) == num_classes for side in (held_out, ~held_out)):
             return held_out
-        held_out = torch.zeros_like(held_out)
     raise ValueError(
         f"Every class must have images on both sides of a split, but none of {ATTEMPTS} random splits with "
         f"{share:.0%} of {len(classes)} images held out had; add images of the rarest class, or use smaller groups."
@@ -197,11 +173,7 @@ def _draw_whole_groups(classes: Tensor, groups: Tensor, share: float, rng: torch
 
 
 def first_rows_by_class(labels: Tensor, count: int) -> Tensor:
-    """Selects ``count`` rows, bool ``(n,)``: the first of each class, in proportion, and at least one of each.
-
-    Raises:
-        ValueError: If ``count`` is less than the number of classes or more than the number of rows.
-    """
+    """Selects ``count`` rows, bool ``(n,)``: the first of each class, in proportion, and at least one of each."""
     sizes = torch.bincount(labels).tolist()
     present = [min(size, 1) for size in sizes]
     if not sum(present) <= count <= len(labels):
@@ -225,11 +197,11 @@ def _number_groups(groups: Sequence[Hashable] | str | None, dataset: Any, count:
     named = _groups_in_paths(groups, dataset) if isinstance(groups, str) else groups
     if len(named) != count:
         raise ValueError(f"groups must name the group of each of the {count} images, but got {len(named)} instead.")
-    # As keys of a dict, equal tensors and NaN would each be a group of their own.
+    # As keys of a dict, equal tensors would differ from each other, and so would NaN.
     keys = [group.item() if isinstance(group, Tensor) else group for group in named]
-    missing = next((index for index, key in enumerate(keys) if key != key), None)
-    if missing is not None:
-        raise ValueError(f"groups must name the group of each image, but that of image {missing} is {keys[missing]}.")
+    for index, key in enumerate(keys):
+        if key != key:
+            raise ValueError(f"groups must name the group of each image, but that of image {index} is {key}.")
     numbers: dict[Hashable, int] = {}
     return torch.tensor([numbers.setdefault(key, len(numbers)) for key in keys])
 
@@ -254,11 +226,10 @@ def _groups_in_paths(pattern: str, dataset: Any) -> list[str]:
 
 
 def _join(images: TrainingImages, others: TrainingImages) -> TrainingImages:
-    return TrainingImages(
+    return dataclasses.replace(
+        images,
         images=torch.cat([images.images, others.images]),
         labels=torch.cat([images.classes, others.classes]),
-        num_classes=images.num_classes,
         source_size=images.source_size if images.source_size == others.source_size else None,
-        class_names=images.class_names,
         hashes=torch.cat([images.hashes, others.hashes]),
     )

@@ -1,4 +1,4 @@
-"""The folder of a study: its configuration, images, pools and outcomes, for its processes and for the next call."""
+"""The folder of a study: configuration, images, pools and outcomes, for its processes and for the next call."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .._core import holds_something, lock_folder, make_folder, remove_asides, write_whole
+from ..synthesis import SyntheticPool
 from ..training import pack, unpack
 
 CONFIG = "config.json"
@@ -62,18 +63,12 @@ def study_folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """Writes the configuration of a study, or checks it against the one that the folder holds.
-
-    Raises:
-        ValueError: If the folder holds another study or something else.
-    """
+    """Writes the configuration of a study, and refuses a folder that holds another study or something else."""
     path = folder / CONFIG
     text = json.dumps(config, indent=2)
     if path.exists():
-        known = _read_config(path)
-        differing = [
-            key for key, value in json.loads(text).items() if key not in NOT_IDENTIFYING and known.get(key) != value
-        ]
+        known, new = _read_config(path), json.loads(text)
+        differing = [key for key, value in new.items() if key not in NOT_IDENTIFYING and known.get(key) != value]
         if differing:
             raise ValueError(
                 f"out must be a new folder or hold the same study, but {folder} holds one that differs in "
@@ -87,14 +82,12 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         known = json.loads(path.read_text())
+        if not isinstance(known, dict):
+            raise ValueError(f"it holds {type(known).__name__}")
     except ValueError as error:
         raise ValueError(
             f"{path} must be the configuration of a study, but cannot be read ({error}); use a new folder."
         ) from error
-    if not isinstance(known, dict):
-        raise ValueError(
-            f"{path} must be the configuration of a study, but holds {type(known).__name__}; use a new folder."
-        )
     return known
 
 
@@ -115,28 +108,24 @@ def write_images(
     tensors = {"images": images[used], "labels": labels[used]}
     tensors |= {name: torch.searchsorted(used, places) for name, places in rows.items()}
     write_whole(folder / IMAGES, save(tensors))
-    for cached in (_read_images, _read_test, read_split):  # drop the images of earlier studies
+    for cached in (_read_images, read_split):  # drop the images of earlier studies
         cached.cache_clear()
 
 
 @lru_cache(maxsize=1)
-def _read_images(folder: Path) -> dict[str, Tensor]:
-    return load_file(folder / IMAGES)
-
-
-@lru_cache(maxsize=1)
-def _read_test(folder: Path) -> tuple[Tensor, Tensor]:
-    tensors = _read_images(folder)
-    return tensors["images"][tensors["test"]], tensors["labels"][tensors["test"]]
+def _read_images(folder: Path) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
+    """Returns all tensors, and the images and labels of the test images, which all splits share."""
+    tensors = load_file(folder / IMAGES)
+    return tensors, (tensors["images"][tensors["test"]], tensors["labels"][tensors["test"]])
 
 
 @lru_cache(maxsize=16)
 def read_split(folder: Path, split: int) -> SplitImages:
-    """Reads the images of a split; all splits share the tensor of the test images."""
-    tensors = _read_images(folder)
-    parts = [tensors[name] for name in (f"train-{split}", f"validation-{split}")]
-    train, labels, validation, others = (tensors[kind][rows] for rows in parts for kind in ("images", "labels"))
-    return SplitImages(train, labels, validation, others, *_read_test(folder))
+    """Reads the images of a split."""
+    tensors, test = _read_images(folder)
+    rows = [tensors[name] for name in (f"train-{split}", f"validation-{split}")]
+    train, validation = ((tensors["images"][part], tensors["labels"][part]) for part in rows)
+    return SplitImages(*train, *validation, *test)
 
 
 def pool_name(filters: tuple[str, ...]) -> str:
@@ -149,6 +138,11 @@ def pool_folder(folder: Path, filters: tuple[str, ...], split: int) -> Path:
     return folder / "pools" / f"{pool_name(filters)}-{split}"
 
 
+def load_pool(folder: Path, filters: tuple[str, ...], split: int) -> SyntheticPool:
+    """Loads the pool of a split, verified against its hashes."""
+    return SyntheticPool.load(pool_folder(folder, filters, split), verify=True)
+
+
 def write_outcome(path: Path, outcome: Outcome) -> None:
     """Writes the outcome of a training."""
     make_folder(path.parent)
@@ -156,11 +150,7 @@ def write_outcome(path: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """Reads the outcome of a training, verified against its hash; returns None if it is missing or damaged.
-
-    Warns:
-        UserWarning: If the file is damaged or belongs to another training.
-    """
+    """Reads an outcome and verifies its hash; returns None if it is missing, or warns if it is damaged."""
     try:
         state = unpack(path.read_bytes())
         if state.pop("run", None) != path.stem:
@@ -178,16 +168,12 @@ def _warn_damaged(path: Path, reason: str) -> None:
 
 
 def write_record(folder: Path, seconds: float) -> None:
-    """Writes a record beside a pool: the seconds that it took, and a hash to verify it when the study continues."""
+    """Writes a record beside a finished pool: the seconds that it took, and a hash that verifies it later."""
     write_whole(_record(folder), pack({"seconds": seconds, "sha256": _digest(folder)}))
 
 
 def read_record(folder: Path) -> float | None:
-    """Returns the seconds that a pool took; removes an incomplete or damaged pool and returns None.
-
-    Warns:
-        UserWarning: If the pool is damaged.
-    """
+    """Returns the seconds that a pool took; removes an incomplete pool, or with a warning a damaged one."""
     record = _record(folder)
     try:
         state = unpack(record.read_bytes())

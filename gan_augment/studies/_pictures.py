@@ -19,13 +19,9 @@ FRAME = (230, 97, 0)  # orange; it differs from the blue of the plots for colour
 
 
 def report_pictures(pool: SyntheticPool, data: SplitImages, teacher: nn.Module, choice: Arm) -> dict[str, Tensor]:
-    """Returns pictures by caption, uint8 ``(c, h, w)``.
+    """Returns pictures by caption, uint8 ``(c, h, w)``, of the pool of the choice and the images of the same split.
 
-    Args:
-        pool (SyntheticPool): Pool of the choice.
-        data (SplitImages): Images of the same split.
-        teacher (nn.Module): Classifier trained on the training images of the split.
-        choice (Arm): Arm that mixes images of the pool.
+    ``teacher`` is a classifier trained on these images.
     """
     images = pool.rows(torch.arange(min(len(pool), MAX_CANDIDATES)))
     labels = None if pool.labels is None else pool.labels[: len(images)]

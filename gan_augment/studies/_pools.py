@@ -24,44 +24,23 @@ MIN_KEPT = 0.02  # a filter that keeps a smaller share would take long and leave
 
 @dataclass
 class StudyPools:
-    """Makes the generators and the pools of all splits.
-
-    Args:
-        folder (Path): Folder of the study.
-        settings (Settings): Settings of the study.
-        train_settings (TrainSettings): Settings of the teachers' training.
-        source (LoadedSource or Fitting): Source of the synthetic images.
-        progress (bool): Whether to show progress bars.
-
-    Attributes:
-        filters (list of tuple): Filters that keep enough samples in every split.
-        teacher (nn.Module, optional): Teacher of the first split.
-        fit_seconds (float): Time of all fittings.
-        pool_seconds (float): Time of all pools, without the teachers' training.
-        acceptance (dict): Share of the candidates that each filter kept, mean over the splits, by name.
-        generators (list of LoadedSource): Source of each split.
-        notes (list of str): Notes on fittings that were cut short and filters that were left out.
-    """
+    """Makes the generators and the pools of all splits, and notes what was cut short or left out."""
 
     folder: Path
     settings: Settings
     train_settings: TrainSettings
     source: LoadedSource | Fitting
     progress: bool
-    filters: list[tuple[str, ...]] = field(default_factory=list)
-    teacher: nn.Module | None = None
+    filters: list[tuple[str, ...]] = field(default_factory=list)  # those that keep enough samples in every split
+    teacher: nn.Module = field(init=False)  # classifier of the real images of the first split
     fit_seconds: float = 0.0
-    pool_seconds: float = 0.0
-    acceptance: dict[str, float] = field(default_factory=dict)
-    generators: list[LoadedSource] = field(default_factory=list)
+    pool_seconds: float = 0.0  # without the teachers' training
+    acceptance: dict[str, float] = field(default_factory=dict)  # share that each filter kept, mean over the splits
+    generators: list[LoadedSource] = field(default_factory=list)  # one for each split
     notes: list[str] = field(default_factory=list)
 
     def fit_generators(self, splits: list[SplitImages]) -> None:
-        """Fits the generators before anything else, so that a budget that is too short costs little time.
-
-        Raises:
-            ValueError: If a budget is far too short.
-        """
+        """Fits the generators before anything else, so that a budget that is too short costs little time."""
         if isinstance(self.source, LoadedSource):
             self.generators = [self.source] * len(splits)
             return
@@ -79,39 +58,29 @@ class StudyPools:
             )
 
     def make_pools(self, splits: list[SplitImages], augment: str) -> None:
-        """Makes the pools that are missing.
-
-        Args:
-            splits (list of SplitImages): Images of each split.
-            augment (str): Ordinary augmentation of the teachers' training.
-
-        Raises:
-            ValueError: If no filter keeps enough samples.
-        """
+        """Makes the pools that are missing; their teachers are trained with an ordinary augmentation."""
         self.filters = list(self.settings.filters)
         for index, images in enumerate(splits):
-            teacher: nn.Module | None = None
-            if index == 0 or any(not self._is_made(filters, index) for filters in self.filters if filters):
+            missing = [filters for filters in self.filters if filters and not self._is_made(filters, index)]
+            if index == 0 or missing:
                 seed = mix_seed(self.settings.seed, 15, index)
                 teacher = train(self.train_settings, augment, images.train, images.train_labels, seed)
-            self.teacher = self.teacher or teacher
+            if index == 0:
+                self.teacher = teacher
             for filters in list(self.filters):
-                self._make_pool(index, filters, images, teacher)
+                needed = filters if filters in missing else ()
+                keep = [build_filter(name, teacher, images, self.generators[index]) for name in needed]
+                self._make_pool(index, filters, images, keep)
         if not self.filters:
             raise ValueError("No filter kept enough synthetic images: " + " ".join(self.notes))
-
-    def load(self, filters: tuple[str, ...], split: int = 0) -> SyntheticPool:
-        """Loads a pool."""
-        return SyntheticPool.load(pool_folder(self.folder, filters, split), verify=True)
 
     def _is_made(self, filters: tuple[str, ...], split: int) -> bool:
         return read_record(pool_folder(self.folder, filters, split)) is not None
 
-    def _make_pool(self, index: int, filters: tuple[str, ...], images: SplitImages, teacher: nn.Module | None) -> None:
-        name, keep, generator = pool_name(filters), [], self.generators[index]
-        if teacher is not None and not self._is_made(filters, index):
-            keep = [build_filter(each, teacher, images, generator) for each in filters]
-        source = MatchedSource(generator.source, images.train.shape[1:], self.train_settings.num_classes)
+    def _make_pool(self, index: int, filters: tuple[str, ...], images: SplitImages, keep: list[Filter]) -> None:
+        """Makes or loads a pool, or leaves out filters that keep too few samples."""
+        name, shape = pool_name(filters), images.train.shape[1:]
+        source = MatchedSource(self.generators[index].source, shape, self.train_settings.num_classes)
         path, seed = pool_folder(self.folder, filters, index), mix_seed(self.settings.seed, 13, index)
         try:
             pool, seconds = make_pool(path, source, keep, self.settings.pool_size, seed)
@@ -130,11 +99,7 @@ class StudyPools:
 def make_pool(
     path: Path, source: MatchedSource, keep: Sequence[Filter], size: int, seed: int
 ) -> tuple[SyntheticPool, float]:
-    """Makes a pool in a folder, or loads it if it is there; returns it with the seconds that it took.
-
-    Raises:
-        ValueError: If the filters keep too few samples.
-    """
+    """Makes a pool in a folder, or loads it if it is there; returns it with the seconds that it took."""
     seconds = read_record(path)
     if seconds is None:
         make_folder(path.parent)

@@ -22,13 +22,7 @@ from ._files import Outcome, read_outcome
 
 
 class Runner:
-    """Runs jobs and shows the progress. Use it in a ``with`` block, which ends its processes.
-
-    Args:
-        processes (int): Number of processes. 1 uses this process; more are spawned, and import the calling script.
-        total (int): Number of jobs, for the remaining time.
-        progress (bool): Whether to show a progress bar.
-    """
+    """Runs ``total`` jobs in this process, or spawns several. Use it in a ``with`` block, which ends them."""
 
     def __init__(self, processes: int, total: int, progress: bool) -> None:
         self.processes = processes
@@ -51,7 +45,7 @@ class Runner:
             self._alive.close()
 
     def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Returns the outcomes of jobs in their order; trains those that have none yet."""
+        """Returns the outcomes of jobs in their order, and trains the jobs that have none yet."""
         outcomes = {job.path: read_outcome(job.path) for job in jobs}
         missing = [job for job in jobs if outcomes[job.path] is None]
         self.bar.update(len(jobs) - len(missing))
@@ -92,7 +86,7 @@ def start_worker(processes: int, watched: Connection) -> None:
 
 
 def _exit_after(watched: Connection) -> None:
-    """Ends this process when the process at the other end closes the pipe or ends, in whatever way."""
+    """Ends this process when the process at the other end closes the pipe, or ends for any reason."""
     with contextlib.suppress(EOFError, OSError):
         watched.recv_bytes()
     os._exit(1)

@@ -91,25 +91,19 @@ class Settings:
             raise ValueError(f"ratios must differ in their first six digits, but got {self.ratios} instead.")
         if not isinstance(self.validation, float) or not 0 <= self.validation < 1:
             raise ValueError(f"validation must be a share in [0, 1), but got {self.validation} instead.")
-        for name in self.augment:
-            if name not in AUGMENTATIONS:
-                raise ValueError(f"augment must be one or more of {tuple(AUGMENTATIONS)}, but got {name!r} instead.")
-        for name in (name for names in self.filters for name in names):
-            if name not in FILTERS:
-                raise ValueError(f"filters must be one or more of {tuple(FILTERS)}, but got {name!r} instead.")
+        filters = [name for names in self.filters for name in names]
+        for argument, names, known in (("augment", self.augment, AUGMENTATIONS), ("filters", filters, FILTERS)):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{argument} must be one or more of {tuple(known)}, but got {name!r} instead.")
         if not self.augment or not self.filters or not self.labels:
             raise ValueError("augment, filters and labels must each have at least one entry to try, but one is empty.")
-        if self.num_choices > 1 and self.validation == 0:
+        baselines = len(self.augment) + (2 if self.mode == "balance" else 0)
+        if max(baselines, self.num_synthetic_arms) > 1 and self.validation == 0:
             raise ValueError(
                 "validation must be above 0 if there is more than one augmentation or synthetic arm to choose from: "
                 "the choice uses the validation images."
             )
-
-    @property
-    def num_choices(self) -> int:
-        """The number of baselines or synthetic arms to choose from, whichever is larger; at least 1."""
-        controls = 2 if self.mode == "balance" else 0
-        return max(len(self.augment) + controls, self.num_synthetic_arms)
 
     @property
     def num_synthetic_arms(self) -> int:
@@ -123,12 +117,7 @@ class Settings:
         return self.seeds * (real + self.num_synthetic_arms)
 
     def policies(self, source: Source) -> dict[str, LabelPolicy]:
-        """Returns the label policies by name.
-
-        Raises:
-            ValueError: If a policy cannot use the source.
-            TypeError: If an entry of ``labels`` is not a policy.
-        """
+        """Returns the label policies by name, checked against the source."""
         policies: dict[str, LabelPolicy] = {}
         for labels in self.labels:
             policy = resolve_policy(labels, source)

@@ -18,36 +18,21 @@ from torch.utils.data import TensorDataset
 
 from ..hub import download
 from ..models import Discriminator, GeneratorConfig, load_discriminator
-from ..synthesis import (
-    FILTERS,
-    Filter,
-    FilterInputs,
-    ImageKind,
-    Source,
-    as_source,
-    draw,
-    fingerprints_of,
-    match_shape,
-)
+from ..synthesis import FILTERS, Filter, FilterInputs, ImageKind, Source, as_source, draw, fingerprints_of, match_shape
 from ..training import FEW_STEPS, LEAST_STEPS, Recipe, fit, parse_budget, resolve_recipe, resume
 from ._files import SplitImages
 
 
 @dataclass(frozen=True)
 class LoadedSource:
-    """A source and the name that it was loaded by.
-
-    Attributes:
-        source (Source): The source.
-        name (str or Path, optional): Its name or folder. None if the source itself was given.
-    """
+    """A source, and the name or folder that it was loaded by, if it was."""
 
     source: Source
     name: str | os.PathLike[str] | None
 
     @classmethod
     def load(cls, source: Any) -> LoadedSource:
-        """Loads a source by its name or folder, or takes the source itself."""
+        """Loads a source by its name or folder, or takes a source itself."""
         return cls(as_source(source), source if isinstance(source, (str, os.PathLike)) else None)
 
     def discriminator(self) -> Discriminator | None:
@@ -56,24 +41,18 @@ class LoadedSource:
         return None if folder is None or not (folder / "config.json").exists() else load_discriminator(folder)
 
     def training_cost(self) -> tuple[int, float]:
-        """Returns the steps and seconds of the generator's training according to its card, or zeros without one."""
+        """Returns the steps and seconds of the generator's training from its card, or zeros without a card."""
         card = self.source.card
         return (0, 0.0) if card is None else (int(card.training["steps"]), float(card.training["seconds"]))
 
     def training_shape(self) -> tuple[int, ...] | None:
-        """Returns the channels, height and width of the training images before they were resized, if known."""
+        """Returns the shape ``(c, h, w)`` of the training images before they were resized, if it is known."""
         shape = self.source.image_shape
         return shape and (shape[0], *(self.source.geometry.source_size or shape[1:]))
 
 
 class MatchedSource(Source):
-    """A source whose images have the size and channels of the data.
-
-    Args:
-        source (Source): Any source.
-        shape (sequence of int): Channels, height and width.
-        classes (int): Number of classes of the data.
-    """
+    """A source whose images are brought to the shape ``(c, h, w)`` of the data, which has ``classes`` classes."""
 
     def __init__(self, source: Source, shape: Sequence[int], classes: int) -> None:
         self.source = source
@@ -91,14 +70,7 @@ class MatchedSource(Source):
 
 @dataclass
 class Fitting:
-    """The request to fit a generator to the training images of each split.
-
-    Args:
-        recipe (str or Recipe): Recipe; see :func:`gan_augment.fit`.
-        init (optional): Generator to start from.
-        budget (float or str, optional): Wall-clock time of one fitting.
-        options (dict): Other arguments of :func:`gan_augment.fit`.
-    """
+    """The request to fit a generator to the training images of each split; see :func:`gan_augment.fit`."""
 
     recipe: Any
     init: Any = None
@@ -106,11 +78,7 @@ class Fitting:
     options: dict[str, Any] = field(default_factory=dict)
 
     def resolve(self, image_size: int) -> Recipe:
-        """Returns the complete recipe, after checking it.
-
-        Raises:
-            ValueError: If the recipe, the budget or an option is invalid.
-        """
+        """Checks the request, and returns the complete recipe."""
         parse_budget(self.budget)
         known = {each.name for each in dataclasses.fields(Recipe)}
         for name in self.options:
@@ -121,11 +89,7 @@ class Fitting:
         return recipe
 
     def fit(self, images: Tensor, labels: Tensor, out: Path, seed: int, progress: bool) -> LoadedSource:
-        """Fits the generator, continues a run that was stopped, or loads the finished generator.
-
-        Raises:
-            ValueError: If the budget ended before the minimum number of steps.
-        """
+        """Fits the generator, continues a run that was stopped, or loads the finished generator."""
         dataset, folder = TensorDataset(images, labels), out / "generator"
         generator = self._load_finished(folder)
         if generator is None:
@@ -163,11 +127,7 @@ class Fitting:
 
 
 def build_filter(name: str, teacher: nn.Module, data: SplitImages, given: LoadedSource) -> Filter:
-    """Builds a filter by its name, only from the training images of a split.
-
-    Raises:
-        ValueError: If the filter needs a discriminator and the source was saved without one.
-    """
+    """Builds a filter by its name, only from the training images of a split."""
     kind = FILTERS[name]
     discriminator = given.discriminator() if kind.needs_discriminator else None
     if kind.needs_discriminator and discriminator is None:

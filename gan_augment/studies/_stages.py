@@ -1,8 +1,9 @@
-"""The stages of a study: ordinary augmentation, then synthetic images on top of the best of it, then the controls."""
+"""The stages of a study: ordinary augmentation, synthetic images on top of the best of it, then the controls."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from torch import Tensor
@@ -21,31 +22,13 @@ from ._sources import Fitting, LoadedSource
 
 @dataclass
 class StudyRun:
-    """A study in progress: its data, its arms and their outcomes.
-
-    Args:
-        folder (Path): Folder of the study.
-        data (StudyData): Images of the study.
-        parts (list): Rows of the training and validation images of each split.
-        settings (Settings): Settings of the study.
-        policies (dict): Label policies by name.
-        source (LoadedSource or Fitting): Source of the synthetic images.
-        build (callable, optional): Builds the classifier.
-        runner (Runner): Trains the classifiers.
-        progress (bool): Whether to show progress bars.
-
-    Attributes:
-        splits (list of SplitImages): Images of each split.
-        pools (StudyPools): Generators and pools.
-        arms (dict): Arms that have been trained, by name.
-        outcomes (dict): Outcomes of each arm, one for each seed, by name.
-    """
+    """A study in progress: its data, the arms that it has trained, and their outcomes for each seed."""
 
     folder: Path
     data: StudyData
-    parts: list[tuple[Tensor, Tensor]]
+    parts: list[tuple[Tensor, Tensor]]  # rows of the training and validation images of each split
     settings: Settings
-    policies: dict[str, LabelPolicy]
+    policies: dict[str, LabelPolicy]  # by name, like arms and outcomes
     source: LoadedSource | Fitting
     build: BuildClassifier | None
     runner: Runner
@@ -77,8 +60,8 @@ class StudyRun:
         ordinary = [Arm(name, "ordinary", name) for name in settings.augment if name != "none"]
         self._train([Arm("no augmentation", "none", "none"), *ordinary])
         baseline = self._best([arm for arm in self.arms.values() if arm.augment in settings.augment])
-        augment = baseline.augment
-        if settings.mode == "balance":
+        augment, balance = baseline.augment, settings.mode == "balance"
+        if balance:
             controls = [
                 Arm(OVERSAMPLED, "oversampled", augment, balanced=True),
                 Arm("class weights", "class weights", augment),
@@ -89,10 +72,9 @@ class StudyRun:
         synthetic = self._synthetic_arms(augment)
         self._train(synthetic)
         choice = self._best(synthetic)
-        if settings.mode == "balance":
-            self._train([Arm("filled up", "filled up", augment, filters=choice.filters)])
-        else:
-            self._train([Arm(f"oversampled {choice.ratio:g}", "oversampled", augment, choice.ratio)])
+        filled_up = Arm("filled up", "filled up", augment, filters=choice.filters)
+        repeated = Arm(f"oversampled {choice.ratio:g}", "oversampled", augment, choice.ratio)
+        self._train([filled_up if balance else repeated])
         return baseline, choice
 
     def validation_score(self, arm: Arm) -> float:
@@ -104,19 +86,15 @@ class StudyRun:
 
     def _train(self, arms: list[Arm]) -> None:
         """Trains arms with every seed."""
-        seeds = self.settings.seeds
-        jobs = [
-            Job(self.folder, arm, seed, seed % self.settings.splits, self.train_settings)
-            for arm in arms
-            for seed in range(seeds)
-        ]
-        outcomes = self.runner(jobs)
-        for index, arm in enumerate(arms):
+        seeds, splits = range(self.settings.seeds), self.settings.splits
+        jobs = [Job(self.folder, arm, seed, seed % splits, self.train_settings) for arm in arms for seed in seeds]
+        outcomes = iter(self.runner(jobs))
+        for arm in arms:
             self.arms[arm.name] = arm
-            self.outcomes[arm.name] = outcomes[index * seeds : (index + 1) * seeds]
+            self.outcomes[arm.name] = [next(outcomes) for _ in seeds]
 
     def _best(self, arms: list[Arm]) -> Arm:
-        """Returns the best arm on the validation images; a single arm needs no validation images."""
+        """Returns the arm that is best on the validation images; a single arm needs none."""
         return arms[0] if len(arms) == 1 else min(arms, key=self.validation_score)
 
     def _synthetic_arms(self, augment: str) -> list[Arm]:
@@ -124,21 +102,8 @@ class StudyRun:
 
         If only rare classes had synthetic images, a classifier could recognise them by that.
         """
-        arms = []
-        for labels, policy in self.policies.items():
-            for filters in self.pools.filters:
-                for ratio in self.settings.ratios:
-                    words = [f"synthetic {ratio:g}", *filters, *([labels] if len(self.policies) > 1 else [])]
-                    arms.append(
-                        Arm(
-                            ", ".join(words),
-                            "synthetic",
-                            augment,
-                            ratio,
-                            policy=policy,
-                            labels=labels,
-                            filters=filters,
-                            balanced=self.settings.mode == "balance",
-                        )
-                    )
+        arms, ratios, balance = [], self.settings.ratios, self.settings.mode == "balance"
+        for (labels, policy), filters, ratio in product(self.policies.items(), self.pools.filters, ratios):
+            words = [f"synthetic {ratio:g}", *filters, *([labels] if len(self.policies) > 1 else [])]
+            arms.append(Arm(", ".join(words), "synthetic", augment, ratio, policy, labels, filters, balance))
         return arms

@@ -61,8 +61,8 @@ def study(
     """Measures whether mixing in synthetic images helps a classifier on your data, and at which ratio.
 
     The study trains classifiers for the same number of steps with paired seeds: on real images without augmentation,
-    with several kinds of ordinary augmentation, and, on top of the best of these, with synthetic images at several
-    ratios and with repeated real images in their place. The validation images choose the augmentation, the ratio, the
+    and with several kinds of ordinary augmentation. On top of the best of these, it adds synthetic images at several
+    ratios, or repeated real images in their place. The validation images choose the augmentation, the ratio, the
     labels and the filter. The test images only decide whether the chosen synthetic arm differs from the baseline. The
     verdict is ``"helps"`` or ``"hurts"`` if the whole 95 % interval of that difference is on one side of zero, and
     ``"no effect shown"`` otherwise. Only ``"helps"`` recommends a ratio above 0.
@@ -78,14 +78,14 @@ def study(
         budget (float or str, optional): Wall-clock time of one fitting. Default: ``"10m"``, or ``"60s"`` with the
             presets ``"quick"`` and ``"demo"``.
         fit_options (dict, optional): Other arguments of :func:`gan_augment.fit`.
-        groups (sequence or str, optional): Group of each image, such as the patient: all images of a group are on the
+        groups (sequence or str, optional): Group of each image, such as the patient; all images of a group are on the
             same side of a split. Or a regular expression whose first capture group is the image's group, matched
             against its path.
         image_size (int, optional): Side to resize the images to, in pixels. Default: their own size.
         count (int, optional): Number of training images, drawn again for each split; validation images are drawn in
             addition. Default: all images.
         validation (float): Share of validation images, drawn again for each split. Default: 0.2.
-        mode (str): ``"replace"`` replaces a share of every batch. ``"balance"`` is for uneven classes: it does so in
+        mode (str): ``"replace"`` replaces a share of every batch. ``"balance"`` is for uneven classes, and does so in
             batches in which all classes are equally frequent. The baseline is then the best of oversampling, class
             weights and neither, and the verdict *helps* also needs a gain over oversampling. Default: ``"replace"``.
         ratios (sequence of float, optional): Ratios to try in addition to 0. Default: 0.1, 0.25, 0.5 and 0.75; preset
@@ -100,8 +100,8 @@ def study(
         classifier (callable, optional): Maps ``(channels, num_classes)`` to a module that maps float images 0..1 to
             logits. Default: :class:`SmallCNN`.
         seeds (int): Number of paired seeds. Default: 5.
-        splits (int, optional): Number of splits into training and validation images, each with its own fitted
-            generator; the seeds take them in turn. Fewer splits than seeds cost less and widen the interval, which is
+        splits (int, optional): Number of splits into training and validation images, which the seeds take in turn.
+            Each has its own fitted generator. Fewer splits than seeds cost less and widen the interval, which is
             based on the splits. Default: one for each seed.
         steps (int, optional): Training steps of every classifier. Default: 1,000; preset ``"quick"``: 400; preset
             ``"demo"``: 250.
@@ -113,8 +113,8 @@ def study(
             about an hour, ``"quick"`` minutes, and ``"demo"`` is the smallest. Default: ``"full"``.
         on_seen (str): ``"refuse"`` raises an error if the source was trained on test images; ``"warn"`` warns and
             states it in the report. Default: ``"refuse"``.
-        out (str or Path, optional): Folder of the report and of the generators, pools and outcomes. If the study
-            stops, call it again with the same arguments to continue. Default: nothing is kept.
+        out (str or Path, optional): Folder of the report, generators, pools and outcomes. If the study stops, call it
+            again with the same arguments to continue. Default: nothing is kept.
         seed (int): Seed of all random draws. Default: 0.
         processes (int): Number of processes that train classifiers. More than one are spawned, so the script needs
             ``if __name__ == "__main__":``, and ``classifier`` must be a function that other processes can import.
