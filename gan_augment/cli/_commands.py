@@ -1,4 +1,4 @@
-"""What each command does."""
+"""The functions that the commands run; each imports what it needs, so that the others start fast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import textwrap
 
 
 def run_demo(arguments: argparse.Namespace) -> None:
-    """Runs the demo and prints its result."""
     from ..demo import SNIPPET, run_demo
 
     result = run_demo(
@@ -29,7 +28,7 @@ def run_demo(arguments: argparse.Namespace) -> None:
 
 
 def run_list(arguments: argparse.Namespace) -> None:
-    """Prints the generators and upscalers of the zoo, and what to install for those that are not here."""
+    """Prints the generators and upscalers of the zoo, and how to install those that are missing."""
     from ..hub import UpscalerEntry, zoo_entries
 
     for name, entry in zoo_entries().items():
@@ -45,35 +44,22 @@ def run_list(arguments: argparse.Namespace) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> None:
-    """Fits a generator, or goes on with a run."""
     from ..training import fit, is_first, resume
 
-    common = {
-        "budget": arguments.budget,
-        "validation": arguments.validation,
-        "checkpoint_every": arguments.checkpoint_every,
-        "log_with": arguments.log_with,
-        "progress": not arguments.quiet,
-    }
+    common = {name: getattr(arguments, name) for name in ("budget", "validation", "checkpoint_every", "log_with")}
+    common["progress"] = not arguments.quiet
     if arguments.resume is not None:
-        new = {"--out": arguments.out, "--init": arguments.init, "--set": arguments.set, "--recipe": arguments.recipe}
-        given = [name for name, value in {**new, "--seed": arguments.seed}.items() if value not in (None, [])]
+        fixed = ("out", "init", "set", "recipe", "seed")
+        given = [f"--{name}" for name in fixed if getattr(arguments, name) not in (None, [])]
         if given:
-            raise ValueError(f"--resume goes on as the run was started; leave out {', '.join(given)}.")
+            raise ValueError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
         result = resume(arguments.resume, arguments.data, **common)
     else:
         if arguments.data is None or arguments.out is None:
             raise ValueError("train needs --data and --out, or --resume.")
         _check_set(arguments)
-        result = fit(
-            arguments.data,
-            arguments.recipe or "tiny",
-            init=arguments.init,
-            out=arguments.out,
-            seed=arguments.seed or 0,
-            **common,
-            **dict(arguments.set),
-        )
+        options = {"init": arguments.init, "out": arguments.out, "seed": arguments.seed or 0, **common}
+        result = fit(arguments.data, arguments.recipe or "tiny", **options, **dict(arguments.set))
     if not is_first():
         return
     print(f"{result.steps} steps in {result.seconds:.0f} s; kept the generator of step {result.kept_step}.")
@@ -92,21 +78,17 @@ def _check_set(arguments: argparse.Namespace) -> None:
 
 
 def run_recipes(arguments: argparse.Namespace) -> None:
-    """Prints the recipes, or one."""
+    from .. import training
+
     if arguments.name is not None:
-        from ..training import get_recipe
-
-        print(json.dumps(get_recipe(arguments.name).to_dict(), indent=2))
+        print(json.dumps(training.get_recipe(arguments.name).to_dict(), indent=2))
         return
-    from ..training import TABLE
-
-    width = max(map(len, TABLE))
-    for name, fields in TABLE.items():
+    width = max(map(len, training.TABLE))
+    for name, fields in training.TABLE.items():
         print(f"{name.ljust(width)}  {fields['description']}")
 
 
 def run_sample(arguments: argparse.Namespace) -> None:
-    """Writes samples."""
     from ..synthesis import UpscaledSource, as_source, export_images
 
     source = arguments.source
@@ -117,7 +99,6 @@ def run_sample(arguments: argparse.Namespace) -> None:
 
 
 def run_study(arguments: argparse.Namespace) -> None:
-    """Runs a study."""
     from ..studies import study
 
     ignored = ("run", "data", "set", "quiet", "command_name", "command_line", "traceback")
@@ -138,29 +119,19 @@ def run_study(arguments: argparse.Namespace) -> None:
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """Returns the command line that was given, for a report."""
+    """Returns the command line of the user, for a report."""
     return shlex.join(["gan-augment", *arguments.command_line])
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
-    """Measures a source."""
     from ..evaluation import evaluate
 
-    found = evaluate(
-        arguments.data,
-        arguments.source,
-        train=arguments.train,
-        features=arguments.features,
-        n=arguments.n,
-        seed=arguments.seed,
-        on_seen=arguments.on_seen,
-        progress=not arguments.quiet,
-    )
+    given = {name: getattr(arguments, name) for name in ("train", "features", "n", "seed", "on_seen")}
+    found = evaluate(arguments.data, arguments.source, **given, progress=not arguments.quiet)
     print(json.dumps(found.to_dict(), indent=2) if arguments.json else found)
 
 
 def run_import(arguments: argparse.Namespace) -> None:
-    """Imports a checkpoint."""
     from ..importing import import_checkpoint
 
     known = list(inspect.signature(import_checkpoint).parameters)[1:]
@@ -175,26 +146,24 @@ def run_import(arguments: argparse.Namespace) -> None:
 
 
 def run_download(arguments: argparse.Namespace) -> None:
-    """Downloads a generator."""
     from ..hub import download
 
     print(download(arguments.name, revision=arguments.revision, force_download=arguments.force))
 
 
 def run_push(arguments: argparse.Namespace) -> None:
-    """Publishes generators."""
     from ..hub import download, from_pretrained, push_to_hub, push_zoo
     from ..models import load_discriminator
 
     if arguments.zoo == (arguments.generator is not None):
-        raise ValueError("push needs a generator and org/name, or --zoo and the organisation that gets all of it.")
+        raise ValueError("push needs a generator and org/name, or --zoo and an organisation for the whole zoo.")
     if arguments.zoo:
         if arguments.license is not None or arguments.half_precision:
             raise ValueError("push --zoo publishes the files as they are; leave out --license and --half-precision.")
         print(*push_zoo(arguments.repo, private=not arguments.public).values(), sep="\n")
         return
     if arguments.license is None:
-        raise ValueError("push needs --license, since only you know what the training data allow.")
+        raise ValueError("push needs --license, because only you know what the training data allow.")
     url = push_to_hub(
         from_pretrained(arguments.generator),
         arguments.repo,

@@ -135,7 +135,7 @@ def test_ctrl_c_ends_the_command_in_one_sentence_and_the_same_command_goes_on(tm
         assert main(arguments) == 130
     said = capsys.readouterr().err
     assert said.splitlines()[-1] == (
-        "gan-augment: Stopped; give the same command again to go on with what is in study."
+        "gan-augment: Stopped; give the same command again to continue the study in study."
     )
     assert "Traceback" not in said
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "study" / "runs").iterdir()}
