@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,12 +17,7 @@ BatchTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ordinary augmentation of float batches 0..1.
-
-    Args:
-        images (callable, optional): Maps images to images.
-        blends (bool): Whether MixUp or CutMix follows; one of the two is drawn for each batch.
-    """
+    """Ordinary augmentation of float batches 0..1, which MixUp or CutMix may follow."""
 
     images: Callable[[Tensor], Tensor] | None = None
     blends: bool = False
@@ -30,9 +26,8 @@ class Augmentation:
         """Returns MixUp (https://arxiv.org/abs/1710.09412) or CutMix (https://arxiv.org/abs/1905.04899) at random."""
         if not self.blends:
             return None
-        choice: BatchTransform = v2.RandomChoice(
-            [v2.MixUp(alpha=0.4, num_classes=num_classes), v2.CutMix(num_classes=num_classes)]
-        )
+        mixes = [v2.MixUp(alpha=0.4, num_classes=num_classes), v2.CutMix(num_classes=num_classes)]
+        choice: BatchTransform = v2.RandomChoice(mixes)
         return choice
 
 
@@ -55,35 +50,27 @@ def random_affine(images: Tensor, degrees: float = 10.0, scale: float = 0.1, shi
     return F.grid_sample(images, grid, align_corners=False)
 
 
-def flip_and_affine(images: Tensor) -> Tensor:
+def _flip_and_affine(images: Tensor) -> Tensor:
     """Mirrors each image with probability 0.5, then applies :func:`random_affine`."""
     mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
     return random_affine(torch.where(mirrored, images.flip(3), images))
 
 
-def trivial_augment(images: Tensor) -> Tensor:
-    """Applies one operation of TrivialAugment (https://arxiv.org/abs/2103.10158) to each image."""
-    return _apply_to_each(v2.TrivialAugmentWide(), images)
-
-
-def random_augment(images: Tensor) -> Tensor:
-    """Applies two operations of RandAugment (https://arxiv.org/abs/1909.13719) to each image."""
-    return _apply_to_each(v2.RandAugment(num_ops=2, magnitude=9), images)
-
-
 def _apply_to_each(transform: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Applies a uint8 transform to each image by itself; on a batch it would draw one operation for all images."""
+    """Applies a uint8 transform to each image separately, because on a batch it draws one operation for all images."""
     whole = images.mul(255).round_().clamp_(0, 255).byte()
     return torch.stack([transform(image) for image in whole]).to(images.dtype).div_(255)
 
 
+_trivial = partial(_apply_to_each, v2.TrivialAugmentWide())  # https://arxiv.org/abs/2103.10158
+_rand = partial(_apply_to_each, v2.RandAugment(num_ops=2, magnitude=9))  # https://arxiv.org/abs/1909.13719
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(),
     "affine": Augmentation(random_affine),
-    "flip-affine": Augmentation(flip_and_affine),
+    "flip-affine": Augmentation(_flip_and_affine),
     "affine-mix": Augmentation(random_affine, blends=True),
-    "trivial": Augmentation(trivial_augment),
-    "trivial-mix": Augmentation(trivial_augment, blends=True),
-    "rand": Augmentation(random_augment),
-    "rand-mix": Augmentation(random_augment, blends=True),
+    "trivial": Augmentation(_trivial),
+    "trivial-mix": Augmentation(_trivial, blends=True),
+    "rand": Augmentation(_rand),
+    "rand-mix": Augmentation(_rand, blends=True),
 }

@@ -1,4 +1,4 @@
-"""The classifiers that measure what synthetic images are worth: a small network, its training and its scores."""
+"""The classifiers that measure how useful synthetic images are: a small network, its training and its scores."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def train_classifier(
             batch, targets = images[rows].float().div(255), labels[rows]
             if mix is not None:
                 batch, targets = mix(batch, targets)
-            # A new seed before and after `mix`, so that its draws change neither the order nor the augmentation.
+            # Seeding before and after `mix` keeps its draws from changing the order and the augmentation.
             torch.manual_seed(mix_seed(seed, 2, step))
             if augment is not None:
                 batch = augment(batch)
@@ -151,7 +151,7 @@ def calibration_error(logits: Tensor, labels: Tensor) -> float:
 def tempered_brier(logits: Sequence[Tensor], labels: Sequence[Tensor], balanced: bool) -> float:
     """Returns the Brier score of several classifiers under the one temperature that suits them best together.
 
-    The score is the mean squared difference between probabilities and truth, 0..2
+    The score is the mean squared difference between probabilities and one-hot labels, 0..2
     (https://doi.org/10.1175/1520-0493(1950)078). It is NaN without images.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,13 +27,7 @@ from ..metrics import (
     warn_if_few,
 )
 from ..mixing import Same
-from ..synthesis import (
-    ImageKind,
-    Source,
-    SyntheticPool,
-    as_source,
-    match_shape,
-)
+from ..synthesis import ImageKind, Source, SyntheticPool, as_source, match_shape
 from ..training import TrainingImages
 from ._classifiers import predict, train_classifier
 from ._guard import OnSeen, check_same_classes, check_unseen
@@ -104,19 +98,19 @@ def evaluate(
     source, opened = as_source(source), open_images(dataset)
     (height, width), labelled = _look_at_first(opened)
     labelled = labelled and source.num_classes > 0
-    side, resize_mode = _Size(height, "resize") if height == width else _source_size(source)
-    real = TrainingImages.from_dataset(opened, side, resize_mode, conditional=labelled, progress=progress)
+    size: tuple[int, ResizeMode] = (height, "resize") if height == width else _source_size(source)
+    real = TrainingImages.from_dataset(opened, *size, conditional=labelled, progress=progress)
     exposure = check_unseen(source, real.hashes, on_seen=on_seen)
     if height == width and real.source_size is None:  # the first is square, but the sizes differ
-        side, resize_mode = _source_size(source)
-        real = TrainingImages.from_dataset(opened, side, resize_mode, conditional=labelled, progress=progress)
+        size = _source_size(source)
+        real = TrainingImages.from_dataset(opened, *size, conditional=labelled, progress=progress)
     channels = real.images.shape[1]
     training = None
     if train is not None:
         opened = open_images(train)
         conditional = labelled and _look_at_first(opened)[1]
         training = TrainingImages.from_dataset(
-            opened, side, resize_mode, channels=channels, conditional=conditional, progress=progress
+            opened, *size, channels=channels, conditional=conditional, progress=progress
         )
         _check_disjoint(real, training, on_seen)
     rng = torch.Generator().manual_seed(seed)
@@ -125,7 +119,7 @@ def evaluate(
     labels = None if real.labels is None else real.labels[order]
     if labels is not None:
         _check_classes(labels, real.num_classes, real.class_names, source)
-    kind = ImageKind("tensor", torch.uint8, channels, side, side)
+    kind = ImageKind("tensor", torch.uint8, channels, size[0], size[0])
     samples, sample_labels = _draw(source, n, labels, seed, kind, progress)
     k = check_counts(compared, samples)
     warn_if_few(len(compared), len(samples))
@@ -138,7 +132,7 @@ def evaluate(
         students = _draw(source, MULTIPLE * n, labels, mix_seed(seed, 1), kind, progress)
         agreement = _measure_classes(found, floor, real, training, (samples, sample_labels), students, split, seed)
     copies = None if training is None else copy_report(training.images, samples, real.images)
-    leakage = leaked_augmentation(compared, samples) if side >= SMALLEST_WITH_LEAKAGE else None
+    leakage = leaked_augmentation(compared, samples) if size[0] >= SMALLEST_WITH_LEAKAGE else None
     parts = (copies, leakage, agreement, exposure)
     return Evaluation(list(found.values()), list(floor.values()), *parts, describe(found, floor, *parts))
 
@@ -152,17 +146,10 @@ def _look_at_first(dataset: Any) -> tuple[tuple[int, int], bool]:
     return (int(height), int(width)), is_target(label)
 
 
-class _Size(NamedTuple):
-    """The side that images are resized to, and how."""
-
-    side: int
-    resize_mode: ResizeMode
-
-
-def _source_size(source: Source) -> _Size:
+def _source_size(source: Source) -> tuple[int, ResizeMode]:
     """Returns the side of a source's images, and how its training images were resized."""
     images = SyntheticPool.generate(source, 1, seed=0, progress=False)
-    return _Size(max(images.image_shape[1:]), source.geometry.resize_mode)
+    return max(images.image_shape[1:]), source.geometry.resize_mode
 
 
 def _check_disjoint(real: TrainingImages, training: TrainingImages, on_seen: OnSeen) -> None:
@@ -188,10 +175,9 @@ def _check_classes(labels: Tensor, count: int, names: Sequence[str] | None, sour
 def _draw(
     source: Source, n: int, labels: Tensor | None, seed: int, kind: ImageKind, progress: bool
 ) -> tuple[Tensor, Tensor]:
-    """Draws samples with the size and channels of the real images and the proportions of their labels.
+    """Draws samples with the shape of the real images and the proportions of their labels.
 
-    Returns:
-        tuple: The samples and their classes; without classes, the second tensor is empty.
+    Returns the samples and their classes; without classes, the second tensor is empty.
     """
     labels = None if labels is None else labels[torch.arange(n) % len(labels)]
     if isinstance(source, SyntheticPool):
@@ -204,7 +190,7 @@ def _draw(
 
 
 def _rows_of_pool(pool: SyntheticPool, n: int, labels: Tensor | None, seed: int) -> Tensor:
-    """Draws different rows of a pool: of each class as many as ``labels`` has, or all if the pool has fewer."""
+    """Draws rows of a pool without repetition: of each class as many as in ``labels``, or all if there are fewer."""
     order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))
     if labels is None or pool.labels is None:
         return order[:n]
@@ -223,13 +209,8 @@ def _measure_features(
     progress: bool,
 ) -> tuple[dict[str, Measurement], dict[str, Measurement]]:
     """Measures the features of the samples, and of training images in place of the samples."""
-    features = []
-    total = 2 if training is None else 3
-    with progress_bar(show=progress, total=total, desc="Computing features", leave=False) as bar:
-        for images in (real, samples, *(() if training is None else (training,))):
-            features.append(network(images))
-            bar.update()
-    x, y, *rest = features
+    images = [real, samples] if training is None else [real, samples, training]
+    x, y, *rest = map(network, progress_bar(images, show=progress, desc="Computing features", leave=False))
     sets = FeatureSets(x, y, rest[0] if rest else None, k)
     names = {"features": network.name, "split": split}
     return measure_features(sets, **names), measure_floor(sets, **names)
@@ -248,12 +229,10 @@ def _measure_classes(
     """Adds GAN-train and GAN-test (https://arxiv.org/abs/1807.09499) to the measurements and the floor.
 
     GAN-train is the accuracy on real images of a classifier trained on ``students`` alone; wrong and missing samples
-    both lower it. GAN-test is the share of ``samples`` in which a classifier trained on real images sees the requested
-    class. It ignores variety, so it may exceed the accuracy on real images. The standard errors are binomial over the
-    tested images; they do not include the training seed.
-
-    Returns:
-        ClassAgreement, optional: GAN-test by class; None without labelled training images.
+    both lower it. GAN-test is the share of ``samples`` that a classifier trained on real images assigns to the
+    requested class. It ignores variety, so it may exceed the accuracy on real images. The standard errors are binomial
+    over the tested images, without the training seed. Returns GAN-test by class, or None without labelled training
+    images.
     """
     count = 1 + max(int(labels.max()) for labels in (real.classes, samples[1], students[1]))
     student = train_classifier(*students, num_classes=count, steps=STEPS, seed=seed)

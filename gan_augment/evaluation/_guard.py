@@ -18,17 +18,11 @@ OnSeen = Literal["refuse", "warn"]
 
 @dataclass(frozen=True)
 class Exposure:
-    """The number of test images that a source was trained on.
+    """The number of test images that a source was trained on."""
 
-    Attributes:
-        seen (int): Test images that the source was certainly trained on.
-        of (int): All test images.
-        known (bool): Whether the source names all its training images. If not, it may have seen more.
-    """
-
-    seen: int
-    of: int
-    known: bool
+    seen: int  # known to be training images
+    of: int  # all test images
+    known: bool  # whether the source lists all its training images; if not, it may have seen more
 
     @property
     def sentence(self) -> str:
@@ -50,14 +44,14 @@ class Exposure:
 def check_same_classes(
     policy: LabelPolicy, source: Source, num_classes: int, names: Sequence[str] | None, remedy: str
 ) -> None:
-    """Checks that a source has the classes of the data.
+    """Checks that a source has the classes of the data, with an error message that ends in ``remedy``.
 
     Args:
         policy (LabelPolicy): Policy that assigns the classes.
         source (Source): Source of synthetic images.
         num_classes (int): Number of classes of the data.
         names (sequence of str, optional): Class names of the data.
-        remedy (str): Instruction that ends the error message.
+        remedy (str): Instruction for the user.
 
     Raises:
         ValueError: If a class of the source, or its name, differs.
@@ -65,7 +59,8 @@ def check_same_classes(
     try:
         policy.check_classes(source, num_classes)
         policy.check_names(source, names)
-    except ValueError as error:  # its own remedy is about mixing
+    except ValueError as error:
+        # Replace its remedy, which is about mixing.
         problem = str(error).partition(";")[0].replace(" for labels='same'", "")
         raise ValueError(f"{problem}; {remedy}.") from error
 
@@ -73,8 +68,8 @@ def check_same_classes(
 def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> Exposure:
     """Checks that a source was not trained on the test images.
 
-    It compares the test images with the fingerprints of generators (on their cards) and pools, and of every part of a
-    combined source. It finds exact matches only: an image that was resized or compressed before hashing does not match.
+    It compares the test images with the fingerprints on the cards of generators and in pools, for every part of a
+    combined source. It finds exact matches only, so an image that was resized or compressed before does not match.
 
     Args:
         source: A zoo name, a folder, or any :class:`Source`.
@@ -84,7 +79,7 @@ def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> 
             Default: ``"refuse"``.
 
     Returns:
-        Exposure: How many images it has seen. Check ``known``: not every source lists its training images.
+        Exposure: ``seen`` of the ``of`` test images, and whether the source lists all its training images (``known``).
 
     Raises:
         TypeError: If ``source`` is not a source or ``hashes`` is not a tensor.
