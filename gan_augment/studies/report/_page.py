@@ -29,13 +29,8 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(result: StudyResult) -> str:
-    """Returns the whole page.
-
-    Raises:
-        ValueError: If a picture is not uint8 ``(c, h, w)`` with 1, 3 or 4 channels.
-    """
     parts = (_verdict, _compared, _arms, _ratios, _classes, _pictures, _notes, _settings)
-    title = escaped(f"{words.verdict(result)}: synthetic images in {result.data['name']}")
+    title = escaped(f"{result.verdict.capitalize()}: synthetic images in {result.data['name']}")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -59,12 +54,15 @@ def _paragraphs(sentences: Iterable[str]) -> str:
     return "\n".join(f"<p>{escaped(sentence)}</p>" for sentence in sentences)
 
 
+def _figure(caption: str, plot: str) -> str:
+    return f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{plot}\n</figure>"
+
+
 def _code(text: str) -> str:
     return f'<pre tabindex="0"><code>{escaped(text)}</code></pre>'
 
 
 def _table(table: Table | None, chosen: int | None = None) -> str:
-    """Returns a table in a box that scrolls by itself."""
     if table is None:
         return ""
     rows = []
@@ -85,8 +83,9 @@ def _table(table: Table | None, chosen: int | None = None) -> str:
 def _verdict(result: StudyResult) -> str:
     css, sign = _SIGNS.get(result.verdict, ("none", "●"))
     code = words.snippet(result)
+    heading = escaped(result.verdict.capitalize())
     parts = [
-        f'<h1 class="{css}"><span class="sign" aria-hidden="true">{sign}</span> {escaped(words.verdict(result))}</h1>',
+        f'<h1 class="{css}"><span class="sign" aria-hidden="true">{sign}</span> {heading}</h1>',
         f'<p class="headline">{escaped(result.headline)}</p>',
         f'<p class="ratio">Ratio to use: <b>{result.ratio:g}</b></p>',
         f"<p>{escaped(words.advice(result))}</p>",
@@ -106,9 +105,8 @@ def _arms(result: StudyResult) -> str:
         "the other arms are grey."
     )
     chosen = [arm.name for arm in result.arms].index(result.choice)
-    figure = f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{interval_plot(result)}\n</figure>"
     tables = (_table(words.arm_table(result), chosen), _table(words.comparison_table(result)))
-    return _section("arms", words.ARMS, figure, *tables)
+    return _section("arms", words.ARMS, _figure(caption, interval_plot(result)), *tables)
 
 
 def _ratios(result: StudyResult) -> str:
@@ -118,24 +116,21 @@ def _ratios(result: StudyResult) -> str:
         f"Difference in {result.metric} from the baseline in points. Each line joins the means of arms that differ "
         "only in the ratio. Each small ring is one seed."
     )
-    figure = f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{ratio_plot(result)}\n</figure>"
-    return _section("ratios", words.RATIOS, figure)
+    return _section("ratios", words.RATIOS, _figure(caption, ratio_plot(result)))
 
 
 def _classes(result: StudyResult) -> str:
     changes = words.class_changes(result)
     shown = most_changed(changes)
-    few = len(shown) < len(changes)
     caption = (
         "Recall of each class on the test images, mean over the seeds. Hollow bars show the baseline, filled bars the "
         "choice, and the bars on the right their difference."
     )
-    if few:
+    if len(shown) < len(changes):
         caption += f" Of {len(changes)} classes, the plot shows the {len(shown)} whose recall changed most."
-    figure = f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{class_plot(shown)}\n</figure>"
     summary = f"<summary>All {len(changes)} classes as a table</summary>"
     table = f"<details>{summary}{_table(words.class_table(result))}</details>"
-    return _section("classes", words.CLASSES, figure, table)
+    return _section("classes", words.CLASSES, _figure(caption, class_plot(shown)), table)
 
 
 def _pictures(result: StudyResult) -> str:
@@ -175,6 +170,6 @@ def _notes(result: StudyResult) -> str:
 
 def _settings(result: StudyResult) -> str:
     command = words.command(result)
-    parts = [f"<p>The command:</p>\n{_code(command)}" if command else ""]
+    parts = [f"<p>The command:</p>\n{_code(command)}"] if command else []
     parts.append(f"<details><summary>All settings</summary>{_code(words.as_json(result.settings))}</details>")
-    return _section("repeat", words.REPEAT, *(part for part in parts if part))
+    return _section("repeat", words.REPEAT, *parts)

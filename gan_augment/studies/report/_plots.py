@@ -70,7 +70,7 @@ def class_plot(changes: Sequence[ClassChange]) -> str:
 
 
 def most_changed(changes: Sequence[ClassChange]) -> list[ClassChange]:
-    """Returns all classes, or, if there are too many to show, those that changed most, largest gain first."""
+    """Returns all classes, or, if there are too many to show, those that changed most, with the largest gain first."""
     if len(changes) <= SHOWN_CLASSES:
         return list(changes)
     known = [each for each in changes if math.isfinite(each.change)]
@@ -88,7 +88,7 @@ def _bar(panel: Panel, share: float, y: float, css: str) -> str:
 
 
 def _strip(title: str, grid: str, inside: str) -> str:
-    """Returns the picture of a row: as high as the row, with its contents in the middle."""
+    """Returns the picture of a row, with its contents halfway up."""
     # Hidden from screen readers, because the same numbers are beside it as text.
     picture = f"<title>{escaped(title)}</title>{grid}{placed(inside, '0', '50%')}"
     return f'<span class="strip"><svg aria-hidden="true">{picture}</svg></span>'
@@ -107,7 +107,7 @@ def _rows(rows: Iterable[str], scale: str, height: int, css: str = "strips") -> 
 
 
 def families(result: StudyResult) -> dict[str, list[ArmResult]]:
-    """Groups the synthetic arms, and the oversampled ones, that differ only in the ratio; each sorted by ratio."""
+    """Groups the synthetic and oversampled arms that differ only in the ratio, each group sorted by ratio."""
     found: dict[str, list[ArmResult]] = {}
     for arm in sorted(result.arms, key=lambda arm: arm.ratio):
         if arm.kind in ("synthetic", "oversampled") and arm.ratio:
@@ -119,11 +119,10 @@ def families(result: StudyResult) -> dict[str, list[ArmResult]]:
 
 def ratio_plot(result: StudyResult) -> str:
     """Returns the differences from the baseline by ratio: a line of means for each family and a ring for each seed."""
-    groups, baseline = families(result), result.arm(result.baseline)
-    control = result.scores(baseline)
-    ratio_zero = result.ratio_zero
+    groups, choice, ratio_zero = families(result), result.arm(result.choice), result.ratio_zero
+    control = result.scores(result.arm(result.baseline))
     seeds = {
-        arm.name: [(score - other) * 100 for score, other in zip(result.scores(arm), control)]
+        arm.name: tuple((score - other) * 100 for score, other in zip(result.scores(arm), control))
         for arms in (*groups.values(), [ratio_zero])
         for arm in arms
     }
@@ -134,18 +133,14 @@ def ratio_plot(result: StudyResult) -> str:
     parts.append(f'<text class="tick" x="50%" y="{HEIGHT + 36}" text-anchor="middle">ratio</text>')
     keys = [_key(marker(1, "16", 8, 5, "hollow other"), f"baseline: {result.baseline}")]
     for i, (name, arms) in enumerate(groups.items()):
-        places = [(arm.ratio, value, mean(tuple(seeds[arm.name]))) for arm in arms for value in seeds[arm.name]]
-        means = {ratio: middle for ratio, _, middle in places}
+        dots = [(arm.ratio, value) for arm in arms for value in seeds[arm.name]]
+        means = {arm.ratio: mean(seeds[arm.name]) for arm in arms}
         if arms[0].augment == ratio_zero.augment:
-            means = {0.0: mean(tuple(seeds[ratio_zero.name])), **means}  # this family at ratio 0
-        dots = [(ratio, value) for ratio, value, _ in places]
+            means = {0.0: mean(seeds[ratio_zero.name]), **means}  # this family at ratio 0
         shift = min(5, 24 / len(groups)) * (i - (len(groups) - 1) / 2)  # families may have the same ratios
         drawn = _family(i, list(means.items()), dots, across, up)
-        if result.choice in [arm.name for arm in arms] and math.isfinite(
-            means.get(result.arm(result.choice).ratio, math.nan)
-        ):
-            ratio = result.arm(result.choice).ratio
-            drawn += marker(0, across.x(ratio), _y(up, means[ratio]), 10, "ring")
+        if choice.name in [arm.name for arm in arms] and math.isfinite(means[choice.ratio]):
+            drawn += marker(0, across.x(choice.ratio), _y(up, means[choice.ratio]), 10, "ring")
         parts.append(f'<g transform="translate({shift:g} 0)">{drawn}</g>')
         line = f'<line class="line c{i % COLOURS} dash{i // COLOURS % 3}" x1="0" x2="32" y1="8" y2="8"/>'
         keys.append(_key(line + marker(i, "16", 8, 4, f"fill c{i % COLOURS}"), name))
@@ -160,18 +155,17 @@ def _y(up: Axis, value: float) -> float:
 
 
 def _levels(up: Axis) -> str:
-    return "".join(
-        f'<line class="{"zero" if tick == 0 else "grid"}" x1="0" x2="100%" y1="{_y(up, tick):g}" '
-        f'y2="{_y(up, tick):g}"/><text class="tick" x="-8" y="{_y(up, tick) + 4:g}" text-anchor="end">'
-        f"{up.label(tick, signed=True)}</text>"
-        for tick in up.ticks
-    )
+    drawn = ""
+    for tick in up.ticks:
+        css, y = "zero" if tick == 0 else "grid", _y(up, tick)
+        drawn += f'<line class="{css}" x1="0" x2="100%" y1="{y:g}" y2="{y:g}"/>'
+        drawn += f'<text class="tick" x="-8" y="{y + 4:g}" text-anchor="end">{up.label(tick, signed=True)}</text>'
+    return drawn
 
 
 def _family(
     i: int, means: Sequence[tuple[float, float]], dots: Sequence[tuple[float, float]], across: Panel, up: Axis
 ) -> str:
-    """Returns the lines between the means, the means and the seeds."""
     css = f"c{i % COLOURS}"
     means = [(ratio, value) for ratio, value in means if math.isfinite(value)]
     lines = [

@@ -21,7 +21,6 @@ h1.helps .sign {{ color: var(--choice); }}
 h1.hurts .sign {{ color: var(--worse); }} h1.none .sign {{ color: var(--faint); }}
 h2 {{ font-size: 1.35rem; line-height: 1.3; margin: 4rem 0 1rem; padding-top: 1rem;
   border-top: 1px solid var(--rule); }}
-h3 {{ font-size: 1rem; margin: 2.5rem 0 0.5rem; }}
 p, .notes {{ max-width: 44rem; }}
 .headline {{ font-size: 1.2rem; line-height: 1.45; }}
 .ratio b {{ font-size: 1.2rem; }}

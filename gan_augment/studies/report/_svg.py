@@ -33,7 +33,7 @@ class Panel:
         return f"{self.left + (self.right - self.left) * self.axis.share(value):.3f}%"
 
     def grid(self) -> str:
-        """Returns a vertical line at each tick, as high as the picture; the line at zero is stronger."""
+        """Returns a vertical line at each tick; the line at zero is stronger."""
         return "".join(
             f'<line class="{"zero" if tick == 0 else "grid"}" x1="{self.x(tick)}" x2="{self.x(tick)}" y1="0" '
             f'y2="100%"/>'
@@ -50,7 +50,7 @@ class Panel:
 
 
 def marker(shape: int, x: str, y: float, size: float, css: str) -> str:
-    """Returns one of six shapes that differ without colour, centred on a position."""
+    """Returns one of six shapes, which differ without colour, centred on a position."""
     s = size
     paths = (
         f"M{-s} 0A{s} {s} 0 1 0 {s} 0A{s} {s} 0 1 0 {-s} 0Z",
@@ -64,17 +64,12 @@ def marker(shape: int, x: str, y: float, size: float, css: str) -> str:
 
 
 def placed(inside: str, x: str, y: str) -> str:
-    """Moves shapes with positions in pixels to a position in percent; only a nested picture can do that."""
+    """Moves shapes with positions in pixels to a position in percent, which only a nested picture can do."""
     return f'<svg class="place" x="{x}" y="{y}">{inside}</svg>'
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Returns evenly spaced round numbers, the first at or below ``low`` and the last at or above ``high``.
-
-    Args:
-        low (float): Smallest value.
-        high (float): Largest value, above ``low``.
-        count (int): Approximate number of steps. Default: 5.
+    """Returns about ``count`` evenly spaced round numbers, from ``low`` or below to ``high`` or above.
 
     Example:
         >>> ticks(-0.3, 1.7, 4)
@@ -92,22 +87,13 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 @dataclass(frozen=True)
 class Axis:
-    """A range of values that starts and ends on ticks.
-
-    Attributes:
-        ticks (tuple of float): Ascending values; the first and the last are the ends.
-    """
+    """A range of values that starts and ends on ticks, which ascend."""
 
     ticks: tuple[float, ...]
 
     @classmethod
     def around(cls, values: Iterable[float], *, count: int = 5, narrowest: float = 0.1) -> Axis:
-        """Returns the axis that includes all finite values and is at least ``narrowest`` wide.
-
-        Example:
-            >>> Axis.around([0.0, 0.0], narrowest=2.0, count=2).ticks
-            (-1.0, 0.0, 1.0)
-        """
+        """Returns the axis that includes all finite values and is at least ``narrowest`` wide."""
         finite = [value for value in values if math.isfinite(value)] or [0.0]
         low, high = min(finite), max(finite)
         # Far from zero, the range must also be wide enough for its ticks to be different floats.
@@ -121,13 +107,7 @@ class Axis:
         return (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
 
     def label(self, tick: float, *, signed: bool = False) -> str:
-        """Formats a tick with as many decimals as the steps need, such as ``"+0.5"``; zero has no sign.
-
-        Example:
-            >>> axis = Axis.around([-0.5, 1.0])
-            >>> [axis.label(tick, signed=True) for tick in axis.ticks]
-            ['-0.5', '0.0', '+0.5', '+1.0']
-        """
+        """Formats a tick with as many decimals as the steps need, such as ``"+0.5"``; zero has no sign."""
         step = self.ticks[1] - self.ticks[0]
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
         text = f"{tick:{'+' if signed and tick else ''}.{decimals}f}"

@@ -74,8 +74,10 @@ def duration(seconds: float) -> str:
         >>> duration(3.25), duration(75), duration(7260)
         ('3.2 s', '1 min 15 s', '2 h 1 min')
     """
-    if not math.isfinite(seconds) or seconds < 60:
-        return f"{number(seconds, 1)} s" if math.isfinite(seconds) else number(seconds)
+    if not math.isfinite(seconds):
+        return number(seconds)
+    if seconds < 60:
+        return f"{number(seconds, 1)} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
 
@@ -83,11 +85,6 @@ def duration(seconds: float) -> str:
 def mean(values: tuple[float, ...]) -> float:
     """Returns the mean of an arm's values, one for each seed; NaN without values."""
     return sum(values) / len(values) if values else math.nan
-
-
-def verdict(result: StudyResult) -> str:
-    """Returns the verdict as a heading."""
-    return result.verdict.capitalize()
 
 
 def level(result: StudyResult) -> str:
@@ -105,9 +102,8 @@ def advice(result: StudyResult) -> str:
     """Returns what the reader should do."""
     arm = result.arm(result.choice)
     if result.ratio > 0:
-        images = (
-            f"synthetic images filtered by {', '.join(arm.filters)}" if arm.filters else "unfiltered synthetic images"
-        )
+        filtered = f"synthetic images filtered by {', '.join(arm.filters)}"
+        images = filtered if arm.filters else "unfiltered synthetic images"
         labels = f" (labels: {policy(arm)})" if arm.labels else ""
         batches = ", in batches in which all classes are equally frequent" if result.balances else ""
         return f"Mix in {images}{labels}{batches}, in addition to the ordinary augmentation {arm.augment}."
@@ -129,13 +125,13 @@ def snippet(result: StudyResult) -> str | None:
         return None
     labels, options = policy(result.arm(result.choice)), [f"ratio={result.ratio:g}"]
     names = ["GANAugmentedDataset" if result.balances else "SyntheticMix"]
-    if re.fullmatch(r"(Same|Conditional|Fixed|Uniform)\([\w\s=.,:{}-]+\)|(Conditional|Uniform)\(\)", labels):
+    if labels in ("conditional", "uniform"):
+        options.append(f'labels="{labels}"')
+    elif re.fullmatch(r"(Same|Conditional|Fixed|Uniform)\([\w\s=.,:{}-]*\)", labels) and labels != "Same()":
         names.append(labels.partition("(")[0])
         options.append(f"labels={labels}")
-    elif labels in ("conditional", "uniform"):
-        options.append(f'labels="{labels}"')
     elif labels not in ("", "same", "Same()"):
-        options.append("labels=labels")  # a policy that cannot be written as text stays a name, like the source
+        options.append("labels=labels")  # a policy with a model, or the user's own, cannot be written as code
     source = json.dumps(result.source["load"]) if result.source.get("load") else "source"
     call = f"mix = SyntheticMix({source}, {', '.join(options)})"
     if result.balances:
@@ -144,12 +140,11 @@ def snippet(result: StudyResult) -> str | None:
 
 
 def source_sentence(result: StudyResult) -> str:
-    """Returns where the synthetic images of the snippet come from."""
     return f"The source of this study was {result.source['name']}."
 
 
 def method(result: StudyResult) -> list[str]:
-    """Returns what the study compared, one short paragraph each."""
+    """Returns paragraphs on what the study compared and how."""
     data, baseline = result.data, result.arm(result.baseline)
     splits = f" over {data['splits']} splits" if (data.get("splits") or 1) > 1 else ""
     real = {"oversampled": "oversampled real images", "class weights": "real images with class weights"}
@@ -185,7 +180,6 @@ def method(result: StudyResult) -> list[str]:
 
 
 def arm_table(result: StudyResult) -> Table:
-    """Returns a table with a row for each arm."""
     head = ("Arm", f"{result.metric.capitalize()}, %", "Difference, points", f"{level(result)} interval")
     rows = []
     for arm in result.arms:
@@ -205,7 +199,7 @@ def arm_table(result: StudyResult) -> Table:
 
 
 def comparison_table(result: StudyResult) -> Table | None:
-    """Returns a table of the choice against each arm of real images only, or None if there are none."""
+    """Returns the comparisons of the choice with each arm of real images only, or None if there are none."""
     rows = tuple((name, points(each.mean), ends(each)) for name, each in result.comparisons.items())
     head = ("Compared with", "Difference, points", f"{level(result)} interval")
     return Table("The choice compared with each arm of real images only", head, rows) if rows else None
@@ -227,15 +221,8 @@ def class_changes(result: StudyResult) -> list[ClassChange]:
 
 
 def class_table(result: StudyResult) -> Table:
-    """Returns a table with a row for each class."""
     rows = tuple(
-        (
-            each.name,
-            number(each.count, 0),
-            number(each.before * 100),
-            number(each.after * 100),
-            points(each.change),
-        )
+        (each.name, number(each.count, 0), number(each.before * 100), number(each.after * 100), points(each.change))
         for each in class_changes(result)
     )
     head = ("Class", "Training images", "Recall of the baseline, %", "Recall of the choice, %", "Difference, points")
@@ -243,7 +230,6 @@ def class_table(result: StudyResult) -> Table:
 
 
 def cost_table(result: StudyResult) -> Table:
-    """Returns a table of the time that each part of the study took."""
     source, fitted = result.source, int(result.source.get("fitted") or 0)
     training = sum(arm.seconds for arm in result.arms) * result.seeds
     size = f", {source['pool_size']:,} images each" if source.get("pool_size") else ""
@@ -256,7 +242,6 @@ def cost_table(result: StudyResult) -> Table:
 
 
 def acceptance_table(result: StudyResult) -> Table | None:
-    """Returns a table of the share of candidates that each filter kept, or None without filters."""
     kept = result.source.get("acceptance") or {}
     rows = tuple((str(name), number(float(share) * 100, 1)) for name, share in kept.items())
     return Table("Images that the filters kept", ("Filter", "Kept, %"), rows) if rows else None

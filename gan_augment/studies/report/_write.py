@@ -16,17 +16,9 @@ if TYPE_CHECKING:
 
 
 def write_report(result: StudyResult, folder: Path) -> None:
-    """Writes ``report.html``, ``report.md`` and ``report.json``.
+    """Writes ``report.html``, ``report.md`` and ``report.json`` to a folder, in place of an earlier report.
 
-    The page is one file that includes all plots and pictures and loads nothing else. All three files are made before
-    the first is written. Numbers that are not finite become null in the JSON.
-
-    Args:
-        result (StudyResult): Result to report.
-        folder (Path): Folder for the files; it is created if it does not exist, and earlier reports are replaced.
-
-    Raises:
-        ValueError: If a picture is not uint8 ``(c, h, w)`` with 1, 3 or 4 channels.
+    All three are made before the first is written. Numbers that are not finite become null in the JSON.
     """
     files = {
         "report.json": words.as_json(result.to_dict()) + "\n",
@@ -35,7 +27,7 @@ def write_report(result: StudyResult, folder: Path) -> None:
     }
     make_folder(folder)
     for name, text in files.items():
-        # Paths may hold bytes that are not text; \udcXX keeps them readable and is also how JSON writes them.
+        # Paths may hold bytes that are not text; they become \udcXX, like in JSON.
         write_whole(folder / name, text.encode("utf-8", "backslashreplace"))
 
 
@@ -43,7 +35,7 @@ def markdown(result: StudyResult) -> str:
     """Returns the text and the tables of the page as Markdown."""
     code, command = words.snippet(result), words.command(result)
     parts = [
-        f"# {escaped(words.verdict(result))}",
+        f"# {escaped(result.verdict.capitalize())}",
         f"**{escaped(result.headline)}**",
         f"Ratio to use: **{result.ratio:g}**",
         escaped(words.advice(result)),
