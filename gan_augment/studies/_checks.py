@@ -17,8 +17,8 @@ from ..evaluation import BuildClassifier, OnSeen, SmallCNN, check_same_classes, 
 from ..mixing import LabelPolicy
 from ..synthesis import FILTERS, Filter, Source, SyntheticPool, as_source, fingerprints_of
 from ._data import StudyData
+from ._pools import Fitting, LoadedSource, MatchedSource
 from ._settings import Settings
-from ._sources import Fitting, LoadedSource, MatchedSource
 
 KEY_SAMPLES = 8  # samples that identify a source
 REMEDY = (

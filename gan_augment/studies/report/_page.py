@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import PIL.Image
@@ -50,10 +49,6 @@ def _section(name: str, title: str, *inside: str) -> str:
     )
 
 
-def _paragraphs(sentences: Iterable[str]) -> str:
-    return "\n".join(f"<p>{escaped(sentence)}</p>" for sentence in sentences)
-
-
 def _figure(caption: str, plot: str) -> str:
     return f"<figure>\n<figcaption>{escaped(caption)}</figcaption>\n{plot}\n</figure>"
 
@@ -95,7 +90,7 @@ def _verdict(result: StudyResult) -> str:
 
 
 def _compared(result: StudyResult) -> str:
-    return _section("compared", words.METHOD, _paragraphs(words.method(result)))
+    return _section("compared", words.METHOD, *(f"<p>{escaped(text)}</p>" for text in words.method(result)))
 
 
 def _arms(result: StudyResult) -> str:
@@ -169,7 +164,7 @@ def _notes(result: StudyResult) -> str:
 
 
 def _settings(result: StudyResult) -> str:
-    command = words.command(result)
+    command = result.settings.get("command")
     parts = [f"<p>The command:</p>\n{_code(command)}"] if command else []
     parts.append(f"<details><summary>All settings</summary>{_code(words.as_json(result.settings))}</details>")
     return _section("repeat", words.REPEAT, *parts)

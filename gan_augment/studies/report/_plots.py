@@ -59,7 +59,7 @@ def class_plot(changes: Sequence[ClassChange]) -> str:
     rows = []
     for each in changes:
         words = f"{number(each.before * 100, 1)} → {number(each.after * 100, 1)} % ({points(each.change)})"
-        count = f"{number(each.count, 0)} training images" if math.isfinite(each.count) else ""
+        count = f"{number(each.count, 0)} training images"
         bars = _bar(recall, each.before, -11, "bar other") + _bar(recall, each.after, 1, "bar choice")
         bars += _bar(change, each.change, -5, "bar choice" if each.change >= 0 else "bar worse")
         rows.append(_row(each.name, count, _strip(f"{each.name}: {words}", recall.grid() + change.grid(), bars), words))

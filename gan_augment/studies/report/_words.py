@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -207,17 +206,9 @@ def comparison_table(result: StudyResult) -> Table | None:
 
 def class_changes(result: StudyResult) -> list[ClassChange]:
     """Returns the recall of each class with the baseline and with the choice, in the order of the classes."""
-    names, counts = list(result.data.get("class_names") or []), list(result.data.get("class_counts") or [])
     before, after = result.arm(result.baseline).recall, result.arm(result.choice).recall
-    return [
-        ClassChange(
-            str(names[i]) if i < len(names) else f"class {i}",
-            float(counts[i]) if i < len(counts) else math.nan,
-            before[i],
-            after[i],
-        )
-        for i in range(min(len(before), len(after)))
-    ]
+    names = result.data["class_names"] or [f"class {label}" for label in range(len(before))]
+    return [ClassChange(*row) for row in zip(names, result.data["class_counts"], before, after)]
 
 
 def class_table(result: StudyResult) -> Table:
@@ -251,14 +242,6 @@ def notes(result: StudyResult) -> list[str]:
     """Returns the notes, then the sentences on seen test images and on near copies."""
     sentences = (result.source.get("seen"), result.source.get("copies"))
     return [*result.notes, *(str(sentence) for sentence in sentences if sentence)]
-
-
-def command(result: StudyResult) -> str | None:
-    """Returns the shell command that ran the study, if there was one."""
-    given = result.settings.get("command")
-    if not given:
-        return None
-    return shlex.join(map(str, given)) if isinstance(given, (list, tuple)) else str(given)
 
 
 def as_json(value: Any) -> str:

@@ -33,7 +33,7 @@ def write_report(result: StudyResult, folder: Path) -> None:
 
 def markdown(result: StudyResult) -> str:
     """Returns the text and the tables of the page as Markdown."""
-    code, command = words.snippet(result), words.command(result)
+    code, command = words.snippet(result), result.settings.get("command")
     parts = [
         f"# {escaped(result.verdict.capitalize())}",
         f"**{escaped(result.headline)}**",
