@@ -14,15 +14,9 @@ import textwrap
 def run_demo(arguments: argparse.Namespace) -> None:
     from ..demo import SNIPPET, run_demo
 
-    result = run_demo(
-        arguments.out,
-        ratio=arguments.ratio,
-        seeds=arguments.seeds,
-        steps=arguments.steps,
-        count=arguments.count,
-        processes=min(os.cpu_count() or 1, arguments.seeds),
-        command=_command(arguments),
-    )
+    given = {name: getattr(arguments, name) for name in ("ratio", "seeds", "steps", "count")}
+    processes = min(os.cpu_count() or 1, arguments.seeds)
+    result = run_demo(arguments.out, **given, processes=processes, command=_command(arguments))
     print(f"\n{result}\n\nReport: {arguments.out / 'report.html'}\n\nTo mix in your script:\n")
     print(textwrap.indent(SNIPPET.format(ratio=arguments.ratio), "    "))
 

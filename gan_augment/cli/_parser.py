@@ -204,12 +204,7 @@ def _share_or_name(text: str) -> float | str:
 
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], None], str, Callable[[AddOption], None]]] = {
-    "demo": (
-        "Mix synthetic digits into real ones and measure the effect",
-        _commands.run_demo,
-        "--steps 100",
-        _demo,
-    ),
+    "demo": ("Mix synthetic digits into real ones and measure the effect", _commands.run_demo, "--steps 100", _demo),
     "train": (
         "Train a generator on your images",
         _commands.run_train,

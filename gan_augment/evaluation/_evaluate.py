@@ -120,17 +120,15 @@ def evaluate(
     if labels is not None:
         _check_classes(labels, real.num_classes, real.class_names, source)
     kind = ImageKind("tensor", torch.uint8, channels, size[0], size[0])
-    samples, sample_labels = _draw(source, n, labels, seed, kind, progress)
+    drawn = samples, _ = _draw(source, n, labels, seed, kind, progress)
     k = check_counts(compared, samples)
     warn_if_few(len(compared), len(samples))
-    drawn = None
-    if training is not None:
-        drawn = training.images[torch.randperm(len(training), generator=rng)[: MULTIPLE * n]]
-    found, floor = _measure_features(network, compared, samples, drawn, split, k, progress)
+    some = None if training is None else training.images[torch.randperm(len(training), generator=rng)[: MULTIPLE * n]]
+    found, floor = _measure_features(network, compared, samples, some, split, k, progress)
     agreement = None
     if labels is not None:
         students = _draw(source, MULTIPLE * n, labels, mix_seed(seed, 1), kind, progress)
-        agreement = _measure_classes(found, floor, real, training, (samples, sample_labels), students, split, seed)
+        agreement = _measure_classes(found, floor, real, training, drawn, students, split, seed)
     copies = None if training is None else copy_report(training.images, samples, real.images)
     leakage = leaked_augmentation(compared, samples) if size[0] >= SMALLEST_WITH_LEAKAGE else None
     parts = (copies, leakage, agreement, exposure)
@@ -200,13 +198,7 @@ def _rows_of_pool(pool: SyntheticPool, n: int, labels: Tensor | None, seed: int)
 
 
 def _measure_features(
-    network: FeatureNetwork,
-    real: Tensor,
-    samples: Tensor,
-    training: Tensor | None,
-    split: str,
-    k: int,
-    progress: bool,
+    network: FeatureNetwork, real: Tensor, samples: Tensor, training: Tensor | None, split: str, k: int, progress: bool
 ) -> tuple[dict[str, Measurement], dict[str, Measurement]]:
     """Measures the features of the samples, and of training images in place of the samples."""
     images = [real, samples] if training is None else [real, samples, training]

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import math
 import pickle
+from itertools import cycle, islice
 from typing import Any
 
 import torch
@@ -183,10 +184,8 @@ def study_keys(
         keys["fitting"] = _digest([{**options, "recipe": source.resolve(shape[-1]).to_dict()}, samples])
     else:
         matched = MatchedSource(source.source, shape, data.num_classes)
-        labels = None
-        if matched.num_classes:
-            indices = matched.class_indices
-            labels = torch.tensor([indices[i % len(indices)] for i in range(KEY_SAMPLES)])
+        classes = list(islice(cycle(matched.class_indices), KEY_SAMPLES))
+        labels = torch.tensor(classes) if matched.num_classes else None
         keys["source_samples"] = _digest(matched.sample(KEY_SAMPLES, labels, seed=0).tolist())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

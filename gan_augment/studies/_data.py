@@ -9,7 +9,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -90,7 +89,6 @@ class StudyData:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes."""
         return self.images.num_classes
 
     def split(self, index: int, count: int | None, validation: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -159,10 +157,9 @@ def _count_present(classes: Tensor) -> int:
 def _draw_whole_groups(classes: Tensor, groups: Tensor, share: float, rng: torch.Generator) -> Tensor:
     """Adds groups in random order if they bring the held-out classes closer to their share."""
     number = int(classes.max()) + 1
-    members = torch.from_numpy(np.unique(groups.numpy(), return_inverse=True)[1])
-    counts = torch.zeros(int(members.max()) + 1, number).index_put_(
-        (members, classes), torch.ones(len(classes)), accumulate=True
-    )
+    members = torch.unique(groups, return_inverse=True)[1]
+    cells = torch.bincount(members * number + classes, minlength=(int(members.max()) + 1) * number)
+    counts = cells.view(-1, number).float()  # of each class in each group
     missing = torch.bincount(classes, minlength=number) * share
     chosen = torch.zeros(len(counts), dtype=torch.bool)
     for group in torch.randperm(len(counts), generator=rng).tolist():

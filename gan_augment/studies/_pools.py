@@ -84,7 +84,6 @@ class MatchedSource(Source):
         self.fingerprints = fingerprints_of(self.source)
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
-        """Draws images; see :class:`Source`."""
         return match_shape(draw(self.source, n, labels, seed=seed).cpu(), self.kind, self.source.geometry)
 
 
@@ -158,7 +157,7 @@ def build_filter(name: str, teacher: nn.Module, data: SplitImages, given: Loaded
 
 @dataclass
 class StudyPools:
-    """Makes the generators and the pools of all splits, and notes what was cut short or left out."""
+    """Makes the generators and the pools of all splits."""
 
     folder: Path
     settings: Settings
@@ -171,7 +170,7 @@ class StudyPools:
     pool_seconds: float = 0.0  # without the teachers' training
     acceptance: dict[str, float] = field(default_factory=dict)  # share that each filter kept, mean over the splits
     generators: list[LoadedSource] = field(default_factory=list)  # one for each split
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # on budgets that were too short and filters that were left out
 
     def fit_generators(self, splits: list[SplitImages]) -> None:
         """Fits the generators before anything else, so that a budget that is too short costs little time."""
@@ -195,7 +194,8 @@ class StudyPools:
         """Makes the pools that are missing; their teachers are trained with an ordinary augmentation."""
         self.filters = list(self.settings.filters)
         for index, images in enumerate(splits):
-            missing = [filters for filters in self.filters if filters and not self._is_made(filters, index)]
+            paths = {filters: pool_folder(self.folder, filters, index) for filters in self.filters if filters}
+            missing = [filters for filters, path in paths.items() if read_record(path) is None]
             if index == 0 or missing:
                 seed = mix_seed(self.settings.seed, 15, index)
                 teacher = train(self.train_settings, augment, images.train, images.train_labels, seed)
@@ -207,9 +207,6 @@ class StudyPools:
                 self._make_pool(index, filters, images, keep)
         if not self.filters:
             raise ValueError("No filter kept enough synthetic images: " + " ".join(self.notes))
-
-    def _is_made(self, filters: tuple[str, ...], split: int) -> bool:
-        return read_record(pool_folder(self.folder, filters, split)) is not None
 
     def _make_pool(self, index: int, filters: tuple[str, ...], images: SplitImages, keep: list[Filter]) -> None:
         """Makes or loads a pool, or leaves out filters that keep too few samples."""

@@ -25,7 +25,7 @@ class ArmResult:
         name (str): Name; unique in a study, such as ``"synthetic 0.25"``.
         kind (str): ``"none"`` (no augmentation), ``"ordinary"`` (real images, ordinary augmentation),
             ``"oversampled"`` (repeated real images in place of synthetic ones, or until all classes have the same
-            number), ``"class weights"``, ``"filled up"`` (synthetic images until all classes have the same number) or
+            number), ``"class weights"``, ``"filled up"`` (like ``"oversampled"``, but with synthetic images) or
             ``"synthetic"``.
         augment (str): Ordinary augmentation of the arm, a name of :data:`AUGMENTATIONS`.
         ratio (float): Synthetic or repeated share of each batch; 0 if classes are filled up to the same number.
@@ -35,8 +35,8 @@ class ArmResult:
         balanced_accuracy (tuple of float): Mean recall of the classes, for each seed.
         recall (tuple of float): Recall of each class, mean over the seeds.
         validation (float): Brier score on the validation images, mean over the seeds; lower is better. It chooses the
-            augmentation and the synthetic arm: on few images, chance changes it less than the accuracy. One
-            temperature for each arm corrects the confidence, which soft targets lower. NaN without validation images.
+            augmentation and the synthetic arm, because chance changes it less than the accuracy. One temperature for
+            each arm corrects the confidence, which soft targets lower. NaN without validation images.
         calibration_error (float): Expected calibration error in 15 bins, mean over the seeds.
         log_loss (float): Cross-entropy in nats, mean over seeds and test images.
         seconds (float): Time to train one classifier, mean over the seeds.
@@ -78,8 +78,7 @@ class StudyResult:
 
     Attributes:
         verdict (str): ``"helps"``, ``"no effect shown"`` or ``"hurts"``: the effect of the choice on the test images,
-            compared with the baseline. In mode ``"balance"``, compared with the baseline or ``oversampled``, whichever
-            gives less gain.
+            compared with the baseline, or in mode ``"balance"`` with ``oversampled`` if that shows less gain.
         ratio (float): Ratio to use: that of the choice if it helps, otherwise 0. In mode ``"balance"`` it is the share
             in batches in which all classes are equally frequent.
         metric (str): ``"accuracy"`` or ``"balanced accuracy"``.
@@ -169,12 +168,9 @@ class StudyResult:
         width = max(len(arm.name) for arm in self.arms)
         lines = [self.headline, "", f"{'arm'.ljust(width)}  {self.metric}    difference, points (95 % interval)"]
         for arm in self.arms:
-            score, found = Interval.of(self.scores(arm)), arm.difference
-            difference = (
-                ""
-                if found is None
-                else f"  {found.mean * 100:+6.2f} ({found.low * 100:+.2f} to {found.high * 100:+.2f})"
-            )
+            score, found, difference = Interval.of(self.scores(arm)), arm.difference, ""
+            if found is not None:
+                difference = f"  {found.mean * 100:+6.2f} ({found.low * 100:+.2f} to {found.high * 100:+.2f})"
             mark = {self.baseline: "  baseline", self.choice: "  choice"}.get(arm.name, "")
             lines.append(f"{arm.name.ljust(width)}  {score.mean * 100:6.2f} %{difference}{mark}")
         return "\n".join([*lines, "", *self.notes])

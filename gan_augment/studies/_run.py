@@ -95,7 +95,6 @@ class StudyRun:
         return tempered_brier(logits, labels, self.settings.metric == "balanced accuracy")
 
     def _train(self, arms: list[Arm]) -> None:
-        """Trains arms with every seed."""
         seeds, splits = range(self.settings.seeds), self.settings.splits
         jobs = [Job(self.folder, arm, seed, seed % splits, self.train_settings) for arm in arms for seed in seeds]
         outcomes = iter(self.runner(jobs))

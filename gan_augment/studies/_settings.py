@@ -138,6 +138,6 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def as_filter_sets(filters: Any) -> tuple[tuple[str, ...], ...]:
-    """Returns the filters to try as tuples of names; None, for no filter, becomes the empty tuple."""
+    """Returns the filters to try as tuples of names. None, for no filter, becomes the empty tuple."""
     entries = (filters,) if filters is None else as_tuple(filters)
     return tuple(dict.fromkeys(() if entry is None else as_tuple(entry) for entry in entries))

@@ -49,9 +49,8 @@ class Panel:
         )
 
 
-def marker(shape: int, x: str, y: float, size: float, css: str) -> str:
-    """Returns one of six shapes, which differ without colour, centred on a position."""
-    s = size
+def marker(shape: int, x: str, y: float, s: float, css: str) -> str:
+    """Returns one of six shapes of size ``s``, which differ without colour, centred on a position."""
     paths = (
         f"M{-s} 0A{s} {s} 0 1 0 {s} 0A{s} {s} 0 1 0 {-s} 0Z",
         f"M{-s} {-s}H{s}V{s}H{-s}Z",
