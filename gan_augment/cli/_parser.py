@@ -16,6 +16,7 @@ AddOption = Callable[..., argparse.Action]
 
 SOURCE = "name in the zoo, org/name on the Hub, or folder of a generator or pool"
 DATA = "folder or zip of images, .npz file, or torchvision:<Name>"
+QUIET = "show no progress bar"
 TRACEBACK = "show the traceback of an error"
 
 
@@ -63,7 +64,7 @@ def _train(add: AddOption) -> None:
         "--checkpoint-every", type=float, default=60.0, metavar="SECONDS", help="time between checkpoints (default: 60)"
     )
     add("--log-with", choices=["tensorboard"], help="write the metrics for TensorBoard too")
-    _add_quiet(add)
+    add("--quiet", action="store_true", help=QUIET)
 
 
 def _recipes(add: AddOption) -> None:
@@ -114,7 +115,7 @@ def _study(add: AddOption) -> None:
     _add_on_seen(add, None)
     add("--seed", type=int, help="seed of the study (default: 0)")
     add("--processes", type=int, default=os.cpu_count(), help="default: one for each core")
-    _add_quiet(add)
+    add("--quiet", action="store_true", help=QUIET)
 
 
 def _evaluate(add: AddOption) -> None:
@@ -130,7 +131,7 @@ def _evaluate(add: AddOption) -> None:
     add("--seed", type=int, default=0, help="seed of the samples (default: 0)")
     _add_on_seen(add, "refuse")
     add("--json", action="store_true", help="print everything as JSON")
-    _add_quiet(add)
+    add("--quiet", action="store_true", help=QUIET)
 
 
 def _import(add: AddOption) -> None:
@@ -157,10 +158,6 @@ def _push(add: AddOption) -> None:
 
 def _add_settings(add: AddOption, option: str, metavar: str, about: str) -> None:
     add(option, type=_setting, action="append", default=[], metavar=metavar, help=about)
-
-
-def _add_quiet(add: AddOption) -> None:
-    add("--quiet", action="store_true", help="show no progress bar")
 
 
 def _add_on_seen(add: AddOption, default: str | None) -> None:

@@ -1,5 +1,6 @@
-from ._augmentations import AUGMENTATIONS, BatchTransform, random_affine
 from ._classifiers import (
+    AUGMENTATIONS,
+    BatchTransform,
     BuildClassifier,
     SmallCNN,
     accuracy,
@@ -8,6 +9,7 @@ from ._classifiers import (
     is_correct,
     predict,
     predict_logits,
+    random_affine,
     tempered_brier,
     train_classifier,
 )

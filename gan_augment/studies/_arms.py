@@ -79,18 +79,19 @@ def run_job(job: Job) -> Outcome:
     model = train(settings, job.arm.augment, images, targets, seed, mix)
     seconds = time.perf_counter() - started
     empty = torch.empty(0, settings.num_classes)
-    logits = [predict_logits(model, part).float() if len(part) else empty for part in (data.validation, data.test)]
-    if logits[1].shape != (len(data.test), settings.num_classes):
+    validation = predict_logits(model, data.validation).float() if len(data.validation) else empty
+    test = predict_logits(model, data.test).float()
+    if test.shape != (len(data.test), settings.num_classes):
         raise ValueError(
             f"classifier must return logits of shape ({len(data.test)}, {settings.num_classes}), but returned "
-            f"{tuple(logits[1].shape)} instead."
+            f"{tuple(test.shape)} instead."
         )
-    if not all(bool(torch.isfinite(each).all()) for each in logits):
+    if not (validation.isfinite().all() and test.isfinite().all()):
         raise ValueError(
             f"The logits must be finite, but those of the arm {job.arm.name!r} are not: its training diverged; use a "
             "lower lr."
         )
-    outcome = Outcome(logits[0], logits[1], seconds)
+    outcome = Outcome(validation, test, seconds)
     write_outcome(job.path, outcome)
     return outcome
 

@@ -56,18 +56,18 @@ class Runner:
         return [outcome for outcome in outcomes.values() if outcome is not None]
 
     def _train(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
-        """Trains, and yields each outcome when it is ready."""
-        if self.processes == 1:
+        """Trains jobs, and yields each outcome when it is ready."""
+        if self.processes == 1 or not jobs:
             yield from ((job, run_job(job)) for job in jobs)
             return
-        if self._executor is None and jobs:
+        if self._executor is None:
             # Spawned: a fork of a process that has used several threads hangs in its first convolution.
             context = get_context("spawn")
             watched, self._alive = context.Pipe(duplex=False)
             self._executor = ProcessPoolExecutor(self.processes, context, start_worker, (self.processes, watched))
         others = active_children()
         with _blocked_interrupts():  # the processes that start here inherit it
-            futures = {self._executor.submit(run_job, job): job for job in jobs} if self._executor else {}
+            futures = {self._executor.submit(run_job, job): job for job in jobs}
         self._workers += [process for process in active_children() if process not in [*others, *self._workers]]
         try:
             yield from ((futures[future], future.result()) for future in as_completed(futures))

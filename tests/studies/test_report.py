@@ -23,9 +23,8 @@ from gan_augment import SyntheticPool
 from gan_augment.studies import ArmResult, Interval, StudyResult
 from gan_augment.studies._result import strictest_control
 from gan_augment.studies.report import write_report
-from gan_augment.studies.report._plots import ratio_plot
+from gan_augment.studies.report._plots import Axis, ratio_plot
 from gan_augment.studies.report._style import DARK, LIGHT
-from gan_augment.studies.report._svg import Axis
 from gan_augment.studies.report._write import escaped as escaped_markdown
 
 HOSTILE = "<script>alert('x')</script> \"&| `*_[a](http://evil.example)\n# \x00\x1b\udc80"

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from ..._version import __version__
 from . import _words as words
-from ._plots import class_plot, families, interval_plot, most_changed, ratio_plot
+from ._plots import class_plot, escaped, families, interval_plot, most_changed, ratio_plot
 from ._style import STYLE
-from ._svg import escaped
 from ._words import Table
 
 if TYPE_CHECKING:
@@ -133,13 +132,13 @@ def _pictures(result: StudyResult) -> str:
         return ""
     figures = []
     for caption, image in result.pictures.items():
-        times = max(1, min(8, _ENLARGED // max(image.shape[-2:]))) if image.ndim == 3 and image.numel() else 1
+        source = _data_uri(caption, image)
+        times = max(1, min(8, _ENLARGED // max(image.shape[-2:])))
         css = ' class="small"' if times > 1 else ""
-        width = image.shape[-1] * times
+        height, width = (side * times for side in image.shape[-2:])
         figures.append(
             f'<figure style="width: {max(width, 240)}px"><img{css} alt="{escaped(caption)}" width="{width}" '
-            f'height="{image.shape[-2] * times}" src="{_data_uri(caption, image)}">'
-            f"<figcaption>{escaped(caption)}</figcaption></figure>"
+            f'height="{height}" src="{source}"><figcaption>{escaped(caption)}</figcaption></figure>'
         )
     return _section("pictures", "Pictures", f'<div class="pictures">\n{"".join(figures)}\n</div>')
 

@@ -67,12 +67,7 @@ def ends(found: Interval) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Formats a time in seconds.
-
-    Example:
-        >>> duration(3.25), duration(75), duration(7260)
-        ('3.2 s', '1 min 15 s', '2 h 1 min')
-    """
+    """Formats a time in seconds, such as ``"3.2 s"``, ``"1 min 15 s"`` or ``"2 h 1 min"``."""
     if not math.isfinite(seconds):
         return number(seconds)
     if seconds < 60:

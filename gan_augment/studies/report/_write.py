@@ -59,12 +59,7 @@ def markdown(result: StudyResult) -> str:
 
 
 def escaped(text: object) -> str:
-    r"""Escapes text from outside: one line of Markdown without any markup, in a table or outside.
-
-    Example:
-        >>> escaped("# a|b <i>")
-        '\\# a\\|b \\<i\\>'
-    """
+    """Escapes text from outside: one line of Markdown without any markup, in a table or outside."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     line = re.sub(r"([\\`*_\[\]<>|~&$#@])", r"\\\1", line)
     line = re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)  # would start a list or underline a heading
