@@ -102,13 +102,8 @@ def run_study(arguments: argparse.Namespace) -> None:
     if (arguments.source is None) == (arguments.recipe is None):
         raise ValueError("Pass either --source, for images to mix in, or --recipe, to fit a generator.")
     given = {key: value for key, value in vars(arguments).items() if key not in ignored and value is not None}
-    result = study(
-        arguments.data,
-        **given,
-        fit_options=dict(arguments.set) or None,
-        progress=not arguments.quiet,
-        command=_command(arguments),
-    )
+    given |= {"fit_options": dict(arguments.set) or None, "progress": not arguments.quiet}
+    result = study(arguments.data, **given, command=_command(arguments))
     print(f"\n{result}\n\nReport: {arguments.out / 'report.html'}")
 
 

@@ -92,7 +92,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def file_name(name: str) -> str:
-    """Returns a name for a file; names that differ give different files."""
+    """Returns a name for a file, which differs for different names."""
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
     return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
 
@@ -129,22 +129,19 @@ def read_split(folder: Path, split: int) -> SplitImages:
 
 
 def pool_name(filters: tuple[str, ...]) -> str:
-    """Returns the name of the pool with these filters."""
     return "-".join(filters) or "unfiltered"
 
 
 def pool_folder(folder: Path, filters: tuple[str, ...], split: int) -> Path:
-    """Returns the folder of the pool of a split."""
     return folder / "pools" / f"{pool_name(filters)}-{split}"
 
 
 def load_pool(folder: Path, filters: tuple[str, ...], split: int) -> SyntheticPool:
-    """Loads the pool of a split, verified against its hashes."""
+    """Loads the pool of a split, and verifies its hashes."""
     return SyntheticPool.load(pool_folder(folder, filters, split), verify=True)
 
 
 def write_outcome(path: Path, outcome: Outcome) -> None:
-    """Writes the outcome of a training."""
     make_folder(path.parent)
     write_whole(path, pack({"run": path.stem, **outcome._asdict()}))
 
@@ -173,7 +170,7 @@ def write_record(folder: Path, seconds: float) -> None:
 
 
 def read_record(folder: Path) -> float | None:
-    """Returns the seconds that a pool took; removes an incomplete pool, or with a warning a damaged one."""
+    """Returns the seconds that a pool took, or None if it is incomplete or damaged; it is then removed."""
     record = _record(folder)
     try:
         state = unpack(record.read_bytes())

@@ -19,10 +19,7 @@ FRAME = (230, 97, 0)  # orange; it differs from the blue of the plots for colour
 
 
 def report_pictures(pool: SyntheticPool, data: SplitImages, teacher: nn.Module, choice: Arm) -> dict[str, Tensor]:
-    """Returns pictures by caption, uint8 ``(c, h, w)``, of the pool of the choice and the images of the same split.
-
-    ``teacher`` is a classifier trained on these images.
-    """
+    """Returns pictures by caption, uint8 ``(c, h, w)``, of the pool of the choice and the images of its split."""
     images = pool.rows(torch.arange(min(len(pool), MAX_CANDIDATES)))
     labels = None if pool.labels is None else pool.labels[: len(images)]
     by_class = ", one row for each class" if 0 < pool.num_classes <= MAX_CLASSES else ""
@@ -31,17 +28,15 @@ def report_pictures(pool: SyntheticPool, data: SplitImages, teacher: nn.Module, 
     sure = probabilities.amax(1) if labels is None else probabilities.gather(1, labels[:, None])[:, 0]
     order = sure.argsort(descending=True)
     classifier = "a classifier of the real images assigns to " + ("a class" if labels is None else "their class")
+    batch = _batch_picture(pool, data, choice, probabilities.shape[1])
+    pairs = pairs_picture(data.train, images)
     return {
         f"Synthetic images, {filtered}{by_class}": _grid(images, labels),
         f"Real training images{by_class}": _grid(data.train, data.train_labels if pool.num_classes else None),
-        "A training batch; the synthetic images have an orange frame": _batch_picture(
-            pool, data, choice, probabilities.shape[1]
-        ),
+        "A training batch; the synthetic images have an orange frame": batch,
         f"Synthetic images that {classifier} with the most confidence": _tiles(images[order]),
         f"Synthetic images that {classifier} with the least confidence": _tiles(images[order.flip(0)]),
-        "The synthetic images (left of each pair) that are closest to a training image (right)": pairs_picture(
-            data.train, images
-        ),
+        "The synthetic images (left of each pair) that are closest to a training image (right)": pairs,
     }
 
 

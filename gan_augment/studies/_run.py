@@ -52,15 +52,8 @@ class StudyRun:
         settings, images = self.settings, self.data.images
         write_images(self.folder, images.images, images.classes, self.data.test_rows, self.parts)
         self.splits = [read_split(self.folder, index) for index in range(settings.splits)]
-        self.train_settings = TrainSettings(
-            num_classes=self.data.num_classes,
-            steps=settings.steps,
-            batch_size=settings.batch_size,
-            lr=settings.lr,
-            seed=settings.seed,
-            precision=settings.precision,
-            build=self.build,
-        )
+        shared = {name: getattr(settings, name) for name in ("steps", "batch_size", "lr", "seed", "precision")}
+        self.train_settings = TrainSettings(self.data.num_classes, **shared, build=self.build)
         self.pools = StudyPools(self.folder, settings, self.train_settings, self.source, self.progress)
 
     def run_stages(self) -> tuple[Arm, Arm]:
@@ -193,12 +186,7 @@ def _arm_result(run: StudyRun, arm: Arm, baseline: Arm) -> ArmResult:
     labels, outcomes = run.splits[0].test_labels, run.outcomes[arm.name]
     recalls = torch.stack([class_recall(outcome.test, labels, run.data.num_classes) for outcome in outcomes])
     return ArmResult(
-        name=arm.name,
-        kind=arm.kind,
-        augment=arm.augment,
-        ratio=arm.ratio,
-        labels=arm.labels,
-        filters=arm.filters,
+        *(arm.name, arm.kind, arm.augment, arm.ratio, arm.labels, arm.filters),
         accuracy=tuple(float(is_correct(outcome.test, labels).mean()) for outcome in outcomes),
         balanced_accuracy=tuple(recalls.nanmean(1).tolist()),
         recall=tuple(recalls.mean(0).tolist()),

@@ -140,7 +140,6 @@ def source_sentence(result: StudyResult) -> str:
 def method(result: StudyResult) -> list[str]:
     """Returns paragraphs on what the study compared and how."""
     data, baseline = result.data, result.arm(result.baseline)
-    splits = f" over {data['splits']} splits" if (data.get("splits") or 1) > 1 else ""
     real = {"oversampled": "oversampled real images", "class weights": "real images with class weights"}
     trains_on = real.get(baseline.kind, "real images")
     if data["validation"]:
@@ -157,7 +156,7 @@ def method(result: StudyResult) -> list[str]:
     paragraphs = [
         f"The study compared {len(result.arms)} ways to train a classifier, called arms, on {data['name']}: "
         f"{data['train']:,.0f} training images of {len(result.arm(result.choice).recall)} classes, {result.seeds} "
-        f"paired seeds{splits}, and {result.steps:,} training steps for every classifier.",
+        f"paired seeds over {data['splits']} splits, and {result.steps:,} training steps for every classifier.",
         chosen,
         f"The scores come from {data['test']:,.0f} test images, which had no part in either choice. Each interval is "
         f"the {level(result)} confidence interval of the paired difference from the baseline. It accounts for both "
@@ -174,22 +173,16 @@ def method(result: StudyResult) -> list[str]:
 
 
 def arm_table(result: StudyResult) -> Table:
-    head = ("Arm", f"{result.metric.capitalize()}, %", "Difference, points", f"{level(result)} interval")
+    scores = ("Arm", f"{result.metric.capitalize()}, %", "Difference, points", f"{level(result)} interval")
+    head = (*scores, "Calibration error", "Log loss, nats", "Training time, s")
     rows = []
     for arm in result.arms:
         found, tag = arm.difference, role(result, arm)
-        rows.append(
-            (
-                f"{arm.name} ({tag})" if tag else arm.name,
-                number(mean(result.scores(arm)) * 100),
-                points(found.mean) if found else "0",
-                ends(found) if found else "",
-                number(arm.calibration_error, 3),
-                number(arm.log_loss, 3),
-                number(arm.seconds, 1),
-            )
-        )
-    return Table("All arms", (*head, "Calibration error", "Log loss, nats", "Training time, s"), tuple(rows))
+        name = f"{arm.name} ({tag})" if tag else arm.name
+        difference = (points(found.mean), ends(found)) if found else ("0", "")
+        others = (number(arm.calibration_error, 3), number(arm.log_loss, 3), number(arm.seconds, 1))
+        rows.append((name, number(mean(result.scores(arm)) * 100), *difference, *others))
+    return Table("All arms", head, tuple(rows))
 
 
 def comparison_table(result: StudyResult) -> Table | None:
@@ -216,27 +209,24 @@ def class_table(result: StudyResult) -> Table:
 
 
 def cost_table(result: StudyResult) -> Table:
-    source, fitted = result.source, int(result.source.get("fitted") or 0)
-    training = sum(arm.seconds for arm in result.arms) * result.seeds
-    size = f", {source['pool_size']:,} images each" if source.get("pool_size") else ""
+    source, training = result.source, sum(arm.seconds for arm in result.arms) * result.seeds
+    pools = f"Generating pools of synthetic images, {source['pool_size']:,} images each"
     rows = (
-        (f"Fitting generators ({fitted or 'none'})", duration(float(source.get("fit_seconds") or 0))),
-        (f"Generating pools of synthetic images{size}", duration(float(source.get("pool_seconds") or 0))),
+        (f"Fitting generators ({source['fitted'] or 'none'})", duration(source["fit_seconds"])),
+        (pools, duration(source["pool_seconds"])),
         (f"Training classifiers, {len(result.arms)} arms with {result.seeds} seeds each", duration(training)),
     )
     return Table("Cost", ("Part", "Time"), rows)
 
 
 def acceptance_table(result: StudyResult) -> Table | None:
-    kept = result.source.get("acceptance") or {}
-    rows = tuple((str(name), number(float(share) * 100, 1)) for name, share in kept.items())
+    rows = tuple((name, number(share * 100, 1)) for name, share in result.source["acceptance"].items())
     return Table("Images that the filters kept", ("Filter", "Kept, %"), rows) if rows else None
 
 
 def notes(result: StudyResult) -> list[str]:
     """Returns the notes, then the sentences on seen test images and on near copies."""
-    sentences = (result.source.get("seen"), result.source.get("copies"))
-    return [*result.notes, *(str(sentence) for sentence in sentences if sentence)]
+    return [*result.notes, result.source["seen"], result.source["copies"]]
 
 
 def as_json(value: Any) -> str:
