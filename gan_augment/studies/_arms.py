@@ -58,7 +58,6 @@ class Job:
 
     @property
     def path(self) -> Path:
-        """File of the outcome."""
         return self.folder / "runs" / f"{file_name(self.arm.name)}-{self.seed}.safetensors"
 
 

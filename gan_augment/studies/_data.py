@@ -132,7 +132,7 @@ def draw_held_out(classes: Tensor, groups: Tensor | None, share: float, seed: in
     """Draws the rows to hold out, bool ``(n,)``: about a share of them, whole groups, every class on both sides."""
     if share == 0:
         return torch.zeros(len(classes), dtype=torch.bool)
-    num_classes = _count_present(classes)
+    num_classes = len(torch.unique(classes))
     for attempt in range(ATTEMPTS):
         rng = torch.Generator().manual_seed(mix_seed(seed, 12, attempt))
         if groups is None:
@@ -142,16 +142,12 @@ def draw_held_out(classes: Tensor, groups: Tensor | None, share: float, seed: in
             held_out[order[first_rows_by_class(classes[order], wanted)]] = True
         else:
             held_out = _draw_whole_groups(classes, groups, share, rng)
-        if all(_count_present(classes[side]) == num_classes for side in (held_out, ~held_out)):
+        if all(len(torch.unique(classes[side])) == num_classes for side in (held_out, ~held_out)):
             return held_out
     raise ValueError(
         f"Every class must have images on both sides of a split, but none of {ATTEMPTS} random splits with "
         f"{share:.0%} of {len(classes)} images held out had; add images of the rarest class, or use smaller groups."
     )
-
-
-def _count_present(classes: Tensor) -> int:
-    return int((torch.bincount(classes) > 0).sum())
 
 
 def _draw_whole_groups(classes: Tensor, groups: Tensor, share: float, rng: torch.Generator) -> Tensor:

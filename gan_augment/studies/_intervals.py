@@ -88,10 +88,9 @@ def paired_difference(treated: Sequence[float], control: Sequence[float], level:
 def crossed_difference(treated: Tensor, control: Tensor, labels: Tensor | None = None, level: float = 0.95) -> Interval:
     """Computes the interval of a difference in accuracy, over seeds and over test images at once.
 
-    An interval over seeds alone describes these test images only; with other test images, the difference would be
-    another, above all if there are few. Here seeds and images are crossed random effects, and their variances add up.
-    The degrees of freedom are Satterthwaite's (https://doi.org/10.2307/3002019). If neither seeds nor images differed
-    in effect, which does not happen in practice, the interval would be wider than necessary.
+    An interval over seeds alone describes these test images only. Here, seeds and images are crossed random effects
+    whose variances add up, so the interval also allows for other test images. It would be too wide if neither seeds
+    nor images differed in effect. The degrees of freedom are Satterthwaite's (https://doi.org/10.2307/3002019).
 
     Args:
         treated (Tensor): Score of each seed on each test image, ``(seeds, n)``, such as 1 for a correct class.

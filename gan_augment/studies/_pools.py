@@ -228,7 +228,7 @@ class StudyPools:
 
 
 def make_pool(
-    path: Path, source: MatchedSource, keep: Sequence[Filter], size: int, seed: int
+    path: Path, source: MatchedSource, keep: list[Filter], size: int, seed: int
 ) -> tuple[SyntheticPool, float]:
     """Makes a pool in a folder, or loads it if it is there; returns it with the seconds that it took."""
     seconds = read_record(path)
@@ -236,14 +236,14 @@ def make_pool(
         make_folder(path.parent)
         started = time.perf_counter()
         if keep:
-            _check_share_kept(source, tuple(keep), seed)
-        SyntheticPool.generate(source, size, seed=seed, keep=list(keep), out=path, progress=False)
+            _check_share_kept(source, keep, seed)
+        SyntheticPool.generate(source, size, seed=seed, keep=keep, out=path, progress=False)
         seconds = time.perf_counter() - started
         write_record(path, seconds)
     return SyntheticPool.load(path), seconds
 
 
-def _check_share_kept(source: MatchedSource, keep: tuple[Filter, ...], seed: int) -> None:
+def _check_share_kept(source: MatchedSource, keep: list[Filter], seed: int) -> None:
     """Checks that filters keep enough samples of every class before a pool is generated."""
     images, labels = draw_candidates(source, FILTER_TRIALS, seed=seed)
     classes = torch.zeros(FILTER_TRIALS, dtype=torch.int64) if labels is None else labels

@@ -185,8 +185,9 @@ def _difference(run: StudyRun, treated: Arm, control: Arm) -> Interval:
 def _arm_result(run: StudyRun, arm: Arm, baseline: Arm) -> ArmResult:
     labels, outcomes = run.splits[0].test_labels, run.outcomes[arm.name]
     recalls = torch.stack([class_recall(outcome.test, labels, run.data.num_classes) for outcome in outcomes])
+    same = (arm.name, arm.kind, arm.augment, arm.ratio, arm.labels, arm.filters)
     return ArmResult(
-        *(arm.name, arm.kind, arm.augment, arm.ratio, arm.labels, arm.filters),
+        *same,
         accuracy=tuple(float(is_correct(outcome.test, labels).mean()) for outcome in outcomes),
         balanced_accuracy=tuple(recalls.nanmean(1).tolist()),
         recall=tuple(recalls.mean(0).tolist()),

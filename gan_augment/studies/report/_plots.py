@@ -40,9 +40,12 @@ class Panel:
     left: float = 0.0
     right: float = 100.0
 
-    def x(self, value: float) -> str:
+    def place(self, value: float) -> float:
         """Returns the position of a value in percent."""
-        return f"{self.left + (self.right - self.left) * self.axis.share(value):.3f}%"
+        return self.left + (self.right - self.left) * self.axis.share(value)
+
+    def x(self, value: float) -> str:
+        return f"{self.place(value):.3f}%"
 
     def grid(self) -> str:
         """Returns a vertical line at each tick; the line at zero is stronger."""
@@ -181,10 +184,8 @@ def most_changed(changes: Sequence[ClassChange]) -> list[ClassChange]:
 def _bar(panel: Panel, share: float, y: float, css: str) -> str:
     if not math.isfinite(share):
         return ""
-    start, end = sorted((panel.axis.share(0.0), panel.axis.share(share * 100)))
-    width = (panel.right - panel.left) * (end - start)
-    x = panel.left + (panel.right - panel.left) * start
-    return f'<rect class="{css}" x="{x:.3f}%" y="{y:g}" width="{width:.3f}%" height="10"/>'
+    start, end = sorted((panel.place(0.0), panel.place(share * 100)))
+    return f'<rect class="{css}" x="{start:.3f}%" y="{y:g}" width="{end - start:.3f}%" height="10"/>'
 
 
 def _strip(title: str, grid: str, inside: str) -> str:
