@@ -153,12 +153,7 @@ def run_push(arguments: argparse.Namespace) -> None:
         return
     if arguments.license is None:
         raise ValueError("push needs --license, because only you know what the training data allow.")
-    url = push_to_hub(
-        from_pretrained(arguments.generator),
-        arguments.repo,
-        license=arguments.license,
-        private=not arguments.public,
-        discriminator=load_discriminator(download(arguments.generator)),
-        half_precision=arguments.half_precision,
-    )
-    print(url)
+    generator = from_pretrained(arguments.generator)
+    options = {"license": arguments.license, "half_precision": arguments.half_precision}
+    options["discriminator"] = load_discriminator(download(arguments.generator))
+    print(push_to_hub(generator, arguments.repo, private=not arguments.public, **options))

@@ -53,7 +53,7 @@ def _demo(add: AddOption) -> None:
 def _train(add: AddOption) -> None:
     add("--recipe", help="name from `gan-augment recipes` (default: tiny)")
     add("--data", help=DATA)
-    add("--validation", help="images to choose the generator by and not to train on, as for --data")
+    add("--validation", help="held-out images that choose the generator, like --data")
     add("--init", help="generator to start from: name in the zoo, org/name on the Hub, or folder")
     add("--budget", help="wall-clock time such as 90s, 20m or 2h (default: no limit)")
     add("--out", help="new folder of the run")
@@ -63,7 +63,7 @@ def _train(add: AddOption) -> None:
     add(
         "--checkpoint-every", type=float, default=60.0, metavar="SECONDS", help="time between checkpoints (default: 60)"
     )
-    add("--log-with", choices=["tensorboard"], help="write the metrics for TensorBoard too")
+    add("--log-with", choices=["tensorboard"], help="also write the metrics for TensorBoard")
     add("--quiet", action="store_true", help=QUIET)
 
 
@@ -84,18 +84,18 @@ def _study(add: AddOption) -> None:
     add("--data", required=True, help=f"labelled images: {DATA}")
     add("--test", type=_share_or_name, default=0.25, help="test images, or the share to hold out (default: 0.25)")
     add("--source", help=SOURCE)
-    add("--recipe", help="instead of --source: fit a generator to the training images by this recipe")
-    add("--init", help="generator that the fitting starts from")
+    add("--recipe", help="instead of --source: recipe that fits a generator to the training images")
+    add("--init", help="generator to start the fitting from")
     add("--budget", help="time of each fitting (default: 10m, or 60s with other presets)")
     _add_settings(add, "--set", "FIELD=VALUE", "override a field of the recipe")
     add("--out", type=Path, required=True, help="folder of the report; the same study continues what is in it")
     add(
         "--preset",
         choices=["full", "quick", "demo"],
-        help="defaults for about an hour (full), for minutes (quick), or the smallest (demo) (default: full)",
+        help="defaults: about an hour (full), minutes (quick), or the smallest study (demo) (default: full)",
     )
     add("--count", type=int, help="training images, drawn for each split (default: all)")
-    add("--validation", type=float, help="share of the images to choose by (default: 0.2)")
+    add("--validation", type=float, help="share of validation images (default: 0.2)")
     add(
         "--groups",
         metavar="REGEX",
@@ -107,14 +107,14 @@ def _study(add: AddOption) -> None:
     add("--labels", type=_names, metavar="POLICY,...", help="same, conditional, uniform (default: same)")
     add("--filters", type=_filters, metavar="F,F+F,none", help="filters of the synthetic images to try (default: none)")
     add("--augment", type=_names, metavar="A,A,...", help="ordinary augmentations to try")
-    add("--metric", choices=["accuracy", "balanced accuracy"], help="score (default: by --mode)")
+    add("--metric", choices=["accuracy", "balanced accuracy"], help="score to compare (default: depends on --mode)")
     add("--seeds", type=int, help="number of paired seeds (default: 5)")
     add("--splits", type=int, help="number of splits, 2 to --seeds (default: as many as --seeds)")
     add("--steps", type=int, help="training steps of each classifier (default: 1000; quick: 400; demo: 250)")
     add("--pool-size", type=int, help="synthetic images of a split (default: 10000; quick and demo: 4000)")
     _add_on_seen(add, None)
     add("--seed", type=int, help="seed of the study (default: 0)")
-    add("--processes", type=int, default=os.cpu_count(), help="default: one for each core")
+    add("--processes", type=int, default=os.cpu_count(), help="number of processes (default: one for each core)")
     add("--quiet", action="store_true", help=QUIET)
 
 
@@ -144,7 +144,7 @@ def _import(add: AddOption) -> None:
 def _download(add: AddOption) -> None:
     add("name", help="org/name[@revision]")
     add("--revision", help="branch, tag or commit (default: main)")
-    add("--force", action="store_true", help="download again what is in the cache")
+    add("--force", action="store_true", help="download again, even if it is in the cache")
 
 
 def _push(add: AddOption) -> None:
@@ -181,7 +181,7 @@ def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(each) for each in text.split(","))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be numbers with commas between them, but got {text!r}") from error
+        raise argparse.ArgumentTypeError(f"must be numbers separated by commas, but got {text!r}") from error
 
 
 def _names(text: str) -> tuple[str, ...]:

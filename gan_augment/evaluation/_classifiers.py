@@ -39,10 +39,10 @@ class Augmentation:
 
 
 def random_affine(images: Tensor, degrees: float = 10.0, scale: float = 0.1, shift: float = 2.0) -> Tensor:
-    """Rotates, scales and shifts each image of a batch by its own random amounts.
+    """Rotates, scales and shifts each image by its own random amounts, and fills the borders with 0.
 
     Args:
-        images (Tensor): Float ``(n, c, h, w)``. Areas outside the image are filled with 0.
+        images (Tensor): Images, float ``(n, c, h, w)``.
         degrees (float): Maximum rotation in degrees. Default: 10.
         scale (float): Maximum relative change of size. Default: 0.1.
         shift (float): Maximum shift in pixels. Default: 2.
@@ -122,8 +122,7 @@ def train_classifier(
 ) -> nn.Module:
     """Trains a classifier for a fixed number of steps on batches that are mixed and augmented.
 
-    The initial weights, the order of the images and the augmentation depend only on the seed. The state of torch's
-    global generator does not change.
+    The state of torch's global generator does not change.
 
     Args:
         images (Tensor): Training images, uint8 ``(n, c, h, w)``.
@@ -132,10 +131,10 @@ def train_classifier(
         steps (int): Training steps. Default: 600.
         batch_size (int): Images in each step. Default: 64.
         lr (float): Initial learning rate of Adam; it falls to zero on a cosine schedule. Default: 0.002.
-        seed (int): Seed of the weights, the order and the augmentation. Default: 0.
-        mix (callable, optional): Maps ``(images, labels)`` to ``(images, labels)`` on float batches before the
-            augmentation, like :class:`SyntheticMix`.
-        augment (callable, optional): Maps images to images on float batches. Default: :func:`random_affine`.
+        seed (int): Seed that alone determines the weights, the order and the augmentation. Default: 0.
+        mix (callable, optional): Maps float batches ``(images, labels)`` to batches before the augmentation, like
+            :class:`SyntheticMix`.
+        augment (callable, optional): Maps float images to images. Default: :func:`random_affine`.
         blend (callable, optional): Like ``mix``, but after the augmentation, like ``v2.MixUp``.
         build (callable, optional): Maps ``(channels, num_classes)`` to a module that maps float images 0..1 to logits.
             Default: :class:`SmallCNN`.
@@ -203,10 +202,7 @@ def class_recall(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
 
 
 def calibration_error(logits: Tensor, labels: Tensor) -> float:
-    """Returns the expected calibration error, 0..1: the mean gap between confidence and accuracy.
-
-    It uses 15 bins of equal width (https://arxiv.org/abs/1706.04599).
-    """
+    """Returns the mean gap between confidence and accuracy in 15 bins, 0..1 (https://arxiv.org/abs/1706.04599)."""
     confidence, predicted = logits.softmax(1).max(1)
     bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
     gaps = torch.zeros(CALIBRATION_BINS).index_add_(0, bins, confidence - (predicted == labels).float())

@@ -33,7 +33,7 @@ from ._classifiers import predict, train_classifier
 from ._guard import OnSeen, check_same_classes, check_unseen
 from ._result import Evaluation, describe
 
-CLASSIFIER = "small-cnn"  # stands in the names of measurements that need a classifier
+CLASSIFIER = "small-cnn"  # its name in measurements
 MULTIPLE = 5  # features are compared with 5 * n training images, and classifiers are trained on 5 * n samples
 STEPS = 600  # training steps of a classifier
 SMALLEST_WITH_LEAKAGE = 16  # pixels; smaller images are not searched for traces of augmentation
@@ -66,9 +66,9 @@ def evaluate(
         features (str, FeatureNetwork or callable): Feature network; see :func:`load_features`.
             Default: ``"efficientnet-lite0"``.
         n (int): Number of samples, and maximum number of real images to compare them with. Features are compared with
-            at most ``5 * n`` random training images, and pixels with all of them. Default: 1000.
+            at most ``5 * n`` training images, and pixels with all of them. Default: 1000.
         seed (int): Seed of all random draws. Default: 0.
-        split (str): Name of the real images; it stands in the names of the measurements. Default: ``"test"``.
+        split (str): Name of the real images in the names of the measurements. Default: ``"test"``.
         on_seen (str): ``"refuse"`` raises an error if the source or ``train`` contains some of the real images;
             ``"warn"`` only warns. Default: ``"refuse"``.
         progress (bool): Whether to show progress bars.
@@ -94,7 +94,7 @@ def evaluate(
     check_count("n", n, 1)
     check_space(f"n={n}", MULTIPLE * n, ROW_BYTES)
     seed = check_seed(seed)
-    network = load_features(features)  # first, since it may need a package that is not installed
+    network = load_features(features)  # first, because its package may be missing
     source, opened = as_source(source), open_images(dataset)
     (height, width), labelled = _look_at_first(opened)
     labelled = labelled and source.num_classes > 0

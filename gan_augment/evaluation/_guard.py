@@ -44,14 +44,14 @@ class Exposure:
 def check_same_classes(
     policy: LabelPolicy, source: Source, num_classes: int, names: Sequence[str] | None, remedy: str
 ) -> None:
-    """Checks that a source has the classes of the data, with an error message that ends in ``remedy``.
+    """Checks that a source has the classes of the data.
 
     Args:
         policy (LabelPolicy): Policy that assigns the classes.
         source (Source): Source of synthetic images.
         num_classes (int): Number of classes of the data.
         names (sequence of str, optional): Class names of the data.
-        remedy (str): Instruction for the user.
+        remedy (str): Instruction that ends the error message.
 
     Raises:
         ValueError: If a class of the source, or its name, differs.
@@ -97,8 +97,8 @@ def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> 
         raise TypeError(f"hashes must be a tensor, but got {type(hashes)} instead.")
     if hashes.dtype != torch.int64 or hashes.ndim != 1 or not len(hashes):
         raise ValueError(
-            f"hashes must be int64 (n,) with n above 0, but got {hashes.dtype} of shape {tuple(hashes.shape)} instead; "
-            "compute one for each test image with gan_augment.data.fingerprint."
+            f"hashes must be int64 (n,) with n above 0, but got {hashes.dtype} of shape {tuple(hashes.shape)} instead. "
+            "Compute one for each test image with gan_augment.data.fingerprint."
         )
     parts = [part.fingerprints for part in as_source(source).parts()]
     known = [part for part in parts if part is not None]

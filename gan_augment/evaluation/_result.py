@@ -80,22 +80,10 @@ def describe(
     exposure: Exposure,
 ) -> list[str]:
     """Returns what the numbers mean, one sentence each."""
-    return [
-        exposure.sentence,
-        *(
-            metric.explain(found[name], floor.get(name))
-            for name, metric in METRICS.items()
-            if metric.explain is not None and name in found
-        ),
-        *_describe_classes(found, floor, agreement),
-        *(part.sentence for part in (copies, leakage) if part is not None),
-    ]
-
-
-def _describe_classes(
-    found: Mapping[str, Measurement], floor: Mapping[str, Measurement], agreement: ClassAgreement | None
-) -> list[str]:
-    sentences = []
+    sentences = [exposure.sentence]
+    for name, metric in METRICS.items():
+        if metric.explain is not None and name in found:
+            sentences.append(metric.explain(found[name], floor.get(name)))
     if "gan_train" in found:
         measured, real = found["gan_train"], floor.get("gan_train")
         other = "" if real is None else f", and one trained on {real.n_synthetic:,} training images {real.value:.1%}"
@@ -109,4 +97,4 @@ def _describe_classes(
             f"A classifier trained on the training images sees the requested class in {agreement.overall.value:.1%} of "
             f"the samples; the lowest share is {agreement.per_class[lowest]:.0%}, for class {lowest}."
         )
-    return sentences
+    return sentences + [part.sentence for part in (copies, leakage) if part is not None]

@@ -87,8 +87,8 @@ def run_job(job: Job) -> Outcome:
         )
     if not (validation.isfinite().all() and test.isfinite().all()):
         raise ValueError(
-            f"The logits must be finite, but those of the arm {job.arm.name!r} are not: its training diverged; use a "
-            "lower lr."
+            f"The logits must be finite, but those of the arm {job.arm.name!r} are not, because its training diverged. "
+            "Use a lower lr."
         )
     outcome = Outcome(validation, test, seconds)
     write_outcome(job.path, outcome)

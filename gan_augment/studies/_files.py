@@ -151,7 +151,7 @@ def read_outcome(path: Path) -> Outcome | None:
     try:
         state = unpack(path.read_bytes())
         if state.pop("run", None) != path.stem:
-            raise ValueError("it is of another training")
+            raise ValueError("it belongs to another training")
         return Outcome(**state)
     except FileNotFoundError:
         return None

@@ -91,8 +91,8 @@ class StudyResult:
         steps (int): Training steps of every classifier.
         data (dict): ``"name"``, ``"train"``, ``"validation"``, ``"test"`` (numbers of images), ``"class_names"``,
             ``"class_counts"`` (training images of each class, mean over the splits), ``"image_shape"``, ``"splits"``.
-        source (dict): ``"name"``, ``"load"`` (what loads the images of the choice, if anything), ``"fitted"`` (number
-            of generators that the study fitted; 0 if the source was given), ``"fit_seconds"``, ``"pool_seconds"``,
+        source (dict): ``"name"``, ``"load"`` (name or folder that loads the images of the choice, if there is one),
+            ``"fitted"`` (number of generators that the study fitted), ``"fit_seconds"``, ``"pool_seconds"``,
             ``"pool_size"``, ``"seen"`` (sentence on seen test images), ``"copies"`` (sentence on near copies),
             ``"acceptance"`` (share of the candidates that each filter kept, by name).
         notes (tuple of str): Limits and remarks, one sentence or two each.

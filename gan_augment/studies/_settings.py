@@ -122,7 +122,7 @@ class Settings:
         for labels in self.labels:
             policy = resolve_policy(labels, source)
             if policy is None:
-                raise ValueError("labels must be label policies, because a study needs labels, but got None.")
+                raise ValueError("labels must be label policies, but got None. A study requires labels.")
             name = labels if isinstance(labels, str) else repr(policy)
             if len(name) > LONGEST_NAME:  # the repr of a module, such as a teacher
                 name = f"{type(policy).__name__} {len(policies) + 1}"

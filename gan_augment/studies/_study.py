@@ -73,7 +73,7 @@ def study(
         test (Dataset, str or float): Test images of the same classes, or the share of the data set to hold out.
             Default: 0.25.
         recipe (str or Recipe, optional): Recipe that fits a generator to the training images of each split.
-        init (optional): Generator that the fitting starts from.
+        init (optional): Generator to start the fitting from.
         budget (float or str, optional): Wall-clock time of one fitting. Default: ``"10m"``, or ``"60s"`` with the
             presets ``"quick"`` and ``"demo"``.
         fit_options (dict, optional): Other arguments of :func:`gan_augment.fit`.
@@ -90,9 +90,8 @@ def study(
         ratios (sequence of float, optional): Ratios to try in addition to 0. Default: 0.1, 0.25, 0.5 and 0.75; preset
             ``"quick"``: 0.25 and 0.5; preset ``"demo"``: 0.5.
         labels: One or more label policies to try; see :class:`SyntheticMix`. Default: ``"same"``.
-        filters (optional): Filters to try, each a name or a tuple of names: ``"agreement"``, ``"confidence"``,
-            ``"density"``, ``"copies"``, ``"discriminator"``, or None for no filter. They use the training images of
-            each split only. Default: None.
+        filters (optional): Filters to try, each None or one or more of ``"agreement"``, ``"confidence"``,
+            ``"density"``, ``"copies"`` and ``"discriminator"``. They use only training images. Default: None.
         augment (sequence of str, optional): Ordinary augmentations to try, names of :data:`AUGMENTATIONS`.
         metric (str, optional): ``"accuracy"`` or ``"balanced accuracy"``. Default: ``"balanced accuracy"`` in mode
             ``"balance"``, otherwise ``"accuracy"``.
@@ -110,17 +109,16 @@ def study(
             and ``"demo"``.
         preset (str): Defaults of ``ratios``, ``augment``, ``steps``, ``pool_size`` and ``budget``: ``"full"`` takes
             about an hour, ``"quick"`` minutes, and ``"demo"`` is the smallest. Default: ``"full"``.
-        on_seen (str): ``"refuse"`` raises an error if the source was trained on test images; ``"warn"`` warns and
-            states it in the report. Default: ``"refuse"``.
+        on_seen (str): ``"refuse"`` raises an error if the source was trained on test images; ``"warn"`` only warns.
+            Default: ``"refuse"``.
         out (str or Path, optional): Folder of the report, generators, pools and outcomes. If the study stops, call it
             again with the same arguments to continue. Default: nothing is kept.
         seed (int): Seed of all random draws. Default: 0.
-        processes (int): Number of processes that train classifiers. More than one are spawned, so the script needs
-            ``if __name__ == "__main__":``, and ``classifier`` must be a function that other processes can import.
-            Default: 1.
+        processes (int): Number of processes that train classifiers. With more than one, the script requires
+            ``if __name__ == "__main__":``, and ``classifier`` must be defined at the top of a module. Default: 1.
         precision (str): Precision of the classifiers' training: ``"bf16"``, ``"fp32"``, or ``"auto"``, which is
             ``"bf16"`` on processors with fast bfloat16. Default: ``"auto"``.
-        progress (bool): Whether to show progress bars.
+        progress (bool): Whether to show progress bars. Default: True.
         name (str, optional): Name of the data in the report. Default: the path or type of ``dataset``.
         command (str, optional): Shell command that started the study, for the report.
 

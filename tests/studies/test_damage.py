@@ -68,7 +68,7 @@ def test_an_outcome_of_another_training_is_not_taken_for_its_own(run, tmp_path):
     whole = run()
     first, second, *_ = sorted((tmp_path / "study" / "runs").iterdir())
     first.write_bytes(second.read_bytes())
-    with pytest.warns(UserWarning, match="of another training"):
+    with pytest.warns(UserWarning, match="belongs to another training"):
         assert run() == whole
 
 

@@ -41,11 +41,8 @@ def page(result: StudyResult) -> str:
 
 
 def _section(name: str, title: str, *inside: str) -> str:
-    return (
-        f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escaped(title)}</h2>\n'
-        + "\n".join(inside)
-        + "\n</section>"
-    )
+    heading = f'<h2 id="{name}">{escaped(title)}</h2>'
+    return "\n".join([f'<section aria-labelledby="{name}">', heading, *inside, "</section>"])
 
 
 def _figure(caption: str, plot: str) -> str:
@@ -62,9 +59,8 @@ def _table(table: Table | None, chosen: int | None = None) -> str:
     rows = []
     for i, (name, *figures) in enumerate(table.rows):
         css = ' class="choice"' if i == chosen else ""
-        rows.append(
-            f'<tr{css}><th scope="row">{escaped(name)}</th>{"".join(f"<td>{escaped(f)}</td>" for f in figures)}</tr>'
-        )
+        cells = "".join(f"<td>{escaped(figure)}</td>" for figure in figures)
+        rows.append(f'<tr{css}><th scope="row">{escaped(name)}</th>{cells}</tr>')
     head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in table.head)
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escaped(table.title)}"><table>'

@@ -129,10 +129,9 @@ def interval_plot(result: StudyResult) -> str:
     values = [value * 100 for each in found for value in (each.low, each.mean, each.high)]
     panel = Panel(Axis.around([0.0, *values], narrowest=0.2))
     rows = [_row(arm.name, role(result, arm), _interval(arm, panel, result), _difference(arm)) for arm in result.arms]
-    sides = (
-        '<text class="tick" x="0" y="32">worse</text><text class="tick" x="100%" y="32" text-anchor="end">better</text>'
-    )
-    return _rows(rows, f"{panel.scale(14, signed=True)}{sides}", 38)
+    sides = '<text class="tick" x="0" y="32">worse</text>'
+    sides += '<text class="tick" x="100%" y="32" text-anchor="end">better</text>'
+    return _rows(rows, panel.scale(14, signed=True) + sides, 38)
 
 
 def _difference(arm: ArmResult) -> str:
@@ -197,9 +196,9 @@ def _strip(title: str, grid: str, inside: str) -> str:
 
 def _row(name: str, tag: str, strip: str, words: str) -> str:
     small = f" <small>{escaped(tag)}</small>" if tag else ""
-    return (
-        f'<li><span class="name">{escaped(name)}{small}</span>{strip}<span class="figures">{escaped(words)}</span></li>'
-    )
+    label = f'<span class="name">{escaped(name)}{small}</span>'
+    figures = f'<span class="figures">{escaped(words)}</span>'
+    return f"<li>{label}{strip}{figures}</li>"
 
 
 def _rows(rows: Iterable[str], scale: str, height: int, css: str = "strips") -> str:
