@@ -43,22 +43,20 @@ def check_request(
     _check_classifier(build, shape[0], number, settings.processes)
     if isinstance(source, Fitting):
         recipe = source.resolve(shape[-1])
-        classes = number if recipe.conditional else 0
         if judging and not recipe.adversarial:
             raise ValueError(f"recipe must train a discriminator for the filter {judging[0]!r}, but does not.")
         drawn = Source()  # stands for the generators that the study fits later
-        drawn.num_classes = classes
+        drawn.num_classes = number if recipe.conditional else 0
     else:
         drawn = MatchedSource(source.source, shape, number)
-        classes = drawn.num_classes
         if judging:
             _check_discriminator(source, shape, judging[0])
-        if settings.mode == "balance" and classes and len(drawn.class_indices) < number:
+        if settings.mode == "balance" and drawn.num_classes and len(drawn.class_indices) < number:
             raise ValueError(
                 f"source must have all {number} classes for mode='balance', but has {len(drawn.class_indices)}: if "
                 "only some classes had synthetic images, a classifier could recognise them by that."
             )
-    policies = settings.policies(drawn)
+    policies, classes = settings.policies(drawn), drawn.num_classes
     for policy in policies.values():
         check_same_classes(policy, drawn, number, data.images.class_names, REMEDY)
     for name, kind in filters.items():
