@@ -114,7 +114,7 @@ def classes(samples: Samples, data: Data) -> list[dict[str, Any]]:
     lowest = min(float(agrees[asked == label].float().mean()) for label in range(number))
     taught = torch.arange(STUDENT) % number
     student = train_classifier(samples(STUDENT, taught, seed=1), taught, **common)
-    by = f"{AGREEMENT:,} samples, by a classifier of {len(known):,} real images"
+    by = f"{AGREEMENT:,} samples, by a classifier trained on {len(known):,} real images"
     return [
         {"metric": "agreement with the class asked for", "value": round(float(agrees.float().mean()), 4), "on": by},
         {"metric": "agreement, lowest class", "value": round(lowest, 4), "on": by},

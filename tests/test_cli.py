@@ -110,7 +110,7 @@ def test_an_error_of_the_system_is_a_sentence(command, error):
 def test_an_interrupted_command_says_so(command):
     assert command(raising(KeyboardInterrupt())) == (
         130,
-        ["gan-augment: Stopped; give the same command again."],
+        ["gan-augment: Stopped; run the same command again."],
     )
 
 

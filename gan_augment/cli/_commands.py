@@ -32,7 +32,7 @@ def run_list(arguments: argparse.Namespace) -> None:
         if entry.folder is not None:
             print(f"    installed with {entry.distribution}")
         elif entry.hub is not None:
-            print(f"    downloaded from {entry.hub.repo_id} when it is first used, or: {entry.install}")
+            print(f"    downloaded from {entry.hub.repo_id} on first use; to install it: {entry.install}")
         else:
             print(f"    not installed: {entry.install}")
 
@@ -56,7 +56,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         result = fit(arguments.data, arguments.recipe or "tiny", **options, **dict(arguments.set))
     if not is_first():
         return
-    print(f"{result.steps} steps in {result.seconds:.0f} s; kept the generator of step {result.kept_step}.")
+    print(f"{result.steps} steps in {result.seconds:.0f} s; kept the generator from step {result.kept_step}.")
     for finding in result.findings:
         print(textwrap.fill(finding, 96, initial_indent="- ", subsequent_indent="  "))
     print(f"Generator: {result.folder / 'generator' if result.folder else ''}")

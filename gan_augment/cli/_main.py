@@ -69,12 +69,12 @@ def _run(arguments: Sequence[str]) -> int:
 def _way_on(parsed: argparse.Namespace) -> str:
     """Returns what to do after a stop."""
     if parsed.command_name == "study":
-        return f"give the same command again to continue the study in {parsed.out}"
+        return f"run the same command again to continue the study in {parsed.out}"
     if parsed.command_name == "train":
         folder = Path(parsed.resume or parsed.out)
         if any((folder / "checkpoints").glob("step-*.safetensors")):
-            return f"go on with `gan-augment train --resume {shlex.quote(str(folder))}`"
-    return "give the same command again"
+            return f"resume with `gan-augment train --resume {shlex.quote(str(folder))}`"
+    return "run the same command again"
 
 
 def _has_lost_its_reader() -> bool:

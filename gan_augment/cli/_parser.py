@@ -15,7 +15,7 @@ from . import _commands
 AddOption = Callable[..., argparse.Action]
 
 SOURCE = "name in the zoo, org/name on the Hub, or folder of a generator or pool"
-DATA = "folder or zip of images, .npz file, or torchvision:<Name>"
+DATA = "folder, zip or tar of images, .npz file, or torchvision:<Name>"
 QUIET = "show no progress bar"
 TRACEBACK = "show the traceback of an error"
 
@@ -23,7 +23,7 @@ TRACEBACK = "show the traceback of an error"
 def build_parser() -> argparse.ArgumentParser:
     """Builds the parser of all commands; it sets ``run`` to the function of the command."""
     parser = argparse.ArgumentParser(
-        prog="gan-augment", description="Mix synthetic images of pretrained GANs into image data sets."
+        prog="gan-augment", description="Mix synthetic images from pretrained GANs into image data sets."
     )
     parser.add_argument("--version", action="version", version=f"gan-augment {__version__}")
     parser.add_argument("--traceback", action="store_true", help=TRACEBACK)
@@ -53,10 +53,10 @@ def _demo(add: AddOption) -> None:
 def _train(add: AddOption) -> None:
     add("--recipe", help="name from `gan-augment recipes` (default: tiny)")
     add("--data", help=DATA)
-    add("--validation", help="held-out images that choose the generator, like --data")
+    add("--validation", help="images to choose the best generator by, not used for training; same formats as --data")
     add("--init", help="generator to start from: name in the zoo, org/name on the Hub, or folder")
     add("--budget", help="wall-clock time such as 90s, 20m or 2h (default: no limit)")
-    add("--out", help="new folder of the run")
+    add("--out", help="new folder for the run")
     add("--resume", metavar="RUN", help="continue the run in this folder")
     add("--seed", type=int, help="seed of the run (default: 0)")
     _add_settings(add, "--set", "FIELD=VALUE", "override a field of the recipe")
@@ -84,34 +84,45 @@ def _study(add: AddOption) -> None:
     add("--data", required=True, help=f"labelled images: {DATA}")
     add("--test", type=_share_or_name, default=0.25, help="test images, or the share to hold out (default: 0.25)")
     add("--source", help=SOURCE)
-    add("--recipe", help="instead of --source: recipe that fits a generator to the training images")
-    add("--init", help="generator to start the fitting from")
-    add("--budget", help="time of each fitting (default: 10m, or 60s with other presets)")
+    add("--recipe", help="fit a generator to the training images with this recipe, instead of --source")
+    add("--init", help="generator to start from: name in the zoo, org/name on the Hub, or folder")
+    add("--budget", help="time to fit each generator (default: 10m; quick and demo: 60s)")
     _add_settings(add, "--set", "FIELD=VALUE", "override a field of the recipe")
-    add("--out", type=Path, required=True, help="folder of the report; the same study continues what is in it")
+    add("--out", type=Path, required=True, help="folder for the report; repeat the command to continue a study")
     add(
         "--preset",
         choices=["full", "quick", "demo"],
-        help="defaults: about an hour (full), minutes (quick), or the smallest study (demo) (default: full)",
+        help="full takes about an hour, quick takes minutes, demo is the smallest study (default: full)",
     )
-    add("--count", type=int, help="training images, drawn for each split (default: all)")
-    add("--validation", type=float, help="share of validation images (default: 0.2)")
+    add("--count", type=int, help="number of training images to draw for each split (default: all)")
+    add("--validation", type=float, help="share of images to hold out for choosing the best arms (default: 0.2)")
     add(
         "--groups",
         metavar="REGEX",
-        help="regular expression on paths whose first capture group is an image's group",
+        help="regular expression, matched against each path; its first capture group is the image's group",
     )
-    add("--image-size", type=int, help="side to resize the images to, in pixels (default: their own)")
-    add("--mode", choices=["replace", "balance"], help="balance: for uneven classes (default: replace)")
+    add("--image-size", type=int, help="side to resize the images to, in pixels (default: their own size)")
+    add(
+        "--mode",
+        choices=["replace", "balance"],
+        help="replace real images, or balance uneven classes (default: replace)",
+    )
     add("--ratios", type=_numbers, metavar="R,R,...", help="ratios to try (ratio 0 is always tried)")
-    add("--labels", type=_names, metavar="POLICY,...", help="same, conditional, uniform (default: same)")
-    add("--filters", type=_filters, metavar="F,F+F,none", help="filters of the synthetic images to try (default: none)")
+    about = "label policies to try: same, conditional, uniform (default: same)"
+    add("--labels", type=_names, metavar="POLICY,...", help=about)
+    add("--filters", type=_filters, metavar="F,F+F,none", help="filters to try on the synthetic images (default: none)")
     add("--augment", type=_names, metavar="A,A,...", help="ordinary augmentations to try")
-    add("--metric", choices=["accuracy", "balanced accuracy"], help="score to compare (default: depends on --mode)")
+    add(
+        "--metric",
+        choices=["accuracy", "balanced accuracy"],
+        help="score (default: accuracy; with --mode balance: balanced accuracy)",
+    )
     add("--seeds", type=int, help="number of paired seeds (default: 5)")
     add("--splits", type=int, help="number of splits, 2 to --seeds (default: as many as --seeds)")
     add("--steps", type=int, help="training steps of each classifier (default: 1000; quick: 400; demo: 250)")
-    add("--pool-size", type=int, help="synthetic images of a split (default: 10000; quick and demo: 4000)")
+    add(
+        "--pool-size", type=int, help="number of synthetic images for each split (default: 10000; quick and demo: 4000)"
+    )
     _add_on_seen(add, None)
     add("--seed", type=int, help="seed of the study (default: 0)")
     add("--processes", type=int, default=os.cpu_count(), help="number of processes (default: one for each core)")
@@ -120,7 +131,7 @@ def _study(add: AddOption) -> None:
 
 def _evaluate(add: AddOption) -> None:
     add("source", help=SOURCE)
-    add("--data", required=True, help=f"real images that were not trained on: {DATA}")
+    add("--data", required=True, help=f"real images that the generator was not trained on: {DATA}")
     add("--train", help="training images, to look for copies and to compute the floor")
     add(
         "--features",
@@ -136,20 +147,20 @@ def _evaluate(add: AddOption) -> None:
 
 def _import(add: AddOption) -> None:
     add("file", help="PyTorch checkpoint or safetensors file")
-    add("--out", required=True, help="folder of the generator")
-    about = "what the file does not say, such as latent=uniform; an argument of import_checkpoint"
+    add("--out", required=True, help="new folder for the generator")
+    about = "setting that the file does not show, such as latent=uniform; any argument of import_checkpoint"
     _add_settings(add, "--hint", "NAME=VALUE", about)
 
 
 def _download(add: AddOption) -> None:
     add("name", help="org/name[@revision]")
     add("--revision", help="branch, tag or commit (default: main)")
-    add("--force", action="store_true", help="download again, even if it is in the cache")
+    add("--force", action="store_true", help="download the files again, even if they are in the cache")
 
 
 def _push(add: AddOption) -> None:
     add("generator", nargs="?", help="folder of a generator, or name in the zoo")
-    add("repo", help="org/name; with --zoo, org")
+    add("repo", help="repository org/name; with --zoo, only the organisation")
     add("--license", help="licence of the weights, as the Hub spells it")
     add("--public", action="store_true", help="make the repository public (default: private)")
     add("--half-precision", action="store_true", help="store float16, at half the size")
@@ -222,7 +233,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], None], str, Callab
         _study,
     ),
     "evaluate": (
-        "Measure samples against real images that were not trained on",
+        "Compare samples with real images that the generator was not trained on",
         _commands.run_evaluate,
         "runs/photos/generator --data held-out/ --train photos/",
         _evaluate,

@@ -156,7 +156,7 @@ def _check_disjoint(real: TrainingImages, training: TrainingImages, on_seen: OnS
         return
     message = f"dataset and train must hold different images, but {shared:,} of {len(real):,} are in both; "
     if on_seen == "refuse":
-        raise ValueError(message + "remove them from one, or set on_seen to 'warn'.")
+        raise ValueError(message + "remove them from one of the two, or set on_seen to 'warn'.")
     warnings.warn(message + "the measurements of copies and the floor are too good.", UserWarning, stacklevel=3)
 
 

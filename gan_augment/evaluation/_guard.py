@@ -35,7 +35,7 @@ class Exposure:
             )
         if not self.known:
             return (
-                f"The source does not list all its training images, so it is not known whether it was trained on some "
+                f"The source does not list all its training images, so nobody can tell whether it was trained on some "
                 f"of the {self.of:,} test images."
             )
         return f"The source was trained on none of the {self.of:,} test images."

@@ -86,9 +86,9 @@ def describe(
             sentences.append(metric.explain(found[name], floor.get(name)))
     if "gan_train" in found:
         measured, real = found["gan_train"], floor.get("gan_train")
-        other = "" if real is None else f", and one trained on {real.n_synthetic:,} training images {real.value:.1%}"
+        other = "" if real is None else f"; one trained on {real.n_synthetic:,} training images, {real.value:.1%}"
         sentences.append(
-            f"A classifier trained on {measured.n_synthetic:,} samples alone classifies {measured.value:.1%} of the "
+            f"A classifier trained only on {measured.n_synthetic:,} samples classifies {measured.value:.1%} of the "
             f"real images correctly{other}."
         )
     if agreement is not None:

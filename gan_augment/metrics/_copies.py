@@ -68,7 +68,7 @@ class _Space:
 def _check(samples: Tensor, training: Tensor, name: str, shift: int) -> None:
     check_same_size(samples, name, training, "training")
     if 2 * shift >= min(samples.shape[2:]):
-        raise ValueError(f"shift must be under half the side of the images, but got {shift} instead.")
+        raise ValueError(f"shift must be less than half the side of the images, but got {shift} instead.")
 
 
 def nearest_training_image(
@@ -145,9 +145,9 @@ class Copies:
     def sentence(self) -> str:
         """Returns a sentence that explains the numbers."""
         return (
-            f"{self.near_copies:.0%} of the samples are near copies of training images ("
-            f"{'held-out' if self.held_out else 'new'} real images: {self.expected:.0%}), and the median distance to "
-            f"the nearest training image is {self.relative:.2f} times that between real images: "
+            f"{self.near_copies:.0%} of the samples are near copies of training images; of "
+            f"{'held-out' if self.held_out else 'new'} real images, {self.expected:.0%} are. The median distance from "
+            f"a sample to the nearest training image is {self.relative:.2f} times that between real images: "
             + ("copies; look at the closest pairs." if self.suspicious else "no sign of copying.")
         )
 

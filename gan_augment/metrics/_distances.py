@@ -200,7 +200,7 @@ def _explain_kid(measured: Measurement, floor: Measurement | None) -> str:
     text += f", and that of real training images, the floor, is {floor.number}: "
     if measured.value - floor.value > 2 * math.hypot(measured.spread or 0, floor.spread or 0):
         return text + "the samples differ from real images."
-    return text + "these counts show no difference from real images."
+    return text + "this number of images shows no difference from real images."
 
 
 def _share_of(what: str) -> Callable[[Measurement, Measurement | None], str]:

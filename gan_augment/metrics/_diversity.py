@@ -86,8 +86,8 @@ class Diversity:
         worst = min(self.relative, 1 - (self.duplicates - self.duplicates_real))
         state = "Collapse" if worst < COLLAPSED else "Less diverse than real images" if worst < NARROW else "Diverse"
         text = (
-            f"{state}: samples differ {self.relative:.2f} times as much as real images, and "
-            f"{self.duplicates:.0%} almost equal another sample (real images: {self.duplicates_real:.0%})"
+            f"{state}: samples differ from each other {self.relative:.2f} times as much as real images do, and "
+            f"{self.duplicates:.0%} are almost equal to another sample (real images: {self.duplicates_real:.0%})"
         )
         if self.lowest is not None and self.lowest < NARROW:
             text += f"; class {self.lowest_class} is the least diverse ({self.lowest:.2f})"

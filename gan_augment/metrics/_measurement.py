@@ -71,8 +71,8 @@ def warn_if_few(n_real: int, n_synthetic: int) -> None:
     """Warns, at the line that called the caller, if numbers from these counts are mostly chance."""
     if min(n_real, n_synthetic) < FEW:
         warnings.warn(
-            f"There are {n_real} real and {n_synthetic} synthetic images, and under {FEW} of either the numbers are "
-            "mostly chance; add images.",
+            f"With fewer than {FEW} real or synthetic images, the numbers are mostly chance, but there are {n_real} "
+            f"real and {n_synthetic} synthetic images; add images.",
             UserWarning,
             stacklevel=3,
         )

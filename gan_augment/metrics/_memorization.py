@@ -80,8 +80,8 @@ def _authenticity(sets: FeatureSets) -> Estimate:
 def _explain_authenticity(measured: Measurement, floor: Measurement | None) -> str:
     real = "" if floor is None else f" and {floor.value:.0%} of unseen real images"
     return (
-        f"Compared with {measured.n_real:,} training images in features, {measured.value:.0%} of the samples{real} are "
-        "authentic."
+        f"By the distances of their features to {measured.n_real:,} training images, {measured.value:.0%} of the "
+        f"samples{real} are authentic."
     )
 
 

@@ -145,8 +145,8 @@ def check_exposure(data: StudyData, source: LoadedSource | Fitting, on_seen: OnS
     trained_on = 0 if known is None else int(torch.isin(hashes[data.train_rows], known).sum())
     if trained_on:
         notes.append(
-            f"The source was trained on {trained_on:,} of the {len(data.train_rows):,} training and validation images: "
-            "the validation scores may favour it, and its gain comes from what it learned from the others."
+            f"The source was trained on {trained_on:,} of the {len(data.train_rows):,} training and validation images. "
+            "The validation scores may favour it. Its gain comes from the other images that it was trained on."
         )
     # A pool may hold any images, also those of the data set itself.
     if not isinstance(generator, SyntheticPool) or generator.image_shape != tuple(images.shape[1:]):

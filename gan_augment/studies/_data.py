@@ -43,7 +43,7 @@ class StudyData:
     ) -> StudyData:
         """Reads the data set and the test images, or holds out a share of the data set as test images."""
         if isinstance(test, (int, float)) and not 0 < test < 1:
-            raise ValueError(f"test must be test images, or the share to hold out between 0 and 1, but got {test}.")
+            raise ValueError(f"test must be a data set, or the share to hold out, between 0 and 1, but got {test}.")
         opened = open_images(dataset)
         side = common_image_size(opened) if image_size is None else check_count("image_size", image_size, 1)
         check_space(f"image_size={side}", len(opened), 3 * side * side, remedy="Use a smaller size.")  # type: ignore[arg-type]
@@ -145,8 +145,9 @@ def draw_held_out(classes: Tensor, groups: Tensor | None, share: float, seed: in
         if all(len(torch.unique(classes[side])) == num_classes for side in (held_out, ~held_out)):
             return held_out
     raise ValueError(
-        f"Every class must have images on both sides of a split, but none of {ATTEMPTS} random splits with "
-        f"{share:.0%} of {len(classes)} images held out had; add images of the rarest class, or use smaller groups."
+        f"Every class must have images on both sides of a split, but {ATTEMPTS} random splits with {share:.0%} of "
+        f"{len(classes)} images held out all left a class without images on one side; add images of the rarest class, "
+        "or use smaller groups."
     )
 
 

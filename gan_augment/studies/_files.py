@@ -161,7 +161,7 @@ def read_outcome(path: Path) -> Outcome | None:
 
 
 def _warn_damaged(path: Path, reason: str) -> None:
-    warnings.warn(f"{path} is damaged ({reason}); it is made again.", UserWarning, stacklevel=3)
+    warnings.warn(f"{path} is damaged ({reason}); the study creates it again.", UserWarning, stacklevel=3)
 
 
 def write_record(folder: Path, seconds: float) -> None:

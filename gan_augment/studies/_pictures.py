@@ -27,7 +27,9 @@ def report_pictures(pool: SyntheticPool, data: SplitImages, teacher: nn.Module, 
     probabilities = teacher_probabilities(teacher, images)
     sure = probabilities.amax(1) if labels is None else probabilities.gather(1, labels[:, None])[:, 0]
     order = sure.argsort(descending=True)
-    classifier = "a classifier of the real images assigns to " + ("a class" if labels is None else "their class")
+    classifier = "a classifier trained on the real images assigns to " + (
+        "a class" if labels is None else "their class"
+    )
     batch = _batch_picture(pool, data, choice, probabilities.shape[1])
     pairs = pairs_picture(data.train, images)
     return {

@@ -130,7 +130,7 @@ class Fitting:
         try:
             return LoadedSource.load(folder)
         except ValueError as error:
-            warnings.warn(f"{str(error).rstrip('.')}; it is made again.", UserWarning, stacklevel=3)
+            warnings.warn(f"{str(error).rstrip('.')}; the study fits it again.", UserWarning, stacklevel=3)
             return None
 
     def _check_steps(self, generator: LoadedSource, images: Tensor) -> None:

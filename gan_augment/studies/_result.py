@@ -149,7 +149,7 @@ class StudyResult:
         batches = " in batches in which all classes are equally frequent" if self.ratio and self.balances else ""
         return (
             f"Mixing {verdict} here: {self.choice} changed the {self.metric} by {found.mean * 100:+.2f} points "
-            f"({found.level * 100:g} % interval {found.low * 100:+.2f} to {found.high * 100:+.2f}) compared with "
+            f"({found.level * 100:g}% interval {found.low * 100:+.2f} to {found.high * 100:+.2f}) compared with "
             f"{control}. Use ratio {self.ratio:g}{batches}."
         )
 
@@ -166,11 +166,11 @@ class StudyResult:
 
     def __str__(self) -> str:
         width = max(len(arm.name) for arm in self.arms)
-        lines = [self.headline, "", f"{'arm'.ljust(width)}  {self.metric}    difference, points (95 % interval)"]
+        lines = [self.headline, "", f"{'arm'.ljust(width)}  {self.metric}    difference, points (95% interval)"]
         for arm in self.arms:
             score, found, difference = Interval.of(self.scores(arm)), arm.difference, ""
             if found is not None:
                 difference = f"  {found.mean * 100:+6.2f} ({found.low * 100:+.2f} to {found.high * 100:+.2f})"
             mark = {self.baseline: "  baseline", self.choice: "  choice"}.get(arm.name, "")
-            lines.append(f"{arm.name.ljust(width)}  {score.mean * 100:6.2f} %{difference}{mark}")
+            lines.append(f"{arm.name.ljust(width)}  {score.mean * 100:6.2f}%{difference}{mark}")
         return "\n".join([*lines, "", *self.notes])

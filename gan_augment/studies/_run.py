@@ -205,8 +205,8 @@ def _notes(run: StudyRun, difference: Interval) -> list[str]:
         notes.append(f"{run.data.num_duplicates} test images were dropped because they are also training images.")
     if settings.splits < settings.seeds:
         notes.append(
-            f"{settings.seeds} seeds share {settings.splits} splits and are averaged in each, so the interval is based "
-            f"on {settings.splits} values."
+            f"The {settings.seeds} seeds share {settings.splits} splits. The scores of the seeds of a split are "
+            f"averaged, so the interval is based on {settings.splits} values."
         )
     if settings.splits < FEW_SPLITS:
         notes.append(f"Fewer than {FEW_SPLITS} splits leave much to chance: treat the verdict as a first look.")

@@ -63,7 +63,7 @@ def study(
     and with several kinds of ordinary augmentation. On top of the best of these, it adds synthetic images at several
     ratios, or repeated real images in their place. The validation images choose the augmentation, the ratio, the
     labels and the filter. The test images only decide whether the chosen synthetic arm differs from the baseline. The
-    verdict is ``"helps"`` or ``"hurts"`` if the whole 95 % interval of that difference is on one side of zero, and
+    verdict is ``"helps"`` or ``"hurts"`` if the whole 95% interval of that difference is on one side of zero, and
     ``"no effect shown"`` otherwise. Only ``"helps"`` recommends a ratio above 0.
 
     Args:

@@ -117,8 +117,8 @@ class ClassSources(Source):
                 out = images.new_empty((n, *images.shape[1:]))
             if images.shape[1:] != out.shape[1:]:
                 raise ValueError(
-                    f"The sources of a mapping must give images of one shape, but class {key} gives "
-                    f"{tuple(images.shape[1:])} and another {tuple(out.shape[1:])}."
+                    f"The sources of a mapping must give images of the same shape, but class {key} gives "
+                    f"{tuple(images.shape[1:])} and another class {tuple(out.shape[1:])}."
                 )
             out[rows] = images.to(out.device)
         return draw(self.sources[self.class_indices[0]], 0, None, seed=seed) if out is None else out
@@ -210,7 +210,7 @@ def check_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...
     if not _all_are(str, names):
         raise TypeError(f"class_names must be a sequence of str, but got {str(names)[:100]!r}.")
     if len(names) != num_classes:
-        raise ValueError(f"class_names must be {num_classes}, as many as num_classes, but got {len(names)}.")
+        raise ValueError(f"class_names must have {num_classes} names, one for each class, but has {len(names)}.")
     return tuple(names)
 
 

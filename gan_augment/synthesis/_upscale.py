@@ -132,8 +132,8 @@ class Upscaler:
         scale = large.shape[-1] // 16
         if large.shape != (1, 3, 16 * scale, 16 * scale) or scale < 2:
             raise ValueError(
-                "An upscaler's network must make images of (1, 3, 16, 16) a whole number of times larger, but gave "
-                f"{tuple(large.shape)}."
+                "The network of an upscaler must enlarge images of shape (1, 3, 16, 16) by a whole number, but "
+                f"returned {tuple(large.shape)}."
             )
         return int(scale)
 

@@ -85,7 +85,7 @@ def test_synthetic_digits_are_framed_in_orange(page):
 
 def test_the_command_prints_a_table_and_the_lines_to_copy(demo):
     printed = demo[1]
-    assert "95 % interval" in printed
+    assert "95% interval" in printed
     assert "synthetic 0.25 " in printed
     assert 'SyntheticMix("dcgan-mnist-32", ratio=0.25)' in printed
 

@@ -218,7 +218,7 @@ def test_real_images_that_are_also_training_images_are_refused_or_warned_of(real
 
 
 def test_few_images_are_measured_with_a_warning(real):
-    with pytest.warns(UserWarning, match="There are 40 real and 40 synthetic images, and under 50"):
+    with pytest.warns(UserWarning, match="fewer than 50 .* there are 40 real and 40 synthetic images"):
         run(Ideal(), ArrayImages(real.images), n=40)
 
 

@@ -93,7 +93,7 @@ def test_held_out_images_say_what_is_to_be_expected():
     report = copy_report(TRAINING, NEW, held_out)
     assert report.held_out
     assert report.expected == pytest.approx(0.3, abs=0.08)
-    assert "(held-out real images" in report.sentence
+    assert "of held-out real images, " in report.sentence
     assert not copy_report(TRAINING, torch.cat([TRAINING[:90], NEW[90:]]), held_out).suspicious
 
 
@@ -121,7 +121,7 @@ def test_a_report_is_the_same_each_time_and_goes_into_a_log():
         (NEW[:, :1], TRAINING, {}, "samples must have 3 channels"),
         (NEW[..., :16, :16], TRAINING, {}, "samples must have the size of the training images"),
         (NEW, TRAINING, {"held_out": NEW[..., 1:]}, "held_out must have the size"),
-        (NEW, TRAINING, {"shift": 16}, "shift must be under half the side"),
+        (NEW, TRAINING, {"shift": 16}, "shift must be less than half the side"),
         (NEW, TRAINING, {"shift": -1}, "shift must be at least 0"),
         (NEW, TRAINING, {"side": 0}, "side must be at least 1"),
         (NEW, TRAINING, {"percentile": 0}, "percentile must be between 0 and 100"),

@@ -105,7 +105,7 @@ def test_spreads_of_shares_are_those_of_repeated_samples():
 
 @pytest.mark.parametrize(("real", "synthetic"), [(49, 60), (60, 49)])
 def test_few_images_are_measured_with_a_warning(real, synthetic):
-    with pytest.warns(UserWarning, match=f"There are {real} real and {synthetic} synthetic images, and under 50"):
+    with pytest.warns(UserWarning, match=f"fewer than 50 .* there are {real} real and {synthetic} synthetic images"):
         measure(smooth(real, 1, 8, seed=1), smooth(synthetic, 1, 8), Pixels(), split="test")
 
 

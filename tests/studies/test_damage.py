@@ -23,7 +23,7 @@ from ..core.disks import enlarge, small_disk
 from .conftest import SIDE, gratings
 
 SMALL = {"augment": "none", "ratios": 0.5, "steps": 3, "seeds": 2, "splits": 2, "progress": False, "pool_size": 60}
-NAMED = r"is damaged \(.*\); it is made again\.$"
+NAMED = r"is damaged \(.*\); the study creates it again\.$"
 
 
 def linear(channels, num_classes):
@@ -134,9 +134,7 @@ def test_ctrl_c_ends_the_command_in_one_sentence_and_the_same_command_goes_on(tm
         patch.setattr(_runner, "run_job", run_job)
         assert main(arguments) == 130
     said = capsys.readouterr().err
-    assert said.splitlines()[-1] == (
-        "gan-augment: Stopped; give the same command again to continue the study in study."
-    )
+    assert said.splitlines()[-1] == ("gan-augment: Stopped; run the same command again to continue the study in study.")
     assert "Traceback" not in said
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "study" / "runs").iterdir()}
     assert len(kept) == 2

@@ -1,4 +1,4 @@
-"""The 95 % interval holds the truth in 93 to 97 % of 2,000 simulations."""
+"""The 95% interval holds the truth in 93 to 97% of 2,000 simulations."""
 
 import math
 

@@ -220,7 +220,7 @@ def test_of_uneven_classes_the_verdict_is_against_oversampling_too(tmp_path):
     name = strictest_control("affine", balance_result().comparisons)
     assert name == "oversampled"
     result = balance_result(verdict="no effect shown", ratio=0.0)
-    assert "+0.10 points (95 % interval -0.30 to +0.50) compared with oversampled. Use ratio 0." in result.headline
+    assert "+0.10 points (95% interval -0.30 to +0.50) compared with oversampled. Use ratio 0." in result.headline
     page = read(tmp_path, result)
     assert "all classes are equally frequent" in page.text
     assert any(item.startswith("filled up") for item in page.inside["li"])

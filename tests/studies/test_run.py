@@ -50,8 +50,8 @@ def pool():
         ({"splits": 1}, "splits must be between 2 and"),
         ({"labels": None}, "labels must be label policies"),
         ({"budget": "5m"}, "budget and fit_options are for fitting"),
-        ({"test": -0.5}, "share to hold out between 0 and 1"),
-        ({"test": 5}, "share to hold out between 0 and 1"),
+        ({"test": -0.5}, "share to hold out, between 0 and 1"),
+        ({"test": 5}, "share to hold out, between 0 and 1"),
         ({"steps": 0}, "steps must be"),
         ({"preset": "light"}, "preset must be one of"),
         ({"pool_size": 0}, "pool_size must be"),
@@ -185,7 +185,7 @@ def test_damaged_files_are_made_again_or_named(few, test_images, pool, tmp_path)
     images = tmp_path / "study" / "pools" / "unfiltered-0" / "images.npy"
     kept = images.read_bytes()
     images.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
-    with pytest.warns(UserWarning, match="unfiltered-0 is damaged .*; it is made again"):
+    with pytest.warns(UserWarning, match="unfiltered-0 is damaged .*; the study creates it again"):
         study(few, pool, **arguments)
     assert images.read_bytes() == kept
     for text in ("{", "[]"):

@@ -358,7 +358,7 @@ def test_a_source_that_changes_its_shape_midway_is_refused():
             self.side += 1
             return torch.zeros(n, 1, self.side, self.side)
 
-    with pytest.raises(ValueError, match="images of one shape"):
+    with pytest.raises(ValueError, match="images of the same shape"):
         SyntheticPool.generate(Changes(), 4, progress=False)
 
 

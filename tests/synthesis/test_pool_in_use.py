@@ -197,7 +197,7 @@ def test_class_names_of_another_count_are_refused(folder, names):
             raise AssertionError("it was drawn from")
 
     images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
-    words = rf"class_names (must be 2, as many as num_classes, but got {len(names)}|are {len(names)}, not 2)"
+    words = rf"class_names (must have 2 names, one for each class, but has {len(names)}|are {len(names)}, not 2)"
     with pytest.raises(ValueError, match=words):
         SyntheticPool(images, torch.tensor([0, 1]), class_names=names)
     with pytest.raises(ValueError, match=words):

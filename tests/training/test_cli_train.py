@@ -54,7 +54,7 @@ def test_it_says_what_it_did_and_found(data, tmp_path, capsys):
     assert main(train("--data", data, "--out", tmp_path / "run")) == 0
     said = capsys.readouterr()
     assert said.out.startswith("6 steps in ")
-    assert "kept the generator of step 6" in said.out
+    assert "kept the generator from step 6" in said.out
     assert "near copies of training" in " ".join(said.out.split())
     assert said.out.endswith(f"Generator: {tmp_path / 'run' / 'generator'}\n")
     assert max(map(len, said.out.splitlines()[:-1])) <= 96

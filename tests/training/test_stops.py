@@ -60,7 +60,7 @@ def test_ctrl_c_ends_the_command_with_a_checkpoint_and_one_sentence(data, tmp_pa
     signalled.append(signal.SIGINT)
     assert main(command(data, tmp_path / "my run")) == 130
     said = capsys.readouterr().err.splitlines()
-    assert said[-1] == f"gan-augment: Stopped; go on with `gan-augment train --resume '{tmp_path / 'my run'}'`."
+    assert said[-1] == f"gan-augment: Stopped; resume with `gan-augment train --resume '{tmp_path / 'my run'}'`."
     assert not [line for line in said if "Traceback" in line]
     assert max(Checkpoints(tmp_path / "my run" / "checkpoints").steps()) == 3
     assert not (tmp_path / "my run" / LOCK).exists()
@@ -144,5 +144,5 @@ def test_ctrl_c_to_a_real_process_ends_it_without_a_traceback(data, tmp_path):
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
-    assert said.splitlines()[-1].startswith("gan-augment: Stopped; go on with")
+    assert said.splitlines()[-1].startswith("gan-augment: Stopped; resume with")
     assert "Traceback" not in said

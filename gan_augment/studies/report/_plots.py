@@ -160,7 +160,7 @@ def class_plot(changes: Sequence[ClassChange]) -> str:
     change = Panel(Axis.around([0.0, *(each.change * 100 for each in changes)], count=2, narrowest=0.2), 70, 100)
     rows = []
     for each in changes:
-        words = f"{number(each.before * 100, 1)} → {number(each.after * 100, 1)} % ({points(each.change)})"
+        words = f"{number(each.before * 100, 1)} → {number(each.after * 100, 1)}% ({points(each.change)})"
         count = f"{number(each.count, 0)} training images"
         bars = _bar(recall, each.before, -11, "bar other") + _bar(recall, each.after, 1, "bar choice")
         bars += _bar(change, each.change, -5, "bar choice" if each.change >= 0 else "bar worse")

@@ -82,9 +82,9 @@ def mean(values: tuple[float, ...]) -> float:
 
 
 def level(result: StudyResult) -> str:
-    """Returns the confidence level of the intervals: ``"95 %"``."""
+    """Returns the confidence level of the intervals: ``"95%"``."""
     found = result.arm(result.choice).difference
-    return f"{(found.level if found else 0.95) * 100:g} %"
+    return f"{(found.level if found else 0.95) * 100:g}%"
 
 
 def role(result: StudyResult, arm: ArmResult) -> str:
@@ -99,10 +99,11 @@ def advice(result: StudyResult) -> str:
         filtered = f"synthetic images filtered by {', '.join(arm.filters)}"
         images = filtered if arm.filters else "unfiltered synthetic images"
         labels = f" (labels: {policy(arm)})" if arm.labels else ""
-        batches = ", in batches in which all classes are equally frequent" if result.balances else ""
-        return f"Mix in {images}{labels}{batches}, in addition to the ordinary augmentation {arm.augment}."
+        batches = ", after making all classes equally frequent" if result.balances else ""
+        return f"Mix {images}{labels} into your batches{batches}, and keep the ordinary augmentation {arm.augment}."
     reason = {
-        "hurts": "The synthetic arm that was best on the validation images was worse on the test images.",
+        "hurts": "The synthetic arm that was best on the validation images was worse than the baseline on the test "
+        "images.",
         "no effect shown": "The interval includes zero, so a gain and a loss are both possible.",
     }.get(result.verdict, "No ratio above 0 was chosen.")
     return f"Train without synthetic images: the baseline, {result.baseline}, is the better default here. {reason}"
@@ -158,16 +159,16 @@ def method(result: StudyResult) -> list[str]:
         f"{data['train']:,.0f} training images of {len(result.arm(result.choice).recall)} classes, {result.seeds} "
         f"paired seeds over {data['splits']} splits, and {result.steps:,} training steps for every classifier.",
         chosen,
-        f"The scores come from {data['test']:,.0f} test images, which had no part in either choice. Each interval is "
-        f"the {level(result)} confidence interval of the paired difference from the baseline. It accounts for both "
-        "the choice of seeds and the choice of test images.",
+        f"The scores come from {data['test']:,.0f} test images, which had no part in either selection. Each interval "
+        f"is the {level(result)} confidence interval of the paired difference from the baseline. It accounts for both "
+        "the seeds and the test images.",
     ]
     if result.balances:
         paragraphs.insert(
             2,
             "In the synthetic arms, all classes are equally frequent and have the same synthetic share; oversampled is "
-            "the same arm at ratio 0. In the arm filled up, only the images that smaller classes lack are synthetic. "
-            "Mixing helps if the choice is better than the baseline and better than oversampled.",
+            "the same arm at ratio 0. In the arm filled up, synthetic images fill up the smaller classes, and all "
+            "other images are real. Mixing helps if the choice is better than both the baseline and oversampled.",
         )
     return paragraphs
 
@@ -189,7 +190,7 @@ def comparison_table(result: StudyResult) -> Table | None:
     """Returns the comparisons of the choice with each arm of real images only, or None if there are none."""
     rows = tuple((name, points(each.mean), ends(each)) for name, each in result.comparisons.items())
     head = ("Compared with", "Difference, points", f"{level(result)} interval")
-    return Table("The choice compared with each arm of real images only", head, rows) if rows else None
+    return Table("The choice compared with each arm that uses only real images", head, rows) if rows else None
 
 
 def class_changes(result: StudyResult) -> list[ClassChange]:
@@ -212,7 +213,7 @@ def cost_table(result: StudyResult) -> Table:
     source, training = result.source, sum(arm.seconds for arm in result.arms) * result.seeds
     pools = f"Generating pools of synthetic images, {source['pool_size']:,} images each"
     rows = (
-        (f"Fitting generators ({source['fitted'] or 'none'})", duration(source["fit_seconds"])),
+        (f"Fitting generators: {source['fitted'] or 'none'}", duration(source["fit_seconds"])),
         (pools, duration(source["pool_seconds"])),
         (f"Training classifiers, {len(result.arms)} arms with {result.seeds} seeds each", duration(training)),
     )

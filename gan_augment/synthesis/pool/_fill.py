@@ -98,7 +98,7 @@ class PoolFiller:
         images = draw(self.source, len(rows), labels, seed=mix_seed(self.seed, self._batches)).cpu()
         if tuple(images.shape[1:]) != self.shape:
             raise ValueError(
-                f"A source must give images of one shape, but gave {tuple(images.shape[1:])} after {self.shape}."
+                f"A source must give images of the same shape, but gave {tuple(images.shape[1:])} after {self.shape}."
             )
         kept = apply_filters(self.filters, at_training_size(images, self.source.geometry), labels)
         self._batches += 1
