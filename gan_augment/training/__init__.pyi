@@ -1,7 +1,8 @@
 from ._data import TrainingImages
 from ._fit import fit, parse_budget, resolve_recipe, resume
 from ._result import FEW_STEPS, LEAST_STEPS, FitResult, few_steps
-from .losses._losses import LOSSES, Loss
+from .losses._loss import Loss
+from .losses._registry import LOSSES
 from .recipes._recipe import Recipe
 from .recipes._recipes import RECIPES, get_recipe
 from .recipes._table import TABLE

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .losses._losses import LOSSES
+from .losses._registry import LOSSES
 from .recipes._options import Options, check_choice, names_of, within
 
 if TYPE_CHECKING:

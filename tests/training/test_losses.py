@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment.training.losses._losses import LOSSES
+from gan_augment.training import LOSSES, Loss
 
 NAMES = sorted(LOSSES)
 PAIRS = st.lists(st.tuples(st.floats(-50, 50), st.floats(-50, 50)), min_size=1, max_size=8).map(np.array)
@@ -109,9 +109,19 @@ def test_a_paired_loss_compares_in_order_and_refuses_what_has_no_pair():
     loss, real, fake = LOSSES["relativistic"], torch.tensor([5.0, -5.0]), torch.tensor([4.0, -6.0])
     assert float(loss.discriminator(real, fake)) < 0.4 < 4 < float(loss.discriminator(real.flip(0), fake))
     for other in (fake[:1], fake[:, None]):
-        with pytest.raises(ValueError, match="of one shape"):
+        with pytest.raises(ValueError, match="must have the same shape"):
             loss.discriminator(real, other)
-        with pytest.raises(ValueError, match="of one shape"):
+        with pytest.raises(ValueError, match="must have the same shape"):
             loss.generator(other, real)
-    with pytest.raises(ValueError, match="logits of reals"):
+    with pytest.raises(ValueError, match="logits of real images"):
         loss.generator(fake)
+
+
+def test_a_loss_that_lacks_a_side_says_which_one():
+    class Empty(Loss):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Empty must define of_discriminator\(real, fake, smoothing\)"):
+        Empty().discriminator(torch.zeros(3), torch.zeros(3))
+    with pytest.raises(NotImplementedError, match=r"Empty must define of_generator\(fake, real\)"):
+        Empty().generator(torch.zeros(3))

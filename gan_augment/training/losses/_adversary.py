@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..recipes._recipe import Recipe
-from ._losses import LOSSES
+from ._registry import LOSSES
 from ._regularizers import LeCam, gradient_penalty, top_k, top_k_share, zero_centred_penalty
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..recipes._options import Options, names_of, within
-from ._losses import LOSSES
+from ._registry import LOSSES
 
 if TYPE_CHECKING:
     from ..recipes._recipe import Recipe

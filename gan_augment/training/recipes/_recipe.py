@@ -14,7 +14,7 @@ from .._networks import NetworkOptions
 from .._optimization import OptimizationOptions
 from .._schedule import ScheduleOptions
 from ..losses._coverage import ObjectiveOptions
-from ..losses._losses import LossOptions
+from ..losses._registry import LossOptions
 from ..losses._regularizers import RegularizerOptions
 from ._options import Options, check_ranges
 
