@@ -3,8 +3,7 @@ from ._fit import fit, parse_budget, resolve_recipe, resume
 from ._result import FEW_STEPS, LEAST_STEPS, FitResult, few_steps
 from .losses._loss import Loss
 from .losses._registry import LOSSES
-from .recipes._recipe import Recipe
-from .recipes._recipes import RECIPES, get_recipe
+from .recipes._recipe import RECIPES, Recipe, get_recipe
 from .recipes._table import TABLE
 from .runs._checkpoints import pack, unpack
 from .runs._processes import autocast_type, is_first

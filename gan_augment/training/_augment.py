@@ -1,10 +1,10 @@
-"""Differentiable augmentation (https://arxiv.org/abs/2006.10738), each operation with a probability.
+"""Differentiable augmentation (https://arxiv.org/abs/2006.10738), and a strength that follows overfitting.
 
-Reals and fakes pass through it, in the steps of both networks. An operation that is always on leaks into
-the samples, and there a classifier would learn it; hence the probabilities, which training anneals to zero.
+Both networks see real and generated images augmented. Each operation has a probability, which falls to zero at the end
+of a run: an operation that is always on would show in the samples, and a classifier would learn it.
 
-An operation takes images ``(n, c, h, w)`` in -1..1 and ``hit``, a bool ``(n, 1, 1, 1)``: the others stay as
-they are, to the bit. Draws are float32 or int64 whatever the images are.
+An operation takes images ``(n, c, h, w)`` in -1..1 and ``hit``, a bool ``(n, 1, 1, 1)``. Images that are not hit keep
+every bit. Random numbers are float32 or int64, whatever the type of the images.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from .._core import check_range
 from .losses._registry import LOSSES
 from .recipes._options import Options, check_choice, names_of, within
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _draw(hit: Tensor, reach: float, dtype: torch.dtype) -> Tensor:
-    """Uniform numbers within +-reach, and 0 where nothing is to happen."""
+    """Draws uniform numbers within +-reach for the images that are hit, and 0 for the others."""
     return (torch.empty(hit.shape, device=hit.device).uniform_(-reach, reach) * hit).to(dtype)
 
 
@@ -34,7 +35,7 @@ def brightness(images: Tensor, hit: Tensor) -> Tensor:
 
 
 def saturation(images: Tensor, hit: Tensor) -> Tensor:
-    """Scales the distance from grey by 0 to 2; no effect on grey images."""
+    """Scales the distance from grey by 0 to 2, which leaves grey images unchanged."""
     distance = images - images.mean(dim=1, keepdim=True)
     return torch.addcmul(images, distance, _draw(hit, 1.0, images.dtype))
 
@@ -46,9 +47,9 @@ def contrast(images: Tensor, hit: Tensor) -> Tensor:
 
 
 class _Shift(torch.autograd.Function):
-    """Moves image ``i`` down by ``-rows[i]`` and right by ``-columns[i]`` pixels; zeros come in.
+    """Moves image ``i`` up by ``rows[i]`` and left by ``columns[i]`` pixels, and fills with zeros.
 
-    The gradient is the shift back, which is far quicker than scattering along the indices.
+    The gradient is the shift back, which is much faster than scattering along the indices.
     """
 
     @staticmethod
@@ -61,39 +62,34 @@ class _Shift(torch.autograd.Function):
         inside = row_inside[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
         first = torch.arange(n, device=images.device)[:, None] * height
         pixels = (first + rows.clamp(0, height - 1))[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
-        # As pixels of c values, which lie together in channels-last images.
+        # The values of a pixel lie together in channels-last images.
         moved = images.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, pixels.flatten())
         return (moved.view(n, height, width, channels) * inside[..., None]).permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         rows, columns = ctx.saved_tensors
-        return _shift(gradient, -rows, -columns), None, None
-
-
-def _shift(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    shifted: Tensor = _Shift.apply(images, rows, columns)
-    return shifted
+        return _Shift.apply(gradient, -rows, -columns), None, None
 
 
 def translation(images: Tensor, hit: Tensor) -> Tensor:
-    """Shifts by up to an eighth of the side; zeros come in."""
+    """Shifts by up to an eighth of the side, and fills with zeros."""
     rows, columns = (
         torch.randint(-reach, reach + 1, (len(images),), device=images.device) * hit.flatten()
         for reach in (max(round(side / 8), 1) for side in images.shape[2:])
     )
-    return _shift(images, rows, columns)
+    shifted: Tensor = _Shift.apply(images, rows, columns)
+    return shifted
 
 
 def cutout(images: Tensor, hit: Tensor) -> Tensor:
-    """Zeroes a square of half the side, centred anywhere."""
-    for_rows, for_columns = (
-        torch.arange(side, device=images.device) - torch.randint(0, side + 1, (len(images), 1), device=images.device)
-        for side in images.shape[2:]
-    )
-    half_height, half_width = images.shape[2] // 4, images.shape[3] // 4
-    rows = (-half_height <= for_rows) & (for_rows < half_height)
-    columns = (-half_width <= for_columns) & (for_columns < half_width)
+    """Sets a square of half the side to zero. Its centre is anywhere in the image."""
+    inside = []
+    for side in images.shape[2:]:
+        centre = torch.randint(0, side + 1, (len(images), 1), device=images.device)
+        distance = torch.arange(side, device=images.device) - centre
+        inside.append((-(side // 4) <= distance) & (distance < side // 4))
+    rows, columns = inside
     return images * ~(rows[:, None, :, None] & columns[:, None, None, :] & hit)
 
 
@@ -109,24 +105,9 @@ OPERATIONS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], ...]] = {
 
 
 def diff_augment(images: Tensor, operations: Mapping[str, float], strength: float = 1.0) -> Tensor:
-    """Augments images, each of them by each operation with a probability.
+    """Augments each image ``(n, c, h, w)`` in -1..1 by each operation with its probability times ``strength``.
 
-    Args:
-        images (Tensor): A batch ``(n, c, h, w)`` in -1..1, real or generated; gradients pass through, also
-            twice. Channels-last images stay so.
-        operations (mapping of str to float): Probability of each operation, out of ``"brightness"``,
-            ``"saturation"``, ``"contrast"``, ``"color"`` (these three together), ``"translation"`` and
-            ``"cutout"``. Their order does not matter.
-        strength (float): Times which the probabilities are taken, from 0, the identity, which draws
-            nothing, to 1.
-
-    Raises:
-        ValueError: If there is no such operation.
-
-    Example:
-        >>> images = torch.zeros(8, 3, 32, 32)
-        >>> diff_augment(images, {"color": 0.7, "cutout": 0.3}, strength=0.5).shape
-        torch.Size([8, 3, 32, 32])
+    Gradients pass through, also twice. Channels-last images stay channels-last. At strength 0 it draws nothing.
     """
     unknown = [name for name in operations if name not in OPERATIONS]
     if unknown:
@@ -140,14 +121,61 @@ def diff_augment(images: Tensor, operations: Mapping[str, float], strength: floa
     return images
 
 
+class AdaptiveStrength:
+    """The strength of adaptive discriminator augmentation (https://arxiv.org/abs/2006.06676), from 0 to ``maximum``.
+
+    A discriminator that calls nearly all training images real has begun to memorise them. If the mean sign of their
+    logits is above ``target``, the augmentation grows stronger; below it, it grows weaker. It takes at least
+    ``images_to_full`` images from 0 to 1, and changes every ``interval`` steps.
+
+    The paper's 500,000 images are too slow for runs that show fewer. Close to 1, augmentation leaks into the samples.
+    """
+
+    def __init__(
+        self, target: float = 0.6, images_to_full: float = 500_000, interval: int = 4, maximum: float = 0.8
+    ) -> None:
+        check_range("target", target, -1, 1)
+        check_range("maximum", maximum, 0, 1)
+        if not (images_to_full > 0 and interval > 0):
+            raise ValueError(
+                f"images_to_full and interval must be positive, but got {images_to_full} and {interval} instead."
+            )
+        self.target, self.images_to_full, self.interval, self.maximum = target, images_to_full, interval, maximum
+        self.strength = 0.0
+        self._steps, self._images, self._signs = 0, 0, 0.0
+
+    def update(self, real_logits_sign_mean: float, batch_size: int) -> None:
+        """Records a step of the discriminator: the mean sign of its logits of real images over all processes."""
+        check_range("real_logits_sign_mean", real_logits_sign_mean, -1, 1)
+        self._steps += 1
+        self._images += batch_size
+        self._signs += real_logits_sign_mean * batch_size
+        if self._steps < self.interval:
+            return
+        excess = self._signs / self._images - self.target
+        direction = (excess > 0) - (excess < 0)
+        strength = self.strength + direction * self._images / self.images_to_full
+        self.strength = min(max(strength, 0.0), self.maximum)
+        self._steps, self._images, self._signs = 0, 0, 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        return {"strength": self.strength, "steps": self._steps, "images": self._images, "signs": self._signs}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.strength, self._signs = float(state["strength"]), float(state["signs"])
+        self._steps, self._images = int(state["steps"]), int(state["images"])
+
+
 @dataclass(frozen=True, kw_only=True)
 class AugmentationOptions(Options):
     """The differentiable augmentation of a recipe.
 
     Args:
-        augment (dict of str to float): The probability of each operation; see :func:`diff_augment`. Default: none.
-        adaptive (int): If above 0, the strength starts at 0 and follows the discriminator's overfitting, by at most 1
-            over this many images (https://arxiv.org/abs/2006.06676). Default: 0.
+        augment (dict of str to float): The probability of each operation, out of ``"brightness"``, ``"saturation"``,
+            ``"contrast"``, ``"color"`` (these three together), ``"translation"`` and ``"cutout"``. Their order does not
+            matter. Default: none.
+        adaptive (int): If above 0, the strength starts at 0 and follows the discriminator's overfitting. It takes at
+            least this many images from 0 to 1 (https://arxiv.org/abs/2006.06676). Default: 0.
     """
 
     augment: dict[str, float] = field(default_factory=dict)
@@ -155,17 +183,15 @@ class AugmentationOptions(Options):
 
     @staticmethod
     def problems(recipe: Recipe) -> Iterator[str]:
-        """Checks the operations and their probabilities, and whether there is something to adapt."""
         for operation, probability in recipe.augment.items():
             check_choice("augment", operation, OPERATIONS)
             if not 0 <= probability <= 1:
                 yield f"augment[{operation!r}] must be between 0.0 and 1.0, but got {probability} instead"
         if recipe.adaptive and not LOSSES[recipe.loss].signed:
-            yield f"adaptive must be 0 for loss={recipe.loss!r}, whose logits have no sign to follow"
+            yield f"adaptive must be 0 for loss={recipe.loss!r}, because the sign of its logits says nothing"
         if recipe.adaptive and not recipe.augment:
-            yield "adaptive needs augment, whose strength it sets"
+            yield "adaptive needs augment, because it sets the strength of augment"
 
     @staticmethod
     def unused(recipe: Recipe) -> Iterable[str]:
-        """Without a discriminator, all."""
         return () if recipe.adversarial else names_of(AugmentationOptions)

@@ -16,8 +16,7 @@ from ..models import Generator
 from ._finetune import Start
 from ._plan import Plan
 from ._result import FitResult
-from .recipes._recipe import Recipe, check_overrides
-from .recipes._recipes import get_recipe
+from .recipes._recipe import Recipe, check_overrides, get_recipe
 from .runs._folder import RunFolder
 
 MAX_BUDGET = 366 * 24 * 3600.0

@@ -25,8 +25,7 @@ from .recipes._recipe import Recipe
 from .runs._folder import RunFolder
 from .runs._monitor import LEAST_HELD_OUT, Monitor
 from .runs._pictures import check_plotting
-from .runs._processes import accelerator, is_first
-from .runs._threads import threads_kept
+from .runs._processes import accelerator, is_first, threads_kept
 
 TRACKERS = ("tensorboard",)
 FEW_IMAGES = 100

@@ -15,21 +15,27 @@ from torch import Tensor, nn
 
 from .._core import check_count, mix_seed, to_signed
 from ..models import Discriminator, Generator, to_sphere
-from ._augment import diff_augment
+from ._augment import AdaptiveStrength, diff_augment
 from ._batches import Order
-from ._controller import AdaptiveStrength
 from ._data import TrainingImages
 from ._ema import EMA, recalibrate_batch_norm
 from ._finetune import Start, adapt_discriminator, adapt_generator, class_rows
 from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shrink
+from ._learn_variations import learn_variations
 from ._schedule import Stage, StepSchedule, stage_at
-from ._variations import learn_variations
 from .losses._adversary import discriminator_loss, generator_loss
 from .losses._coverage import Coverage, reconstruction_loss
 from .losses._regularizers import LeCam, clip_weights
 from .recipes._recipe import Recipe
-from .runs._processes import accelerator, autocast_type, average, average_gradients, images_at_once, of_first
-from .runs._threads import fastest_threads
+from .runs._processes import (
+    accelerator,
+    autocast_type,
+    average,
+    average_gradients,
+    fastest_threads,
+    images_at_once,
+    of_first,
+)
 
 REHEARSED = 16  # images with which numbers of threads are compared
 

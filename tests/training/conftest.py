@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan_augment import fit
-from gan_augment.training import _variations, get_recipe
+from gan_augment.training import _learn_variations, get_recipe
 from gan_augment.training._data import TrainingImages
 from gan_augment.training._trainer import Trainer
 from gan_augment.training.runs import _monitor
@@ -18,7 +18,7 @@ TINY = {
     "steps": 6,
     "evaluations": 2,
 }
-FULL_STEPS = _variations.STEPS
+FULL_STEPS = _learn_variations.STEPS
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,14 +33,14 @@ def features_once():
 def rough_registration():
     """Pairs of images are registered in five steps: in all of them it takes longer than a tiny run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_variations, "STEPS", 5)
+        patch.setattr(_learn_variations, "STEPS", 5)
         yield
 
 
 @pytest.fixture
 def full_registration(monkeypatch):
     """Pairs of images are registered as users have it."""
-    monkeypatch.setattr(_variations, "STEPS", FULL_STEPS)
+    monkeypatch.setattr(_learn_variations, "STEPS", FULL_STEPS)
 
 
 @pytest.fixture

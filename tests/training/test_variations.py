@@ -7,7 +7,7 @@ from gan_augment import fit, from_pretrained, resume
 from gan_augment.models import CONTROLS, KNOTS, Variations, draw_latents, warp
 from gan_augment.models._variations import tone
 from gan_augment.training import get_recipe
-from gan_augment.training._variations import (
+from gan_augment.training._learn_variations import (
     DEFORMATIONS,
     MAX_PAIRS,
     TONES,

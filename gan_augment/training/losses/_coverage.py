@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ..._core import to_signed
 from ...models import ANCHOR_DRAWS, AnchorWalk, add_noise, to_sphere
 from .._data import TrainingImages
-from .._variations import DEFORMATIONS, SCALES, TONES
+from .._learn_variations import DEFORMATIONS, SCALES, TONES
 from ..recipes._options import Options, within
 
 if TYPE_CHECKING:

@@ -1,8 +1,10 @@
-"""Recipes: complete training configurations, as data."""
+"""Recipes: complete training configurations as data, and those that have a name."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +18,8 @@ from .._schedule import ScheduleOptions
 from ..losses._coverage import ObjectiveOptions
 from ..losses._registry import LossOptions
 from ..losses._regularizers import RegularizerOptions
-from ._options import Options, check_ranges
+from ._options import Options, check_choice, check_ranges
+from ._table import TABLE
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -121,6 +124,42 @@ PARTS: tuple[type[Options], ...] = (
     AugmentationOptions,
     ScheduleOptions,
 )
+
+
+class _Recipes(Mapping[str, Recipe]):
+    """The recipes of the table, each built when it is asked for."""
+
+    def __getitem__(self, name: str) -> Recipe:
+        return Recipe(**copy.deepcopy(TABLE[name]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TABLE)
+
+    def __len__(self) -> int:
+        return len(TABLE)
+
+
+RECIPES: Mapping[str, Recipe] = _Recipes()
+
+
+def get_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
+    """Returns a recipe by name, with fields overridden.
+
+    Raises:
+        ValueError: If there is no such recipe or field, or a value is refused.
+
+    Example:
+        >>> get_recipe("tiny", steps=500).steps
+        500
+    """
+    if isinstance(recipe, str):
+        check_choice("recipe", recipe, RECIPES)
+        recipe = RECIPES[recipe]
+    names = [field.name for field in dataclasses.fields(Recipe)]
+    for key in overrides:
+        if key not in names:
+            raise ValueError(f"A recipe has the fields {names}, but {key!r} is none of them.")
+    return dataclasses.replace(copy.deepcopy(recipe), **overrides)
 
 
 def check_overrides(recipe: Recipe, overrides: dict[str, Any]) -> None:

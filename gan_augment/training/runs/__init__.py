@@ -1,1 +1,1 @@
-"""A run from the outside: its folder, checkpoints, measurements, pictures, processes and threads."""
+"""A run from the outside: its folder, checkpoints, measurements, pictures and processes."""

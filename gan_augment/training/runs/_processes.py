@@ -1,19 +1,24 @@
-"""The processes of a run: one, or several that a launcher started."""
+"""The processes of a run, which a launcher may have started, and their threads."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+TRIALS = 5  # calls that are timed with each number of threads
+
 
 @functools.cache
 def accelerator() -> Any:
-    """Returns Accelerate's view of this process, its device and the other processes; the same object at every call.
+    """Returns Accelerate's view of this process, its device and the other processes.
 
     ``accelerate launch`` or ``torchrun`` starts several processes. Without a GPU they share the CPUs.
     """
@@ -42,11 +47,7 @@ def autocast_type(precision: str) -> torch.dtype | None:
 
 
 def images_at_once(batch_size: int, accumulation: int) -> int:
-    """Returns how many images of a batch one process computes at once.
-
-    Raises:
-        ValueError: If the batch does not divide evenly.
-    """
+    """Returns how many images of a batch one process computes at once."""
     processes = accelerator().num_processes
     if batch_size % (processes * accumulation):
         raise ValueError(
@@ -91,3 +92,47 @@ def of_first(value: Any) -> Any:
     from accelerate.utils import broadcast_object_list
 
     return broadcast_object_list([value])[0]
+
+
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """Restores torch's number of threads at the end."""
+    own = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(own)
+
+
+def fastest_threads(work: Callable[[], object], seconds: float) -> int:
+    """Returns the number of threads with which some work is fastest: 1, 2, 4 and so on, up to torch's own number.
+
+    It tries at least two numbers, and no further one after ``seconds``. Small networks gain little from more threads.
+    On a busy machine the threads wait for each other: two threads have been ten times slower than one.
+    """
+    own = torch.get_num_threads()
+    counts = [count for count in (1, 2, 4, 8, 16, 32, 64, 128) if count < own] + [own]
+    fastest, best, deadline = own, float("inf"), time.perf_counter() + seconds
+    if own == 1:
+        return own
+    with threads_kept():
+        for index, count in enumerate(counts):
+            if index > 1 and time.perf_counter() > deadline:
+                break
+            torch.set_num_threads(count)
+            taken = _median_seconds(work, seconds / 4)
+            if taken >= best:
+                break
+            fastest, best = count, taken
+    return fastest
+
+
+def _median_seconds(work: Callable[[], object], seconds: float) -> float:
+    """Returns the median time of a few calls, without the first, which starts threads and chooses kernels."""
+    began = time.perf_counter()
+    times: list[float] = []
+    while len(times) <= TRIALS and (not times or time.perf_counter() - began < seconds):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:] or times)
