@@ -1,4 +1,4 @@
-"""Fine-tuning: which weights of pretrained networks the new ones can keep, and what replaces the others."""
+"""Fine-tuning: copies the weights of pretrained networks into new ones, as far as they fit."""
 
 from __future__ import annotations
 
@@ -28,13 +28,7 @@ from .recipes._recipe import Recipe
 
 @dataclass(frozen=True)
 class Start:
-    """Pretrained networks to start from.
-
-    Attributes:
-        name (str): Where they come from, for the card.
-        generator (Generator): The generator.
-        discriminator (Discriminator, optional): Its discriminator, if it was saved with it.
-    """
+    """Pretrained networks to start from, and the name that the card gives them."""
 
     name: str
     generator: Generator
@@ -42,12 +36,7 @@ class Start:
 
     @classmethod
     def load(cls, init: str | os.PathLike[str] | Generator) -> Start:
-        """Loads what ``init`` names: a zoo name, a repository on the Hub, a folder, or a generator itself.
-
-        Raises:
-            TypeError: If it is none of these.
-            ValueError: If a name is unknown.
-        """
+        """Loads what ``init`` names: a zoo name, a repository on the Hub, a folder, or a generator itself."""
         if isinstance(init, Generator):
             _check_own(init)
             return cls(init.card.name if init.card else "a generator", init, None)
@@ -56,7 +45,7 @@ class Start:
                 f"init must be a zoo name, 'org/name', a folder or a Generator, but got {type(init)} instead."
             )
         target, folder = resolve_name(init), download(init)
-        if isinstance(target, HubName):  # the files of that commit: the branch may have moved since
+        if isinstance(target, HubName):  # load the files of that commit, even if the branch has moved since
             init = f"{target.repo_id}@{folder.name}"
         name = folder.name if isinstance(target, Path) else str(init)
         generator = from_pretrained(init)
@@ -76,25 +65,16 @@ class Start:
     def adapt_recipe(self, recipe: Recipe, overrides: dict[str, Any]) -> Recipe:
         """Returns the recipe with the shape of the pretrained networks.
 
-        Args:
-            recipe (Recipe): The recipe, overrides included.
-            overrides (dict): What the user asked for. It may differ from the networks only where weights can be kept:
-                image size, channels and classes.
-
-        Raises:
-            ValueError: If it differs elsewhere.
+        ``overrides``, which the recipe includes, may change only the image size, the channels and the classes.
         """
         config = self.generator.config
-        fields = {ours: getattr(config, theirs) for theirs, ours in recipe_fields(GeneratorConfig).items()}
+        fields = _recipe_values(config)
         if self.discriminator is not None:
-            judge = self.discriminator.config
-            fields = {
-                ours: getattr(judge, theirs) for theirs, ours in recipe_fields(DiscriminatorConfig).items()
-            } | fields
+            fields = _recipe_values(self.discriminator.config) | fields
         if not config.mapping_layers:
-            del fields["mapping_layers"]  # which may be new
+            del fields["mapping_layers"]  # the recipe may add them
         if recipe.objective != "adversarial":
-            fields["latent"] = "normal"  # as anchors lie, whatever the generator drew from before
+            fields["latent"] = "normal"  # anchors need it, even if the pretrained generator drew other latents
         for name, value in fields.items():
             if name in overrides and overrides[name] != value:
                 raise ValueError(
@@ -102,57 +82,60 @@ class Start:
                     "without init."
                 )
         size = overrides.get("image_size", config.image_size)
-        factor = size / config.image_size
-        fields["generator_width"] = self._scaled("generator_width", config.width, factor)
+        fields["generator_width"] = self._scaled("generator_width", config.width, size)
         if self.discriminator is not None:
-            fields["discriminator_width"] = self._scaled("discriminator_width", self.discriminator.config.width, factor)
+            fields["discriminator_width"] = self._scaled("discriminator_width", self.discriminator.config.width, size)
         fields |= {"image_size": size, "resize_mode": overrides.get("resize_mode", config.resize_mode)}
         return dataclasses.replace(recipe, **fields)
 
-    def _scaled(self, name: str, width: int, factor: float) -> int:
-        """The width at half the new image size, with which all inner layers have the widths that they had."""
-        scaled = width / factor
+    def _scaled(self, name: str, width: int, size: int) -> int:
+        """Returns the width at half the new image size that leaves all inner layers their widths."""
+        own = self.generator.config.image_size
+        scaled = width / (size / own)
         if scaled != int(scaled) or not 1 <= scaled <= 512:
             raise ValueError(
-                f"image_size must be {self.generator.config.image_size}, as in {self.name}, or that times or over a "
-                f"power of two with which {name} stays whole, but got {int(factor * self.generator.config.image_size)}."
+                f"image_size must be {own}, as in {self.name}, or differ from it by a factor of 2, 4, ... that keeps "
+                f"{name} a whole number, but got {size}."
             )
         return int(scaled)
+
+    def adapt(self, config: GeneratorConfig, judge: DiscriminatorConfig) -> tuple[Generator, Discriminator]:
+        """Returns new networks with as many of the pretrained weights as fit."""
+        generator = adapt_generator(self.generator, config)
+        if self.discriminator is None:
+            return generator, Discriminator(judge)
+        return generator, adapt_discriminator(self.discriminator, judge, class_rows(self.generator.config, config))
+
+
+def _recipe_values(config: GeneratorConfig | DiscriminatorConfig) -> dict[str, Any]:
+    """Returns the fields of a recipe that give a network this configuration."""
+    return {ours: getattr(config, theirs) for theirs, ours in recipe_fields(type(config)).items()}
 
 
 def _check_own(generator: Generator) -> None:
     if isinstance(generator, LayeredGenerator):
         raise ValueError(
-            "init must have the layers of a Generator to be trained on, but this one was imported with others; it can "
-            "be sampled only."
+            "init must have the layers of a Generator to be trained, but this one was imported with other layers. You "
+            "can only draw samples from it."
         )
 
 
 def adapt_generator(start: Generator, config: GeneratorConfig) -> Generator:
-    """A generator of another configuration with as many of the weights as fit it.
+    """Returns a generator of another configuration, with as many of the weights of ``start`` as fit.
 
-    Channels: RGB filters become their mean, grey ones are repeated. Classes: those of the same name, or
-    index where nobody has names and the numbers agree, keep their scales and shifts; the others start
-    from the mean of all. Size: the blocks up to the smaller of both sizes are kept.
-
-    Args:
-        start (Generator): The pretrained one, left as it was.
-        config (GeneratorConfig): Of the new one.
-
-    Raises:
-        ValueError: If the two have no whole block in common.
+    Channels: RGB filters become their mean, and grey filters are repeated. Classes keep the scales and shifts of the
+    class of the same name, or of the same index if there are no names and the numbers of classes agree; other classes
+    start from the mean of all. Size: the blocks up to the smaller of both sizes are kept.
     """
     adapted = Generator(config)
     rows = class_rows(start.config, config)
     blocks: list[tuple[Any, Any]] = list(zip(start.blocks, adapted.blocks))
     for old, new in blocks:
-        shapes = [[tuple(tensor.shape) for tensor in block.conv.state_dict().values()] for block in (old, new)]
-        if shapes[0] != shapes[1]:
+        if _shapes(old.conv) != _shapes(new.conv):
             raise ValueError(
                 f"image_size must keep the feature maps of the pretrained generator, of {start.config.image_size} px "
                 f"and width {start.config.width}, but {config.image_size} px and width {config.width} have others."
             )
-    for old, new in blocks:
         _copy_norm(old.norm, new.norm, rows)
         new.conv.load_state_dict(old.conv.state_dict())
         _copy_if_alike(old.attention, new.attention)
@@ -163,12 +146,10 @@ def adapt_generator(start: Generator, config: GeneratorConfig) -> Generator:
 
 
 def adapt_discriminator(start: Discriminator, config: DiscriminatorConfig, rows: list[int | None]) -> Discriminator:
-    """The same of a discriminator, whose blocks count from the image down.
+    """Returns a discriminator of another configuration, with as many of the weights of ``start`` as fit.
 
-    Args:
-        start (Discriminator): The pretrained one, left as it was.
-        config (DiscriminatorConfig): Of the new one.
-        rows (list): For each new class, the old one whose embedding it takes over, or None.
+    Its blocks count from the image down. ``rows`` holds, for each new class, the class of ``start`` whose embedding it
+    takes over, or None.
     """
     adapted = Discriminator(config)
     shift = len(adapted.blocks) - len(start.blocks)
@@ -193,7 +174,7 @@ def adapt_discriminator(start: Discriminator, config: DiscriminatorConfig, rows:
 
 
 def class_rows(start: GeneratorConfig, config: GeneratorConfig) -> list[int | None]:
-    """For each class of a configuration, the class of a pretrained one that it continues, or None."""
+    """Returns, for each class of a configuration, the class of a pretrained one that it continues, or None."""
     if start.class_names is not None and config.class_names is not None:
         known = {name: row for row, name in enumerate(start.class_names)}
         return [known.get(name) for name in config.class_names]
@@ -201,22 +182,30 @@ def class_rows(start: GeneratorConfig, config: GeneratorConfig) -> list[int | No
     return [row if same else None for row in range(config.num_classes)]
 
 
+def _shapes(module: nn.Module) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in module.state_dict().items()}
+
+
 def _copy_if_alike(old: nn.Module, new: nn.Module) -> None:
-    ours, theirs = new.state_dict(), old.state_dict()
-    if {key: t.shape for key, t in ours.items()} == {key: t.shape for key, t in theirs.items()}:
-        new.load_state_dict(theirs)
+    if _shapes(old) == _shapes(new):
+        new.load_state_dict(old.state_dict())
+
+
+def _inner(layer: nn.Module) -> Any:
+    """Returns the convolution or embedding of a layer, which may upsample first."""
+    return layer[1] if isinstance(layer, nn.Sequential) else layer
 
 
 def _weight(layer: nn.Module) -> Tensor:
-    """The weight that is trained, behind spectral normalisation if there is one."""
-    inner: Any = layer[1] if isinstance(layer, nn.Sequential) else layer
+    """Returns the weight that is trained, which spectral normalisation divides."""
+    inner = _inner(layer)
     weight: Tensor = inner.parametrizations.weight.original if hasattr(inner, "parametrizations") else inner.weight
     return weight
 
 
 @torch.no_grad()
 def _copy_channels(old: nn.Module, new: nn.Module, dim: int) -> None:
-    """Copies a layer at the image, ``dim`` being the weight's dimension of the image's channels."""
+    """Copies a layer at the image. ``dim`` is the dimension of its weight that holds the image's channels."""
     before, after = _weight(old), _weight(new)
     if before.shape == after.shape:
         new.load_state_dict(old.state_dict())
@@ -227,27 +216,22 @@ def _copy_channels(old: nn.Module, new: nn.Module, dim: int) -> None:
     else:
         mixed = before.repeat_interleave(3, dim) / (1 if to_image else 3)
     after.copy_(mixed)
-    biases = [getattr(layer[1] if isinstance(layer, nn.Sequential) else layer, "bias", None) for layer in (old, new)]
-    if isinstance(biases[0], Tensor) and isinstance(biases[1], Tensor):
-        biases[1].copy_(biases[0] if not to_image else biases[0].mean())
+    source, target = _inner(old).bias, _inner(new).bias
+    if source is not None and target is not None:
+        target.copy_(source.mean() if to_image else source)
 
 
 @torch.no_grad()
 def _copy_norm(old: nn.Module, new: nn.Module, rows: list[int | None]) -> None:
+    """Copies statistics, scales and shifts; a norm without classes counts as one with a single class."""
     if isinstance(old, nn.Identity):
         return
-    inner: list[Any] = [norm.norm if isinstance(norm, ClassConditionalNorm2d) else norm for norm in (old, new)]
-    for name in ("running_mean", "running_var", "num_batches_tracked"):
-        if isinstance(getattr(inner[0], name, None), Tensor):
-            getattr(inner[1], name).copy_(getattr(inner[0], name))
+    for source, target in zip(old.buffers(), new.buffers()):
+        target.copy_(source)
     for of_class, plain in (("scale", "weight"), ("shift", "bias")):
-        source: Tensor = (
-            getattr(old, of_class).weight if isinstance(old, ClassConditionalNorm2d) else getattr(old, plain)
+        source, target = (
+            getattr(norm, of_class).weight if isinstance(norm, ClassConditionalNorm2d) else getattr(norm, plain)[None]
+            for norm in (old, new)
         )
-        source = source if source.ndim == 2 else source[None]
-        if not isinstance(new, ClassConditionalNorm2d):
-            getattr(new, plain).copy_(source.mean(0))
-            continue
-        target: Tensor = getattr(new, of_class).weight
-        for row, known in enumerate(rows):
+        for row, known in enumerate(rows if isinstance(new, ClassConditionalNorm2d) else [None]):
             target[row] = source.mean(0) if known is None or len(source) == 1 else source[known]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from ._augment import AdaptiveStrength, diff_augment
 from ._batches import Order
 from ._data import TrainingImages
 from ._ema import EMA, recalibrate_batch_norm
-from ._finetune import Start, adapt_discriminator, adapt_generator, class_rows
+from ._finetune import Start
 from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shrink
 from ._learn_variations import learn_variations
 from ._schedule import Stage, StepSchedule, stage_at
@@ -27,15 +27,7 @@ from .losses._adversary import discriminator_loss, generator_loss
 from .losses._coverage import Coverage, reconstruction_loss
 from .losses._regularizers import LeCam, clip_weights
 from .recipes._recipe import Recipe
-from .runs._processes import (
-    accelerator,
-    autocast_type,
-    average,
-    average_gradients,
-    fastest_threads,
-    images_at_once,
-    of_first,
-)
+from .runs import _processes as processes
 
 REHEARSED = 16  # images with which numbers of threads are compared
 
@@ -46,91 +38,63 @@ class Trainer:
     All randomness of a step (images, latents, classes, augmentations) depends only on the seed and on the number of the
     step, so a resumed run needs no random state. With several processes, each computes a part of the batch, and
     gradients are averaged.
-
-    Args:
-        images (TrainingImages): The training images.
-        recipe (Recipe): The recipe.
-        seed (int): Seed of the weights and of every step.
-        start (Start, optional): Pretrained networks to start from.
-
-    Attributes:
-        step_number (int): Number of steps of the generator that were made.
-        seconds (float): Time that the run has taken.
-        evaluated (int): Number of evaluations that are done.
-        best (dict): The kept generator: its KID, the lowest KID of all, its step and its weights; empty if none is
-            kept.
-        threads (int, optional): Number of threads that a run with a budget chose; it is kept when the run is resumed.
-        lineage (dict): What the card inherits from the pretrained generator.
-
-    Raises:
-        ValueError: If the batch does not divide evenly, or the pretrained networks do not match.
     """
 
     def __init__(self, images: TrainingImages, recipe: Recipe, seed: int, start: Start | None = None) -> None:
         self.originals, self.recipe, self.seed = images, recipe, seed
         self.images = images.with_mirrored() if recipe.anchors_mirrored else images
         self.step_number, self.seconds, self.evaluated = 0, 0.0, 0
-        self.best: dict[str, Any] = {}
-        self.threads: int | None = None
-        self.lineage = {} if start is None else start.lineage
-        self.accelerator = accelerator()
+        self.best: dict[str, Any] = {}  # the kept generator, its step and its KID, and the lowest KID of all
+        self.threads: int | None = None  # the number of threads that a run with a budget chose
+        self.lineage = {} if start is None else start.lineage  # what the card inherits from the start
+        self.fresh_discriminator = start is not None and start.discriminator is None
+        self.accelerator = processes.accelerator()
         self.device: torch.device = self.accelerator.device
-        self.part = images_at_once(recipe.batch_size, recipe.accumulation)
+        self.part = processes.images_at_once(recipe.batch_size, recipe.accumulation)
         self.total_steps = recipe.total_steps(len(self.images))
         self.order = Order(self.images, seed, balanced=recipe.balance_classes)
-        self._build(start)
-        self._losses: dict[str, Tensor] = {}
-
-    def _build(self, start: Start | None) -> None:
-        recipe, images = self.recipe, self.images
-        torch.manual_seed(mix_seed(self.seed, 0))
-        channels, classes = images.images.shape[1], images.num_classes
-        config = recipe.generator_config(channels, classes, images.source_size, images.class_names)
-        if recipe.objective == "anchored":
-            deformations, tones = recipe.variations
-            noise = recipe.latent_noise / 2
-            config = dataclasses.replace(
-                config, anchors=len(images), latent_noise=noise, deformations=deformations, tones=tones
-            )
-        judge_config = recipe.discriminator_config(channels, classes)
-        generator = Generator(config) if start is None else adapt_generator(start.generator, config)
-        if start is None or start.discriminator is None:
-            discriminator = Discriminator(judge_config)
-        else:
-            discriminator = adapt_discriminator(
-                start.discriminator, judge_config, class_rows(start.generator.config, config)
-            )
-        # CPU and GPU convolutions are fastest with channels last: here by a factor of four.
-        self.generator = generator.to(self.device).to(memory_format=torch.channels_last)
-        self.discriminator = discriminator.to(self.device).to(memory_format=torch.channels_last)
-        self.fresh_discriminator = start is not None and start.discriminator is None
-        self.coverage = None if recipe.objective == "adversarial" else Coverage(images, recipe).to(self.device)
-        growing = recipe.growing > 0
-        self.generating: nn.Module = GrowingGenerator(self.generator) if growing else self.generator
-        self.judging: nn.Module = GrowingDiscriminator(self.discriminator) if growing else self.discriminator
-        for network in (self.generating, self.judging):
-            network.to(self.device).to(memory_format=torch.channels_last)
-        self.sizes = shared_sizes(self.generating, self.judging)
-        self._freeze()
+        torch.manual_seed(mix_seed(seed, 0))
+        self._build_networks(start)
         self.optimizers = self._optimizers()
         self.schedule = StepSchedule(recipe)
         self.ema = EMA(self.generator, recipe.ema_decay)
         self.lecam = LeCam()
         self.controller = AdaptiveStrength(images_to_full=recipe.adaptive) if recipe.adaptive else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
-        self.autocast_type = autocast_type(recipe.precision)
+        self.autocast_type = processes.autocast_type(recipe.precision)
+        self.autocast = torch.autocast(self.device.type, self.autocast_type, enabled=self.autocast_type is not None)
+        self._losses: dict[str, Tensor] = {}
 
-    def _freeze(self) -> None:
-        """Freezes the parts that fine-tuning does not train."""
-        parts = {"norms": ("norm.",), "mapping": ("mapping.",)}.get(self.recipe.tune)
-        for name, parameter in self.generator.named_parameters():
-            parameter.requires_grad_(parts is None or any(part in name for part in parts))
-        for block in list(self.discriminator.blocks)[: self.recipe.freeze_discriminator]:
-            block.requires_grad_(False)
-        self._judge_learns = [p for p in self.judging.parameters() if p.requires_grad]
+    def _build_networks(self, start: Start | None) -> None:
+        recipe, images = self.recipe, self.images
+        channels, classes = images.images.shape[1], images.num_classes
+        config = recipe.generator_config(channels, classes, images.source_size, images.class_names)
+        if recipe.objective == "anchored":
+            deformations, tones = recipe.variations
+            noise = recipe.latent_noise / 2
+            config = replace(config, anchors=len(images), latent_noise=noise, deformations=deformations, tones=tones)
+        judge_config = recipe.discriminator_config(channels, classes)
+        if start is None:
+            self.generator, self.discriminator = Generator(config), Discriminator(judge_config)
+        else:
+            self.generator, self.discriminator = start.adapt(config, judge_config)
+        self.coverage = None if recipe.objective == "adversarial" else Coverage(images, recipe).to(self.device)
+        self.generating: nn.Module = GrowingGenerator(self.generator) if recipe.growing else self.generator
+        self.judging: nn.Module = GrowingDiscriminator(self.discriminator) if recipe.growing else self.discriminator
+        for network in (self.generating, self.judging):
+            # CPU and GPU convolutions are fastest with channels last: here by a factor of four.
+            network.to(self.device).to(memory_format=torch.channels_last)
+        self.sizes = shared_sizes(self.generating, self.judging)
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Freezes what fine-tuning does not train, and returns the optimisers of everything else."""
         recipe = self.recipe
+        tuned = {"norms": "norm.", "mapping": "mapping.", "all": ""}[recipe.tune]
+        for name, parameter in self.generator.named_parameters():
+            parameter.requires_grad_(tuned in name)
+        for block in list(self.discriminator.blocks)[: recipe.freeze_discriminator]:
+            block.requires_grad_(False)
+        self._judge_learns = [parameter for parameter in self.judging.parameters() if parameter.requires_grad]
         generator = [parameter for parameter in self.generating.parameters() if parameter.requires_grad]
         optimizers = {
             "generator": recipe.new_optimizer(generator, recipe.generator_lr),
@@ -140,7 +104,6 @@ class Trainer:
             optimizers["coverage"] = torch.optim.Adam(generator, recipe.coverage_lr, betas=(0.5, 0.99), fused=True)
             if self.coverage.anchors.requires_grad:
                 optimizers["anchors"] = torch.optim.Adam([self.coverage.anchors], recipe.latent_lr, betas=(0.5, 0.99))
-        self._rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in optimizers.items()}
         return optimizers
 
     def stage(self, progress: float) -> Stage:
@@ -150,22 +113,22 @@ class Trainer:
     def prepare(self, seconds: float | None = None) -> None:
         """Prepares a new run: chooses a number of threads, and learns how the images of a class vary.
 
-        Args:
-            seconds (float, optional): The most time to take. Without a limit, the number of threads stays as it
-                is, because the last bits of results depend on it.
+        It takes at most ``seconds``. Without a limit it keeps the number of threads, which changes the last bits of
+        results.
         """
         started, deadline = time.perf_counter(), None
         if seconds is not None:
             if self.device.type == "cpu" and self.accelerator.num_processes == 1:
-                self.use_threads(fastest_threads(self._rehearsal(), seconds / 4))
+                self.use_threads(processes.fastest_threads(self._rehearsal(), seconds / 4))
             deadline = max(started + seconds, time.perf_counter() + seconds / 2)
         variations, averaged = self.generator.variations, self.ema.generator.variations
         if variations is None or averaged is None:
             return
         images, labels = self.originals.images, self.originals.classes
         learn_variations(variations, images, labels, self.recipe.deform, self.recipe.tone, deadline)
-        variations.load_state_dict(of_first({key: value.cpu() for key, value in variations.state_dict().items()}))
-        averaged.load_state_dict(variations.state_dict())
+        state = processes.of_first({key: value.cpu() for key, value in variations.state_dict().items()})
+        for each in (variations, averaged):
+            each.load_state_dict(state)
 
     def use_threads(self, threads: int) -> None:
         """Sets the number of threads for the rest of the run."""
@@ -180,24 +143,20 @@ class Trainer:
         labels = None if self.images.labels is None else self.images.labels[self.order.indices(0, count)]
 
         def work() -> None:
-            with self._autocast():
+            with self.autocast:
                 images = generator(latents, labels, stage.class_weight, **self._sized(stage))
             images.float().square().mean().backward()
 
         return work
 
     def step(self, progress: float) -> None:
-        """Makes the steps of the discriminator and then one of the generator.
-
-        Args:
-            progress (float): Share of the run that is done, from 0 to 1; the schedules follow it.
-        """
+        """Makes the steps of the discriminator and then one of the generator, at a share ``progress`` of the run."""
         torch.manual_seed(mix_seed(self.seed, 1, self.step_number, self.accelerator.process_index))
         stage = self.stage(progress)
         for name, optimizer in self.optimizers.items():
             factor = stage.coverage_rate if name in ("coverage", "anchors") else stage.learning_rate
             for group in optimizer.param_groups:
-                group["lr"] = self._rates[name] * factor * self.schedule.factor
+                group["lr"] = optimizer.defaults["lr"] * factor * self.schedule.factor
         self._losses = {}
         if stage.adversarial:
             for turn in range(self.recipe.n_critic):
@@ -210,56 +169,47 @@ class Trainer:
 
     def _discriminator_step(self, stage: Stage, turn: int) -> None:
         recipe, number = self.recipe, self.step_number * self.recipe.n_critic + turn
+        judge, penalize = partial(self._judge, stage=stage), number % recipe.penalty_every == 0
         means = torch.zeros(3, device=self.device)
         for part in range(recipe.accumulation):
             real, labels, _ = self._real(number, part, stage)
-            with self._autocast():
+            with self.autocast:
                 with torch.no_grad():
                     fake = self._generate(self._latents(labels), labels, stage)
                 loss, real_logits, fake_logits = discriminator_loss(
-                    recipe,
-                    lambda images, classes: self._judge(images, classes, stage),
-                    real,
-                    fake,
-                    labels,
-                    lecam=self.lecam,
-                    penalize=number % recipe.penalty_every == 0,
+                    recipe, judge, real, fake, labels, lecam=self.lecam, penalize=penalize
                 )
-            self._note("discriminator", loss)
+            self._losses["discriminator"] = loss.detach()
             self._backward(loss)
             means += torch.stack([real_logits.mean(), fake_logits.mean(), real_logits.sign().mean()])
         self._descend("discriminator")
         if recipe.clip_weights:
             clip_weights(self.judging, recipe.clip_weights)
         if recipe.lecam or self.controller is not None:
-            real_mean, fake_mean, sign = average(means / recipe.accumulation)
+            real_mean, fake_mean, sign = processes.average(means / recipe.accumulation)
             self.lecam.update(real_mean, fake_mean)
             if self.controller is not None:
                 self.controller.update(float(sign), recipe.batch_size)
 
     def _generator_step(self, stage: Stage) -> None:
         recipe, number = self.recipe, self.step_number * self.recipe.n_critic
+        judge, epoch = partial(self._judge, stage=stage), number * recipe.batch_size // self.order.count
         if self.coverage is not None:
-            self.coverage.refresh(lambda z, labels: self._generate(z, labels, stage), self.step_number)
+            self.coverage.refresh(partial(self._generate, stage=stage), self.step_number)
         for parameter in self._judge_learns:
             parameter.requires_grad_(False)
         for part in range(recipe.accumulation):
             real, labels, indices = self._real(number, part, stage)
             losses = []
-            with self._autocast():
+            with self.autocast:
                 if stage.adversarial:
                     fake = self._generate(self._latents(labels), labels, stage)
-                    epoch = number * recipe.batch_size // self.order.count
-                    losses.append(
-                        generator_loss(
-                            recipe, lambda x, classes: self._judge(x, classes, stage), fake, real, labels, epoch=epoch
-                        )
-                    )
-                    self._note("generator", losses[0])
+                    losses.append(generator_loss(recipe, judge, fake, real, labels, epoch=epoch))
+                    self._losses["generator"] = losses[0].detach()
                 if self.coverage is not None:
-                    latents = self.coverage.latents(indices)
-                    reconstruction = reconstruction_loss(self._generate(latents, labels, stage), real)
-                    self._note("reconstruction", reconstruction)
+                    again = self._generate(self.coverage.latents(indices), labels, stage)
+                    reconstruction = reconstruction_loss(again, real)
+                    self._losses["reconstruction"] = reconstruction.detach()
                     losses.append(reconstruction * (recipe.reconstruction_weight if stage.adversarial else 1.0))
             self._backward(torch.stack(losses).sum())
         moved = "generator" if stage.adversarial else "coverage"
@@ -283,9 +233,8 @@ class Trainer:
     def _latents(self, labels: Tensor | None) -> Tensor:
         """Returns latents for the images that a process computes at once."""
         if self.coverage is not None:
-            return self.coverage.sample(
-                torch.zeros(self.part, dtype=torch.int64, device=self.device) if labels is None else labels
-            )
+            classes = torch.zeros(self.part, dtype=torch.int64, device=self.device) if labels is None else labels
+            return self.coverage.sample(classes)
         shape = (self.part, self.recipe.latent_dim)
         if self.recipe.latent == "uniform":
             return torch.rand(shape, device=self.device) * 2 - 1
@@ -308,27 +257,16 @@ class Trainer:
     def _backward(self, loss: Tensor) -> None:
         self.accelerator.backward(self.scaler.scale(loss / self.recipe.accumulation))
 
-    def _note(self, name: str, loss: Tensor) -> None:
-        self._losses[name] = loss.detach()
-
     def _descend(self, *names: str) -> None:
         """Makes a step of optimisers along the mean gradient of all processes."""
         for optimizer in (self.optimizers[name] for name in names):
-            average_gradients(p for group in optimizer.param_groups for p in group["params"])
+            processes.average_gradients(p for group in optimizer.param_groups for p in group["params"])
             self.scaler.step(optimizer)
             optimizer.zero_grad()
         self.scaler.update()
 
-    def _autocast(self) -> AbstractContextManager[None]:
-        enabled = self.autocast_type is not None
-        return torch.autocast(self.device.type, self.autocast_type, enabled=enabled)
-
     def losses(self) -> dict[str, float]:
-        """Returns the last losses.
-
-        Raises:
-            RuntimeError: If a loss or a weight is not finite: the run has diverged.
-        """
+        """Returns the last losses, or raises a RuntimeError if the run has diverged."""
         losses = {key: float(value) for key, value in self._losses.items()}
         for key, network in (("generator", self.generating), ("discriminator", self.judging)):
             value = losses.get(key, 0.0)
@@ -365,11 +303,7 @@ class Trainer:
         return {name: part for name, part in parts.items() if part is not None}
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the state as tensors, numbers and text.
-
-        Raises:
-            RuntimeError: If the run has diverged.
-        """
+        """Returns the state as tensors, numbers and text, or raises a RuntimeError if the run has diverged."""
         return {
             "step_number": self.step_number,
             "seconds": self.seconds,

@@ -151,11 +151,9 @@ def test_the_parts_of_an_anchored_step_add_up():
             coverage=1.0,
             precision="fp32",
         )
-        rates = {"coverage": torch.optim.SGD, "anchors": torch.optim.SGD}
-        for name, kind in rates.items():
+        for name, rate in {"coverage": 0.1, "anchors": 10.0}.items():
             parameters = [p for group in trainer.optimizers[name].param_groups for p in group["params"]]
-            trainer.optimizers[name] = kind(parameters, lr=1.0)
-        trainer._rates |= {"coverage": 0.1, "anchors": 10.0}
+            trainer.optimizers[name] = torch.optim.SGD(parameters, lr=rate)
         before = [p.detach().clone() for p in (trainer.coverage.anchors, *trainer.generator.parameters())]
         run_steps(trainer, 1)
         after = [p.detach() for p in (trainer.coverage.anchors, *trainer.generator.parameters())]
