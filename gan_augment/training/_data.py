@@ -1,4 +1,4 @@
-"""The training images: decoded, brought to size and cached as uint8 once, not in every epoch."""
+"""The training images, which are read, brought to size and kept as uint8 once, not in every epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from .._core import ResizeMode, as_uint8, check_seed, progress_bar, resize_to_square, to_channels
+from .._core import (
+    ResizeMode,
+    as_uint8,
+    check_range,
+    check_seed,
+    largest_remainder,
+    progress_bar,
+    resize_to_square,
+    to_channels,
+)
 from ..data import TargetKind, find_class_names, fingerprint, split_item
 from .recipes._options import Options, within
 
@@ -27,13 +36,13 @@ class DataOptions(Options):
 
     Args:
         image_size (int): Side of the images in pixels: 16, 28, 32, 64, 128 or 256. Default: 64.
-        channels (int, optional): 1 or 3. Default: those of the images.
+        channels (int, optional): 1 or 3. Default: as many as the images have.
         resize_mode (str): How images are brought to that size: ``"crop"`` (default), ``"resize"`` or ``"pad"``.
         conditional (bool): Whether the generator learns the classes. Default: False.
-        flip (bool): Whether a mirrored image is as good as the image; with anchors it gets one too. Default: False.
-        balance_classes (bool): Whether every class is drawn equally often, however rare. Default: False.
-        held_out (float): Share of the images that is not trained on, but used to choose the generator that is kept
-            (by KID). Default: 0, which keeps the last one.
+        flip (bool): Whether the generator also learns mirrored images. Default: False.
+        balance_classes (bool): Whether every class is drawn equally often, even if it is rare. Default: False.
+        held_out (float): Share of the images that is not trained on, but chooses the generator that is kept (by KID).
+            Default: 0, which keeps the last generator.
     """
 
     image_size: int = 64
@@ -46,9 +55,8 @@ class DataOptions(Options):
 
     @staticmethod
     def problems(recipe: Recipe) -> Iterator[str]:
-        """Checks that there are classes to balance."""
         if recipe.balance_classes and not recipe.conditional:
-            yield "balance_classes needs conditional=True, without which the classes are not read"
+            yield "balance_classes needs conditional=True, because the classes are not read otherwise"
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,10 @@ class TrainingImages:
     Attributes:
         images (Tensor): uint8 ``(n, channels, image_size, image_size)``.
         labels (Tensor, optional): int64 ``(n,)``.
-        num_classes (int): 0 without labels.
-        source_size (tuple, optional): Height and width before the fit, if all images had the same.
-        class_names (tuple of str, optional): Names of the classes, if the data set has them for all labels.
-        hashes (Tensor): Content hash of each image before the fit, int64 ``(n,)``.
+        num_classes (int): Number of classes; 0 without labels.
+        source_size (tuple, optional): Height and width of the original images, if they are all the same.
+        class_names (tuple of str, optional): Names of the classes, if the data set has one for every label.
+        hashes (Tensor): Content hash of each original image, int64 ``(n,)``.
     """
 
     images: Tensor
@@ -82,21 +90,19 @@ class TrainingImages:
         conditional: bool = True,
         progress: bool = True,
     ) -> TrainingImages:
-        """Reads every item of a map-style data set: an image, or an image and its label.
-
-        One original is in memory at a time.
+        """Reads every item of a map-style data set. Only one original image is in memory at a time.
 
         Args:
             dataset (Dataset): Items are images (PIL, uint8 or float 0..1), ``(image, label, ...)``, or mappings
                 that hold both; see :class:`gan_augment.data.ItemPaths`.
-            image_size (int): Side to bring them to.
+            image_size (int): Side to bring them to, in pixels.
             resize_mode (str): How: ``"resize"``, ``"crop"`` or ``"pad"``.
             channels (int, optional): 1 or 3. Default: 1 if every image is grey, else 3.
-            conditional (bool): Whether to keep the labels.
-            progress (bool): Whether to show a bar.
+            conditional (bool): Whether to keep the labels. Default: True.
+            progress (bool): Whether to show a progress bar. Default: True.
 
         Raises:
-            TypeError: If the data set is not map-style, or an item is no image.
+            TypeError: If the data set is not map-style, or an item is not an image.
             ValueError: If the data set is empty, an item cannot be read, or a label is not a class index.
         """
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
@@ -135,11 +141,11 @@ class TrainingImages:
 
     @property
     def fingerprints(self) -> Tensor:
-        """The sorted, distinct hashes of the images before the fit, int64."""
+        """The sorted, distinct hashes of the original images, int64."""
         return torch.from_numpy(np.unique(self.hashes.numpy()))
 
     def digest(self) -> dict[str, Any]:
-        """Count and hash of the images and labels, to know them again by."""
+        """Returns the number and a hash of the images and labels, which identify them."""
         data = hashlib.sha256(self.images.contiguous().numpy().data)
         data.update(b"" if self.labels is None else self.labels.numpy().tobytes())
         return {"count": len(self), "sha256": data.hexdigest()}
@@ -150,17 +156,17 @@ class TrainingImages:
         return torch.zeros(len(self), dtype=torch.int64) if self.labels is None else self.labels
 
     def class_counts(self) -> list[int]:
-        """Number of images of each class; empty without classes."""
+        """Returns the number of images of each class; empty without classes."""
         return [] if self.labels is None else torch.bincount(self.labels, minlength=self.num_classes).tolist()
 
     def subset(self, indices: Sequence[int] | Tensor) -> TrainingImages:
-        """The images of these indices, in their order; the classes stay those of the whole.
+        """Returns the images at these indices, in their order, with the classes of the whole.
 
         Args:
-            indices (sequence of int): At least one, each from 0 to the number of images.
+            indices (sequence of int): At least one index, from 0 to below the number of images.
 
         Raises:
-            ValueError: If they are none, or no indices.
+            ValueError: If there is none, or one is not an index.
         """
         chosen = torch.as_tensor(indices)
         if chosen.ndim != 1 or len(chosen) == 0 or chosen.dtype not in (torch.int64, torch.int32):
@@ -173,24 +179,23 @@ class TrainingImages:
         return dataclasses.replace(self, images=self.images[chosen], labels=labels, hashes=self.hashes[chosen])
 
     def with_mirrored(self) -> TrainingImages:
-        """The images, and after them their mirror images."""
+        """Returns the images, and after them their mirror images."""
         labels = None if self.labels is None else self.labels.repeat(2)
         images = torch.cat([self.images, self.images.flip(3)])
         return dataclasses.replace(self, images=images, labels=labels, hashes=self.hashes.repeat(2))
 
     def split(self, held_out: float | int, seed: int) -> tuple[TrainingImages, TrainingImages | None]:
-        """Holds images out, of every class in proportion; a function of the seed.
-
-        Every class keeps at least one training image. Both parts keep the data set's order.
+        """Holds out images of every class in proportion. Every class keeps at least one training image.
 
         Args:
             held_out (float or int): A share 0..1 as a float, or a count as an int.
-            seed (int): Of the draw.
+            seed (int): Seed of the draw.
 
         Returns:
-            tuple: The training images, and those held out: None if there are none.
+            tuple: The training images, and the held-out images or None, both in the order of the data set.
 
         Raises:
+            TypeError: If ``held_out`` is not a number.
             ValueError: If the share or the count is out of range.
         """
         labels = self.classes
@@ -199,7 +204,9 @@ class TrainingImages:
         rng = torch.Generator().manual_seed(check_seed(seed))
         shuffled = torch.randperm(len(self), generator=rng)
         held = torch.zeros(len(self), dtype=torch.bool)
-        for label, count in enumerate(_share_out(total, counts, rng)):
+        order = torch.randperm(len(counts), generator=rng).tolist()  # breaks ties
+        limits = [max(count - 1, 0) for count in counts]
+        for label, count in enumerate(largest_remainder(total, counts, limits=limits, order=order)):
             held[shuffled[labels[shuffled] == label][:count]] = True
         if total == 0:
             return self, None
@@ -211,8 +218,7 @@ def _held_out_count(held_out: float | int, counts: list[int]) -> int:
     if isinstance(held_out, bool) or not isinstance(held_out, (int, float)):
         raise TypeError(f"held_out must be a share or a count, but got {type(held_out)} instead.")
     if isinstance(held_out, float):
-        if not 0 <= held_out <= 1:
-            raise ValueError(f"held_out must be a share between 0 and 1, but got {held_out} instead.")
+        check_range("held_out", held_out, 0, 1)
         return min(round(held_out * sum(counts)), most)
     if not 0 <= held_out <= most:
         raise ValueError(
@@ -221,28 +227,17 @@ def _held_out_count(held_out: float | int, counts: list[int]) -> int:
     return held_out
 
 
-def _share_out(total: int, counts: list[int], rng: torch.Generator) -> list[int]:
-    """Splits a count over classes by the largest remainder, ties at random, and leaves one of each."""
-    n = sum(counts)
-    shares = [max(0, min(total * count // n, count - 1)) for count in counts]
-    order = torch.randperm(len(counts), generator=rng).tolist()
-    for _ in range(total - sum(shares)):
-        free = [label for label in order if shares[label] < counts[label] - 1]
-        shares[max(free, key=lambda label: total * counts[label] - n * shares[label])] += 1
-    return shares
-
-
 def _read_item(dataset: Any, index: int, image_size: int, resize_mode: ResizeMode) -> tuple[Tensor, Tensor, Any]:
-    """One original, the same brought to size, and its label."""
+    """Returns an original image, the same image brought to size, and its label."""
     try:
         image, label = split_item(dataset[index])
         original = as_uint8(image)
     except TypeError as error:
-        raise TypeError(f"Item {index} of the data set is no image: {error}") from error
+        raise TypeError(f"Item {index} of the data set is not an image: {error}") from error
     except (ValueError, OSError) as error:
         raise ValueError(
             f"Item {index} of the data set cannot be read: {error} "
-            "A data set to fit must give its images whole and without transforms."
+            "The data set must return original images, without transforms."
         ) from error
     try:
         return original, resize_to_square(original, image_size, resize_mode), label

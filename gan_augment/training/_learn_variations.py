@@ -1,9 +1,10 @@
-"""Learning how images of a class vary, from pairs of them.
+"""Learns how images of a class vary, from pairs of images.
 
-Two images of a class differ by where things are and by how bright they are. A field that warps one onto the other
-says the first, a curve from the tones of one to those of the other the second. Over many pairs both have principal
-components; what is drawn along them and applied to any image gives new images of its class. Hauberg et al.
-(https://arxiv.org/abs/1510.02795) learn deformations so; https://arxiv.org/abs/1902.09383 learns both, by networks.
+Two images of a class differ in where things are and in how bright they are. A field warps one image onto the other, and
+a curve then maps its tones to those of the other. The principal components of many fields and curves describe the
+class: a random mix of them, applied to any image, gives a new image of the class. Hauberg et al.
+(https://arxiv.org/abs/1510.02795) learn deformations like this; https://arxiv.org/abs/1902.09383 learns both with
+networks.
 """
 
 from __future__ import annotations
@@ -22,29 +23,23 @@ MAX_PAIRS = 512
 SIDE = 32  # largest side in pixels at which images are registered
 STEPS, RATE = 120, 0.03
 CHUNK = 256  # pairs that are registered at once
-CHUNK_VALUES, LEAST_STEPS = 2**16, 20  # where time may run out: values of a chunk, and steps of the first one
+CHUNK_VALUES, LEAST_STEPS = 2**16, 20  # with a deadline: values of a chunk, and steps of the first chunk
 STIFFNESS, WEIGHT = 1.0, 0.02
 SMOOTHNESS = 0.01
 SCALES = (1, 2, 4)
 
 
 def register(sources: Tensor, targets: Tensor, deadline: float | None = None) -> Tensor:
-    """Smooth fields that warp sources onto targets, by gradient descent.
+    """Finds smooth fields ``(m, 2, CONTROLS, CONTROLS)`` that warp sources onto targets, by gradient descent.
 
-    Args:
-        sources (Tensor): Float ``(n, c, h, w)`` in -1..1.
-        targets (Tensor): As many.
-        deadline (float, optional): Time of ``time.perf_counter()`` at which to stop.
-
-    Returns:
-        Tensor: Fields ``(m, 2, CONTROLS, CONTROLS)`` of the first ``m`` pairs, which are all without a deadline and at
-        least some with one.
+    Images are floats ``(n, c, h, w)`` in -1..1. If ``time.perf_counter()`` passes the deadline, only the first ``m``
+    pairs have a field.
     """
     size = CHUNK if deadline is None else min(max(CHUNK_VALUES // sources[0].numel(), 1), CHUNK)
     fields: list[Tensor] = []
     for pair in zip(torch.split(sources, size), torch.split(targets, size)):
         found, whole = _register(*pair, deadline, 0 if fields else LEAST_STEPS)
-        if whole or not fields:  # fields that were cut short are too small, but better than none
+        if whole or not fields:  # fields that were stopped early are too small, but better than none
             fields.append(found)
         if not whole:
             break
@@ -53,14 +48,14 @@ def register(sources: Tensor, targets: Tensor, deadline: float | None = None) ->
 
 @torch.enable_grad()
 def _register(sources: Tensor, targets: Tensor, deadline: float | None, least: int) -> tuple[Tensor, bool]:
-    """The fields, and whether there was time to find them."""
+    """Returns the fields, and whether there was time to find them."""
     fields = sources.new_zeros((len(sources), 2, CONTROLS, CONTROLS)).requires_grad_(True)
     optimizer = torch.optim.Adam([fields], RATE)
     for step in range(STEPS):
         if deadline is not None and step >= least and time.perf_counter() > deadline:
             return fields.detach(), False
         warped = warp(sources, fields)
-        # Values of 0..1 are what stiffness and weight are balanced against.
+        # Halved to a range of 1, for which stiffness and weight are chosen.
         difference = sum(
             ((F.avg_pool2d(warped, s) - F.avg_pool2d(targets, s)) / 2).square().mean((1, 2, 3)) for s in SCALES
         )
@@ -73,7 +68,7 @@ def _register(sources: Tensor, targets: Tensor, deadline: float | None, least: i
 
 
 def match_tones(sources: Tensor, targets: Tensor) -> Tensor:
-    """Smooth curves ``(n, c, KNOTS)`` that give sources ``(n, c, h, w)`` the histograms of targets."""
+    """Finds smooth curves ``(n, c, KNOTS)`` that give sources ``(n, c, h, w)`` the histograms of targets."""
     ranked, wanted = sources.flatten(2).sort(dim=2).values, targets.flatten(2).sort(dim=2).values
     knots = torch.linspace(-1, 1, KNOTS, device=sources.device)
     hats = (1 - (ranked[..., None] - knots).abs() * (KNOTS - 1) / 2).clamp(min=0)
@@ -86,7 +81,7 @@ def match_tones(sources: Tensor, targets: Tensor) -> Tensor:
 
 
 def class_pairs(labels: Tensor) -> Tensor:
-    """Ordered pairs of different images of a class, drawn at random, each once: int64 ``(m, 2)``, perhaps none."""
+    """Draws ordered pairs of different images of a class, int64 ``(m, 2)``, each pair at most once."""
     rng = torch.Generator().manual_seed(0)
     labels = labels.cpu()
     order, counts = labels.argsort(stable=True), torch.bincount(labels)
@@ -102,7 +97,7 @@ def class_pairs(labels: Tensor) -> Tensor:
 
 
 def principal(rows: Tensor, count: int) -> Tensor:
-    """The first principal components ``(count, d)`` of differences ``(m, d)``, each as long as its spread."""
+    """Returns the first principal components ``(count, d)`` of differences ``(m, d)``, each as long as its spread."""
     _, values, directions = torch.linalg.svd(rows.double(), full_matrices=False)
     found = (values[:count, None] * directions[:count] / len(rows) ** 0.5).float()
     return F.pad(found, (0, 0, 0, count - len(found)))
@@ -117,22 +112,16 @@ def learn_variations(
     tone: float,
     deadline: float | None = None,
 ) -> None:
-    """Sets fields and curves to what images of a class differ by: seconds for hundreds of small images.
+    """Sets the fields and curves of ``variations`` to how uint8 images ``(n, c, s, s)`` of a class differ.
 
-    It runs on the CPU, so that without a deadline every process finds the same to the bit.
-
-    Args:
-        variations (Variations): Whose buffers to set; left as it is where no class has two images.
-        images (Tensor): uint8 ``(n, c, s, s)``.
-        labels (Tensor): int64 ``(n,)``; all 0 without classes.
-        deform (float): Scale of the fields; at 1, as far as two images of a class differ.
-        tone (float): That of the curves.
-        deadline (float, optional): Time of ``time.perf_counter()`` by which to learn from fewer pairs, drawn at random.
+    With the scales ``deform`` and ``tone`` at 1, samples vary as much as two images of a class. If no class has two
+    images, nothing changes. It takes seconds for hundreds of small images; with a deadline of ``time.perf_counter()``
+    it learns from fewer pairs. It runs on the CPU, so that without a deadline every process gets the same bits.
     """
     pairs = class_pairs(labels)
     if not len(pairs):
         return
-    if deadline is not None:  # they are sorted, and the first must be of all classes
+    if deadline is not None:  # the pairs are sorted, but the first ones must come from all classes
         pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))]
 
     def small(indices: Tensor) -> Tensor:

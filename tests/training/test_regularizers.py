@@ -116,7 +116,7 @@ def test_a_penalty_can_be_taken_where_gradients_are_off():
 
 
 def test_reals_without_as_many_fakes_are_refused():
-    with pytest.raises(ValueError, match="of one shape"):
+    with pytest.raises(ValueError, match="must have the same shape"):
         gradient_penalty(linear(torch.ones(1)), torch.zeros(2, 1, 4, 4), torch.zeros(1, 1, 4, 4))
 
 

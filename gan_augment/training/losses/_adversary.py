@@ -1,9 +1,9 @@
-"""What the discriminator and the generator each minimise, out of a recipe's loss and regularisers."""
+"""The adversarial objectives of both networks, from a recipe's loss and regularisers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,19 +12,14 @@ from ..recipes._recipe import Recipe
 from ._registry import LOSSES
 from ._regularizers import LeCam, gradient_penalty, top_k, top_k_share, zero_centred_penalty
 
-
-class Judge(Protocol):
-    """Images in -1..1 and their classes to logits, through the augmentation and the discriminator."""
-
-    def __call__(self, images: Tensor, labels: Tensor | None, /) -> Tensor:
-        """Logits ``(n,)``."""
-        ...  # pragma: no cover
+# Maps images in -1..1 and their classes to logits (n,): the augmentation, and then the discriminator.
+Judge: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 
 
 def judge_both(
     recipe: Recipe, judge: Judge, real: Tensor, fake: Tensor, labels: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The logits of reals and fakes, in one pass where the images of a batch do not see each other."""
+    """Returns the logits of real and generated images, in one pass unless the images of a batch affect each other."""
     if recipe.discriminator_normalization == "batch" or recipe.minibatch_stddev:
         return judge(real, labels), judge(fake, labels)
     real_logits, fake_logits = judge(torch.cat([real, fake]), None if labels is None else labels.repeat(2)).chunk(2)
@@ -41,16 +36,10 @@ def discriminator_loss(
     lecam: LeCam,
     penalize: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The discriminator's loss, and the logits of reals and fakes, detached.
+    """Returns the discriminator's loss, and the detached logits of real and generated images.
 
-    Args:
-        recipe (Recipe): Names the loss and the weights of the regularisers.
-        judge (callable): The discriminator, behind the augmentation.
-        real (Tensor): Images in -1..1.
-        fake (Tensor): The same of the generator, without its gradient.
-        labels (Tensor, optional): Classes of both.
-        lecam (LeCam): The averages that this regulariser compares with.
-        penalize (bool): Whether this step is one that has gradient penalties.
+    Images are in -1..1, and ``labels`` are the classes of both. ``penalize`` says whether this step has gradient
+    penalties.
     """
     real_logits, fake_logits = judge_both(recipe, judge, real, fake, labels)
     loss = LOSSES[recipe.loss].discriminator(real_logits, fake_logits, recipe.label_smoothing)
@@ -75,15 +64,9 @@ def _penalties(recipe: Recipe, discriminate: Callable[[Tensor], Tensor], real: T
 def generator_loss(
     recipe: Recipe, judge: Judge, fake: Tensor, real: Tensor, labels: Tensor | None, *, epoch: int
 ) -> Tensor:
-    """The generator's loss; gradients reach it through the fakes.
+    """Returns the generator's loss after ``epoch`` passes over the data; gradients reach it through ``fake``.
 
-    Args:
-        recipe (Recipe): Names the loss.
-        judge (callable): The discriminator, behind the augmentation.
-        fake (Tensor): Images in -1..1.
-        real (Tensor): The same of the data, which a paired loss compares with.
-        labels (Tensor, optional): Classes of both.
-        epoch (int): Passes over the data so far, which the share of the best fakes falls with.
+    A paired loss compares ``fake`` with ``real``. ``labels`` are the classes of both.
     """
     loss = LOSSES[recipe.loss]
     logits = judge(fake, labels)

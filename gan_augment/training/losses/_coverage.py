@@ -1,8 +1,7 @@
-"""Coverage before sharpness: objectives under which every training image is reproduced, so that none is forgotten.
+"""Objectives that reproduce every training image, so that the generator cannot collapse to a few.
 
-Without an adversary there is nothing to collapse. Sources: generative latent optimisation
-(https://arxiv.org/abs/1707.05776), IMLE (https://arxiv.org/abs/1809.09087) and RS-IMLE
-(https://arxiv.org/abs/2409.17439).
+Sources: generative latent optimisation (https://arxiv.org/abs/1707.05776), IMLE (https://arxiv.org/abs/1809.09087) and
+RS-IMLE (https://arxiv.org/abs/2409.17439).
 """
 
 from __future__ import annotations
@@ -25,33 +24,33 @@ if TYPE_CHECKING:
     from ..recipes._recipe import Recipe
 
 Generate = Callable[[Tensor, Tensor | None], Tensor]
-SKETCH = 16  # side in pixels at which images are compared to choose latents
+SKETCH = 16  # side in pixels of the copies that choose latents
 REFRESH = 50  # steps for which an image keeps the latent that IMLE chose
-REJECTED = 0.1  # share of the drawn images that are nearest to a training image
-CHUNK = 256
+REJECTED = 0.1  # share of the drawn images, those nearest to a training image
+CHUNK = 256  # images that are drawn at once
 Objective = Literal["adversarial", "anchored", "imle"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveOptions(Options):
-    """What the generator of a recipe is fitted to do.
+    """What the generator of a recipe learns.
 
     Args:
-        objective (str): ``"adversarial"`` (default): a discriminator. ``"anchored"``: each training image owns a
-            latent, and generator and latents are fitted together to give the image back
-            (https://arxiv.org/abs/1707.05776). ``"imle"``: each training image pulls the nearest of many drawn images
-            (https://arxiv.org/abs/1809.09087); those that are already near one are rejected
+        objective (str): ``"adversarial"`` (default): to convince a discriminator. ``"anchored"``: to reproduce each
+            training image from a latent of its own, which is fitted too (https://arxiv.org/abs/1707.05776).
+            ``"imle"``: to bring the nearest of many drawn images closer to each training image
+            (https://arxiv.org/abs/1809.09087), except drawn images that are very near one already
             (https://arxiv.org/abs/2409.17439).
-        coverage (float): Share of the run before the discriminator joins an ``"anchored"`` or ``"imle"`` objective;
-            1 leaves it out. Default: 0.5.
+        coverage (float): Share of the run before the discriminator joins an ``"anchored"`` or ``"imle"`` objective.
+            At 1 it never joins. Default: 0.5.
         reconstruction_weight (float): Weight of that objective beside the discriminator's. Default: 8.
-        latent_noise (float): Standard deviation of the noise on each coordinate of anchored latents while they are
-            fitted; half of it in sampling. Default: 0.2.
-        deform, tone (float): How far samples of an ``"anchored"`` fit are deformed and their tones changed. 1 is as
-            far as pairs of images of a class differ. Default: 0.
-        coverage_lr, latent_lr (float): Adam's learning rates of the generator and of the anchors before the
-            discriminator joins. Default: 1e-3 and 1e-2.
-        imle_candidates (int): Images drawn for each one that IMLE pulls. Default: 10.
+        latent_noise (float): Standard deviation of the noise on each coordinate of the training images' latents during
+            the fit. Samples of an ``"anchored"`` fit have half of it. Default: 0.2.
+        deform, tone (float): How far samples of an ``"anchored"`` fit are deformed, and how far their tones change. At
+            1 they vary as much as two images of a class. Default: 0.
+        coverage_lr, latent_lr (float): Adam's learning rates of the generator, before the discriminator joins, and of
+            the anchors. Default: 1e-3 and 1e-2.
+        imle_candidates (int): Images that IMLE draws for each training image. Default: 10.
     """
 
     objective: Objective = "adversarial"
@@ -66,7 +65,7 @@ class ObjectiveOptions(Options):
 
     @property
     def adversarial(self) -> bool:
-        """Whether a discriminator takes part, if only in the end."""
+        """Whether a discriminator takes part, at least in the end."""
         return self.objective == "adversarial" or self.coverage < 1
 
     @property
@@ -77,13 +76,11 @@ class ObjectiveOptions(Options):
 
     @staticmethod
     def problems(recipe: Recipe) -> Iterator[str]:
-        """Checks the latent, whose neighbours are only known on the sphere."""
         if recipe.objective != "adversarial" and recipe.latent != "normal":
             yield f"latent must be 'normal' for objective={recipe.objective!r}, but got {recipe.latent!r} instead"
 
     @staticmethod
     def unused(recipe: Recipe) -> Iterable[str]:
-        """Returns what another objective would read."""
         covering = recipe.objective != "adversarial"
         return (
             *(() if covering else ("coverage", "reconstruction_weight", "latent_noise", "coverage_lr")),
@@ -94,15 +91,7 @@ class ObjectiveOptions(Options):
 
 
 class Coverage(nn.Module):
-    """The latent of each training image, and how far the image that it gives is from it.
-
-    Args:
-        images (TrainingImages): To be reproduced.
-        recipe (Recipe): With an objective ``"anchored"`` or ``"imle"``.
-
-    Attributes:
-        anchors (Parameter): ``(n, latent_dim)``; trained if ``"anchored"``, chosen if ``"imle"``.
-    """
+    """The latents ``(n, latent_dim)`` of the training images: trained if ``"anchored"``, chosen if ``"imle"``."""
 
     def __init__(self, images: TrainingImages, recipe: Recipe) -> None:
         super().__init__()
@@ -119,14 +108,14 @@ class Coverage(nn.Module):
         self.sketches: Tensor
 
     def latents(self, indices: Tensor) -> Tensor:
-        """The latents of training images, disturbed, so that their neighbours give something sensible too."""
+        """Returns the latents of training images with noise, so that latents near them give sensible images too."""
         chosen = self.anchors[indices]
         if self.imle:
             return chosen + self.recipe.latent_noise * torch.randn_like(chosen)
         return add_noise(chosen, torch.randn_like(chosen), self.recipe.latent_noise)
 
     def sample(self, labels: Tensor) -> Tensor:
-        """Latents of new images of these classes, as the finished generator will draw them."""
+        """Draws latents of new images of these classes, like the finished generator."""
         n, device = len(labels), labels.device
         normal = torch.randn(n, self.recipe.latent_dim + sum(self.recipe.variations), device=device)
         if self.imle:
@@ -137,14 +126,14 @@ class Coverage(nn.Module):
 
     @torch.no_grad()
     def refresh(self, generate: Generate, step: int) -> None:
-        """Every so many steps, gives each training image the nearest of many freshly drawn images of its class.
+        """Every ``REFRESH`` steps, gives each training image the latent of the nearest of many drawn images.
 
-        Drawn images that are among the nearest to a training image already, whichever, are rejected first:
-        what is left has further to go, and lies where sampling will look.
+        Both are of one class. Drawn images that are very near any training image are rejected first: the others are
+        like those that sampling will draw, and have more to learn.
         """
         if not self.imle or step % REFRESH:
             return
-        # In random order: batch statistics are of all classes, as they are in the other steps.
+        # In random order, so that batch statistics are those of all classes, like in the other steps.
         order = torch.randperm(self.recipe.imle_candidates * len(self.labels), device=self.labels.device)
         labels = self.labels.repeat(self.recipe.imle_candidates)[order]
         latents = torch.randn(len(labels), self.recipe.latent_dim, device=labels.device)
@@ -160,20 +149,20 @@ class Coverage(nn.Module):
 
 
 def sketch(images: Tensor) -> Tensor:
-    """Images ``(n, c, h, w)`` in -1..1 as rows of the pixels by which latents are chosen."""
+    """Reduces images ``(n, c, h, w)`` in -1..1 to rows of pixels, to compare them."""
     return F.adaptive_avg_pool2d(images.float(), SKETCH).flatten(1)
 
 
 def reconstruction_loss(images: Tensor, targets: Tensor) -> Tensor:
-    """The mean absolute difference at several scales, ``(n, c, h, w)`` in -1..1 to a scalar."""
+    """Returns the mean absolute difference of images ``(n, c, h, w)`` in -1..1 over several scales, a scalar."""
     losses = [(F.avg_pool2d(images, s) - F.avg_pool2d(targets, s)).abs().mean() for s in SCALES]
     return torch.stack(losses).mean()
 
 
 def principal_latents(sketches: Tensor, latent_dim: int) -> Tensor:
-    """The first principal components of images as rows, each of the same spread, as latents on the sphere.
+    """Returns the first principal components of images, with the same spread each, as latents on the sphere.
 
-    Neighbours among the images start as neighbours among the latents.
+    Images that are alike start with latents that are near each other.
     """
     flat = sketches - sketches.mean(0)
     left, values, _ = torch.linalg.svd(flat.double(), full_matrices=False)

@@ -12,7 +12,7 @@ class Loss:
     defaults. Recipes can use it by its name in :data:`LOSSES`.
 
     Attributes:
-        paired (bool): Whether both networks compare each real image with one fake. Default: False.
+        paired (bool): Whether both networks compare each real image with one generated image. Default: False.
         smooths (bool): Whether real images have a target, which label smoothing can lower. Default: False.
         signed (bool): Whether a positive logit means "real". Adaptive augmentation needs that. Default: True.
 
@@ -44,7 +44,7 @@ class Loss:
 
         Args:
             real (Tensor): Logits of real images, ``(n,)``.
-            fake (Tensor): Logits of fakes, ``(n,)``.
+            fake (Tensor): Logits of generated images, ``(n,)``.
             smoothing (float): One-sided label smoothing (https://arxiv.org/abs/1606.03498): the target of real images
                 is ``1 - smoothing``. Default: 0.
 
@@ -60,7 +60,7 @@ class Loss:
         """Checks the logits and returns the generator's loss, a scalar.
 
         Args:
-            fake (Tensor): Logits of fakes, ``(n,)``.
+            fake (Tensor): Logits of generated images, ``(n,)``.
             real (Tensor, optional): Logits of as many real images. A paired loss needs them.
 
         Raises:
