@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
-
-from tqdm.auto import tqdm
 
 from .._core import end_by_signal, on_end_signal, progress_bar
 from ._trainer import Trainer
@@ -19,52 +18,31 @@ MEASURING, STEPS_BETWEEN = 0.1, 50  # with a budget: share of the time for measu
 BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining} {postfix}"
 
 
+@dataclass(kw_only=True)
 class Loop:
-    """Runs a trainer to the end.
+    """Runs a trainer to the end."""
 
-    Args:
-        trainer (Trainer): The trainer.
-        monitor (Monitor): Measures samples during the run.
-        folder (RunFolder, optional): The folder to write to; only the first process has one.
-        started (float): Time of ``time.perf_counter()`` at which this part of the run began, before any reading.
-        budget (float, optional): Seconds, including those of earlier parts of the run.
-        checkpoint_every (float): Seconds between checkpoints.
-        progress (bool): Whether to show a progress bar.
-        tracker (Any): A tracker of Accelerate that also receives the metrics, or None.
-    """
+    trainer: Trainer
+    monitor: Monitor
+    folder: RunFolder | None  # only the first process has one
+    started: float  # time.perf_counter() at the start of this part of the run, before the images were read
+    budget: float | None  # seconds, including those of earlier parts of the run
+    checkpoint_every: float  # seconds
+    progress: bool  # whether to show a progress bar
+    tracker: Any = None  # a tracker of Accelerate that also receives the metrics
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        monitor: Monitor,
-        folder: RunFolder | None,
-        *,
-        started: float,
-        budget: float | None,
-        checkpoint_every: float,
-        progress: bool,
-        tracker: Any = None,
-    ) -> None:
-        self.trainer, self.monitor, self.folder, self.tracker = trainer, monitor, folder, tracker
-        self.started, self.budget, self.checkpoint_every = started, budget, checkpoint_every
-        self.bar: tqdm[Any] = progress_bar(
-            show=progress,
-            total=1.0,
-            desc="Fitting",
-            bar_format=BAR,
-            mininterval=1.0,
-        )
-        self.main = trainer.accelerator.is_main_process
-        self.before = trainer.seconds
-        self.kid = f", KID {trainer.best['kid']:.4f}" if trainer.best else ""
+    def __post_init__(self) -> None:
+        best = self.trainer.best
+        self.bar = progress_bar(show=self.progress, total=1.0, desc="Fitting", bar_format=BAR, mininterval=1.0)
+        self.main = self.trainer.accelerator.is_main_process
+        self.before = self.trainer.seconds
+        self.kid = f", KID {best['kid']:.4f}" if best else ""
 
     def run(self) -> None:
         """Makes steps until the steps of the recipe or the budget end.
 
-        Raises:
-            SystemExit: After SIGTERM or SIGHUP to any process: in all processes, after a checkpoint is written.
-            KeyboardInterrupt: After Ctrl-C, in the same way. A second Ctrl-C does not wait for the end of the step.
-            RuntimeError: If the run diverges.
+        SIGTERM, SIGHUP or Ctrl-C to any process ends all processes after a checkpoint is written. A second Ctrl-C does
+        not wait for the end of the step.
         """
         trainer, evaluations = self.trainer, self.trainer.recipe.evaluations
         self.first_step = trainer.step_number

@@ -29,17 +29,13 @@ from .runs._processes import accelerator, is_first, threads_kept
 
 TRACKERS = ("tensorboard",)
 FEW_IMAGES = 100
-PREPARATION, LEAST_PREPARATION = 0.1, 0.03  # shares of the budget; the latter where reading alone took the former
-MAX_SHARED = 0.1  # of validation images that are in the data set too, as in splits that were not made with care
+PREPARATION, LEAST_PREPARATION = 0.1, 0.03  # shares of the budget; the second applies if reading took the first
+MAX_SHARED = 0.1  # largest share of the validation images that may be in the data set too, like in a careless split
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What :func:`fit` and :func:`resume` were asked for; see there for the options.
-
-    Raises:
-        ValueError: If an option is out of range.
-    """
+    """What :func:`fit` and :func:`resume` were asked for; see there for the options."""
 
     recipe: Recipe
     seed: int
@@ -49,7 +45,7 @@ class Plan:
     checkpoint_every: float
     log_with: str | None
     init: str | None
-    started: float  # of time.perf_counter(), from which on the budget runs
+    started: float  # time.perf_counter() at which the budget starts
 
     def __post_init__(self) -> None:
         if not self.checkpoint_every >= 0:
@@ -58,7 +54,7 @@ class Plan:
             )
         if self.log_with is not None and self.log_with not in TRACKERS:
             raise ValueError(f"log_with must be one of {TRACKERS}, but got {self.log_with!r} instead.")
-        self.recipe.new_optimizer([torch.nn.Parameter(torch.zeros(1))], 1e-4)  # refuses what torch does not take
+        self.recipe.new_optimizer([torch.nn.Parameter(torch.zeros(1))], 1e-4)  # both refuse what torch does not take
         StepSchedule(self.recipe)
         if self.log_with is not None and self.folder is None:
             raise ValueError("out must be given with log_with: it is the folder for its files.")
@@ -66,55 +62,57 @@ class Plan:
             raise ModuleNotFoundError(
                 "log_with='tensorboard' needs the package tensorboard: run pip install tensorboard."
             )
-        if self.folder is not None and is_first():
+        if self.written is not None:
             try:
                 check_plotting()
             except ModuleNotFoundError as error:
                 warnings.warn(f"The run will have no losses.png. {error}", UserWarning, stacklevel=4)
 
     def check_start(self, start: Start | None) -> None:
-        """Checks that nothing that is not pretrained stays untrained."""
+        """Checks that fine-tuning leaves no layer untrained that is not pretrained."""
         recipe = self.recipe
         if recipe.tune != "all" and start is None:
             raise ValueError(f"tune={recipe.tune!r} needs init, a generator whose other weights stay as they are.")
         if recipe.freeze_discriminator and (start is None or start.discriminator is None):
-            raise ValueError("freeze_discriminator needs an init with a discriminator, but this one was saved without.")
+            raise ValueError("freeze_discriminator needs an init with a discriminator, but this one has none.")
         size = recipe.image_size if start is None else start.generator.config.image_size
         if (recipe.tune != "all" or recipe.freeze_discriminator) and size != recipe.image_size:
             raise ValueError(
-                f"image_size must be {size}, that of init, with tune or freeze_discriminator, which would leave the "
-                f"layers that are new as they are, but got {recipe.image_size} instead."
+                f"image_size must be {size}, like that of init, with tune or freeze_discriminator, because new layers "
+                f"would not be trained, but got {recipe.image_size} instead."
             )
+
+    @property
+    def written(self) -> RunFolder | None:
+        """The folder in the first process, and None in the others, which do not write."""
+        return self.folder if self.folder is not None and is_first() else None
 
     def check_new(self) -> None:
         """Checks that the folder is new or empty."""
-        if self.folder is not None and is_first():
-            self.folder.check_new()
+        if self.written is not None:
+            self.written.check_new()
 
     def held(self) -> AbstractContextManager[None]:
-        """Locks the folder in the first process; see :meth:`RunFolder.held`."""
-        return self.folder.held() if self.folder is not None and is_first() else nullcontext()
+        """Locks the folder; see :meth:`RunFolder.held`."""
+        return nullcontext() if self.written is None else self.written.held()
 
     def create(self, config: dict[str, Any]) -> None:
-        """Creates the folder."""
-        if self.folder is not None and is_first():
-            self.folder.create(config)
+        """Writes the configuration of a new run to the folder."""
+        if self.written is not None:
+            self.written.create(config)
 
     def read(self, dataset: Any, validation: Any) -> tuple[TrainingImages, TrainingImages | None]:
         """Returns the images to train on, and the held-out ones."""
-        images = self._images(dataset)
-        if validation is None:
-            training, held_out = (
-                images.split(self.recipe.held_out, self.seed) if self.recipe.held_out else (images, None)
-            )
-        else:
-            training = images
-            held_out = _checked_validation(training, self._images(validation, images.images.shape[1]))
-        anchors = len(training) * (2 if self.recipe.anchors_mirrored else 1)
-        if self.recipe.objective == "anchored" and anchors > MAX_ANCHORS:
+        recipe, training, held_out = self.recipe, self._images(dataset), None
+        if validation is not None:
+            held_out = _checked_validation(training, self._images(validation, training.images.shape[1]))
+        elif recipe.held_out:
+            training, held_out = training.split(recipe.held_out, self.seed)
+        anchors = len(training) * (2 if recipe.anchors_mirrored else 1)
+        if recipe.objective == "anchored" and anchors > MAX_ANCHORS:
             raise ValueError(
-                f"objective='anchored' is for {MAX_ANCHORS:,} images at most, mirrored ones included, but got "
-                f"{anchors:,}; take the recipe 'small' or 'conditional'."
+                f"objective='anchored' takes at most {MAX_ANCHORS:,} images, including mirrored ones, but got "
+                f"{anchors:,}; use the recipe 'small' or 'conditional'."
             )
         if len(training) < FEW_IMAGES:
             warnings.warn(
@@ -148,42 +146,37 @@ class Plan:
         state = None if self.folder is None else self.folder.checkpoints.load_newest()
         if state is None and start is None and self.init is not None:
             raise ValueError(f"The run must have a checkpoint to go on from {self.init}, but has none; start it again.")
-        with torch.random.fork_rng(), threads_kept():  # each step seeds its own
+        folder, trained = self.written, self.recipe.adversarial
+        with torch.random.fork_rng(), threads_kept():  # each step sets its own seed
             trainer = Trainer(training, self.recipe, self.seed, start)
-            main = trainer.accelerator.is_main_process
-            folder = self.folder if main else None
             if state is None:
                 trainer.prepare(self._seconds_to_prepare())
             else:
                 _restore(trainer, state)
-            accelerator().wait_for_everyone()  # all have read the same checkpoint before the next is written
-            augmented = bool(self.recipe.augment) and (
-                self.recipe.objective == "adversarial" or self.recipe.coverage < 1
-            )
-            monitor = Monitor(training, held_out, self.seed, augmented)
+            accelerator().wait_for_everyone()  # all must read the same checkpoint before the next one is written
+            monitor = Monitor(training, held_out, self.seed, augmented=bool(self.recipe.augment) and trained)
             loop = Loop(
-                trainer,
-                monitor,
-                folder,
+                trainer=trainer,
+                monitor=monitor,
+                folder=folder,
                 started=self.started,
                 budget=self.budget,
                 checkpoint_every=self.checkpoint_every,
-                progress=self.progress and main,
-                tracker=self._tracker() if main else None,
+                progress=self.progress and is_first(),
+                tracker=self._tracker(),
             )
             if folder is not None:
                 folder.rewind(trainer.step_number)
                 if state is None:
-                    loop.save()  # from which a run can go on that is killed at once, pretrained weights and all
+                    loop.save()  # a run that is killed at once goes on from here, with its pretrained weights
             loop.run()
             if loop.tracker is not None:
                 loop.tracker.finish()
             result = conclude(trainer, monitor, self.folder.path if self.folder else None, self.init, self.budget)
         if folder is not None:
-            trained = self.recipe.adversarial  # a discriminator that has learned nothing is no start for another run
-            save_pretrained(
-                result.generator, folder.generator, discriminator=trainer.discriminator if trained else None
-            )
+            # A discriminator that has learned nothing must not start another run.
+            judge = trainer.discriminator if trained else None
+            save_pretrained(result.generator, folder.generator, discriminator=judge)
             _draw(folder)
         return result
 
@@ -194,30 +187,30 @@ class Plan:
         return max(PREPARATION * self.budget - elapsed, LEAST_PREPARATION * self.budget)
 
     def _tracker(self) -> Any:
-        if self.log_with is None or self.folder is None:
+        if self.log_with is None or self.written is None:
             return None
         from accelerate.tracking import TensorBoardTracker
 
-        tracker = TensorBoardTracker("tensorboard", str(self.folder.path))
-        getattr(tracker, "start", lambda: None)()  # of newer versions
+        tracker = TensorBoardTracker("tensorboard", str(self.written.path))
+        getattr(tracker, "start", lambda: None)()  # newer versions have it
         return tracker
 
 
 def _is_installed(package: str) -> bool:
     try:
         return find_spec(package) is not None
-    except (ImportError, ValueError):  # of what stands in for a package
+    except (ImportError, ValueError):  # raised for a stand-in of a package
         return False
 
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
-    """Restores a checkpoint; it may belong to another run, or have been edited."""
+    """Restores a checkpoint, which may belong to another run or be edited."""
     try:
         trainer.load_state_dict(state)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
-            f"The checkpoint must be of the run that config.json describes, but does not fit it ({reason}); "
+            f"The checkpoint must be of the run that config.json describes, but does not match it ({reason}); "
             "restore both from a backup, or start the run again."
         ) from error
 
@@ -229,12 +222,13 @@ def _checked_validation(training: TrainingImages, held_out: TrainingImages) -> T
             f"validation must have the {training.num_classes} classes of dataset, but has {held_out.num_classes}."
         )
     ours, theirs = training.class_names, held_out.class_names
-    differing = None if ours is None or theirs is None else differing_class(ours, theirs)
-    if ours is not None and theirs is not None and differing is not None:
-        raise ValueError(
-            f"validation must have the classes of dataset in the same order, but class {differing} is "
-            f"{theirs[differing]!r} instead of {ours[differing]!r}."
-        )
+    if ours is not None and theirs is not None:
+        differing = differing_class(ours, theirs)
+        if differing is not None:
+            raise ValueError(
+                f"validation must have the classes of dataset in the same order, but class {differing} is "
+                f"{theirs[differing]!r} instead of {ours[differing]!r}."
+            )
     unseen = ~torch.isin(held_out.hashes, training.hashes)
     shared = int((~unseen).sum())
     if shared > MAX_SHARED * len(held_out):
@@ -253,9 +247,9 @@ def _checked_validation(training: TrainingImages, held_out: TrainingImages) -> T
 
 
 def _draw(folder: RunFolder) -> None:
-    """Draws the pictures of a run that the installed packages can draw."""
+    """Draws the pictures of a run. Without matplotlib there is no plot, which a warning said at the start."""
     if folder.grids():
         folder.save_animation()
     if any("generator" in line or "reconstruction" in line for line in folder.metrics()):
-        with contextlib.suppress(ModuleNotFoundError):  # the run began with a warning
+        with contextlib.suppress(ModuleNotFoundError):
             folder.save_plot()

@@ -62,7 +62,7 @@ def test_animations_refuse_bad_input_and_write_nothing(tmp_path):
         (grids, "a.gif", 0, "seconds must be above 0"),
         (grids, "a.gif", float("nan"), "seconds must be above 0"),
         ([tmp_path / "other.png"], "a.gif", 8, "names such as"),
-        ([*grids, tmp_path / "step-9.png"], "a.gif", 8, "of one size"),
+        ([*grids, tmp_path / "step-9.png"], "a.gif", 8, "the same size"),
     ):
         with pytest.raises(ValueError, match=message):
             animate(chosen, tmp_path / name, seconds)

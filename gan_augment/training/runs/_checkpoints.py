@@ -1,4 +1,4 @@
-"""The state of a run as one safetensors file: no pickled code, and whole or refused."""
+"""The state of a run as one safetensors file, without pickled code. A damaged file is refused."""
 
 from __future__ import annotations
 
@@ -18,57 +18,36 @@ from ..._core import check_count, make_folder, remove_asides, write_whole
 
 FORMAT = "gan_augment.checkpoint.1"
 MAX_BYTES = 2**33
-MAX_STRUCTURE_BYTES = 2**25  # what surely fits into the 100 MB that safetensors reads as a header
+MAX_STRUCTURE_BYTES = 2**25  # safetensors reads headers up to 100 MB, and escaping makes the structure longer
 NAME = re.compile(r"step-(\d+)\.safetensors")
-MAX_DIMENSIONS = 64  # what torch takes everywhere
-DTYPES: dict[str, torch.dtype] = {  # which every safetensors has
+MAX_DIMENSIONS = 64  # the most that all functions of torch take
+DTYPES: dict[str, torch.dtype] = {  # those that every version of safetensors knows
     name: getattr(torch, name)
     for name in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
 }
 
 
 class Checkpoints:
-    """The newest states of a run, in files such as ``step-0001234.safetensors``.
+    """The newest ``keep`` states of a run, in files such as ``step-0001234.safetensors``; see :func:`pack`.
 
-    A state is what the ``state_dict()`` of modules, optimisers and schedulers is made of: dicts with str or
-    int keys, lists, tuples, str, int, float, bool, None and dense tensors (bool, integers, floats). It comes
-    back with equal values and types, but for subclasses (an ``OrderedDict`` is a dict then); tensors are on the
-    CPU, share nothing, and are in channels-last format if they were.
-
-    Args:
-        folder (Path): Made if missing. One process writes to it at a time.
-        keep (int): How many to keep.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     checkpoints = Checkpoints(Path(folder))
-        ...     checkpoints.save({"weight": torch.ones(2), "betas": (0.5, 0.999)}, step=100)
-        ...     checkpoints.load_newest()
-        {'weight': tensor([1., 1.]), 'betas': (0.5, 0.999)}
+    Only one process may write to the folder at a time.
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
         self.folder, self.keep = folder, check_count("keep", keep, 1)
 
     def save(self, state: dict[str, Any], step: int) -> None:
-        """Writes a state, and then removes all but the newest; those of later steps, too, as the run went back.
+        """Writes the state after a step, and then removes all but the newest files.
 
-        Args:
-            state (dict): The state.
-            step (int): Number of steps made.
-
-        Raises:
-            TypeError: If the state holds something else than the above.
-            ValueError: If it is larger than ``MAX_BYTES``.
-            OSError: If the disk is full; the earlier checkpoints are left as they were.
+        Files of later steps are removed too, because a run that writes an earlier step has gone back. If the disk is
+        full, the earlier files stay as they are.
         """
         path = self.folder / f"step-{check_count('step', step, 0):07d}.safetensors"
         data = pack(state)
         if len(data) > MAX_BYTES:
             raise ValueError(f"A checkpoint must be at most {MAX_BYTES:,} bytes, but {path} would be {len(data):,}.")
         make_folder(self.folder)
-        remove_asides(self.folder, locked=True)  # before writing, which may need their room
+        remove_asides(self.folder, locked=True)  # before writing, which may need their space
         write_whole(path, data)
         steps = self.steps()
         kept = [number for number in steps if number <= step][-self.keep :]
@@ -76,14 +55,7 @@ class Checkpoints:
             steps[number].unlink(missing_ok=True)
 
     def load_newest(self) -> dict[str, Any] | None:
-        """Reads the newest whole state; None if there is no file.
-
-        Warns:
-            UserWarning: If a newer one is damaged, naming it.
-
-        Raises:
-            ValueError: If there are files, but all of them are damaged.
-        """
+        """Reads the newest complete state, and warns of damaged newer files; None if there is no file."""
         damaged: dict[Path, str] = {}
         for path in reversed(self.steps().values()):
             try:
@@ -97,13 +69,13 @@ class Checkpoints:
         if damaged:
             reasons = "; ".join(f"{path.name}: {reason}" for path, reason in damaged.items())
             raise ValueError(
-                f"{self.folder} must hold a whole checkpoint, but all are damaged ({reasons}); "
+                f"{self.folder} must hold a complete checkpoint, but all are damaged ({reasons}); "
                 "restore one from a backup, or remove the folder to start from step 0."
             )
         return None
 
     def steps(self) -> dict[int, Path]:
-        """The files by their steps, oldest first."""
+        """Returns the files by their steps, oldest first."""
         if not self.folder.is_dir():
             return {}
         found = ((NAME.fullmatch(path.name), path) for path in self.folder.iterdir())
@@ -111,27 +83,46 @@ class Checkpoints:
 
 
 def pack(state: dict[str, Any]) -> bytes:
-    """A state as the bytes of a safetensors file, of which the metadata hold the structure and a hash."""
+    """Returns a state as the bytes of a safetensors file, whose metadata hold the structure and a hash.
+
+    Args:
+        state (dict): What the ``state_dict()`` of modules, optimisers and schedulers is made of: dicts with str or int
+            keys, lists, tuples, str, int, float, bool, None and dense tensors (bool, integers, floats).
+
+    Raises:
+        TypeError: If the state holds anything else.
+        ValueError: If it is too large without its tensors.
+
+    Example:
+        >>> unpack(pack({"weight": torch.ones(2), "betas": (0.5, 0.999)}))
+        {'weight': tensor([1., 1.]), 'betas': (0.5, 0.999)}
+    """
     from safetensors.torch import save
 
     if not isinstance(state, dict):
         raise TypeError(f"state must be a dict, but got {type(state)} instead.")
-    tensors = {"0": torch.zeros(1, dtype=torch.uint8)}  # old safetensors read no file that has no tensor
+    tensors = {"0": torch.zeros(1, dtype=torch.uint8)}  # old versions of safetensors refuse a file without tensors
     structure = json.dumps(_to_json(state, tensors))
     if len(structure) > MAX_STRUCTURE_BYTES:
         raise ValueError(
             f"A state must be at most {MAX_STRUCTURE_BYTES:,} bytes beside its tensors, but is {len(structure):,}; "
-            "hold long lists of numbers as tensors."
+            "store long lists of numbers as tensors."
         )
     metadata = {"format": FORMAT, "state": structure, "sha256": _digest(structure, tensors)}
     return save(tensors, metadata)
 
 
 def unpack(data: bytes) -> dict[str, Any]:
-    """The state that :func:`pack` was given.
+    """Returns the state that :func:`pack` was given.
+
+    Values and types are equal, except that subclasses are lost: an ``OrderedDict`` comes back as a dict. Tensors are on
+    the CPU, share no memory, and keep the channels-last format.
+
+    Args:
+        data (bytes): The result of :func:`pack`.
 
     Raises:
-        ValueError: If the bytes are anything else than what it returned.
+        ValueError: If the bytes are not a result of :func:`pack`.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -157,7 +148,7 @@ def unpack(data: bytes) -> dict[str, Any]:
 
 
 def _to_json(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """The value as JSON can hold it; its tensors go to ``tensors``, under the names that stand in their places."""
+    """Returns a value that JSON can hold. Names stand in for the tensors, which are added to ``tensors``."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, list):
@@ -176,7 +167,7 @@ def _to_json(value: Any, tensors: dict[str, Tensor]) -> Any:
     dtype = str(value.dtype).removeprefix("torch.")
     if dtype not in DTYPES or value.layout is not torch.strided or value.is_meta:
         raise TypeError(f"A tensor of a state must be dense and one of {list(DTYPES)}, but got {value!r:.200} instead.")
-    if value.numel() == 0:  # which old safetensors do not read, either
+    if value.numel() == 0:  # old versions of safetensors refuse such tensors
         return {"empty": [dtype, list(value.shape)]}
     name = str(len(tensors))
     tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -184,20 +175,20 @@ def _to_json(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _is_channels_last(tensor: Tensor) -> bool:
-    """Whether by its strides; is_contiguous() says yes to both formats where a side is of one pixel."""
+    """Compares strides, because is_contiguous() is true for both formats if a side has one pixel."""
     if tensor.ndim != 4:
         return False
     return tensor.stride() == torch.empty(tensor.shape, device="meta", memory_format=torch.channels_last).stride()
 
 
 def _from_json(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """The inverse of :func:`_to_json`; each tensor is taken out, so that none can be asked for again and again."""
+    """Inverts :func:`_to_json`. Each tensor is taken out, so that a crafted file cannot copy it many times."""
     if isinstance(value, list):
         return [_from_json(item, tensors) for item in value]
     if not isinstance(value, dict):
         return value
     if len(value) != 1:
-        raise ValueError("it holds something that is of no one kind")
+        raise ValueError("it holds a value that is not of one kind")
     ((kind, content),) = value.items()
     if kind == "tuple":
         return tuple(_from_json(item, tensors) for item in content)
@@ -206,7 +197,7 @@ def _from_json(value: Any, tensors: dict[str, Tensor]) -> Any:
     if kind == "empty":
         return _empty(*content)
     if kind not in ("tensor", "channels_last"):
-        raise ValueError(f"it holds something of the unknown kind {kind!r:.100}")
+        raise ValueError(f"it holds a value of the unknown kind {kind!r:.100}")
     if content not in tensors:
         raise ValueError(f"it has no tensor {content!r:.100}, or uses it twice")
     tensor = tensors.pop(content)
@@ -220,7 +211,6 @@ def _key(key: Any) -> str | int:
 
 
 def _empty(dtype: str, shape: list[int]) -> Tensor:
-    """A tensor without elements."""
     sides = all(type(side) is int and 0 <= side < 2**31 for side in shape)
     if dtype not in DTYPES or not sides or 0 not in shape or len(shape) > MAX_DIMENSIONS:
         raise ValueError(f"the shape {shape!r:.100} of {dtype!r:.100} is not that of an empty tensor")
@@ -228,7 +218,7 @@ def _empty(dtype: str, shape: list[int]) -> Tensor:
 
 
 def _digest(structure: str, tensors: dict[str, Tensor]) -> str:
-    """A hash of all that a file says, whatever the order in which it says it."""
+    """Returns a hash of everything in a file, whatever its order."""
     names = sorted(tensors)
     description = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in names]
     digest = hashlib.sha256(json.dumps([structure, description]).encode())

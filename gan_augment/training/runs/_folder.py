@@ -1,4 +1,4 @@
-"""The folder of a run: readable, and complete whenever its process is killed."""
+"""The folder of a run, which people can read, and which is complete whenever its process is killed."""
 
 from __future__ import annotations
 
@@ -39,29 +39,15 @@ class RunFolder:
     ===================  ==========================================================
 
     To resume a run, call ``read_config()``, ``checkpoints.load_newest()`` and ``rewind()``.
-
-    Args:
-        path (Path): The folder; :meth:`create` creates it.
-
-    Attributes:
-        checkpoints (Checkpoints): The checkpoints of the run.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._config, self._metrics, self.generator = path / "config.json", path / "metrics.jsonl", path / "generator"
         self.checkpoints = Checkpoints(path / "checkpoints")
 
-    @property
-    def generator(self) -> Path:
-        """The folder of the final generator."""
-        return self.path / "generator"
-
     def check_new(self) -> None:
-        """Checks that the folder is empty, or holds a run that was stopped before its first checkpoint.
-
-        Raises:
-            ValueError: If it holds something else.
-        """
+        """Checks that the folder is empty, or holds a run that was stopped before its first checkpoint."""
         if holds_something(self.path) and not self._is_unbegun():
             raise ValueError(
                 f"out must be a new or empty folder, but {str(self.path)!r} already holds something; "
@@ -79,11 +65,7 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Locks the folder for this process. Creates it if it is missing, and removes it if it stays empty.
-
-        Raises:
-            ValueError: If another process has locked it.
-        """
+        """Locks the folder for this process. Creates it if it is missing, and removes it if it stays empty."""
         make_folder(self.path)
         try:
             with lock_folder(self.path):
@@ -95,27 +77,16 @@ class RunFolder:
     def create(self, config: Mapping[str, Any]) -> None:
         """Starts a new run; its configuration gets the ``format`` of the folder."""
         data = (json.dumps({**config, "format": FORMAT}, indent=2) + "\n").encode()
-        path = self.path / "config.json"
         make_folder(self.path)
         remove_asides(self.path, locked=True)
-        write_whole(path, data)
+        write_whole(self._config, data)
 
     def read_config(self, *required: str) -> dict[str, Any]:
-        """Reads the configuration of the run.
-
-        Args:
-            *required (str): Keys that the configuration must have.
-
-        Raises:
-            ValueError: If the folder holds no run or a run of another format, or config.json is damaged.
-        """
-        path = self.path / "config.json"
+        """Reads the configuration of the run, which must have the required keys."""
+        path = self._config
         if not path.is_file():
-            raise ValueError(f"A run is a folder with a config.json, but {str(self.path)!r} is none.")
-        with open(path, "rb") as file:
-            data = file.read(MAX_CONFIG_BYTES + 1)
-        if len(data) > MAX_CONFIG_BYTES:
-            raise ValueError(f"{path} must be at most {MAX_CONFIG_BYTES:,} bytes, but is larger.")
+            raise ValueError(f"A run is a folder with a config.json, but {str(self.path)!r} has none.")
+        data = _read(path, MAX_CONFIG_BYTES)
         try:
             config = json.loads(data)
         except (ValueError, RecursionError) as error:
@@ -133,55 +104,30 @@ class RunFolder:
         return config
 
     def log(self, metrics: Mapping[str, float | str | None]) -> None:
-        """Adds a line to metrics.jsonl; numbers that are not finite become null.
-
-        Args:
-            metrics (mapping): Figures, including the ``step``.
-        """
+        """Adds a line with a ``step`` to metrics.jsonl; numbers that are not finite become null."""
         line = {key: None if _is_not_finite(value) else value for key, value in metrics.items()}
         if not _is_line(line):
             raise ValueError(f"metrics must have a 'step' of at least 0, but got {dict(metrics)} instead.")
-        path, data = self.path / "metrics.jsonl", (json.dumps(line) + "\n").encode()
-        with explain_full_disk(path, len(data)), open(path, "ab") as file:
+        data = (json.dumps(line) + "\n").encode()
+        with explain_full_disk(self._metrics, len(data)), open(self._metrics, "ab") as file:
             file.write(data)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Reads the lines of metrics.jsonl; an incomplete last line is skipped.
-
-        Warns:
-            UserWarning: If other lines are damaged; they are skipped too.
-
-        Raises:
-            ValueError: If the file is too large.
-        """
-        path = self.path / "metrics.jsonl"
-        if not path.exists():
+        """Reads the lines of metrics.jsonl. An incomplete last line is skipped; a warning names other damaged lines."""
+        if not self._metrics.exists():
             return []
-        with open(path, "rb") as file:
-            data = file.read(MAX_METRICS_BYTES + 1)
-        if len(data) > MAX_METRICS_BYTES:
-            raise ValueError(f"{path} must be at most {MAX_METRICS_BYTES:,} bytes, but is larger.")
-        *whole, _ = data.split(b"\n")  # a line is complete if it ends with a newline
+        *whole, _ = _read(self._metrics, MAX_METRICS_BYTES).split(b"\n")  # a complete line ends with a newline
         lines = [_parse_line(line) for line in whole]
         damaged = [number for number, line in enumerate(lines, 1) if line is None]
         if damaged:
-            warnings.warn(f"{path} is damaged: lines {damaged[:10]} are left out.", UserWarning, stacklevel=2)
+            warnings.warn(f"{self._metrics} is damaged: lines {damaged[:10]} are left out.", UserWarning, stacklevel=2)
         return [line for line in lines if line is not None]
 
-    def truncate_metrics(self, step: int) -> None:
-        """Drops incomplete lines, and those after a step, which a resumed run logs again."""
-        path = self.path / "metrics.jsonl"
-        if path.exists():
-            lines = [json.dumps(line) + "\n" for line in self.metrics() if line["step"] <= step]
-            write_whole(path, "".join(lines).encode())
-
     def rewind(self, step: int) -> None:
-        """Takes the folder back to the step at which a run resumes: later metrics and grids are dropped.
-
-        Args:
-            step (int): Step of the checkpoint; 0 if there is none.
-        """
-        self.truncate_metrics(step)
+        """Takes the folder back to the step of a checkpoint: drops later metrics and grids, and incomplete files."""
+        if self._metrics.exists():
+            lines = [json.dumps(line) + "\n" for line in self.metrics() if line["step"] <= step]
+            write_whole(self._metrics, "".join(lines).encode())
         for number, grid in self._grids().items():
             if number > step:
                 grid.unlink()
@@ -210,13 +156,17 @@ class RunFolder:
         return self.path / "progress.webp"
 
     def save_plot(self) -> Path:
-        """Writes losses.png from the metrics.
-
-        Raises:
-            ModuleNotFoundError: If matplotlib is not installed.
-        """
+        """Writes losses.png from the metrics; needs matplotlib."""
         plot_metrics(self.metrics(), self.path / "losses.png")
         return self.path / "losses.png"
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with open(path, "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"{path} must be at most {limit:,} bytes, but is larger.")
+    return data
 
 
 def _is_not_finite(value: Any) -> bool:

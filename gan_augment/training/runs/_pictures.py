@@ -1,4 +1,4 @@
-"""Pictures of a run: its grids of samples as an animation, and its metrics as a plot."""
+"""Pictures of a run: an animation of its sample grids, and a plot of its metrics."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_FRAMES = 60
-MAX_FRAME_SIDE, MIN_FRAME_SIDE = 640, 160  # at the smaller one, any sixty frames are few enough bytes
+MAX_FRAME_SIDE, MIN_FRAME_SIDE = 640, 160  # in pixels; sixty frames of the smaller side always have few enough bytes
 MAX_ANIMATION_BYTES = 4 * 2**20
 HOLD_SECONDS = 2.0
 MAX_SECONDS = 600.0
 CAPTION_HEIGHT = 16
 LOG_SPAN = 50.0  # values that span more than this are drawn on a log scale
 SMOOTH_POINTS = 60
-COLORS = {  # they differ for the colour-blind too
+COLORS = {  # colour-blind people can tell them apart
     "discriminator": "#0072b2",
     "generator": "#d55e00",
     "reconstruction": "#009e73",
@@ -42,16 +42,9 @@ PANELS = (
 
 
 def animate(grids: Sequence[Path], out: Path, seconds: float = 8) -> None:
-    """Makes an animation out of sample grids, which loops and holds its last frame for two seconds more.
+    """Writes sample grids, earliest first, as a ``.webp`` or ``.gif`` animation of at most 4 MiB, which loops.
 
-    Args:
-        grids (sequence of Path): Pictures of one size, earliest first, of which the names are such as
-            ``step-0001234.png``. Of many, at most 60 are used, evenly chosen.
-        out (Path): A ``.webp`` or ``.gif`` file of at most 4 MiB; large pictures are reduced.
-        seconds (float): How long the frames take, without the hold.
-
-    Raises:
-        ValueError: If there is no grid, they differ in size, or another argument is out of range.
+    The last frame stays for two more seconds. Of more than 60 grids, 60 are chosen evenly; large grids are reduced.
     """
     if out.suffix not in (".webp", ".gif"):
         raise ValueError(f"out must be a .webp or .gif file, but got {str(out)!r} instead.")
@@ -67,7 +60,7 @@ def animate(grids: Sequence[Path], out: Path, seconds: float = 8) -> None:
             pictures.append(picture.convert("RGB"))
     sizes = {picture.size for picture in pictures}
     if len(sizes) > 1:
-        raise ValueError(f"grids must be of one size, but got {sorted(sizes)} instead.")
+        raise ValueError(f"grids must have the same size, but got {sorted(sizes)} instead.")
     durations = [max(10, round(1000 * seconds / len(pictures)))] * len(pictures)
     durations[-1] += round(1000 * HOLD_SECONDS)
     side = min(MAX_FRAME_SIDE, max(pictures[0].size))
@@ -90,7 +83,7 @@ def _step(path: Path) -> int:
 
 
 def _frame(picture: Image.Image, step: int, side: int) -> Image.Image:
-    """The picture, at most ``side`` pixels wide and high, over its step's number."""
+    """Returns the picture, at most ``side`` pixels wide and high, above the number of its step."""
     scale = side / max(picture.size)
     if scale < 1:
         size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
@@ -102,11 +95,7 @@ def _frame(picture: Image.Image, step: int, side: int) -> Image.Image:
 
 
 def check_plotting() -> None:
-    """Refuses to plot without matplotlib.
-
-    Raises:
-        ModuleNotFoundError: If matplotlib is not installed.
-    """
+    """Raises a ModuleNotFoundError that names the extra if matplotlib is not installed."""
     try:
         for name in ("matplotlib", "matplotlib.figure"):
             importlib.import_module(name)
@@ -115,16 +104,9 @@ def check_plotting() -> None:
 
 
 def plot_metrics(metrics: Sequence[dict[str, Any]], out: Path) -> None:
-    """Plots metrics over steps: the losses, and below them KID and diversity, where they are.
+    """Plots the lines of metrics.jsonl over steps: the losses, and below them KID and diversity, if there are any.
 
-    Args:
-        metrics (sequence of dict): With ``step`` and any of ``discriminator``, ``generator``,
-            ``reconstruction``, ``kid``, ``diversity`` (numbers or None) and ``phase`` (str).
-        out (Path): A PNG file, 900 pixels wide.
-
-    Raises:
-        ValueError: If there is no number to draw.
-        ModuleNotFoundError: If matplotlib is not installed.
+    The picture is a PNG file, 900 pixels wide.
     """
     check_plotting()
     import matplotlib as mpl
@@ -134,7 +116,7 @@ def plot_metrics(metrics: Sequence[dict[str, Any]], out: Path) -> None:
     panels = [(title, [key for key in keys if len(curves[key][0])]) for title, keys in PANELS]
     panels = [(title, keys) for title, keys in panels if keys]
     if not panels:
-        raise ValueError(f"metrics must hold numbers of some of {list(COLORS)}, but hold none.")
+        raise ValueError(f"metrics must hold numbers for one of {list(COLORS)}, but hold none.")
     heights = [3.2] + [2.2] * (len(panels) - 1)
     with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(7.5, sum(heights) + 0.6), layout="constrained")
@@ -150,7 +132,7 @@ def plot_metrics(metrics: Sequence[dict[str, Any]], out: Path) -> None:
 
 
 def _curve(metrics: Sequence[dict[str, Any]], key: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The steps at which there is a finite number, and the numbers."""
+    """Returns the steps with a finite number, and the numbers."""
     points = [
         (line["step"], line[key])
         for line in metrics
@@ -163,7 +145,7 @@ def _curve(metrics: Sequence[dict[str, Any]], key: str) -> tuple[NDArray[np.floa
 def _draw_panel(axes: Axes, title: str, curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> None:
     for key, (steps, values) in curves.items():
         color, marker = COLORS[key], "o" if len(steps) <= SMOOTH_POINTS else None
-        if len(steps) > 2 * SMOOTH_POINTS:  # what is logged is one batch's loss, and noisy
+        if len(steps) > 2 * SMOOTH_POINTS:  # the loss of a single batch is noisy
             axes.plot(steps, values, color=color, alpha=0.25, linewidth=0.6)
             values = _smooth(values, len(steps) // SMOOTH_POINTS)
         axes.plot(steps, values, color=color, marker=marker, markersize=3, linewidth=1.6, label=key)
@@ -182,7 +164,7 @@ def _draw_panel(axes: Axes, title: str, curves: dict[str, tuple[NDArray[np.float
 
 
 def _smooth(values: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
-    """The mean of each value and ``radius`` neighbours on both sides, fewer at the ends."""
+    """Returns the mean of each value and ``radius`` neighbours on both sides, fewer at the ends."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     index = np.arange(len(values))
     low, high = np.maximum(index - radius, 0), np.minimum(index + radius + 1, len(values))
@@ -191,7 +173,7 @@ def _smooth(values: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
 
 
 def _draw_phases(rows: list[Axes], metrics: Sequence[dict[str, Any]]) -> None:
-    """A line where a phase begins, through all panels, and its name above."""
+    """Draws a line through all panels at the beginning of each phase, and its name above the first panel."""
     known = [(line["step"], str(line["phase"])) for line in metrics if line.get("phase") is not None]
     starts = [known[i] for i in range(len(known)) if i == 0 or known[i][1] != known[i - 1][1]]
     for i, (step, phase) in enumerate(starts):
@@ -201,7 +183,7 @@ def _draw_phases(rows: list[Axes], metrics: Sequence[dict[str, Any]]) -> None:
             phase[:30],
             (step, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(3, 2 + 11 * (i % 2)),  # in two rows, as a phase may be shorter than its name
+            xytext=(3, 2 + 11 * (i % 2)),  # in two rows, because a phase may be shorter than its name
             textcoords="offset points",
             fontsize=9,
             color="#555555",
