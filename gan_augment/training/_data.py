@@ -1,4 +1,4 @@
-"""The training images, which are read, brought to size and kept as uint8 once, not in every epoch."""
+"""The training images, which are read and brought to size only once, and the order in which steps take them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .._core import (
     check_range,
     check_seed,
     largest_remainder,
+    mix_seed,
     progress_bar,
     resize_to_square,
     to_channels,
@@ -28,6 +29,8 @@ from .recipes._options import Options, within
 
 if TYPE_CHECKING:
     from .recipes._recipe import Recipe
+
+_EPOCH = 2  # the stream of random numbers of the orders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,3 +259,39 @@ def _class_index(label: Any, index: int) -> int:
     if value < 0:
         raise ValueError(f"A label must be a class index from 0, but item {index} has {value}; {remedy}")
     return value
+
+
+class Order:
+    """An endless order of the images, one permutation after another, as a function of the seed and the position.
+
+    If it is ``balanced``, every class comes equally often, and images of rare classes are repeated.
+    """
+
+    def __init__(self, images: TrainingImages, seed: int, *, balanced: bool = False) -> None:
+        self.seed, self.count = seed, len(images)
+        self.classes: list[Tensor] = []
+        if balanced and images.labels is not None:
+            self.classes = [(images.labels == c).nonzero().flatten() for c in range(images.num_classes)]
+            self.count = images.num_classes * max(len(rows) for rows in self.classes)
+
+    def indices(self, position: int, size: int) -> Tensor:
+        """Returns the indices of the images from ``position`` to ``position + size``, int64 ``(size,)``."""
+        first = position // self.count
+        last = (position + size - 1) // self.count
+        rows = torch.cat([self._epoch(epoch) for epoch in range(first, last + 1)])
+        start = position - first * self.count
+        return rows[start : start + size]
+
+    def _epoch(self, epoch: int) -> Tensor:
+        rng = torch.Generator().manual_seed(mix_seed(self.seed, _EPOCH, epoch))
+        order = torch.randperm(self.count, generator=rng)
+        if not self.classes:
+            return order
+        each = self.count // len(self.classes)
+        return torch.cat([_repeated(members, each, rng) for members in self.classes])[order]
+
+
+def _repeated(members: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    rounds = -(-count // len(members))
+    shuffled = [members[torch.randperm(len(members), generator=rng)] for _ in range(rounds)]
+    return torch.cat(shuffled)[:count]

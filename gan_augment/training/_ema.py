@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from ..models import Generator, check_labels, draw_latents
 
+BATCHES, BATCH_SIZE = 16, 64  # of samples that measure batch-norm statistics
+
 
 class EMA:
-    """Keeps an exponential moving average of a generator's parameters, with a ramp; buffers are copied.
+    """Keeps an exponential moving average of a generator's parameters; buffers are copied.
 
-    Args:
-        generator (Generator): The generator in training.
-        decay (float): Decay per step after the ramp. At step ``t`` it is at most ``(1 + t) / (10 + t)``.
+    The decay at step ``t`` is at most ``(1 + t) / (10 + t)``, so the average follows quickly at first.
     """
 
     def __init__(self, generator: Generator, decay: float) -> None:
@@ -33,20 +33,12 @@ class EMA:
 
 
 @torch.no_grad()
-def recalibrate_batch_norm(
-    generator: Generator, batches: int = 16, batch_size: int = 64, labels: Tensor | None = None
-) -> None:
+def recalibrate_batch_norm(generator: Generator, labels: Tensor | None = None) -> None:
     """Measures the batch-norm statistics of the current weights, and leaves the generator in eval mode.
 
     Averaged weights need their own statistics: those of the generator in training belong to other weights, and samples
-    in eval mode would look like noise. Every call uses the same latents.
-
-    Args:
-        generator (Generator): The generator.
-        batches (int): Number of batches of samples. Default: 16.
-        batch_size (int): Samples per batch. Default: 64.
-        labels (Tensor, optional): Classes in the proportions of the training images, repeated as often as needed.
-            Default: all classes equally often.
+    in eval mode would look like noise. Every call uses the same latents. ``labels`` are the classes in the proportions
+    of the training images; by default all classes come equally often.
     """
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
@@ -56,10 +48,10 @@ def recalibrate_batch_norm(
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean over all batches
     config, device = generator.config, next(generator.parameters()).device
-    for batch in range(batches):
-        rows = torch.arange(batch * batch_size, (batch + 1) * batch_size)
-        classes = check_labels(None if labels is None else labels[rows % len(labels)], batch_size, config.num_classes)
-        latents = draw_latents(generator, batch_size, batch, classes).to(device)
+    for batch in range(BATCHES):
+        rows = torch.arange(batch * BATCH_SIZE, (batch + 1) * BATCH_SIZE)
+        classes = check_labels(None if labels is None else labels[rows % len(labels)], BATCH_SIZE, config.num_classes)
+        latents = draw_latents(generator, BATCH_SIZE, batch, classes).to(device)
         generator(latents[:, : config.latent_dim], classes if classes is None else classes.to(device))
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum

@@ -181,7 +181,7 @@ def resume(
 
 
 def parse_budget(budget: float | str | None) -> float | None:
-    """Returns seconds from a number, or from a string such as ``"90s"``, ``"20m"`` or ``"2h"``.
+    """Returns seconds from a number, or from a string such as ``"90s"``, ``"20m"`` or ``"2h"``. None stays None.
 
     Raises:
         ValueError: If it is neither, or not positive.
@@ -205,8 +205,8 @@ def parse_budget(budget: float | str | None) -> float | None:
 
 
 def _name(dataset: Any) -> str | None:
-    """Returns the name by which a data set can be opened again, if it has one."""
+    """Returns the name that opens the data set again, if it has one."""
     if not isinstance(dataset, (str, os.PathLike)):
         return None
     name = os.fspath(dataset)
-    return name if name.startswith("torchvision:") else os.path.abspath(name)  # resumed from anywhere
+    return name if name.startswith("torchvision:") else os.path.abspath(name)  # so that any folder can resume the run

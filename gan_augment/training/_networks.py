@@ -39,9 +39,9 @@ class NetworkOptions(Options):
         generator_spectral_norm, discriminator_spectral_norm (bool): Whether to use spectral normalisation.
             Default: only in the discriminator.
         dropout (float): Dropout after each layer of the discriminator. Default: 0.
-        minibatch_stddev (int): Group size of the minibatch standard deviation. Default: 0, none.
-        attention_resolution (int): Side of the feature maps with self-attention. Default: 0, none.
-        mapping_layers (int): Layers of a network that maps the latent before the generator does. Default: 0.
+        minibatch_stddev (int): Group size of the minibatch standard deviation. Default: 0, not computed.
+        attention_resolution (int): Side of the feature maps with self-attention. Default: 0, no attention.
+        mapping_layers (int): Layers of a small network that maps the latent first. Default: 0.
     """
 
     latent_dim: int = 64
@@ -70,11 +70,10 @@ class NetworkOptions(Options):
 
     @staticmethod
     def problems(recipe: Recipe) -> Iterator[str]:
-        """Builds both configurations, which check themselves."""
         channels, classes = 1 if recipe.channels is None else recipe.channels, 2 if recipe.conditional else 0
         for network, build in (("generator", recipe.generator_config), ("discriminator", recipe.discriminator_config)):
             try:
-                build(channels, classes)
+                build(channels, classes)  # a configuration checks itself
             except ValueError as error:
                 yield f"The recipe's {network} is refused: {str(error).rstrip('.')}"
         if recipe.normalize_units and recipe.batch_size < 2 * recipe.accumulation:
@@ -83,7 +82,6 @@ class NetworkOptions(Options):
 
     @staticmethod
     def unused(recipe: Recipe) -> Iterable[str]:
-        """Without a discriminator, its own fields."""
         ours, theirs = recipe_fields(GeneratorConfig), recipe_fields(DiscriminatorConfig)
         return () if recipe.adversarial else set(theirs.values()) - set(ours.values())
 
@@ -94,13 +92,9 @@ class NetworkOptions(Options):
 
 
 def recipe_fields(kind: type[GeneratorConfig] | type[DiscriminatorConfig]) -> dict[str, str]:
-    """Returns which field of a recipe sets which field of a network's configuration.
+    """Maps fields of a network's configuration to the fields of a recipe that set them.
 
-    It has the same name, with the prefix ``generator_`` or ``discriminator_`` where the two networks may differ.
-
-    Example:
-        >>> recipe_fields(DiscriminatorConfig)["width"], recipe_fields(DiscriminatorConfig)["dropout"]
-        ('discriminator_width', 'dropout')
+    The names are equal, with the prefix ``generator_`` or ``discriminator_`` if the two networks may differ.
     """
     prefix = "generator_" if kind is GeneratorConfig else "discriminator_"
     known = names_of(NetworkOptions)

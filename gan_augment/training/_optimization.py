@@ -1,4 +1,4 @@
-"""How the networks of a recipe are optimised."""
+"""The optimisers of a recipe, and how long and with what they learn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizationOptions(Options):
-    """Batches, steps, optimisers, and what of pretrained networks learns.
+    """Batches, steps, optimisers, and which parts of pretrained networks learn.
 
     Args:
         batch_size (int): Images per step, over all processes. Default: 64.
@@ -27,12 +27,12 @@ class OptimizationOptions(Options):
         epochs (int): If above 0, the number of passes over the images, instead of ``steps``. Default: 0.
         n_critic (int): Steps of the discriminator for each step of the generator. Default: 1.
         optimizer (str): A class of ``torch.optim`` that takes ``lr``. Default: ``"Adam"``.
-        optimizer_options (dict): Further arguments of it. Default: ``{"betas": (0.0, 0.9)}``.
+        optimizer_options (dict): Further arguments of that class. Default: ``{"betas": (0.0, 0.9)}``.
         generator_lr, discriminator_lr (float): Learning rates. Default: 2e-4.
-        ema_decay (float): Decay per step of the generator's moving average. Default: 0.999; 0 keeps none.
-        freeze_discriminator (int): First blocks of a pretrained discriminator that stay as they are
+        ema_decay (float): Decay per step of the generator's moving average; 0 turns it off. Default: 0.999.
+        freeze_discriminator (int): Number of first blocks of a pretrained discriminator that do not learn
             (https://arxiv.org/abs/2002.10964). Default: 0.
-        tune (str): What of a pretrained generator learns: ``"all"`` (default), ``"norms"`` (scales and shifts) or
+        tune (str): Which part of a pretrained generator learns: ``"all"`` (default), ``"norms"`` (scales and shifts) or
             ``"mapping"`` (a small network before it).
         precision (str): ``"auto"`` (default; bfloat16 if the processor computes in it), ``"bf16"``, ``"fp16"`` or
             ``"fp32"``.
@@ -56,7 +56,6 @@ class OptimizationOptions(Options):
 
     @staticmethod
     def problems(recipe: Recipe) -> Iterator[str]:
-        """Checks the batch against its parts, the optimiser, and what learns against what there is."""
         if recipe.batch_size % recipe.accumulation:
             yield f"batch_size must be a multiple of accumulation={recipe.accumulation}, but got {recipe.batch_size}"
         if recipe.optimizer_class is None:
@@ -68,7 +67,6 @@ class OptimizationOptions(Options):
 
     @staticmethod
     def unused(recipe: Recipe) -> Iterable[str]:
-        """Without a discriminator, whatever is of the adversarial steps."""
         if recipe.adversarial:
             return ()
         rates = ("optimizer", "optimizer_options", "generator_lr", "discriminator_lr")
@@ -76,18 +74,14 @@ class OptimizationOptions(Options):
 
     @property
     def optimizer_class(self) -> Any:
-        """The class that ``optimizer`` names; None if there is no such one, or not for dense gradients."""
+        """The class that ``optimizer`` names; None if there is no such class, or it cannot train these networks."""
         kind = getattr(torch.optim, self.optimizer, None)
         usable = inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)
-        # These two need a closure, or sparse gradients.
+        # These two need a closure or sparse gradients.
         return kind if usable and self.optimizer not in ("LBFGS", "SparseAdam") else None
 
     def new_optimizer(self, parameters: Any, lr: float) -> torch.optim.Optimizer:
-        """Builds the optimiser over parameters.
-
-        Raises:
-            ValueError: If it does not take these arguments.
-        """
+        """Builds the optimiser of parameters, or raises a ValueError if it does not take the arguments."""
         kind, options = self.optimizer_class, dict(self.optimizer_options)
         if "fused" in inspect.signature(kind).parameters and "foreach" not in options:
             options.setdefault("fused", True)

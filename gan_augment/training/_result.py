@@ -15,8 +15,8 @@ from ._trainer import Trainer
 from .runs._monitor import Monitor
 from .runs._processes import of_first
 
-FEW_STEPS = 1000  # with fewer, samples seldom look real
-LEAST_STEPS = 250  # with fewer, a study of the samples says nothing
+FEW_STEPS = 1000  # with fewer steps, samples seldom look real
+LEAST_STEPS = 250  # with fewer steps, a study of the samples says nothing
 
 
 @dataclass(frozen=True)

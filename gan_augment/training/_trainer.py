@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from .._core import check_count, mix_seed, to_signed
 from ..models import Discriminator, Generator, to_sphere
 from ._augment import AdaptiveStrength, diff_augment
-from ._batches import Order
-from ._data import TrainingImages
+from ._data import Order, TrainingImages
 from ._ema import EMA, recalibrate_batch_norm
 from ._finetune import Start
 from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shrink

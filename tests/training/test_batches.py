@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment.training._batches import Order
+from gan_augment.training._data import Order
 from gan_augment.training.runs import _processes
 
 from .conftest import new_trainer, run_steps, training_images

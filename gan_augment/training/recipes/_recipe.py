@@ -33,18 +33,18 @@ class Recipe(
     NetworkOptions,
     DataOptions,
 ):
-    """Everything that :func:`fit` needs to know besides the images.
+    """Everything that :func:`fit` needs to know in addition to the images.
 
-    Its fields are those of its parts, each documented where it is used: :class:`DataOptions`, :class:`NetworkOptions`,
+    Its fields are those of its parts, which document them: :class:`DataOptions`, :class:`NetworkOptions`,
     :class:`ObjectiveOptions`, :class:`LossOptions`, :class:`RegularizerOptions`, :class:`OptimizationOptions`,
     :class:`AugmentationOptions` and :class:`ScheduleOptions`. Every field has a default.
 
     Args:
-        description (str): What the recipe is for, in a line.
+        description (str): What the recipe is for, in one line.
         **fields: Fields of the parts.
 
     Raises:
-        ValueError: If a value is unknown, out of range, or does not go with another.
+        ValueError: If a value is unknown, out of range, or does not suit the others.
 
     Example:
         >>> recipe = Recipe(loss="wasserstein", gradient_penalty=10.0, n_critic=5)
@@ -84,7 +84,7 @@ class Recipe(
         )
 
     def discriminator_config(self, channels: int, num_classes: int) -> DiscriminatorConfig:
-        """Returns the configuration of the discriminator that goes with it."""
+        """Returns the configuration of the discriminator for such images."""
         return DiscriminatorConfig(
             image_size=self.image_size,
             channels=channels,
@@ -94,11 +94,11 @@ class Recipe(
 
     @property
     def anchors_mirrored(self) -> bool:
-        """Whether mirrored images are images of their own, where others are flipped at random."""
+        """Whether mirrored images are added to the data; otherwise ``flip`` mirrors images at random."""
         return self.flip and self.objective != "adversarial"
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the recipe as JSON can hold it."""
+        """Returns the recipe as values that JSON can hold."""
         return dict(_as_json(dataclasses.asdict(self)))
 
     @classmethod
@@ -106,11 +106,12 @@ class Recipe(
         """Builds a recipe from the result of :meth:`to_dict`, also after JSON.
 
         Raises:
-            ValueError: If a field is missing or unknown, or its value is refused.
+            ValueError: If a field is missing or unknown, or a value is refused.
         """
         names = {each.name for each in dataclasses.fields(cls)}
         if set(values) != names:
-            raise ValueError(f"A recipe has other fields: {sorted(set(values) ^ names)} missing or unknown.")
+            wrong = sorted(set(values) ^ names)
+            raise ValueError(f"A recipe must have the fields of Recipe, but {wrong} are missing or unknown.")
         return cls(**{key: _from_json(value) for key, value in values.items()})
 
 
@@ -127,7 +128,7 @@ PARTS: tuple[type[Options], ...] = (
 
 
 class _Recipes(Mapping[str, Recipe]):
-    """The recipes of the table, each built when it is asked for."""
+    """The recipes of the table. Each is built when it is asked for."""
 
     def __getitem__(self, name: str) -> Recipe:
         return Recipe(**copy.deepcopy(TABLE[name]))
@@ -163,17 +164,10 @@ def get_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
 
 
 def check_overrides(recipe: Recipe, overrides: dict[str, Any]) -> None:
-    """Refuses what was asked for, but cannot act under the recipe.
+    """Refuses overrides that cannot act under the recipe, which includes them.
 
-    Recipes themselves may hold such values, which act as soon as ``objective`` or ``coverage`` lets them; so may
-    overrides that switch something off.
-
-    Args:
-        recipe (Recipe): The recipe, with the overrides.
-        overrides (dict): What was asked for and differs from the recipe's own values.
-
-    Raises:
-        ValueError: If an override cannot act; the message names all of them.
+    The values of a recipe itself may be unused, because another ``objective`` or ``coverage`` may use them. Overrides
+    that turn something off are accepted too.
     """
     unused = {name for part in PARTS for name in part.unused(recipe)}
     names = [name for name, value in overrides.items() if name in unused and value]

@@ -25,26 +25,16 @@ _STREAM = 3
 
 @dataclass
 class Monitor:
-    """Measures a generator against the images of a run.
-
-    Args:
-        training (TrainingImages): The training images; at most 5,000 of them are compared.
-        held_out (TrainingImages, optional): The held-out images; also at most 5,000.
-        seed (int): Seed of the samples, which have the same latents at each measurement.
-        augmented (bool): Whether the discriminator sees augmented images, so that augmentation could leak.
-
-    Attributes:
-        sentences (list of str): Sentences on the last measurement.
-    """
+    """Measures a generator against the images of a run, at most 5,000 each."""
 
     training: TrainingImages
     held_out: TrainingImages | None
-    seed: int
-    augmented: bool = True
-    sentences: list[str] = field(default_factory=list)
+    seed: int  # of the samples, which have the same latents at each measurement
+    augmented: bool = True  # whether the discriminator sees augmented images, so that augmentation could leak
+    sentences: list[str] = field(default_factory=list)  # on the last measurement
 
     def __post_init__(self) -> None:
-        if len(self.training) > TRAINING:  # enough to compare with
+        if len(self.training) > TRAINING:
             self.training = self.training.subset(self._rows(self.training, TRAINING))
         if self.held_out is not None and len(self.held_out) > TRAINING:
             self.held_out = self.held_out.subset(self._rows(self.held_out, TRAINING))
