@@ -106,17 +106,7 @@ def _card(trainer: Trainer, monitor: Monitor, result: FitResult, init: str | Non
     }
     if init is not None:
         training["init"] = init
-    measured = []
-    if result.kid is not None:
-        about = monitor.describe()
-        measured.append(
-            {
-                "metric": f"kid[{about['features']}, n={about['held_out_images']}/{about['samples']}, held-out]",
-                "value": round(result.kid, 6),
-                "on": "held-out images, which were also used to choose this generator",
-                "features": about["features"],
-            }
-        )
+    measured = [] if result.kid is None else [monitor.entry(result.kid)]
     known = torch.unique(torch.cat([images.fingerprints, trainer.lineage.get("fingerprints", images.fingerprints[:0])]))
     data = trainer.lineage.get("data", {})
     return Card(name="dcgan", data=data, training=training, measured=measured, fingerprints=known)

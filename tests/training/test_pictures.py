@@ -15,22 +15,21 @@ def write_grids(folder, count, size=(40, 30)):
     return sorted(folder.iterdir())
 
 
-@pytest.mark.parametrize("suffix", [".webp", ".gif"])
 @pytest.mark.parametrize(("count", "frames"), [(1, 1), (7, 7), (60, 60), (150, 60)])
-def test_an_animation_goes_from_the_first_grid_to_the_last_and_holds_it(tmp_path, suffix, count, frames):
-    out = tmp_path / f"progress{suffix}"
+def test_an_animation_goes_from_the_first_grid_to_the_last_and_holds_it(tmp_path, count, frames):
+    out = tmp_path / "progress.webp"
     (tmp_path / "samples").mkdir()
-    animate(write_grids(tmp_path / "samples", count), out, seconds=6)
+    animate(write_grids(tmp_path / "samples", count), out)
     light, durations = [], []
     with Image.open(out) as animation:
         for frame in ImageSequence.Iterator(animation):
             light.append(frame.convert("L").getpixel((20, 10)))
             durations.append(frame.info.get("duration", 0))
-    assert len(light) == frames or (suffix == ".webp" and frames / 2 < len(light) < frames)  # it may merge like ones
+    assert frames / 2 < len(light) <= frames  # equal frames may be merged
     assert light == sorted(light)
     assert frames == 1 or (light[0] < 5 and light[-1] > 250)
     if frames > 1:
-        assert sum(durations) == pytest.approx(8000, rel=0.05)
+        assert sum(durations) == pytest.approx(10_000, rel=0.05)
         assert durations[-1] == max(durations) > 2000
 
 
@@ -56,16 +55,13 @@ def test_animations_refuse_bad_input_and_write_nothing(tmp_path):
     grids = write_grids(tmp_path, 2)
     Image.new("RGB", (9, 9)).save(tmp_path / "step-9.png")
     before = sorted(tmp_path.iterdir())
-    for chosen, name, seconds, message in (
-        ([], "a.gif", 8, "at least one picture"),
-        (grids, "a.mp4", 8, "must be a .webp or .gif"),
-        (grids, "a.gif", 0, "seconds must be above 0"),
-        (grids, "a.gif", float("nan"), "seconds must be above 0"),
-        ([tmp_path / "other.png"], "a.gif", 8, "names such as"),
-        ([*grids, tmp_path / "step-9.png"], "a.gif", 8, "the same size"),
+    for chosen, message in (
+        ([], "at least one picture"),
+        ([tmp_path / "other.png"], "names such as"),
+        ([*grids, tmp_path / "step-9.png"], "the same size"),
     ):
         with pytest.raises(ValueError, match=message):
-            animate(chosen, tmp_path / name, seconds)
+            animate(chosen, tmp_path / "progress.webp")
     assert sorted(tmp_path.iterdir()) == before
 
 

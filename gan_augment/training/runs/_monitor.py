@@ -16,16 +16,15 @@ from ...models import Generator
 from .._data import TrainingImages
 
 FEATURES = "random-convolutions"  # needs no download, and takes a second for a thousand images
-SAMPLES = 256
-KID_SAMPLES = 1000
-TRAINING = 5000
+SAMPLES, KID_SAMPLES = 256, 1000
+TRAINING = 5000  # the most images to compare with
 LEAST_HELD_OUT = 50  # with fewer, KID says nothing
 _STREAM = 3
 
 
 @dataclass
 class Monitor:
-    """Measures a generator against the images of a run, at most 5,000 each."""
+    """Measures a generator against the images of a run, at most 5,000 of each kind."""
 
     training: TrainingImages
     held_out: TrainingImages | None
@@ -34,11 +33,18 @@ class Monitor:
     sentences: list[str] = field(default_factory=list)  # on the last measurement
 
     def __post_init__(self) -> None:
-        if len(self.training) > TRAINING:
-            self.training = self.training.subset(self._rows(self.training, TRAINING))
-        if self.held_out is not None and len(self.held_out) > TRAINING:
-            self.held_out = self.held_out.subset(self._rows(self.held_out, TRAINING))
+        self.training = self._limited(self.training)
+        self.held_out = None if self.held_out is None else self._limited(self.held_out)
         self._real: Tensor | None = None  # features of the held-out images, computed when they are needed
+
+    def _limited(self, images: TrainingImages) -> TrainingImages:
+        return images if len(images) <= TRAINING else images.subset(self._rows(images, TRAINING))
+
+    def _rows(self, images: TrainingImages, count: int) -> Tensor:
+        """Returns indices of random images, which repeat if there are fewer than ``count``."""
+        rng = torch.Generator().manual_seed(mix_seed(self.seed, _STREAM))
+        rows = torch.randperm(len(images), generator=rng)
+        return rows[torch.arange(count) % len(rows)]
 
     @functools.cached_property
     def _features(self) -> FeatureNetwork:
@@ -50,28 +56,28 @@ class Monitor:
         return self.held_out is not None and len(self.held_out) >= LEAST_HELD_OUT
 
     def measure(self, generator: Generator) -> dict[str, float]:
-        """Returns the figures of a generator for metrics.jsonl; KID only if there are held-out images."""
+        """Returns the figures of a generator for metrics.jsonl, with KID if :attr:`chooses` is true."""
         figures: dict[str, float] = {}
         self.sentences = []
         if len(self.training) > 1:
-            rows = self._rows(self.training, SAMPLES)
-            labels = None if self.training.labels is None else self.training.labels[rows]
-            samples = generator.sample(len(rows), labels, seed=self.seed).cpu()
-            figures = {
-                **self._diversity(samples, labels),
-                **self._marks(samples, toned=generator.config.tones > 0),
-            }
+            samples, labels = self._samples(generator, self.training, SAMPLES, self.seed)
+            figures = {**self._diversity(samples, labels), **self._marks(samples, toned=generator.config.tones > 0)}
         if self.held_out is not None and self.chooses:
             if self._real is None:
                 self._real = self._features(self.held_out.images)
-            rows = self._rows(self.held_out, KID_SAMPLES)
-            labels = None if self.held_out.labels is None else self.held_out.labels[rows]
-            samples = generator.sample(len(rows), labels, seed=mix_seed(self.seed, _STREAM)).cpu()
+            samples, _ = self._samples(generator, self.held_out, KID_SAMPLES, mix_seed(self.seed, _STREAM))
             figures["kid"], figures["kid_spread"] = kid(self._real, self._features(samples))
         return {key: round(value, 6) for key, value in figures.items()}
 
+    def _samples(
+        self, generator: Generator, images: TrainingImages, count: int, seed: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """Draws samples with the same shares of the classes as the images, and returns them with their classes."""
+        labels = None if images.labels is None else images.labels[self._rows(images, count)]
+        return generator.sample(count, labels, seed=seed).cpu(), labels
+
     def _diversity(self, samples: Tensor, labels: Tensor | None) -> dict[str, float]:
-        """Returns how diverse samples are within the classes whose images differ."""
+        """Returns how diverse samples are, without classes whose training images are all equal."""
         real, real_labels = self.training.images, self.training.labels
         members = [real] if real_labels is None else [real[real_labels == c] for c in range(self.training.num_classes)]
         varied = torch.tensor([bool((images != images[:1]).any()) for images in members])
@@ -99,13 +105,12 @@ class Monitor:
             "leak_color": leakage.color,
         }
 
-    def _rows(self, images: TrainingImages, count: int) -> Tensor:
-        """Returns indices of images with the same shares of classes as the samples."""
-        rng = torch.Generator().manual_seed(mix_seed(self.seed, _STREAM))
-        rows = torch.randperm(len(images), generator=rng)
-        return rows[torch.arange(count) % len(rows)]
-
-    def describe(self) -> dict[str, Any]:
-        """Returns how the figures are measured, for the card."""
+    def entry(self, kid: float) -> dict[str, Any]:
+        """Returns the entry for a measured KID on the card."""
         held_out = 0 if self.held_out is None else len(self.held_out)
-        return {"features": FEATURES, "held_out_images": held_out, "samples": KID_SAMPLES if self.chooses else SAMPLES}
+        return {
+            "metric": f"kid[{FEATURES}, n={held_out}/{KID_SAMPLES}, held-out]",
+            "value": round(kid, 6),
+            "on": "held-out images, which were also used to choose this generator",
+            "features": FEATURES,
+        }

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 MAX_FRAMES = 60
 MAX_FRAME_SIDE, MIN_FRAME_SIDE = 640, 160  # in pixels; sixty frames of the smaller side always have few enough bytes
 MAX_ANIMATION_BYTES = 4 * 2**20
-HOLD_SECONDS = 2.0
-MAX_SECONDS = 600.0
+SECONDS, HOLD_SECONDS = 8.0, 2.0  # of the animation, and how much longer its last frame stays
 CAPTION_HEIGHT = 16
 LOG_SPAN = 50.0  # values that span more than this are drawn on a log scale
 SMOOTH_POINTS = 60
@@ -41,15 +40,11 @@ PANELS = (
 )
 
 
-def animate(grids: Sequence[Path], out: Path, seconds: float = 8) -> None:
-    """Writes sample grids, earliest first, as a ``.webp`` or ``.gif`` animation of at most 4 MiB, which loops.
+def animate(grids: Sequence[Path], out: Path) -> None:
+    """Writes sample grids, earliest first, as a WebP animation of at most 4 MiB, which loops.
 
-    The last frame stays for two more seconds. Of more than 60 grids, 60 are chosen evenly; large grids are reduced.
+    Of more than 60 grids, 60 are chosen evenly. Large grids are reduced.
     """
-    if out.suffix not in (".webp", ".gif"):
-        raise ValueError(f"out must be a .webp or .gif file, but got {str(out)!r} instead.")
-    if not 0 < seconds <= MAX_SECONDS:
-        raise ValueError(f"seconds must be above 0 and at most {MAX_SECONDS:g}, but got {seconds} instead.")
     if not grids:
         raise ValueError("grids must hold at least one picture, but got none.")
     steps = [_step(path) for path in grids]
@@ -61,13 +56,13 @@ def animate(grids: Sequence[Path], out: Path, seconds: float = 8) -> None:
     sizes = {picture.size for picture in pictures}
     if len(sizes) > 1:
         raise ValueError(f"grids must have the same size, but got {sorted(sizes)} instead.")
-    durations = [max(10, round(1000 * seconds / len(pictures)))] * len(pictures)
+    durations = [round(1000 * SECONDS / len(pictures))] * len(pictures)
     durations[-1] += round(1000 * HOLD_SECONDS)
     side = min(MAX_FRAME_SIDE, max(pictures[0].size))
     while True:
         frames = [_frame(picture, steps[index], side) for picture, index in zip(pictures, chosen)]
         file = BytesIO()
-        frames[0].save(file, out.suffix[1:], save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        frames[0].save(file, "webp", save_all=True, append_images=frames[1:], duration=durations, loop=0)
         if file.tell() <= MAX_ANIMATION_BYTES or side <= MIN_FRAME_SIDE:
             break
         fitting = 0.95 * side * math.sqrt(MAX_ANIMATION_BYTES / file.tell())  # bytes grow with the area
@@ -165,11 +160,8 @@ def _draw_panel(axes: Axes, title: str, curves: dict[str, tuple[NDArray[np.float
 
 def _smooth(values: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
     """Returns the mean of each value and ``radius`` neighbours on both sides, fewer at the ends."""
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    index = np.arange(len(values))
-    low, high = np.maximum(index - radius, 0), np.minimum(index + radius + 1, len(values))
-    smooth: NDArray[np.float64] = (total[high] - total[low]) / (high - low)
-    return smooth
+    window = np.ones(2 * radius + 1)
+    return np.convolve(values, window, "same") / np.convolve(np.ones_like(values), window, "same")
 
 
 def _draw_phases(rows: list[Axes], metrics: Sequence[dict[str, Any]]) -> None:
