@@ -9,7 +9,7 @@ every bit. Random numbers are float32 or int64, whatever the type of the images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .._core import check_range
 from .losses._registry import LOSSES
-from .recipes._options import Options, check_choice, names_of, within
+from .recipes._options import AdversarialOptions, check_choice, within
 
 if TYPE_CHECKING:
     from .recipes._recipe import Recipe
@@ -167,7 +167,7 @@ class AdaptiveStrength:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentationOptions(Options):
+class AugmentationOptions(AdversarialOptions):
     """The differentiable augmentation of a recipe.
 
     Args:
@@ -191,7 +191,3 @@ class AugmentationOptions(Options):
             yield f"adaptive must be 0 for loss={recipe.loss!r}, because the sign of its logits says nothing"
         if recipe.adaptive and not recipe.augment:
             yield "adaptive needs augment, because it sets the strength of augment"
-
-    @staticmethod
-    def unused(recipe: Recipe) -> Iterable[str]:
-        return () if recipe.adversarial else names_of(AugmentationOptions)

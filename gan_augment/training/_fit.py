@@ -45,16 +45,16 @@ def fit(
             with a discriminator have ``flip`` and ``augment`` instead.
         recipe (str or Recipe): A name in :data:`RECIPES`, or your own recipe. Default: ``"tiny"``.
         init (str, Path or Generator, optional): A pretrained generator to start from: a zoo name, a folder or a
-            generator. The recipe's networks take its shape, and its discriminator is used if it has one.
+            generator. The networks take its shape, and start from its discriminator if it has one.
         budget (float or str, optional): Wall-clock seconds, or a string such as ``"90s"``, ``"20m"``, ``"2h"``. The run
-            ends after the recipe's steps or after this time, whichever is first. The time includes reading the images;
-            apart from that, at most a tenth of it is spent before the first step. With a budget, the schedule follows
-            the clock and a CPU tries several numbers of threads, so two runs differ. Default: no limit.
+            ends after the recipe's steps or after this time, whichever is first. Reading the images counts; apart from
+            it, at most a tenth of the time passes before the first step. The schedule then follows the clock, and a CPU
+            tries several numbers of threads, so two runs differ. Default: no limit.
         out (str or Path, optional): New folder of the run: config.json, metrics.jsonl, sample grids, plots, checkpoints
             and ``generator/``, for :func:`from_pretrained`. Default: nothing is written.
         seed (int): Seed of the run. The same seed gives the same run, up to the rounding of processors. Default: 0.
-        validation (Dataset or str, optional): Images of the same classes that are not trained on, to choose the kept
-            generator by, instead of the recipe's ``held_out``.
+        validation (Dataset or str, optional): Images of the same classes that choose the kept generator and are not
+            trained on. Default: the recipe's ``held_out`` share of ``dataset``.
         progress (bool): Whether to show a progress bar. Default: True.
         checkpoint_every (float): Seconds between checkpoints. Default: 60.
         log_with (str, optional): ``"tensorboard"`` also writes the metrics for TensorBoard to ``out``.
@@ -64,9 +64,9 @@ def fit(
         FitResult: The result, with the generator.
 
     Raises:
-        ValueError: If an argument is out of range, an override cannot act under the recipe, ``out`` is neither new nor
-            empty, the recipe is conditional and the images have no labels, the images do not suit ``init``, or
-            ``validation`` has other classes or shares more than a tenth of its images with the training images.
+        ValueError: If an argument is out of range, an override cannot act under the recipe, ``out`` is not empty, a
+            conditional recipe gets images without labels, the images do not suit ``init``, or ``validation`` has other
+            classes or shares more than a tenth of its images with the training images.
         TypeError: If the data set is not map-style.
         RuntimeError: If the losses diverge.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core import end_by_signal, on_end_signal, progress_bar
 from ._trainer import Trainer
-from .runs._folder import RunFolder
 from .runs._monitor import Monitor
-from .runs._processes import accelerator, agree
+from .runs._processes import accelerator, agree, is_first
+
+if TYPE_CHECKING:
+    from ._plan import Plan
 
 LOG_EVERY = 100
 LOG_EVERY_SECONDS = 10.0
@@ -18,25 +19,16 @@ MEASURING, STEPS_BETWEEN = 0.1, 50  # with a budget: share of the time for measu
 BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining} {postfix}"
 
 
-@dataclass(kw_only=True)
 class Loop:
     """Runs a trainer to the end."""
 
-    trainer: Trainer
-    monitor: Monitor
-    folder: RunFolder | None  # only the first process has one
-    started: float  # time.perf_counter() at the start of this part of the run, before the images were read
-    budget: float | None  # seconds, including those of earlier parts of the run
-    checkpoint_every: float  # seconds
-    progress: bool  # whether to show a progress bar
-    tracker: Any = None  # a tracker of Accelerate that also receives the metrics
-
-    def __post_init__(self) -> None:
-        best = self.trainer.best
-        self.bar = progress_bar(show=self.progress, total=1.0, desc="Fitting", bar_format=BAR, mininterval=1.0)
-        self.main = self.trainer.accelerator.is_main_process
-        self.before = self.trainer.seconds
-        self.kid = f", KID {best['kid']:.4f}" if best else ""
+    def __init__(self, plan: Plan, trainer: Trainer, monitor: Monitor) -> None:
+        self.plan, self.trainer, self.monitor = plan, trainer, monitor
+        self.folder, self.tracker, self.main = plan.written, plan.tracker(), is_first()
+        show = plan.progress and self.main
+        self.bar = progress_bar(show=show, total=1.0, desc="Fitting", bar_format=BAR, mininterval=1.0)
+        self.before = trainer.seconds  # the time that earlier parts of the run took
+        self.kid = f", KID {trainer.best['kid']:.4f}" if trainer.best else ""
 
     def run(self) -> None:
         """Makes steps until the steps of the recipe or the budget end.
@@ -70,7 +62,7 @@ class Loop:
                 if trainer.step_number % LOG_EVERY == 0 or trainer.seconds - logged > LOG_EVERY_SECONDS:
                     logged = trainer.seconds
                     self._log(share)
-                if trainer.seconds - last_checkpoint >= self.checkpoint_every:
+                if trainer.seconds - last_checkpoint >= self.plan.checkpoint_every:
                     last_checkpoint = trainer.seconds
                     self.save()
             if trainer.step_number % LOG_EVERY and self.first_step < trainer.step_number:
@@ -78,14 +70,16 @@ class Loop:
         if self.main and evaluations and not self.monitor.sentences:  # a finished run that was resumed
             self.monitor.measure(trainer.averaged_generator())
         self.save()
+        if self.tracker is not None:
+            self.tracker.finish()
 
     def _tick(self) -> None:
-        self.trainer.seconds = self.before + time.perf_counter() - self.started
+        self.trainer.seconds = self.before + time.perf_counter() - self.plan.started
 
     def _share(self) -> float:
         """Returns the share of the run that is done, by steps or by time, whichever is larger."""
         share = self.trainer.step_number / self.trainer.total_steps
-        return share if self.budget is None else max(share, self.trainer.seconds / self.budget)
+        return share if self.plan.budget is None else max(share, self.trainer.seconds / self.plan.budget)
 
     def save(self) -> None:
         """Writes a checkpoint."""
@@ -94,7 +88,7 @@ class Loop:
 
     def _may_measure(self, share: float) -> bool:
         """Returns whether training has had its share of the budget; always true at the end and without a budget."""
-        if self.budget is None or share >= 1:
+        if self.plan.budget is None or share >= 1:
             return True
         steps = self.trainer.step_number - self.last_measured
         return steps >= STEPS_BETWEEN and self.measuring <= MEASURING * self.trainer.seconds

@@ -80,8 +80,8 @@ class NetworkOptions(Options):
             parts = recipe.accumulation
             yield f"accumulation must leave parts of 2 images or more for normalize_units, but got {parts}"
 
-    @staticmethod
-    def unused(recipe: Recipe) -> Iterable[str]:
+    @classmethod
+    def unused(cls, recipe: Recipe) -> Iterable[str]:
         ours, theirs = recipe_fields(GeneratorConfig), recipe_fields(DiscriminatorConfig)
         return () if recipe.adversarial else set(theirs.values()) - set(ours.values())
 

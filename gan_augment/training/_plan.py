@@ -74,7 +74,7 @@ class Plan:
         if recipe.tune != "all" and start is None:
             raise ValueError(f"tune={recipe.tune!r} needs init, a generator whose other weights stay as they are.")
         if recipe.freeze_discriminator and (start is None or start.discriminator is None):
-            raise ValueError("freeze_discriminator needs an init with a discriminator, but this one has none.")
+            raise ValueError("freeze_discriminator needs an init with a discriminator that was saved with it.")
         size = recipe.image_size if start is None else start.generator.config.image_size
         if (recipe.tune != "all" or recipe.freeze_discriminator) and size != recipe.image_size:
             raise ValueError(
@@ -155,23 +155,12 @@ class Plan:
                 _restore(trainer, state)
             accelerator().wait_for_everyone()  # all must read the same checkpoint before the next one is written
             monitor = Monitor(training, held_out, self.seed, augmented=bool(self.recipe.augment) and trained)
-            loop = Loop(
-                trainer=trainer,
-                monitor=monitor,
-                folder=folder,
-                started=self.started,
-                budget=self.budget,
-                checkpoint_every=self.checkpoint_every,
-                progress=self.progress and is_first(),
-                tracker=self._tracker(),
-            )
+            loop = Loop(self, trainer, monitor)
             if folder is not None:
                 folder.rewind(trainer.step_number)
                 if state is None:
                     loop.save()  # a run that is killed at once goes on from here, with its pretrained weights
             loop.run()
-            if loop.tracker is not None:
-                loop.tracker.finish()
             result = conclude(trainer, monitor, self.folder.path if self.folder else None, self.init, self.budget)
         if folder is not None:
             # A discriminator that has learned nothing must not start another run.
@@ -186,7 +175,8 @@ class Plan:
         elapsed = time.perf_counter() - self.started
         return max(PREPARATION * self.budget - elapsed, LEAST_PREPARATION * self.budget)
 
-    def _tracker(self) -> Any:
+    def tracker(self) -> Any:
+        """Returns a tracker of Accelerate that also receives the metrics, or None."""
         if self.log_with is None or self.written is None:
             return None
         from accelerate.tracking import TensorBoardTracker

@@ -49,8 +49,8 @@ class ScheduleOptions(Options):
         if recipe.growing and recipe.objective != "adversarial":
             yield f"growing must be 0 for objective={recipe.objective!r}, which fits whole images from the start"
 
-    @staticmethod
-    def unused(recipe: Recipe) -> Iterable[str]:
+    @classmethod
+    def unused(cls, recipe: Recipe) -> Iterable[str]:
         if recipe.adversarial:
             return ()
         # A class of torch also acts on the rates of the reconstruction.

@@ -17,10 +17,10 @@ from .._core import check_count, mix_seed, to_signed
 from ..models import Discriminator, Generator, to_sphere
 from ._augment import AdaptiveStrength, diff_augment
 from ._data import Order, TrainingImages
-from ._ema import EMA, recalibrate_batch_norm
 from ._finetune import Start
 from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shrink
 from ._learn_variations import learn_variations
+from ._optimization import EMA, recalibrate_batch_norm
 from ._schedule import Stage, StepSchedule, stage_at
 from .losses._adversary import discriminator_loss, generator_loss
 from .losses._coverage import Coverage, reconstruction_loss

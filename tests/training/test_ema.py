@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan_augment import Generator, GeneratorConfig
-from gan_augment.training._ema import EMA, recalibrate_batch_norm
+from gan_augment.training._optimization import EMA, recalibrate_batch_norm
 
 
 @pytest.fixture

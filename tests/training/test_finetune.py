@@ -18,8 +18,8 @@ from gan_augment import (
 )
 from gan_augment.data import fingerprints
 from gan_augment.models import load_generator
-from gan_augment.training._ema import recalibrate_batch_norm
 from gan_augment.training._finetune import Start, adapt_discriminator, adapt_generator, class_rows
+from gan_augment.training._optimization import recalibrate_batch_norm
 
 from .conftest import TINY, new_trainer, run_steps, run_until, same_weights, training_images
 

@@ -121,17 +121,17 @@ def test_rewinding_drops_what_comes_later_and_what_is_half_written(run, tiny):
     (run.path / "samples" / "mine.png").write_bytes(b"")
     run.rewind(20)
     assert [line["step"] for line in run.metrics()] == [10, 20]
-    assert [path.name for path in run.grids()] == ["step-0000010.png", "step-0000020.png"]
+    assert [path.name for path in run.grids().values()] == ["step-0000010.png", "step-0000020.png"]
     assert {path.name for path in run.path.iterdir()} == {"config.json", "metrics.jsonl", "samples"}
     assert (run.path / "samples" / "mine.png").exists()
     run.rewind(0)
-    assert (run.metrics(), run.grids()) == ([], [])
+    assert (run.metrics(), run.grids()) == ([], {})
 
 
 def test_a_new_run_can_be_rewound(run):
     run.rewind(0)
     assert run.checkpoints.load_newest() is None
-    assert run.metrics() == run.grids() == []
+    assert (run.metrics(), run.grids()) == ([], {})
 
 
 def test_pictures_are_made_out_of_what_was_written(run, tiny):

@@ -79,8 +79,8 @@ class ObjectiveOptions(Options):
         if recipe.objective != "adversarial" and recipe.latent != "normal":
             yield f"latent must be 'normal' for objective={recipe.objective!r}, but got {recipe.latent!r} instead"
 
-    @staticmethod
-    def unused(recipe: Recipe) -> Iterable[str]:
+    @classmethod
+    def unused(cls, recipe: Recipe) -> Iterable[str]:
         covering = recipe.objective != "adversarial"
         return (
             *(() if covering else ("coverage", "reconstruction_weight", "latent_noise", "coverage_lr")),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..recipes._options import Options, check_choice, within
+from ..recipes._options import AdversarialOptions, check_choice, within
 from ._loss import Loss
 from ._published import Hinge, LeastSquares, NonSaturating, Relativistic, Wasserstein
 
@@ -23,7 +23,7 @@ LOSSES: dict[str, Loss] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossOptions(Options):
+class LossOptions(AdversarialOptions):
     """The adversarial loss of a recipe.
 
     Args:
@@ -40,7 +40,3 @@ class LossOptions(Options):
         check_choice("loss", recipe.loss, LOSSES)
         if recipe.label_smoothing and not LOSSES[recipe.loss].smooths:
             yield f"label_smoothing must be 0 for loss={recipe.loss!r}, which has no target to smooth"
-
-    @staticmethod
-    def unused(recipe: Recipe) -> Iterable[str]:
-        return () if recipe.adversarial else ("loss", "label_smoothing")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..recipes._options import Options, names_of, within
+from ..recipes._options import AdversarialOptions, within
 from ._registry import LOSSES
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegularizerOptions(Options):
+class RegularizerOptions(AdversarialOptions):
     """What a recipe adds to its adversarial loss.
 
     Args:
@@ -50,10 +50,6 @@ class RegularizerOptions(Options):
             )
         if recipe.top_k < 1 and LOSSES[recipe.loss].paired:
             yield f"top_k must be 1 for loss={recipe.loss!r}, which compares every generated image with a real one"
-
-    @staticmethod
-    def unused(recipe: Recipe) -> Iterable[str]:
-        return () if recipe.adversarial else names_of(RegularizerOptions)
 
 
 def _input_gradient(discriminate: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..._core import check_range
-
 if TYPE_CHECKING:
     from ._recipe import Recipe
 
@@ -25,10 +23,18 @@ class Options:
         """Yields a sentence, without its full stop, for each value that does not suit the others."""
         yield from ()
 
-    @staticmethod
-    def unused(recipe: Recipe) -> Iterable[str]:
+    @classmethod
+    def unused(cls, recipe: Recipe) -> Iterable[str]:
         """Returns the names of the fields that nothing reads under this recipe."""
         return ()
+
+
+class AdversarialOptions(Options):
+    """A part of a recipe that nothing reads without a discriminator."""
+
+    @classmethod
+    def unused(cls, recipe: Recipe) -> Iterable[str]:
+        return () if recipe.adversarial else names_of(cls)
 
 
 def within(low: float, high: float, default: Any) -> Any:
@@ -39,13 +45,6 @@ def within(low: float, high: float, default: Any) -> Any:
 def names_of(part: type[Options]) -> list[str]:
     """Returns the names of the fields of a part."""
     return [field.name for field in dataclasses.fields(part)]
-
-
-def check_ranges(options: Options) -> None:
-    """Checks every number against the range that its field declares; NaN is always out of range."""
-    for field in dataclasses.fields(options):
-        if "range" in field.metadata:
-            check_range(field.name, getattr(options, field.name), *field.metadata["range"])
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..._core import check_types
+from ..._core import check_range, check_types
 from ...models import DiscriminatorConfig, GeneratorConfig
 from .._augment import AugmentationOptions
 from .._data import DataOptions
@@ -18,7 +18,7 @@ from .._schedule import ScheduleOptions
 from ..losses._coverage import ObjectiveOptions
 from ..losses._registry import LossOptions
 from ..losses._regularizers import RegularizerOptions
-from ._options import Options, check_choice, check_ranges
+from ._options import Options, check_choice
 from ._table import TABLE
 
 
@@ -56,14 +56,17 @@ class Recipe(
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_ranges(self)
+        for field in dataclasses.fields(self):
+            if "range" in field.metadata:
+                check_range(field.name, getattr(self, field.name), *field.metadata["range"])
         for part in PARTS:
             for problem in part.problems(self):
                 raise ValueError(f"{problem}.")
 
     def __repr__(self) -> str:
-        changed = [field for field in dataclasses.fields(self) if getattr(self, field.name) != default_of(field)]
-        return f"Recipe({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in changed)})"
+        defaults = vars(Recipe())
+        changed = [f"{name}={value!r}" for name, value in vars(self).items() if value != defaults[name]]
+        return f"Recipe({', '.join(changed)})"
 
     def generator_config(
         self,
@@ -99,7 +102,7 @@ class Recipe(
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the recipe as values that JSON can hold."""
-        return dict(_as_json(dataclasses.asdict(self)))
+        return dict(_with_all(list, dataclasses.asdict(self)))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
@@ -112,7 +115,7 @@ class Recipe(
         if set(values) != names:
             wrong = sorted(set(values) ^ names)
             raise ValueError(f"A recipe must have the fields of Recipe, but {wrong} are missing or unknown.")
-        return cls(**{key: _from_json(value) for key, value in values.items()})
+        return cls(**_with_all(tuple, values))
 
 
 PARTS: tuple[type[Options], ...] = (
@@ -181,20 +184,8 @@ def check_overrides(recipe: Recipe, overrides: dict[str, Any]) -> None:
         raise ValueError(f"steps must be left out beside epochs={recipe.epochs}, which set them; or pass epochs=0 too.")
 
 
-def default_of(field: dataclasses.Field[Any]) -> Any:
-    """Returns the default of a field."""
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-
-
-def _as_json(value: Any) -> Any:
-    """Returns a value with its tuples as lists, at any depth."""
+def _with_all(kind: type[list[Any]] | type[tuple[Any, ...]], value: Any) -> Any:
+    """Returns a value whose lists and tuples, at any depth, are all of one kind."""
     if isinstance(value, dict):
-        return {key: _as_json(each) for key, each in value.items()}
-    return [_as_json(each) for each in value] if isinstance(value, (tuple, list)) else value
-
-
-def _from_json(value: Any) -> Any:
-    """Returns a value with its lists as tuples, at any depth."""
-    if isinstance(value, dict):
-        return {key: _from_json(each) for key, each in value.items()}
-    return tuple(_from_json(each) for each in value) if isinstance(value, (tuple, list)) else value
+        return {key: _with_all(kind, each) for key, each in value.items()}
+    return kind(_with_all(kind, each) for each in value) if isinstance(value, (tuple, list)) else value

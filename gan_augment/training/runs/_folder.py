@@ -128,7 +128,7 @@ class RunFolder:
         if self._metrics.exists():
             lines = [json.dumps(line) + "\n" for line in self.metrics() if line["step"] <= step]
             write_whole(self._metrics, "".join(lines).encode())
-        for number, grid in self._grids().items():
+        for number, grid in self.grids().items():
             if number > step:
                 grid.unlink()
         for folder in (self.path, self.path / "samples", self.generator):
@@ -141,11 +141,8 @@ class RunFolder:
         make_folder(path.parent)
         write_whole(path, picture.getvalue())
 
-    def grids(self) -> list[Path]:
-        """Returns the sample grids, earliest first."""
-        return list(self._grids().values())
-
-    def _grids(self) -> dict[int, Path]:
+    def grids(self) -> dict[int, Path]:
+        """Returns the sample grids by their steps, earliest first."""
         folder = self.path / "samples"
         found = ((GRID.fullmatch(path.name), path) for path in (folder.iterdir() if folder.is_dir() else ()))
         return dict(sorted((int(match[1]), path) for match, path in found if match))

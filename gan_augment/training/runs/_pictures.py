@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,18 +39,18 @@ PANELS = (
 )
 
 
-def animate(grids: Sequence[Path], out: Path) -> None:
-    """Writes sample grids, earliest first, as a WebP animation of at most 4 MiB, which loops.
+def animate(grids: Mapping[int, Path], out: Path) -> None:
+    """Writes sample grids by their steps, earliest first, as a WebP animation of at most 4 MiB, which loops.
 
     Of more than 60 grids, 60 are chosen evenly. Large grids are reduced.
     """
     if not grids:
         raise ValueError("grids must hold at least one picture, but got none.")
-    steps = [_step(path) for path in grids]
     chosen = np.linspace(0, len(grids) - 1, min(len(grids), MAX_FRAMES)).round().astype(int)
+    steps = np.array(list(grids))[chosen].tolist()
     pictures = []
-    for path in (grids[index] for index in chosen):
-        with Image.open(path) as picture:
+    for step in steps:
+        with Image.open(grids[step]) as picture:
             pictures.append(picture.convert("RGB"))
     sizes = {picture.size for picture in pictures}
     if len(sizes) > 1:
@@ -60,7 +59,7 @@ def animate(grids: Sequence[Path], out: Path) -> None:
     durations[-1] += round(1000 * HOLD_SECONDS)
     side = min(MAX_FRAME_SIDE, max(pictures[0].size))
     while True:
-        frames = [_frame(picture, steps[index], side) for picture, index in zip(pictures, chosen)]
+        frames = [_frame(picture, step, side) for picture, step in zip(pictures, steps)]
         file = BytesIO()
         frames[0].save(file, "webp", save_all=True, append_images=frames[1:], duration=durations, loop=0)
         if file.tell() <= MAX_ANIMATION_BYTES or side <= MIN_FRAME_SIDE:
@@ -68,13 +67,6 @@ def animate(grids: Sequence[Path], out: Path) -> None:
         fitting = 0.95 * side * math.sqrt(MAX_ANIMATION_BYTES / file.tell())  # bytes grow with the area
         side = max(MIN_FRAME_SIDE, int(fitting))
     write_whole(out, file.getvalue())
-
-
-def _step(path: Path) -> int:
-    match = re.fullmatch(r"step-(\d+)", path.stem)
-    if match is None:
-        raise ValueError(f"grids must have names such as 'step-0001234.png', but got {path.name!r} instead.")
-    return int(match[1])
 
 
 def _frame(picture: Image.Image, step: int, side: int) -> Image.Image:
