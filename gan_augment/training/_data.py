@@ -175,9 +175,7 @@ class TrainingImages:
         if chosen.ndim != 1 or len(chosen) == 0 or chosen.dtype not in (torch.int64, torch.int32):
             raise ValueError(f"indices must be one or more integers, but got {indices!r} instead.")
         if int(chosen.min()) < 0 or int(chosen.max()) >= len(self):
-            raise ValueError(
-                f"indices must be between 0 and {len(self) - 1}, but got {chosen.min()} to {chosen.max()}."
-            )
+            raise ValueError(f"indices must be from 0 to {len(self) - 1}, but got {chosen.min()} to {chosen.max()}.")
         labels = None if self.labels is None else self.labels[chosen]
         return dataclasses.replace(self, images=self.images[chosen], labels=labels, hashes=self.hashes[chosen])
 
@@ -276,10 +274,9 @@ class Order:
 
     def indices(self, position: int, size: int) -> Tensor:
         """Returns the indices of the images from ``position`` to ``position + size``, int64 ``(size,)``."""
-        first = position // self.count
+        first, start = divmod(position, self.count)
         last = (position + size - 1) // self.count
         rows = torch.cat([self._epoch(epoch) for epoch in range(first, last + 1)])
-        start = position - first * self.count
         return rows[start : start + size]
 
     def _epoch(self, epoch: int) -> Tensor:

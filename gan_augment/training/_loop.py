@@ -82,7 +82,6 @@ class Loop:
         return share if self.plan.budget is None else max(share, self.trainer.seconds / self.plan.budget)
 
     def save(self) -> None:
-        """Writes a checkpoint."""
         if self.folder is not None:
             self.folder.checkpoints.save(self.trainer.state_dict(), self.trainer.step_number)
 

@@ -72,10 +72,15 @@ class OptimizationOptions(Options):
 
     @classmethod
     def unused(cls, recipe: Recipe) -> Iterable[str]:
-        if recipe.adversarial:
-            return ()
-        rates = ("optimizer", "optimizer_options", "generator_lr", "discriminator_lr")
-        return ("n_critic", "freeze_discriminator", *rates)
+        names = (
+            "n_critic",
+            "freeze_discriminator",
+            "optimizer",
+            "optimizer_options",
+            "generator_lr",
+            "discriminator_lr",
+        )
+        return () if recipe.adversarial else names
 
     @property
     def optimizer_class(self) -> Any:

@@ -49,9 +49,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not self.checkpoint_every >= 0:
-            raise ValueError(
-                f"checkpoint_every must be seconds of at least 0, but got {self.checkpoint_every} instead."
-            )
+            raise ValueError(f"checkpoint_every must be at least 0 seconds, but got {self.checkpoint_every} instead.")
         if self.log_with is not None and self.log_with not in TRACKERS:
             raise ValueError(f"log_with must be one of {TRACKERS}, but got {self.log_with!r} instead.")
         self.recipe.new_optimizer([torch.nn.Parameter(torch.zeros(1))], 1e-4)  # both refuse what torch does not take
@@ -59,9 +57,7 @@ class Plan:
         if self.log_with is not None and self.folder is None:
             raise ValueError("out must be given with log_with: it is the folder for its files.")
         if self.log_with is not None and not any(map(_is_installed, ("tensorboard", "tensorboardX"))):
-            raise ModuleNotFoundError(
-                "log_with='tensorboard' needs the package tensorboard: run pip install tensorboard."
-            )
+            raise ModuleNotFoundError("log_with='tensorboard' needs a package: run pip install tensorboard.")
         if self.written is not None:
             try:
                 check_plotting()
@@ -88,22 +84,19 @@ class Plan:
         return self.folder if self.folder is not None and is_first() else None
 
     def check_new(self) -> None:
-        """Checks that the folder is new or empty."""
         if self.written is not None:
             self.written.check_new()
 
     def held(self) -> AbstractContextManager[None]:
-        """Locks the folder; see :meth:`RunFolder.held`."""
         return nullcontext() if self.written is None else self.written.held()
 
     def create(self, config: dict[str, Any]) -> None:
-        """Writes the configuration of a new run to the folder."""
         if self.written is not None:
             self.written.create(config)
 
     def read(self, dataset: Any, validation: Any) -> tuple[TrainingImages, TrainingImages | None]:
         """Returns the images to train on, and the held-out ones."""
-        recipe, training, held_out = self.recipe, self._images(dataset), None
+        recipe, training, held_out = self.recipe, self._images(dataset, self.recipe.channels), None
         if validation is not None:
             held_out = _checked_validation(training, self._images(validation, training.images.shape[1]))
         elif recipe.held_out:
@@ -130,14 +123,13 @@ class Plan:
             )
         return training, held_out
 
-    def _images(self, dataset: Any, channels: int | None = None) -> TrainingImages:
-        recipe = self.recipe
+    def _images(self, dataset: Any, channels: int | None) -> TrainingImages:
         return TrainingImages.from_dataset(
             open_images(dataset),
-            recipe.image_size,
-            recipe.resize_mode,
-            channels=recipe.channels if channels is None else channels,
-            conditional=recipe.conditional,
+            self.recipe.image_size,
+            self.recipe.resize_mode,
+            channels=channels,
+            conditional=self.recipe.conditional,
             progress=self.progress and is_first(),
         )
 

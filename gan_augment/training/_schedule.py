@@ -173,19 +173,16 @@ class StepSchedule:
         return 1.0 if self.scheduler is None else float(self._optimizer.param_groups[0]["lr"])
 
     def step(self) -> None:
-        """Moves to the next step."""
         if self.scheduler is not None:
             self._optimizer.step()
             self.scheduler.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns numbers only."""
         if self.scheduler is None:
             return {}
         return {"scheduler": self.scheduler.state_dict(), "lr": self.factor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores a :meth:`state_dict`."""
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
             self._optimizer.param_groups[0]["lr"] = state["lr"]

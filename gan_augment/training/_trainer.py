@@ -130,7 +130,6 @@ class Trainer:
             each.load_state_dict(state)
 
     def use_threads(self, threads: int) -> None:
-        """Sets the number of threads for the rest of the run."""
         self.threads = threads
         torch.set_num_threads(threads)
 
@@ -316,7 +315,6 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores a :meth:`state_dict`."""
         self.step_number = check_count("step_number", state["step_number"], 0)
         self.evaluated = check_count("evaluated", state["evaluated"], 0)
         self.seconds, self.best, self.lineage = float(state["seconds"]), state["best"], state["lineage"]

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ..._core import check_range, check_types
 from ...models import DiscriminatorConfig, GeneratorConfig
@@ -118,16 +118,7 @@ class Recipe(
         return cls(**_with_all(tuple, values))
 
 
-PARTS: tuple[type[Options], ...] = (
-    DataOptions,
-    NetworkOptions,
-    ObjectiveOptions,
-    LossOptions,
-    RegularizerOptions,
-    OptimizationOptions,
-    AugmentationOptions,
-    ScheduleOptions,
-)
+PARTS = cast("tuple[type[Options], ...]", Recipe.__bases__[::-1])  # in the order of the fields
 
 
 class _Recipes(Mapping[str, Recipe]):

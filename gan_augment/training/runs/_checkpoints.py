@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,10 +76,13 @@ class Checkpoints:
 
     def steps(self) -> dict[int, Path]:
         """Returns the files by their steps, oldest first."""
-        if not self.folder.is_dir():
-            return {}
-        found = ((NAME.fullmatch(path.name), path) for path in self.folder.iterdir())
-        return dict(sorted((int(match[1]), path) for match, path in found if match))
+        return numbered(self.folder, NAME)
+
+
+def numbered(folder: Path, name: re.Pattern[str]) -> dict[int, Path]:
+    """Returns the files of a folder by the numbers in their names, in order; none if there is no folder."""
+    found = ((name.fullmatch(path.name), path) for path in (folder.iterdir() if folder.is_dir() else ()))
+    return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
 def pack(state: dict[str, Any]) -> bytes:
@@ -193,7 +196,10 @@ def _from_json(value: Any, tensors: dict[str, Tensor]) -> Any:
     if kind == "tuple":
         return tuple(_from_json(item, tensors) for item in content)
     if kind == "dict":
-        return {_key(key): _from_json(item, tensors) for key, item in content}
+        wrong = [key for key, _ in content if type(key) not in (str, int)]
+        if wrong:
+            raise ValueError(f"it has the key {wrong[0]!r:.100}, which is neither str nor int")
+        return {key: _from_json(item, tensors) for key, item in content}
     if kind == "empty":
         return _empty(*content)
     if kind not in ("tensor", "channels_last"):
@@ -202,12 +208,6 @@ def _from_json(value: Any, tensors: dict[str, Tensor]) -> Any:
         raise ValueError(f"it has no tensor {content!r:.100}, or uses it twice")
     tensor = tensors.pop(content)
     return tensor if kind == "tensor" else tensor.clone(memory_format=torch.channels_last)
-
-
-def _key(key: Any) -> str | int:
-    if type(key) not in (str, int):
-        raise ValueError(f"it has the key {key!r:.100}, which is neither str nor int")
-    return cast("str | int", key)
 
 
 def _empty(dtype: str, shape: list[int]) -> Tensor:

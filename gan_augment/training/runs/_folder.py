@@ -16,7 +16,7 @@ from typing import Any
 
 from ..._core import explain_full_disk, holds_something, lock_folder, make_folder, remove_asides, write_whole
 from ...models import Generator, sample_grid
-from ._checkpoints import Checkpoints
+from ._checkpoints import Checkpoints, numbered
 from ._pictures import animate, plot_metrics
 
 FORMAT = 2  # of the folder; in 1 the checkpoint was a file of torch.save
@@ -37,8 +37,6 @@ class RunFolder:
     checkpoints/         the newest states; see :class:`Checkpoints`
     generator/           the final generator, for :func:`gan_augment.from_pretrained`
     ===================  ==========================================================
-
-    To resume a run, call ``read_config()``, ``checkpoints.load_newest()`` and ``rewind()``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -135,7 +133,6 @@ class RunFolder:
             remove_asides(folder, locked=True)
 
     def save_grid(self, generator: Generator, step: int) -> None:
-        """Writes the sample grid of a step."""
         path, picture = self.path / "samples" / f"step-{step:07d}.png", BytesIO()
         sample_grid(generator).save(picture, format="png")
         make_folder(path.parent)
@@ -143,9 +140,7 @@ class RunFolder:
 
     def grids(self) -> dict[int, Path]:
         """Returns the sample grids by their steps, earliest first."""
-        folder = self.path / "samples"
-        found = ((GRID.fullmatch(path.name), path) for path in (folder.iterdir() if folder.is_dir() else ()))
-        return dict(sorted((int(match[1]), path) for match, path in found if match))
+        return numbered(self.path / "samples", GRID)
 
     def save_animation(self) -> Path:
         """Writes progress.webp from the grids."""
