@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
@@ -145,7 +144,8 @@ class TrainingImages:
     @property
     def fingerprints(self) -> Tensor:
         """The sorted, distinct hashes of the original images, int64."""
-        return torch.from_numpy(np.unique(self.hashes.numpy()))
+        distinct: Tensor = torch.unique(self.hashes)
+        return distinct
 
     def digest(self) -> dict[str, Any]:
         """Returns the number and a hash of the images and labels, which identify them."""

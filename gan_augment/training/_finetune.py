@@ -34,11 +34,17 @@ class Start:
     generator: Generator
     discriminator: Discriminator | None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.generator, LayeredGenerator):
+            raise ValueError(
+                "init must have the layers of a Generator to be trained, but this one was imported with other layers. "
+                "You can only draw samples from it."
+            )
+
     @classmethod
     def load(cls, init: str | os.PathLike[str] | Generator) -> Start:
         """Loads what ``init`` names: a zoo name, a repository on the Hub, a folder, or a generator itself."""
         if isinstance(init, Generator):
-            _check_own(init)
             return cls(init.card.name if init.card else "a generator", init, None)
         if not isinstance(init, (str, os.PathLike)):
             raise TypeError(
@@ -48,9 +54,7 @@ class Start:
         if isinstance(target, HubName):  # load the files of that commit, even if the branch has moved since
             init = f"{target.repo_id}@{folder.name}"
         name = folder.name if isinstance(target, Path) else str(init)
-        generator = from_pretrained(init)
-        _check_own(generator)
-        return cls(name, generator, load_discriminator(folder))
+        return cls(name, from_pretrained(init), load_discriminator(folder))
 
     @property
     def lineage(self) -> dict[str, Any]:
@@ -110,14 +114,6 @@ class Start:
 def _recipe_values(config: GeneratorConfig | DiscriminatorConfig) -> dict[str, Any]:
     """Returns the fields of a recipe that give a network this configuration."""
     return {ours: getattr(config, theirs) for theirs, ours in recipe_fields(type(config)).items()}
-
-
-def _check_own(generator: Generator) -> None:
-    if isinstance(generator, LayeredGenerator):
-        raise ValueError(
-            "init must have the layers of a Generator to be trained, but this one was imported with other layers. You "
-            "can only draw samples from it."
-        )
 
 
 def adapt_generator(start: Generator, config: GeneratorConfig) -> Generator:

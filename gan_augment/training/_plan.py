@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from .._core import differing_class
+from .._core import differing_class, one_line
 from ..data import open_images
 from ..models import MAX_ANCHORS, save_pretrained
 from ._data import TrainingImages
@@ -190,9 +190,8 @@ def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
     try:
         trainer.load_state_dict(state)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
         raise ValueError(
-            f"The checkpoint must be of the run that config.json describes, but does not match it ({reason}); "
+            f"The checkpoint must be of the run that config.json describes, but does not match it ({one_line(error)}); "
             "restore both from a backup, or start the run again."
         ) from error
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..._core import check_count, make_folder, remove_asides, write_whole
+from ..._core import check_count, make_folder, one_line, remove_asides, write_whole
 
 FORMAT = "gan_augment.checkpoint.1"
 MAX_BYTES = 2**33
@@ -142,9 +142,9 @@ def unpack(data: bytes) -> dict[str, Any]:
             raise ValueError(f"it holds more than {MAX_STRUCTURE_BYTES:,} bytes beside its tensors")
         state = _from_json(json.loads(metadata["state"]), tensors)
     except ValueError as error:
-        raise ValueError(str(error)[:500]) from error
+        raise ValueError(one_line(error)) from error
     except (SafetensorError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"it cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+        raise ValueError(f"it cannot be read: {type(error).__name__}: {one_line(error)}") from error
     if not isinstance(state, dict):
         raise ValueError(f"it holds a {type(state).__name__} and not a dict")
     return state
