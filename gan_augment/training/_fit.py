@@ -200,7 +200,7 @@ def parse_budget(budget: float | str | None) -> float | None:
     except (ValueError, TypeError, KeyError):
         seconds = -1.0
     if not 0 < seconds <= MAX_BUDGET:
-        raise ValueError(f"budget must be seconds or such as '90s', '20m' or '2h', but got {budget!r} instead.")
+        raise ValueError(f"budget must be seconds or a string like '90s', '20m' or '2h', but got {budget!r} instead.")
     return seconds
 
 

@@ -309,7 +309,7 @@ def test_no_budget_is_none():
     [0, -1, "0s", "-5m", "", "m", "20 minutes", "20d", "nans", "infh", float("nan"), float("inf"), [], {}],
 )
 def test_what_is_no_budget_is_refused(budget):
-    with pytest.raises(ValueError, match="budget must be seconds or such as"):
+    with pytest.raises(ValueError, match="budget must be seconds or a string like"):
         parse_budget(budget)
 
 

@@ -1,1 +1,1 @@
-"""Recipes: what one is made of, and those that have a name."""
+"""The parts of a recipe, and the recipes that have a name."""
