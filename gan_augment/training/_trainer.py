@@ -22,8 +22,8 @@ from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shri
 from ._learn_variations import learn_variations
 from ._optimization import EMA, recalibrate_batch_norm
 from ._schedule import Stage, StepSchedule, stage_at
-from .losses._adversary import discriminator_loss, generator_loss
 from .losses._coverage import Coverage, reconstruction_loss
+from .losses._objective import discriminator_loss, generator_loss
 from .losses._regularizers import LeCam, clip_weights
 from .recipes._recipe import Recipe
 from .runs import _processes as processes

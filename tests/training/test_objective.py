@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from gan_augment import Recipe
-from gan_augment.training.losses._adversary import discriminator_loss, generator_loss, judge_both
+from gan_augment.training.losses._objective import discriminator_loss, generator_loss, judge_both
 from gan_augment.training.losses._registry import LOSSES
 from gan_augment.training.losses._regularizers import LeCam
 
