@@ -111,7 +111,7 @@ def diff_augment(images: Tensor, operations: Mapping[str, float], strength: floa
     """
     unknown = [name for name in operations if name not in OPERATIONS]
     if unknown:
-        raise ValueError(f"operations must be out of {list(OPERATIONS)}, but got {unknown[0]!r} instead.")
+        raise ValueError(f"operations must be from {list(OPERATIONS)}, but got {unknown[0]!r} instead.")
     for name, steps in OPERATIONS.items():
         probability = strength * operations.get(name, 0.0)
         if probability > 0:

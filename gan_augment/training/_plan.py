@@ -68,7 +68,9 @@ class Plan:
         """Checks that fine-tuning leaves no layer untrained that is not pretrained."""
         recipe = self.recipe
         if recipe.tune != "all" and start is None:
-            raise ValueError(f"tune={recipe.tune!r} needs init, a generator whose other weights stay as they are.")
+            raise ValueError(
+                f"tune={recipe.tune!r} requires init, a pretrained generator whose other weights are kept."
+            )
         if recipe.freeze_discriminator and (start is None or start.discriminator is None):
             raise ValueError("freeze_discriminator needs an init with a discriminator that was saved with it.")
         size = recipe.image_size if start is None else start.generator.config.image_size
@@ -109,15 +111,16 @@ class Plan:
             )
         if len(training) < FEW_IMAGES:
             warnings.warn(
-                f"There are {len(training)} images, and under {FEW_IMAGES} a generator does little but repeat them. "
-                "Start from a pretrained generator (init), and compare with ordinary augmentation.",
+                f"There are only {len(training)} images. With fewer than {FEW_IMAGES}, a generator does little more "
+                "than repeat its training images. Start from a pretrained generator (init), and compare with ordinary "
+                "augmentation.",
                 UserWarning,
                 stacklevel=3,
             )
         if held_out is not None and len(held_out) < LEAST_HELD_OUT:
             warnings.warn(
-                f"{len(held_out)} held-out images are too few for KID to choose a generator by ({LEAST_HELD_OUT} at "
-                "least): the last one is kept.",
+                f"{len(held_out)} held-out images are too few to choose a generator by KID, which needs at least "
+                f"{LEAST_HELD_OUT}. The last generator is kept.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -137,7 +140,9 @@ class Plan:
         """Trains to the end, from the newest checkpoint of the folder if there is one."""
         state = None if self.folder is None else self.folder.checkpoints.load_newest()
         if state is None and start is None and self.init is not None:
-            raise ValueError(f"The run must have a checkpoint to go on from {self.init}, but has none; start it again.")
+            raise ValueError(
+                f"The run must have a checkpoint to resume from {self.init}, but has none; start it again."
+            )
         folder, trained = self.written, self.recipe.adversarial
         with torch.random.fork_rng(), threads_kept():  # each step sets its own seed
             trainer = Trainer(training, self.recipe, self.seed, start)

@@ -157,7 +157,7 @@ class StepSchedule:
             trial.step()
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise ValueError(
-                f"schedule_options must be arguments with which {options.schedule} steps by itself, but got "
+                f"schedule_options must be arguments that let {options.schedule} run without further input, but got "
                 f"{options.schedule_options}: {error}"
             ) from error
         self._optimizer, self.scheduler = self._new(kind, options)

@@ -272,7 +272,7 @@ class Trainer:
             if not (whole and math.isfinite(value)):
                 raise RuntimeError(
                     f"Training diverged: the loss of the {key} is {value:.3g}, or its weights are not finite. "
-                    "Lower its learning rate, or use precision='fp32'; the last checkpoint is whole."
+                    "Lower its learning rate, or use precision='fp32'; the last checkpoint is intact."
                 )
         return losses
 

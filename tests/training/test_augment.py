@@ -186,7 +186,7 @@ def test_a_gradient_reaches_every_image(name):
 
 @pytest.mark.parametrize("operations", [{"colour": 0.5}, {"cutout": 0.5, "rotation": 0.0}])
 def test_an_unknown_operation_is_refused_by_name(operations):
-    with pytest.raises(ValueError, match=rf"must be out of .*'cutout'.* got '{list(operations)[-1]}'"):
+    with pytest.raises(ValueError, match=rf"must be from .*'cutout'.* got '{list(operations)[-1]}'"):
         diff_augment(torch.zeros(1, 3, 16, 16), operations)
 
 

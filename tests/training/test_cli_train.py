@@ -127,7 +127,7 @@ def test_a_budget_ends_the_run_and_a_sentence_says_so(data, tmp_path, capsys):
         (["--data", "DATA", "--out", "OUT", "--set", "steps=many"], "steps must be"),
         (["--data", "DATA", "--out", "OUT", "--set", "optimizer=Best"], "optimizer must be"),
         (["--data", "DATA", "--out", "OUT", "--set", "generator_lr=NaN"], "generator_lr must be"),
-        (["--data", "DATA", "--out", "RUN"], "already holds something"),
+        (["--data", "DATA", "--out", "RUN"], "is not empty"),
         (["--resume", "OUT"], "A run is a folder"),
         (["--resume", "RUN", "--data", "no-such"], "no-such"),
         (["--data", "DATA", "--out", "OUT", "--checkpoint-every", "-1"], "checkpoint_every must be"),

@@ -433,7 +433,7 @@ def test_what_the_start_had_seen_and_forbids_is_on_the_card(labelled, pretrained
 
 @pytest.mark.parametrize("options", [{"tune": "norms"}, {"tune": "mapping", "mapping_layers": 1}])
 def test_what_was_not_pretrained_is_not_left_as_it_is(labelled, pretrained, tmp_path, options):
-    with pytest.raises(ValueError, match="needs init"):
+    with pytest.raises(ValueError, match="requires init"):
         fit(labelled, out=tmp_path / "run", **{**ADVERSARIAL, **options})
     with pytest.raises(ValueError, match="image_size must be 16"):
         fit(labelled, init=pretrained / "both", image_size=32, out=tmp_path / "run", **{**ADVERSARIAL, **options})

@@ -103,7 +103,7 @@ def test_there_are_two_checkpoints_at_most(run):
 def test_a_folder_that_holds_a_run_is_refused_and_left_alone(run, labelled, tiny_recipe):
     _, out = run
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    with pytest.raises(ValueError, match="already holds something"):
+    with pytest.raises(ValueError, match="is not empty"):
         fit(labelled, "conditional", out=out, progress=False, **tiny_recipe)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
@@ -265,7 +265,7 @@ def test_divergence_is_found_though_the_budget_ends_between_two_logs(labelled, t
 
 def test_the_last_checkpoint_of_a_diverged_run_is_whole(labelled, tiny_recipe, tmp_path, monkeypatch):
     poison(monkeypatch, 3)
-    with pytest.raises(RuntimeError, match="the last checkpoint is whole"):
+    with pytest.raises(RuntimeError, match="the last checkpoint is intact"):
         fit(labelled, out=tmp_path / "run", progress=False, checkpoint_every=0.0, **{**tiny_recipe, "evaluations": 0})
     state = Checkpoints(tmp_path / "run" / "checkpoints").load_newest()
     assert state["step_number"] == 2
@@ -289,12 +289,12 @@ def test_under_100_images_are_warned_of(tiny_recipe, count, warns):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fit(images, "tiny", progress=False, **{**tiny_recipe, "steps": 1, "evaluations": 0})
-    few = [str(warning.message) for warning in caught if "under 100" in str(warning.message)]
-    assert [text[:20] for text in few] == (["There are 99 images,"] if warns else [])
+    few = [str(warning.message) for warning in caught if "fewer than 100" in str(warning.message)]
+    assert [text[:25] for text in few] == (["There are only 99 images."] if warns else [])
 
 
 def test_too_few_held_out_images_are_warned_of(labelled, tiny_recipe):
-    with pytest.warns(UserWarning, match="4 held-out images are too few for KID"):
+    with pytest.warns(UserWarning, match="4 held-out images are too few to choose"):
         result = fit(labelled, "small", progress=False, **tiny_recipe, held_out=0.2)
     assert (result.kid, result.kept_step) == (None, 6)
 
@@ -303,7 +303,7 @@ def test_a_warning_points_at_the_line_of_the_user(labelled, tiny_recipe):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fit(labelled, "tiny", progress=False, **{**tiny_recipe, "steps": 1, "evaluations": 0})
-    assert [warning.filename for warning in caught if "under 100" in str(warning.message)] == [__file__]
+    assert [warning.filename for warning in caught if "fewer than 100" in str(warning.message)] == [__file__]
 
 
 def test_a_warning_at_the_end_points_at_the_line_of_the_user(labelled, tiny_recipe):

@@ -171,15 +171,15 @@ def test_what_does_not_go_together_is_refused(options):
         (
             "tiny",
             {"loss": "wasserstein"},
-            r"^loss must be left out with objective='anchored' and coverage=1\.0, where nothing",
+            r"^loss must be left out with objective='anchored' and coverage=1\.0, because nothing",
         ),
         ("tiny", {"augment": {"color": 0.5}, "steps": 9, "dropout": 0.1}, "^augment, dropout must be left out"),
         ("tiny-conditional", {"generator_lr": 1e-3}, "^generator_lr must"),
         ("tiny", {"schedule": "linear"}, "^schedule must"),
         ("tiny", {"coverage": 0.5, "imle_candidates": 20}, "^imle_candidates must"),
         ("tiny", {"objective": "imle", "latent_lr": 0.1}, r"^latent_lr must .* objective='imle' and coverage=1\.0"),
-        ("small", {"coverage": 0.7}, "^coverage must be left out with objective='adversarial', where nothing"),
-        ("mnist-sn", {"steps": 100}, "^steps must be left out beside epochs=200"),
+        ("small", {"coverage": 0.7}, "^coverage must be left out with objective='adversarial', because nothing"),
+        ("mnist-sn", {"steps": 100}, "^steps must be left out with epochs=200"),
     ],
 )
 def test_an_override_that_cannot_act_is_refused_before_the_images_are_read(recipe, overrides, message):

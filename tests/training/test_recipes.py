@@ -205,5 +205,5 @@ def test_an_unknown_recipe_is_refused_with_the_known():
 
 
 def test_an_unknown_override_is_refused_by_name():
-    with pytest.raises(ValueError, match="'learning_rate' is none of them"):
+    with pytest.raises(ValueError, match="but got 'learning_rate'"):
         get_recipe("tiny", learning_rate=1)

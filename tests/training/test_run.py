@@ -25,10 +25,10 @@ def test_only_a_new_or_empty_folder_is_new(run, tmp_path):
     RunFolder(tmp_path / "other").check_new()
     (tmp_path / "other").mkdir()
     RunFolder(tmp_path / "other").check_new()
-    with pytest.raises(ValueError, match="already holds something"):
+    with pytest.raises(ValueError, match="is not empty"):
         run.check_new()
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="already holds something"):
+    with pytest.raises(ValueError, match="is not empty"):
         RunFolder(tmp_path / "file").check_new()
 
 

@@ -131,7 +131,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_can_be_given_again(
         with pytest.raises(KeyboardInterrupt):
             fit(labelled, out=tmp_path / "run", progress=False, **tiny_recipe)
     assert fit(labelled, out=tmp_path / "run", progress=False, **tiny_recipe).steps == 6
-    with pytest.raises(ValueError, match="already holds something"):
+    with pytest.raises(ValueError, match="is not empty"):
         fit(labelled, out=tmp_path / "run", progress=False, **tiny_recipe)
 
 

@@ -153,7 +153,7 @@ def get_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
     names = [field.name for field in dataclasses.fields(Recipe)]
     for key in overrides:
         if key not in names:
-            raise ValueError(f"A recipe has the fields {names}, but {key!r} is none of them.")
+            raise ValueError(f"The fields of a recipe are {names}, but got {key!r}.")
     return dataclasses.replace(copy.deepcopy(recipe), **overrides)
 
 
@@ -168,11 +168,11 @@ def check_overrides(recipe: Recipe, overrides: dict[str, Any]) -> None:
     if names:
         coverage = "" if recipe.objective == "adversarial" else f" and coverage={recipe.coverage}"
         raise ValueError(
-            f"{', '.join(names)} must be left out with objective={recipe.objective!r}{coverage}, where nothing uses "
+            f"{', '.join(names)} must be left out with objective={recipe.objective!r}{coverage}, because nothing uses "
             f"{'it' if len(names) == 1 else 'them'}."
         )
     if recipe.epochs and "steps" in overrides:
-        raise ValueError(f"steps must be left out beside epochs={recipe.epochs}, which set them; or pass epochs=0 too.")
+        raise ValueError(f"steps must be left out with epochs={recipe.epochs}, which sets them; or pass epochs=0 too.")
 
 
 def _with_all(kind: type[list[Any]] | type[tuple[Any, ...]], value: Any) -> Any:

@@ -107,7 +107,7 @@ TABLE: dict[str, Fields] = {
     ),
     "celeba-128": dict(
         _PLAIN,
-        description="Faces at 128 px, a generator of 49 million weights, 60 epochs",
+        description="Faces at 128 px, a generator with 49 million weights, 60 epochs",
         image_size=128,
         channels=3,
         latent_dim=128,

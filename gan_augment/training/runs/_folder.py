@@ -48,7 +48,7 @@ class RunFolder:
         """Checks that the folder is empty, or holds a run that was stopped before its first checkpoint."""
         if holds_something(self.path) and not self._is_unbegun():
             raise ValueError(
-                f"out must be a new or empty folder, but {str(self.path)!r} already holds something; "
+                f"out must be a new or empty folder, but {str(self.path)!r} is not empty; "
                 "if it is a run, resume it (in a shell: gan-augment train --resume), or choose another folder."
             )
 
