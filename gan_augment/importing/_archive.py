@@ -26,19 +26,12 @@ _UTF8, _ENCRYPTED = 0x800, 1  # flags of a record
 
 @dataclass(frozen=True)
 class Span:
-    """A range of bytes in a file.
+    """A range of bytes in a file."""
 
-    Attributes:
-        start (int): Position of the first byte.
-        size (int): Number of bytes, after unpacking.
-        compressed_size (int, optional): Number of bytes in the file, if they are compressed.
-        crc (int, optional): CRC-32 of the unpacked bytes, if the file states it.
-    """
-
-    start: int
-    size: int
-    compressed_size: int | None = None
-    crc: int | None = None
+    start: int  # position of the first byte
+    size: int  # number of bytes, after unpacking
+    compressed_size: int | None = None  # number of bytes in the file, if they are compressed
+    crc: int | None = None  # CRC-32 of the unpacked bytes, if the file states it
 
     @property
     def end(self) -> int:
@@ -50,9 +43,6 @@ def find_records(file: BufferedReader, size: int) -> dict[str, Span]:
 
     The archive must end with its end record, its records must follow each other from the first byte on, and no two
     names may differ only in case.
-
-    Raises:
-        ValueError: If the file is no archive of this form, or unpacks to much more than its size.
     """
     file.seek(max(size - _END_BYTES, 0))
     end = file.read()
@@ -102,11 +92,7 @@ def _find_span(file: BufferedReader, entry: zipfile.ZipInfo) -> Span:
 
 
 def read_span(file: BufferedReader, span: Span) -> bytearray:
-    """Reads and unpacks the bytes of a span.
-
-    Raises:
-        ValueError: If there are too few bytes, or their CRC-32 differs from the one that the file states.
-    """
+    """Reads and unpacks the bytes of a span, and checks their number and their CRC-32."""
     file.seek(span.start)
     if span.compressed_size is None:
         data = bytearray(span.size)

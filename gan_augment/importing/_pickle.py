@@ -11,8 +11,8 @@ from __future__ import annotations
 import pickletools
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from io import BytesIO
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import torch
@@ -37,21 +37,15 @@ _STORAGES = {
     "ComplexFloat": torch.complex64,
     "ComplexDouble": torch.complex128,
 }
-_DTYPES = {*_STORAGES.values(), *(getattr(torch, name) for name in ("uint16", "uint32", "uint64"))}
+_DTYPES = (*_STORAGES.values(), torch.uint16, torch.uint32, torch.uint64)
 
 
 class Storage(NamedTuple):
-    """A pickle's description of the bytes that hold the values of tensors.
+    """A pickle's description of the bytes that hold the values of tensors."""
 
-    Attributes:
-        key (str): Name of the bytes in the file.
-        dtype (torch.dtype): Type of the values; uint8 for plain bytes.
-        length (int): Number of values.
-    """
-
-    key: str
-    dtype: torch.dtype
-    length: int
+    key: str  # name of the bytes in the file
+    dtype: torch.dtype  # uint8 for plain bytes
+    length: int  # number of values
 
     @property
     def size(self) -> int:
@@ -60,21 +54,13 @@ class Storage(NamedTuple):
 
 
 class StoredTensor(NamedTuple):
-    """A pickle's description of a tensor, of which only the types are verified."""
+    """A pickle's description of a tensor. Only the types of its fields are verified here."""
 
     storage: Storage
     dtype: torch.dtype
     offset: int
     size: tuple[int, ...]
     stride: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Global:
-    """An object that a pickle may refer to by its name: a function of the call's arguments, or a value."""
-
-    call: Callable[..., Any] | None = None
-    value: Any = None
 
 
 class _Opaque:
@@ -85,15 +71,10 @@ _OPAQUE = _Opaque()
 
 
 def read_pickle(file: BytesIO, storages: dict[str, Storage] | None = None) -> Any:
-    """Reads one pickle, and leaves the file's position after it.
+    """Reads one pickle, adds the storages that it refers to to ``storages``, and leaves the position after it.
 
-    Args:
-        file (BytesIO): A file whose position is the start of a pickle.
-        storages (dict, optional): A dict to which the storages that the pickle refers to are added, by their keys.
-
-    Returns:
-        Numbers, text, None, dicts, lists, tuples, :class:`Storage` and :class:`StoredTensor`. Keys of dicts are
-        numbers, text or None.
+    The result consists of numbers, text, None, dicts, lists, tuples, :class:`Storage`, :class:`StoredTensor`, and
+    stand-ins for everything else. The keys of dicts are numbers, text or None.
 
     Raises:
         ValueError: If the pickle is damaged, too long, or asks for anything but tensors and plain containers.
@@ -103,7 +84,7 @@ def read_pickle(file: BytesIO, storages: dict[str, Storage] | None = None) -> An
         if step >= MAX_STEPS or (position or 0) - start > MAX_PICKLE:
             raise ValueError(f"it must have at most {MAX_STEPS:,} steps and {MAX_PICKLE:,} bytes, but has more")
         if opcode.name == "STOP":
-            return machine.pop()
+            return machine.top()
         if opcode.name not in _OPCODES:
             raise ValueError(f"it must hold tensors and plain containers, but has the opcode {opcode.name}")
         _OPCODES[opcode.name](machine, argument)
@@ -130,31 +111,28 @@ class _Machine:
     def push(self, value: Any) -> None:
         self.stack.append(value)
 
-    def top(self) -> Any:
-        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+    def pop(self, count: int) -> list[Any]:
+        start = len(self.stack) - count
+        if start < (self.marks[-1] if self.marks else 0):
             raise ValueError("it takes a value from an empty stack")
-        return self.stack[-1]
-
-    def pop(self) -> Any:
-        self.top()
-        return self.stack.pop()
-
-    def pop_to_mark(self) -> list[Any]:
-        if not self.marks:
-            raise ValueError("it returns to a mark that it has not set")
-        start = self.marks.pop()
         values = self.stack[start:]
         del self.stack[start:]
         return values
 
-    def push_tuple(self, count: int) -> None:
-        self.push(tuple([self.pop() for _ in range(count)][::-1]))
+    def pop_to_mark(self) -> list[Any]:
+        if not self.marks:
+            raise ValueError("it returns to a mark that it has not set")
+        return self.pop(len(self.stack) - self.marks.pop())
 
     def drop(self, _: Any) -> None:
         if self.marks and self.marks[-1] == len(self.stack):
             self.marks.pop()
         else:
-            self.pop()
+            self.pop(1)
+
+    def top(self) -> Any:
+        self.stack += self.pop(1)
+        return self.stack[-1]
 
     def memoize(self, key: int) -> None:
         self.memo[key] = self.top()
@@ -166,11 +144,10 @@ class _Machine:
 
     def set_items(self, pairs: list[Any]) -> None:
         target = self.top()
-        if isinstance(target, _Opaque):
-            return
-        if not isinstance(target, dict):
+        if isinstance(target, dict):
+            _fill(target, pairs)
+        elif not isinstance(target, _Opaque):
             raise ValueError("it sets an item of a value that is not a dict")
-        _fill(target, pairs)
 
     def add_items(self, values: list[Any]) -> None:
         target = self.top()
@@ -182,17 +159,16 @@ class _Machine:
     def push_global(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise ValueError("it names an object by values that are not text")
-        known = _GLOBALS.get(f"{module} {name}")
-        if known is None:
+        if f"{module} {name}" not in _GLOBALS:
             raise ValueError(
                 f"it must hold only tensors, but asks for {f'{module}.{name}'[:100]!r}, which is not run; its author "
                 "can save the generator's state_dict alone"
             )
-        self.push(known)
+        self.push(_GLOBALS[f"{module} {name}"])
 
     def call(self, _: Any) -> None:
-        arguments, function = self.pop(), self.pop()
-        if not isinstance(function, _Global) or function.call is None:
+        function, arguments = self.pop(2)
+        if not isinstance(function, FunctionType):  # one of _GLOBALS, because nothing else puts functions on the stack
             raise ValueError("it calls a value that is not a function")
         if not isinstance(arguments, tuple) or len(arguments) > MAX_DIMS:
             raise ValueError(f"it must call functions with a tuple of at most {MAX_DIMS} values, but does not")
@@ -200,10 +176,13 @@ class _Machine:
         self.copied += sum(len(each) for each in arguments if isinstance(each, (list, tuple)))
         if self.copied > MAX_COPIED:
             raise ValueError(f"its calls must take at most {MAX_COPIED:,} values in lists, but take more")
-        self.push(function.call(*arguments))
+        try:
+            self.push(function(*arguments))
+        except TypeError as error:
+            raise ValueError("it calls a function with too few arguments") from error
 
     def push_storage(self, _: Any) -> None:
-        storage = _storage(self.pop())
+        storage = _storage(*self.pop(1))
         if self.storages.setdefault(storage.key, storage) != storage:
             raise ValueError(f"it describes the storage {storage.key[:100]!r} in two ways")
         self.push(storage)
@@ -236,7 +215,7 @@ def _opaque(*_: Any) -> _Opaque:
     return _OPAQUE
 
 
-def _whole_numbers(values: Any) -> tuple[int, ...]:
+def _whole_numbers(values: Any = (), *_: Any) -> tuple[int, ...]:
     if not isinstance(values, (tuple, list)) or len(values) > MAX_DIMS or not all(type(n) is int for n in values):
         raise ValueError(f"it must give sizes and strides as at most {MAX_DIMS} whole numbers, but does not")
     return tuple(values)
@@ -248,15 +227,15 @@ def _storage(identity: Any) -> Storage:
         identity = identity[:5]
     if not isinstance(identity, tuple) or len(identity) != 5 or identity[0] != "storage":
         raise ValueError("it must refer only to the storages of tensors, but refers to something else")
-    _, kind, key, _, count = identity
-    if not isinstance(kind, _Global) or not isinstance(kind.value, torch.dtype) or type(key) is not str:
+    _, dtype, key, _, length = identity
+    if not isinstance(dtype, torch.dtype) or type(key) is not str:
         raise ValueError("it describes a storage with an impossible type or name")
-    if type(count) is not int or not 0 <= count < 2**48:
+    if type(length) is not int or not 0 <= length < 2**48:
         raise ValueError("it describes a storage with an impossible size")
-    return Storage(key, kind.value, count)
+    return Storage(key, dtype, length)
 
 
-def _tensor(storage: Any = None, offset: Any = None, size: Any = (), stride: Any = (), *_: Any) -> StoredTensor:
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> StoredTensor:
     """Describes a tensor. The remaining arguments, a flag for gradients and hooks, are ignored."""
     if not isinstance(storage, Storage) or type(offset) is not int:
         raise ValueError(
@@ -265,54 +244,48 @@ def _tensor(storage: Any = None, offset: Any = None, size: Any = (), stride: Any
     return StoredTensor(storage, storage.dtype, offset, _whole_numbers(size), _whole_numbers(stride))
 
 
-def _tensor_with_dtype(*arguments: Any) -> StoredTensor:
+def _tensor_with_dtype(
+    storage: Any, offset: Any, size: Any, stride: Any, gradient: Any, hooks: Any, dtype: Any, *_: Any
+) -> StoredTensor:
     """Describes a tensor whose type has no storage class, and is an argument instead."""
-    dtype = arguments[6].value if len(arguments) > 6 and isinstance(arguments[6], _Global) else None
     if not isinstance(dtype, torch.dtype):
         raise ValueError("it builds a tensor of a type that cannot be read")
-    return _tensor(*arguments)._replace(dtype=dtype)
+    return _tensor(storage, offset, size, stride)._replace(dtype=dtype)
 
 
-def _parameter(*arguments: Any) -> StoredTensor:
-    if not arguments or not isinstance(arguments[0], StoredTensor):
+def _parameter(tensor: Any, *_: Any) -> StoredTensor:
+    if not isinstance(tensor, StoredTensor):
         raise ValueError("it makes a parameter of a value that is not a tensor")
-    return arguments[0]
+    return tensor
 
 
-def _tensor_subclass(*arguments: Any) -> StoredTensor:
+def _inner_tensor(rebuild: Any, subclass: Any, arguments: Any, *_: Any) -> StoredTensor:
     """Returns the tensor inside a tensor with attributes or a subclass."""
-    if len(arguments) < 3 or not isinstance(arguments[0], _Global) or not isinstance(arguments[2], tuple):
+    if rebuild not in (_tensor, _tensor_with_dtype, _parameter) or not isinstance(arguments, tuple):
         raise ValueError("it rebuilds a tensor from something else")
-    rebuild = arguments[0].call
-    made = rebuild(*arguments[2]) if rebuild in (_tensor, _tensor_with_dtype, _parameter) else None
-    if not isinstance(made, StoredTensor):
-        raise ValueError("it rebuilds a tensor from something else")
-    return made
+    tensor: StoredTensor = rebuild(*arguments)
+    return tensor
 
 
 _BUILTINS = ("builtins", "__builtin__")  # the name in Python 3 and in Python 2
-_GLOBALS = {
-    **{
-        f"{module} {name}Storage": _Global(value=dtype)
-        for module in ("torch", "torch.cuda")
-        for name, dtype in _STORAGES.items()
-    },
-    "torch.storage UntypedStorage": _Global(value=torch.uint8),
-    **{str(dtype).replace(".", " "): _Global(value=dtype) for dtype in _DTYPES},
-    "torch Size": _Global(lambda values=(), *_: _whole_numbers(values)),
-    "torch device": _Global(_opaque),
-    "torch Tensor": _Global(),
-    "torch.nn.parameter Parameter": _Global(_parameter),
-    "torch._utils _rebuild_tensor": _Global(_tensor),
-    "torch._utils _rebuild_tensor_v2": _Global(_tensor),
-    "torch._utils _rebuild_tensor_v3": _Global(_tensor_with_dtype),
-    "torch._utils _rebuild_parameter": _Global(_parameter),
-    "torch._utils _rebuild_parameter_with_state": _Global(_parameter),
-    "torch._tensor _rebuild_from_type_v2": _Global(_tensor_subclass),
-    "_codecs encode": _Global(_opaque),  # how the older protocols write bytes
-    **{f"collections {name}": _Global(_dict_of) for name in ("OrderedDict", "defaultdict", "Counter")},
-    **{f"{module} dict": _Global(_dict_of) for module in _BUILTINS},
-    **{f"{module} {name}": _Global(_opaque) for module in _BUILTINS for name in ("set", "int", "float", "list")},
+_GLOBALS: dict[str, Any] = {
+    **{f"{module} {name}Storage": dtype for module in ("torch", "torch.cuda") for name, dtype in _STORAGES.items()},
+    "torch.storage UntypedStorage": torch.uint8,
+    **{str(dtype).replace(".", " "): dtype for dtype in _DTYPES},
+    "torch Size": _whole_numbers,
+    "torch device": _opaque,
+    "torch Tensor": None,  # only an argument of _rebuild_from_type_v2
+    "torch.nn.parameter Parameter": _parameter,
+    "torch._utils _rebuild_tensor": _tensor,
+    "torch._utils _rebuild_tensor_v2": _tensor,
+    "torch._utils _rebuild_tensor_v3": _tensor_with_dtype,
+    "torch._utils _rebuild_parameter": _parameter,
+    "torch._utils _rebuild_parameter_with_state": _parameter,
+    "torch._tensor _rebuild_from_type_v2": _inner_tensor,
+    "_codecs encode": _opaque,  # how the older protocols write bytes
+    **{f"collections {name}": _dict_of for name in ("OrderedDict", "defaultdict", "Counter")},
+    **{f"{module} dict": _dict_of for module in _BUILTINS},
+    **{f"{module} {name}": _opaque for module in _BUILTINS for name in ("set", "int", "float", "list")},
 }
 _LITERALS = {
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
@@ -337,21 +310,19 @@ _OPCODES: dict[str, Callable[[_Machine, Any], Any]] = {
     "POP_MARK": lambda machine, _: machine.pop_to_mark(),
     "DUP": lambda machine, _: machine.push(machine.top()),
     "TUPLE": lambda machine, _: machine.push(tuple(machine.pop_to_mark())),
-    "TUPLE1": lambda machine, _: machine.push_tuple(1),
-    "TUPLE2": lambda machine, _: machine.push_tuple(2),
-    "TUPLE3": lambda machine, _: machine.push_tuple(3),
+    "TUPLE1": lambda machine, _: machine.push(tuple(machine.pop(1))),
+    "TUPLE2": lambda machine, _: machine.push(tuple(machine.pop(2))),
+    "TUPLE3": lambda machine, _: machine.push(tuple(machine.pop(3))),
     "LIST": lambda machine, _: machine.push(machine.pop_to_mark()),
     "DICT": lambda machine, _: machine.push(_fill({}, machine.pop_to_mark())),
     "FROZENSET": lambda machine, _: machine.push(_opaque(machine.pop_to_mark())),
-    "APPEND": lambda machine, _: machine.add_items([machine.pop()]),
-    "APPENDS": lambda machine, _: machine.add_items(machine.pop_to_mark()),
-    "ADDITEMS": lambda machine, _: machine.add_items(machine.pop_to_mark()),
-    "SETITEM": lambda machine, _: machine.set_items([machine.pop(), machine.pop()][::-1]),
+    "APPEND": lambda machine, _: machine.add_items(machine.pop(1)),
+    **dict.fromkeys(("APPENDS", "ADDITEMS"), lambda machine, _: machine.add_items(machine.pop_to_mark())),
+    "SETITEM": lambda machine, _: machine.set_items(machine.pop(2)),
     "SETITEMS": lambda machine, _: machine.set_items(machine.pop_to_mark()),
     "GLOBAL": lambda machine, argument: machine.push_global(*argument.split(" ", 1)),
-    "STACK_GLOBAL": lambda machine, _: machine.push_global(*[machine.pop(), machine.pop()][::-1]),
-    "REDUCE": _Machine.call,
-    "NEWOBJ": _Machine.call,
-    "BUILD": lambda machine, _: (machine.pop(), machine.top()),  # drops the state that an object is to take
+    "STACK_GLOBAL": lambda machine, _: machine.push_global(*machine.pop(2)),
+    **dict.fromkeys(("REDUCE", "NEWOBJ"), _Machine.call),
+    "BUILD": lambda machine, _: (machine.pop(1), machine.top()),  # drops the state that an object is to take
     "BINPERSID": _Machine.push_storage,
 }
