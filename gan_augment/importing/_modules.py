@@ -22,32 +22,22 @@ MAX_KERNEL = 32
 
 @dataclass(eq=False)
 class Module:
-    """A module with tensors.
+    """A module with tensors."""
 
-    Attributes:
-        name (str): Name of the module in its network.
-        kind (str): What its tensors look like. ``"conv"`` is a convolution, transposed or not, because the weight
-            alone does not tell.
-        tensors (dict): Those of ``weight``, ``bias``, ``running_mean`` and ``running_var`` that it has.
-    """
-
-    name: str
-    kind: Kind
-    tensors: dict[str, Tensor]
+    name: str  # in its network
+    kind: Kind  # "conv" is a convolution, transposed or not, because the weight alone does not tell
+    tensors: dict[str, Tensor]  # weight, bias, running_mean and running_var, as far as it has them
 
     @property
     def weight(self) -> Tensor:
-        """Weight of a convolution, a linear layer or an embedding."""
         return self.tensors["weight"]
 
     @property
     def is_layer(self) -> bool:
-        """Whether it is a convolution or a linear layer."""
         return self.kind in ("conv", "linear")
 
     @property
     def is_norm(self) -> bool:
-        """Whether it is a normalisation layer."""
         return self.kind in ("batch_norm", "affine_norm")
 
     @property
@@ -57,10 +47,10 @@ class Module:
 
     @property
     def has_statistics(self) -> bool:
-        """Whether it is a batch norm whose mean and variance are not those of a new one, which are 0 and 1."""
+        """Whether it is a batch norm that was trained: the mean and variance of a new one are 0 and 1."""
         if self.kind != "batch_norm":
             return False
-        return bool((self.tensors["running_mean"] != 0).any()) or bool((self.tensors["running_var"] != 1).any())
+        return bool((self.tensors["running_mean"] != 0).any() or (self.tensors["running_var"] != 1).any())
 
 
 def brief(text: object, most: int = 120) -> str:
@@ -98,11 +88,7 @@ def _find_parts(tensors: dict[str, Tensor], path: str, depth: int) -> Iterator[t
 
 
 def find_modules(tensors: dict[str, Tensor]) -> list[Module]:
-    """Groups the tensors of a network into modules, and computes the weights that are normalised.
-
-    Raises:
-        ValueError: If tensors belong to no module of a DCGAN, or a value is not finite.
-    """
+    """Groups the tensors of a network into modules, and computes normalised weights from their parts."""
     groups: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         base, parametrized, leaf = name.partition("parametrizations.weight.")
@@ -111,18 +97,17 @@ def find_modules(tensors: dict[str, Tensor]) -> list[Module]:
             groups.setdefault(base, {})[leaf] = tensor.float() if tensor.is_floating_point() else tensor
     modules = []
     for name, group in groups.items():
+        shown = brief(name) or "it"
         if any(tensor.numel() == 0 or not bool(tensor.isfinite().all()) for tensor in group.values()):
-            raise ValueError(f"{brief(name) or 'it'} holds an empty tensor, or values that are not finite")
+            raise ValueError(f"{shown} holds an empty tensor, or values that are not finite")
         try:
             plain = _compute_weight(group)
         except (RuntimeError, IndexError, ValueError) as error:
-            raise ValueError(
-                f"{brief(name) or 'it'} has a normalised weight whose parts do not fit together"
-            ) from error
+            raise ValueError(f"{shown} has a normalised weight whose parts do not fit together") from error
         kind = _kind(name, plain)
         if kind is None:
             shapes = brief({leaf: tuple(tensor.shape) for leaf, tensor in group.items()}, 200)
-            raise ValueError(f"{brief(name) or 'it'} holds {shapes}, which no layer of a DCGAN does")
+            raise ValueError(f"{shown} holds {shapes}, and no layer of a DCGAN has such tensors")
         modules.append(Module(name, kind, plain))
     return modules
 
@@ -166,30 +151,24 @@ def _kind(name: str, tensors: dict[str, Tensor]) -> Kind | None:
 
 
 def join_stems(modules: list[Module]) -> tuple[list[Module], int]:
-    """Joins two first layers, one for the latent and one for the class, into one layer that does the work of both.
+    """Joins two first layers, one for the latent and one for the class, and returns the number of classes (or 0).
 
     Some conditional DCGANs send the latent and the one-hot class through a convolution and a norm each, and
     concatenate the maps. One convolution with a block-diagonal weight gives the same maps.
-
-    Returns:
-        The modules, and the number of classes that follow the latent as one-hot vectors (0 if there is one stem).
     """
-    convs = [module for module in modules if module.kind == "conv"]
-    if len(convs) < 3 or not all(module.kind in ("conv", "batch_norm") for module in modules):
+    kinds = [module.kind for module in modules]
+    if kinds[:5] != ["conv", "batch_norm", "conv", "batch_norm", "conv"] or not {*kinds} <= {"conv", "batch_norm"}:
         return modules, 0
-    one, other, third = convs[:3]
-    norms = [[m for m in modules[modules.index(stem) + 1 :][:1] if m.kind == "batch_norm"] for stem in (one, other)]
-    both = one.weight.shape[1] + other.weight.shape[1]
-    fits = both in third.weight.shape[:2] and one.weight.shape[1] != other.weight.shape[0]
-    if not fits or one.weight.shape[2:] != other.weight.shape[2:] or any(len(norm) != 1 for norm in norms):
-        return modules, 0
+    one, one_norm, other, other_norm, third = modules[:5]
     (a, b), (c, d) = one.weight.shape[:2], other.weight.shape[:2]
+    if b + d not in third.weight.shape[:2] or b == c or one.weight.shape[2:] != other.weight.shape[2:]:
+        return modules, 0
+    if one.tensors.keys() != other.tensors.keys() or one_norm.tensors.keys() != other_norm.tensors.keys():
+        return modules, 0
     weight = one.weight.new_zeros((a + c, b + d, *one.weight.shape[2:]))
     weight[:a, :b], weight[a:, b:] = one.weight, other.weight
     stem = Module(one.name, "conv", {"weight": weight})
-    if "bias" in one.tensors and "bias" in other.tensors:
+    if "bias" in one.tensors:
         stem.tensors["bias"] = torch.cat([one.tensors["bias"], other.tensors["bias"]])
-    (first,), (second,) = norms
-    joined = {leaf: torch.cat([first.tensors[leaf], second.tensors[leaf]]) for leaf in first.tensors}
-    rest = [module for module in modules if module not in (one, other, first, second)]
-    return [stem, Module(first.name, "batch_norm", joined), *rest], other.weight.shape[0]
+    norm = {leaf: torch.cat([tensor, other_norm.tensors[leaf]]) for leaf, tensor in one_norm.tensors.items()}
+    return [stem, Module(one_norm.name, "batch_norm", norm), *modules[4:]], c

@@ -31,15 +31,10 @@ _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001  # of torch's format before 1.6
 
 
 class Checkpoint(NamedTuple):
-    """The content of a file.
+    """The content of a file."""
 
-    Attributes:
-        tensors (dict): Tensors by name, or a dict of such dicts if the file holds several.
-        sha256 (str): SHA-256 of the bytes that were read.
-    """
-
-    tensors: dict[str, Any]
-    sha256: str
+    tensors: dict[str, Any]  # by name; or dicts of them, if the file holds several
+    sha256: str  # of the bytes that were read
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -67,8 +62,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             tensors = _read_tensors(file, status.st_size)
         except ValueError as error:
             raise ValueError(f"{path} cannot be read: {first_line(error)}.") from error
-        file.seek(0)
         digest = hashlib.sha256()
+        file.seek(0)
         while block := file.read(2**20):
             digest.update(block)
     return Checkpoint(tensors, digest.hexdigest())
@@ -78,8 +73,8 @@ def _read_tensors(file: BufferedReader, size: int) -> dict[str, Any]:
     head = file.read(16)
     file.seek(0)
     if head[8:9] == b"{":
-        return _Collector(file, size, {}).collect(_read_safetensors(file, size))
-    if head[:4] == START:
+        content, spans = _read_safetensors(file, size)
+    elif head[:4] == START:
         content, spans = _read_archive(file, size)
     elif head[:1] == b"\x80":
         content, spans = _read_legacy(file, size)
@@ -103,7 +98,7 @@ def _read_archive(file: BufferedReader, size: int) -> tuple[Any, dict[str, Span]
     if not pickles:
         raise ValueError("it must be a PyTorch checkpoint, but is another zip archive")
     if len(pickles) > 1 or not pickles[0].endswith("data.pkl"):
-        raise ValueError("it must have exactly one data.pkl, in lower case, as a PyTorch checkpoint has, but does not")
+        raise ValueError("it must have exactly one data.pkl, in lower case, like a PyTorch checkpoint, but does not")
     folder = pickles[0].removesuffix("data.pkl")
     order = records.get(f"{folder}byteorder")
     if order and bytes(read_span(file, order)) != sys.byteorder.encode():
@@ -149,7 +144,7 @@ def _read_legacy(file: BufferedReader, size: int) -> tuple[Any, dict[str, Span]]
     return content, spans
 
 
-def _read_safetensors(file: BufferedReader, size: int) -> dict[str, Tensor]:
+def _read_safetensors(file: BufferedReader, size: int) -> tuple[Any, dict[str, Span]]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -158,26 +153,22 @@ def _read_safetensors(file: BufferedReader, size: int) -> dict[str, Tensor]:
         raise ValueError(f"it must have a header of at most {min(MAX_HEADER, size - 8):,} bytes, but has {header:,}")
     file.seek(0)
     try:
-        tensors: dict[str, Tensor] = load(file.read())
+        return load(file.read()), {}
     except (SafetensorError, KeyError) as error:
         raise ValueError(f"it must be a safetensors file, but is damaged: {first_line(error)}") from error
-    return tensors
 
 
 class _Collector:
-    """Collects the tensors of nested dicts, and limits their number and their total size.
-
-    ``size`` is that of the file, and ``spans`` says where the bytes of each storage are in it.
-    """
+    """Collects the tensors of nested dicts, and limits their number and their total size."""
 
     def __init__(self, file: BufferedReader, size: int, spans: dict[str, Span]) -> None:
-        self.file, self.size, self.spans = file, size, spans
+        self.file, self.size, self.spans = file, size, spans  # the file's bytes, and those of each storage in it
         self.nodes, self.bytes = 0, 0
         self.storages: dict[str, bytearray] = {}
         self.made: dict[StoredTensor, Tensor] = {}
 
     def collect(self, content: dict[Any, Any], depth: int = 0) -> dict[str, Any]:
-        """Returns the tensors, and the dicts that hold some, whose names are text or whole numbers."""
+        """Returns all tensors whose names are text or whole numbers, and the dicts that hold them."""
         found: dict[str, Any] = {}
         for key, value in content.items():
             self.nodes += 1
@@ -207,26 +198,26 @@ class _Collector:
     def _make(self, stored: StoredTensor) -> Tensor:
         if 0 in stored.size:
             return torch.empty(stored.size, dtype=stored.dtype)
-        key = stored.storage.key
-        if key not in self.storages:
-            self.storages[key] = self._read_storage(stored.storage)
-        values = torch.frombuffer(self.storages[key], dtype=torch.uint8)
+        values = torch.frombuffer(self._read_storage(stored.storage), dtype=torch.uint8)
         if stored.dtype == torch.bool:
             values = values != 0  # a bool must be the byte 0 or 1
         return values.view(stored.dtype).as_strided(stored.size, stored.stride, stored.offset)
 
     def _read_storage(self, storage: Storage) -> bytearray:
-        span = self.spans.get(storage.key)
-        if span is None:
-            raise ValueError(f"it has no bytes for the storage {storage.key[:100]!r} that its tensors refer to")
-        if span.size != storage.size:
-            name = f"its storage {storage.key[:100]!r}"
-            raise ValueError(f"{name} must have the {storage.size:,} bytes of its tensors, but has {span.size:,}")
-        return read_span(self.file, span)
+        if storage.key not in self.storages:
+            span, name = self.spans.get(storage.key), repr(storage.key[:100])
+            if span is None:
+                raise ValueError(f"it has no bytes for the storage {name} that its tensors refer to")
+            if span.size != storage.size:
+                raise ValueError(
+                    f"its storage {name} must have the {storage.size:,} bytes of its tensors, but has {span.size:,}"
+                )
+            self.storages[storage.key] = read_span(self.file, span)
+        return self.storages[storage.key]
 
 
 def _check_extent(name: str, stored: StoredTensor) -> None:
-    """Refuses a tensor that reaches beyond its storage, or has more values than it."""
+    """Refuses a tensor that reaches beyond its storage, or has more values than the storage."""
     size, stride, offset = stored.size, stored.stride, stored.offset
     values = stored.storage.size // stored.dtype.itemsize
     small = len(size) == len(stride) and all(0 <= number <= MAX_FILE for number in (*size, *stride, offset))
