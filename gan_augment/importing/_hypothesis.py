@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -14,10 +14,10 @@ from .._core import check_range, check_types
 from ..models import build_layer
 from ._modules import Module
 
-LATENTS = 256  # that go through the layers of a hypothesis
-MIN_LATENTS = 16  # of them, through layers with large maps
+LATENTS = 256  # latents that go through the layers of a hypothesis
+MIN_LATENTS = 16  # the same, for layers with large maps
 COARSE_CHANNELS, COARSE_WORK = 12, 2**25  # output channels and multiplications of a coarse score
-MAX_CACHED_VALUES, MAX_VALUES = 2**22, 2**24  # of one map: for all latents, and for the fewest
+MAX_CACHED_VALUES, MAX_VALUES = 2**22, 2**24  # values of a layer's output: for all latents, and for MIN_LATENTS
 LEAST_WORK, WORK_PER_WEIGHT, MOST_WORK = 2**37, 2**16, 2**38  # multiplications
 MAX_SECONDS = 120.0  # of this thread's work on a file; the limit on multiplications should end a search long before
 # Activations of hidden layers: name, slope, and the cost of assuming it. Only the order of the costs has a meaning.
@@ -53,11 +53,6 @@ class Hints:
     last: Last | None = None
     eps: float | None = None
 
-    @property
-    def settled(self) -> bool:
-        """Whether the hints leave nothing to the search that statistics could contradict."""
-        return self.strides is not None and self.paddings is not None and self.function is not None
-
     def __post_init__(self) -> None:
         check_types(self)
         limits = {"image_size": (1, 4096), "num_classes": (1, 4096), "negative_slope": (0, 1), "eps": (0, 1)}
@@ -65,6 +60,11 @@ class Hints:
             value = getattr(self, name)
             if value is not None:
                 check_range(name, value, low, high)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the hints give everything that statistics could contradict."""
+        return self.strides is not None and self.paddings is not None and self.function is not None
 
 
 class OutOfBudgetError(ValueError):
@@ -79,7 +79,7 @@ class ContradictedError(ValueError):
 
 
 class Budget:
-    """Limits the work that all hypotheses about a file may cost together, by the number of weights in the file.
+    """Limits the work on all hypotheses about a file, by the number of weights in the file.
 
     The work is counted in multiplications, so that the same file gives the same result on every machine. Time is
     limited too, in case the count underestimates the work.
@@ -90,81 +90,56 @@ class Budget:
         self.until = time.thread_time() + MAX_SECONDS
 
     def spend(self, work: int) -> None:
-        """Takes multiplications off the budget, or raises OutOfBudgetError if too few are left."""
+        """Takes multiplications off the budget."""
         if work > self.left:
             raise OutOfBudgetError
         self.left -= work
 
     def check_time(self) -> None:
-        """Raises OutOfBudgetError once the time is over."""
         if time.thread_time() > self.until:
             raise OutOfBudgetError
 
 
 @dataclass(eq=False)
 class Hypothesis:
-    """A hypothesis about the first layers of a network: the layers of its parent, and one more.
+    """A hypothesis about the first layers of a network: the layers of its parent, and one more."""
 
-    Attributes:
-        order (tuple of Module): All modules of the network, in the order that is assumed.
-        latent (str): Distribution of the latent.
-        layer (dict): The last layer, as in a ``LayeredConfig``. Empty if there are no layers yet.
-        module (Module, optional): The module whose tensors the last layer has.
-        parent (Hypothesis, optional): The hypothesis without the last layer.
-        shape (tuple of int): Shape of the output for one latent: ``(features,)`` or ``(channels, side, side)``.
-        cost (float): How unlikely all that was assumed is. The search follows the lowest cost first.
-        index (int): Number of modules used so far, which is the index of the next one in ``order``.
-        convs (int): Number of convolutions among them.
-        function (tuple, optional): Name and slope of the last activation.
-        eps (float, optional): Epsilon of the last batch norm.
-        norms (int): Number of batch norms whose statistics were compared.
-        misfit (float): Sum of the differences that these comparisons found.
-        unscored (bool): Whether the last layer is a batch norm whose statistics are still to be compared.
-        ended (bool): Whether the layers are complete and give images.
-        cached (Tensor, optional): The output for the first latents, kept for the hypotheses that continue this one.
-    """
-
-    order: tuple[Module, ...]
+    order: tuple[Module, ...]  # all modules of the network, in the assumed order
     latent: Latent
-    layer: dict[str, Any]
-    module: Module | None
-    parent: Hypothesis | None
-    shape: tuple[int, ...]
-    cost: float
-    index: int = 0
-    convs: int = 0
-    function: tuple[str, float] | None = None
-    eps: float | None = None
-    norms: int = 0
-    misfit: float = 0.0
-    unscored: bool = False
-    ended: bool = False
-    cached: Tensor | None = field(default=None, repr=False)
+    layer: dict[str, Any]  # the last layer, like one of a LayeredConfig; empty if there are no layers yet
+    module: Module | None  # whose tensors the last layer has
+    parent: Hypothesis | None  # the hypothesis without the last layer
+    shape: tuple[int, ...]  # of the output for one latent: (features,) or (channels, side, side)
+    cost: float  # how unlikely all assumptions are; the search follows the lowest cost first
+    index: int = 0  # of the next module in order
+    convs: int = 0  # number of convolutions
+    function: tuple[str, float] | None = None  # name and slope of the last activation
+    eps: float | None = None  # of the last batch norm
+    norms: int = 0  # number of batch norms whose statistics were compared
+    misfit: float = 0.0  # sum of the differences that these comparisons found
+    unscored: bool = False  # whether the last layer is a batch norm whose statistics are still to be compared
+    ended: bool = False  # whether the layers are complete and give images
+    cached: Tensor | None = field(default=None, repr=False)  # the output, kept for hypotheses that continue this one
 
     def with_layer(
         self, layer: dict[str, Any], module: Module | None, shape: tuple[int, ...], cost: float = 0.0, **changes: Any
     ) -> Hypothesis:
         """Returns the hypothesis with one more layer."""
-        inherited = ("index", "convs", "function", "eps", "norms", "misfit")
-        fields = {**{name: getattr(self, name) for name in inherited}, **changes}
-        return Hypothesis(self.order, self.latent, layer, module, self, shape, self.cost + cost, **fields)
+        cost += self.cost
+        return replace(self, layer=layer, module=module, parent=self, shape=shape, cost=cost, cached=None, **changes)
 
     @property
     def layers(self) -> list[tuple[dict[str, Any], Module | None]]:
         """All layers, each with the module whose tensors it has."""
-        if self.parent is None:
-            return []
-        return [*self.parent.layers, (self.layer, self.module)]
+        return [] if self.parent is None else [*self.parent.layers, (self.layer, self.module)]
 
     @property
     def num_classes(self) -> int:
-        """Number of classes that are joined to the latent."""
-        own = self.layer.get("num_classes", 0)
+        own: int = self.layer.get("num_classes", 0)
         return own or (0 if self.parent is None else self.parent.num_classes)
 
     @property
     def latent_dim(self) -> int:
-        """Length of the latent."""
         return self.shape[0] if self.parent is None else self.parent.latent_dim
 
     @property
@@ -217,7 +192,7 @@ class Hypothesis:
         return self._apply(x, channels), channels
 
     def _limit(self, x: Tensor) -> Tensor:
-        """Keeps fewer latents for large maps, which have many values each."""
+        """Keeps fewer latents if the output for each has many values."""
         most = MAX_CACHED_VALUES // math.prod(self.shape)
         return x[: max(MIN_LATENTS, most // 4 * 4)]
 
@@ -230,27 +205,25 @@ class Hypothesis:
             weight = tensors["weight"][:, channels] if kind == "conv_transpose" else tensors["weight"][channels]
             tensors = {"weight": weight, **({"bias": tensors["bias"][channels]} if "bias" in tensors else {})}
         if self.module is not None and self.module.has_statistics:
-            # As in training, with the mean and variance of these values: errors in the kept ones do not propagate.
+            # Like in training, with the mean and variance of these values: errors in the stored ones do not add up.
             scale, shift = tensors.get("weight"), tensors.get("bias")
             return nn.functional.batch_norm(x, None, None, scale, shift, training=True, eps=layer["eps"])
-        with torch.device("meta"):  # so that no weights are drawn, which are replaced at once
+        with torch.device("meta"):  # draws no weights, because they are replaced at once
             built: Any = build_layer(layer).eval()
         part = built.embedding if kind == "embedding" else built
         part.load_state_dict(tensors, strict=False, assign=True)
+        if x.ndim == 2 and kind in ("conv", "conv_transpose", "upsample"):
+            x = x[:, :, None, None]
+        labels = [torch.arange(len(x)) // 4 % layer["num_classes"]] if kind in ("embedding", "one_hot") else []
         with torch.inference_mode():
-            if kind in ("embedding", "one_hot"):
-                joined: Tensor = built(x, torch.arange(len(x)) // 4 % layer["num_classes"])
-                return joined
-            if x.ndim == 2 and kind in ("conv", "conv_transpose", "upsample"):
-                x = x[:, :, None, None]
-            made: Tensor = built(x)
-            return made
+            output: Tensor = built(x, *labels)
+        return output
 
 
 def _latents(latent: Latent, length: int) -> Tensor:
     """Draws latents in pairs of opposite sign, the same ones each time.
 
-    Their mean is exactly 0, and their covariance is exactly that of the distribution if they are short enough. This
+    Their mean is exactly 0, and if they are short enough, their covariance is exactly that of the distribution. This
     makes the statistics of few latents less noisy.
     """
     rng = torch.Generator().manual_seed(0)

@@ -47,27 +47,19 @@ WELL_MATCHED, BETTER = 0.01, 0.1  # no hint is contradicted; the share of the mi
 
 
 class Beam(NamedTuple):
-    """Width of a search: from each batch norm it follows the best ``size``, at most ``margin`` dearer than the best."""
+    """Width of a search: the hypotheses that it follows from each batch norm."""
 
-    margin: float
-    size: int
+    margin: float  # the most that they cost above the best
+    size: int  # their largest number
 
 
 BEAMS = (Beam(2.0, 6), Beam(4.0, 12))
 
 
 def search(orders: list[list[Module]], hints: Hints, budget: Budget, one_hot: int = 0) -> Hypothesis:
-    """Returns the likeliest layers of a generator that has these modules.
+    """Returns the likeliest layers of a generator, given its modules in each possible order, the likeliest first.
 
-    Args:
-        orders (list of list of Module): The modules in each order that is possible, the likeliest first.
-        hints (Hints): What the user knows.
-        budget (Budget): What the search may spend.
-        one_hot (int): Number of classes that are known to follow the latent as one-hot vectors.
-
-    Raises:
-        OutOfBudgetError: If the search ended before it found any layers.
-        ValueError: If no stack of layers of a DCGAN has these modules.
+    ``one_hot`` is the number of classes, if it is known that they follow the latent as one-hot vectors.
     """
     best: Hypothesis | None = None
     furthest: list[Hypothesis] = []
@@ -95,10 +87,7 @@ def search(orders: list[list[Module]], hints: Hints, budget: Budget, one_hot: in
 
 
 def check_hints(found: Hypothesis, orders: list[list[Module]], hints: Hints, budget: Budget, one_hot: int) -> None:
-    """Raises ContradictedError, which names the hints, if the statistics match far better without them.
-
-    This costs a second search, but only if the statistics match badly. ``found`` is what the first one found.
-    """
+    """Refuses hints without which the statistics match far better. This takes a second search if they match badly."""
     free = replace(hints, **dict.fromkeys(found.as_hints()))
     if free == hints or hints.settled or found.misfit <= WELL_MATCHED * found.norms:
         return
@@ -116,7 +105,7 @@ def check_hints(found: Hypothesis, orders: list[list[Module]], hints: Hints, bud
 def _search_order(
     modules: list[Module], hints: Hints, budget: Budget, one_hot: int, beam: Beam, furthest: list[Hypothesis]
 ) -> Hypothesis | None:
-    """Returns the likeliest hypothesis that gives images, and adds the one that came furthest to ``furthest``."""
+    """Returns the likeliest hypothesis that gives images; ``furthest`` ends with the one that used most modules."""
     embeddings = [module for module in modules if module.kind == "embedding"]
     body = tuple(module for module in modules if module.kind != "embedding")
     if len(embeddings) > 1:
@@ -134,8 +123,7 @@ def _search_to_next_norm(
 ) -> tuple[Hypothesis | None, list[Hypothesis]]:
     """Extends hypotheses, the cheapest first, until they give images or reach a batch norm with statistics.
 
-    Returns:
-        The likeliest hypothesis that gives images, or else None and those to continue from the batch norm.
+    Returns the likeliest hypothesis that gives images, or else None and those to continue from the batch norm.
     """
     count = itertools.count()  # breaks ties, so that hypotheses themselves are never compared
     queue = [(each.cost, next(count), each) for each in hypotheses]
@@ -143,7 +131,7 @@ def _search_to_next_norm(
     reached: Counter[Any] = Counter()
     coarse: list[tuple[float, int, Hypothesis]] = []
     full: dict[Hypothesis, Hypothesis] = {}
-    bound, steps = math.inf, 0
+    bound, cheapest, steps = math.inf, math.inf, 0
     while queue and queue[0][0] <= bound + beam.margin and len(coarse) < MAX_COARSE:
         hypothesis = heapq.heappop(queue)[2]
         steps += 1
@@ -156,12 +144,11 @@ def _search_to_next_norm(
             rough = _score(hypothesis, budget, coarse=True)
             if rough is None:
                 continue
-            is_cheapest = not coarse or rough.cost < min(coarse)[0]
             coarse.append((rough.cost, next(count), hypothesis))
-            scored = _score(hypothesis, budget) if is_cheapest else None
-            if scored is not None:
+            if rough.cost < cheapest and (scored := _score(hypothesis, budget)):
                 full[hypothesis] = scored
                 bound = min(bound, _bound(hypothesis, scored))
+            cheapest = min(cheapest, rough.cost)
             continue
         alike = (hypothesis.index, hypothesis.shape, hypothesis.function, hypothesis.layer.get("kind"))
         reached[alike] += hypothesis.index > 0
@@ -198,10 +185,10 @@ def _score_promising(
         first.setdefault((hypothesis.shape, geometry), hypothesis)
     for hypothesis in list(dict.fromkeys([*first.values(), *near]))[: 4 * beam.size]:
         least = min((scored.cost for scored in full.values()), default=math.inf)
-        if hypothesis not in full and hypothesis.cost <= least + beam.margin:
-            scored = _score(hypothesis, budget)
-            if scored is not None:
-                full[hypothesis] = scored
+        if hypothesis in full or hypothesis.cost > least + beam.margin:
+            continue
+        if scored := _score(hypothesis, budget):
+            full[hypothesis] = scored
 
 
 def _keep_best(scored: list[Hypothesis], beam: Beam) -> list[Hypothesis]:
@@ -216,7 +203,7 @@ def _keep_best(scored: list[Hypothesis], beam: Beam) -> list[Hypothesis]:
 
 
 def _score(hypothesis: Hypothesis, budget: Budget, coarse: bool = False) -> Hypothesis | None:
-    """Returns the hypothesis with the misfit of its last batch norm and the cost of it, or None if it is hopeless."""
+    """Adds the misfit of the last batch norm and its cost to a hypothesis, or returns None if it is hopeless."""
     before, module = hypothesis.parent, hypothesis.module
     if before is None or module is None:
         return hypothesis
@@ -236,7 +223,7 @@ def _score(hypothesis: Hypothesis, budget: Budget, coarse: bool = False) -> Hypo
 
 
 def _misfit(x: Tensor, mean: Tensor, variance: Tensor) -> float:
-    """Measures how far the mean and variance of values are from those given, per channel. 0 means that they agree."""
+    """Measures how far the mean and variance of each channel are from those given. 0 means that they agree."""
     axes = [0, *range(2, x.ndim)]
     floor = 0.01 * float(variance.mean()) + 1e-12
     shift = ((x.mean(axes) - mean) / (variance + floor).sqrt()).clamp(-3, 3)
