@@ -6,12 +6,22 @@ import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from .._core import CONFIG, HubName, check_pinned, explain_full_disk, first_line, one_line
 from .._version import __version__
 from ..models import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, listed_files
 from ._names import Target, resolve_name
 from ._registry import GeneratorEntry, not_installed
+
+
+class Access(NamedTuple):
+    """How to reach the Hub and its cache; see :func:`from_pretrained`."""
+
+    token: str | bool | None = None
+    cache_dir: str | os.PathLike[str] | None = None
+    local_files_only: bool = False
+    force_download: bool = False
 
 
 def download(
@@ -32,21 +42,16 @@ def download(
     Args:
         name_or_path (str or Path): A zoo name, ``org/name[@revision]`` on the Hugging Face Hub, or a folder.
         revision (str, optional): A branch, tag or commit of a repository on the Hub. Default: its main branch.
-        token (str or bool, optional): An access token of the Hub; ``True`` for the one that ``hf auth login`` saved,
-            ``False`` for none. Default: the saved one, if there is one.
-        cache_dir (str or Path, optional): The folder that keeps downloaded files. Default: the Hub's own cache.
-        local_files_only (bool): Whether to look only in the cache, like ``HF_HUB_OFFLINE=1``. Default: ``False``.
-        force_download (bool): Whether to download files again that are in the cache. Default: ``False``.
+        token (str or bool, optional): See :func:`from_pretrained`.
+        cache_dir (str or Path, optional): See :func:`from_pretrained`.
+        local_files_only (bool): See :func:`from_pretrained`. Default: False.
+        force_download (bool): See :func:`from_pretrained`. Default: False.
 
     Returns:
         Path: A folder for :func:`from_pretrained`.
 
     Raises:
-        FileNotFoundError: If a folder is missing or holds no generator, or a file is not in the cache and downloading
-            is not allowed.
-        PermissionError: If the repository is gated, or the token does not allow the download.
-        ConnectionError: If the Hub cannot be reached, or fails.
-        ModuleNotFoundError: If the zoo has the name, but its package is not installed and the Hub has no copy.
+        FileNotFoundError, PermissionError, ConnectionError, ModuleNotFoundError: See :func:`from_pretrained`.
         OSError: If the disk is full.
         ValueError: If the name or revision does not exist, the repository holds no generator, or a file is too large.
 
@@ -54,18 +59,14 @@ def download(
         >>> download("dcgan-mnist-32").name
         'dcgan-mnist-32'
     """
-    target = resolve_revision(name_or_path, revision)
-    folder = local_folder(target, True, token, cache_dir, local_files_only, force_download)
+    access = Access(token, cache_dir, local_files_only, force_download)
+    folder = local_folder(resolve_revision(name_or_path, revision), access, everything=True)
     listed_files(folder)  # refuses a folder without a generator
     return folder
 
 
 def resolve_revision(name_or_path: str | os.PathLike[str], revision: str | None) -> Target:
-    """Returns what a name stands for (see :func:`resolve_name`), at a revision that may be in the name or separate.
-
-    Raises:
-        ValueError: If the two revisions differ, or the name is of something that has no revisions.
-    """
+    """Returns what a name stands for, at a revision that may be part of the name or separate."""
     target = resolve_name(name_or_path)
     if revision is None:
         return target
@@ -77,77 +78,52 @@ def resolve_revision(name_or_path: str | os.PathLike[str], revision: str | None)
     return resolve_revision(f"{target.repo_id}@{revision}", None)
 
 
-def local_folder(
-    target: Target,
-    everything: bool,
-    token: str | bool | None,
-    cache_dir: str | os.PathLike[str] | None,
-    local_files_only: bool,
-    force_download: bool,
-) -> Path:
+def local_folder(target: Target, access: Access, everything: bool = False) -> Path:
     """Returns the folder of a generator's files on this machine, after downloading those that are missing.
 
-    The ``config.json`` of a zoo entry is verified against the registry, wherever it comes from.
-
-    Args:
-        target (GeneratorEntry, HubName or Path): What the generator's name stands for.
-        everything (bool): Whether to download the discriminator and the picture, which a generator does not need.
-        token (str or bool, optional): See :func:`download`, for the others too.
-        cache_dir (str or Path, optional): The folder that keeps downloaded files.
-        local_files_only (bool): Whether to look there only.
-        force_download (bool): Whether to download again.
-
-    Raises:
-        FileNotFoundError, PermissionError, ConnectionError, ModuleNotFoundError, ValueError: See :func:`download`.
+    The ``config.json`` of a zoo entry is verified against the registry, wherever it comes from. The discriminator and
+    the picture, which a generator does not need, are only downloaded if ``everything`` is True.
     """
     if isinstance(target, Path):
         return target
     if isinstance(target, HubName):
-        return _fetch(target, None, everything, token, cache_dir, local_files_only, force_download)
+        return _fetch(target, None, access, everything)
     if target.folder is not None:
         check_pinned(target.folder, target.sha256, f"reinstall {target.distribution}")
         return target.folder
     if target.hub is not None:
-        return _fetch(target.hub, target.sha256, everything, token, cache_dir, local_files_only, force_download)
+        return _fetch(target.hub, target.sha256, access, everything)
     raise not_installed(target)
 
 
-def _fetch(
-    target: HubName,
-    sha256: str | None,
-    everything: bool,
-    token: str | bool | None,
-    cache_dir: str | os.PathLike[str] | None,
-    local_files_only: bool,
-    force_download: bool,
-) -> Path:
-    """Downloads the files that ``config.json`` lists, all of one commit; see :func:`local_folder`."""
+def _fetch(target: HubName, sha256: str | None, access: Access, everything: bool) -> Path:
+    """Downloads the files that ``config.json`` lists, all of one commit."""
     from huggingface_hub import constants, hf_hub_download
 
-    offline = local_files_only or bool(constants.HF_HUB_OFFLINE)
-    if offline and force_download:
+    cache = Path(constants.HF_HUB_CACHE if access.cache_dir is None else access.cache_dir)
+    offline = access.local_files_only or bool(constants.HF_HUB_OFFLINE)
+    if offline and access.force_download:
         raise ValueError("force_download must be False if downloading is not allowed, but got True instead.")
 
     def get(name: str, of: HubName) -> Path:
-        size = None if offline else _size_to_download(name, of, token, cache_dir)
+        size = None if offline else _size_to_download(name, of, access.token, cache)
         if size is not None and size > FILE_LIMITS[name]:
             raise ValueError(f"{name} of {str(of)!r} must be at most {FILE_LIMITS[name]:,} bytes, but has {size:,}.")
-        cache = Path(constants.HF_HUB_CACHE if cache_dir is None else cache_dir)
         try:
             with explain_full_disk(cache / of.repo_id / name, size):
                 path = hf_hub_download(
                     of.repo_id,
                     name,
                     revision=of.revision,
-                    token=token,
+                    token=access.token,
                     cache_dir=cache,
-                    local_files_only=local_files_only,
-                    force_download=force_download,
+                    local_files_only=access.local_files_only,
+                    force_download=access.force_download,
                     library_name="gan-augment",
                     library_version=__version__,
                 )
             return Path(path)
-        except Exception as error:  # of the client or its transport, which differs between its versions
+        except Exception as error:  # the client and its transport raise other types in each version
             raise explain_error(error, of, f"read {name}", offline) from error
 
     folder = get(CONFIG, target).parent
@@ -155,8 +131,8 @@ def _fetch(
         check_pinned(folder, sha256, f"delete {str(folder.parents[1])!r} to download it again")
     if not offline:
         _remove_incomplete(folder)
-    pinned = replace(target, revision=folder.name)  # this commit, so that no file comes from another
-    with contextlib.suppress(FileNotFoundError, ValueError):  # the weights also load if it is missing or too long
+    pinned = replace(target, revision=folder.name)  # so that all files come from this commit
+    with contextlib.suppress(FileNotFoundError, ValueError):  # the weights load even if it is missing or too long
         get(CARD, pinned)
     for name in listed_files(folder):
         if everything or name not in (DISCRIMINATOR, GRID):
@@ -165,43 +141,34 @@ def _fetch(
 
 
 def _remove_incomplete(folder: Path) -> None:
-    """Removes what killed downloads left in the cache, because the client does not resume them.
-
-    ``folder`` is that of a commit in the cache: ``cache/repository/snapshots/commit``.
-    """
+    """Removes what killed downloads left in the cache, because the client does not resume them."""
     from filelock import FileLock, Timeout
 
-    repository = folder.parents[1]
+    repository = folder.parents[1]  # folder is cache/repository/snapshots/commit
     for path in (repository / "blobs").glob("*.*.incomplete"):
         lock = repository.parent / ".locks" / repository.name / f"{path.name.partition('.')[0]}.lock"
         with contextlib.suppress(Timeout, OSError), FileLock(lock, timeout=0):  # a download holds it while it runs
             path.unlink(missing_ok=True)
 
 
-def _size_to_download(
-    name: str, of: HubName, token: str | bool | None, cache_dir: str | os.PathLike[str] | None
-) -> int | None:
-    """Returns the bytes of a file on the Hub; None if this commit's is in the cache, or the Hub does not say."""
+def _size_to_download(name: str, of: HubName, token: str | bool | None, cache: Path) -> int | None:
+    """Returns the bytes of a file on the Hub, or None if the cache has it at this commit or the Hub does not say."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 
-    cached = try_to_load_from_cache(of.repo_id, name, None if cache_dir is None else Path(cache_dir), of.revision)
+    cached = try_to_load_from_cache(of.repo_id, name, cache, of.revision)
     if isinstance(cached, str) and Path(cached).parent.name == of.revision:
         return None
     try:
         url = hf_hub_url(of.repo_id, name, revision=of.revision)
         return get_hf_file_metadata(url, token=token, timeout=constants.HF_HUB_ETAG_TIMEOUT).size
-    except Exception:  # the download that follows fails too: it retries, looks in the cache, and its error is explained
+    except Exception:  # the download fails too, unless it finds the file in the cache, and its error is explained
         return None
 
 
 def explain_error(error: Exception, target: HubName, task: str, offline: bool = False) -> Exception:
-    """Returns an exception that says what an error of the Hub's client means to the user, to be raised from it.
+    """Returns the exception to raise from an error of the Hub's client: what it means to the user, and the remedy.
 
-    Args:
-        error (Exception): The error that was raised.
-        target (HubName): The repository that was asked for.
-        task (str): The task that failed, such as ``"read config.json"``.
-        offline (bool): Whether downloading is not allowed.
+    ``task`` is what failed, such as ``"read config.json"``.
     """
     from huggingface_hub import errors
 
@@ -232,7 +199,7 @@ def explain_error(error: Exception, target: HubName, task: str, offline: bool = 
         return PermissionError(f"The Hub does not let you {task} in {where}; {login} that has the permission.")
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
         return error  # the message of the operating system is clear
-    reason = {429: "it got too many requests; wait a few minutes"}.get(
-        status or 0, f"{first_line(cause or error)}; try again, and check HF_ENDPOINT and the network"
-    )
+    reason = f"{first_line(cause or error)}; try again, and check HF_ENDPOINT and the network"
+    if status == 429:
+        reason = "it got too many requests; wait a few minutes"
     return ConnectionError(f"The Hub could not {task} in {where}: {reason}.")

@@ -1,4 +1,4 @@
-"""Resolving names; nothing here opens a socket or imports torch."""
+"""Resolves the names of generators, without opening a socket or importing torch."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Target: TypeAlias = GeneratorEntry | HubName | Path
 def resolve_name(name: str | os.PathLike[str]) -> Target:
     """Returns what the name of a generator stands for.
 
-    The first that fits: a zoo name; an existing folder, or whatever is written as a path (with a leading ``.``,
-    ``/`` or ``~``); ``org/name[@revision]`` on the Hub. Anything else is an error, so that a mistyped zoo name
-    never reaches the network, although the Hub would accept it.
+    The first rule that fits decides: a name of the zoo; an existing folder, or anything written like a path (with a
+    leading ``.``, ``/`` or ``~``); ``org/name[@revision]`` on the Hub. Anything else is an error, so that a mistyped
+    name of the zoo never reaches the network.
 
     Args:
         name (str or Path): The name.
 
     Returns:
-        GeneratorEntry, HubName or Path: What it stands for. An entry need not be installed, and a path need not exist.
+        GeneratorEntry, HubName or Path: An entry may not be installed, and a path may not exist.
 
     Raises:
         TypeError: If it is neither a str nor a path.
-        ValueError: If it is none of these, with the nearest names of the zoo; or if two zoo packages give it.
+        ValueError: If no rule fits (the message suggests similar names of the zoo), or two zoo packages have the name.
 
     Example:
         >>> resolve_name("someone/faces@v1")
@@ -41,13 +41,9 @@ def resolve_name(name: str | os.PathLike[str]) -> Target:
     entry = find_entry(name)
     if isinstance(entry, GeneratorEntry):
         return entry
-    # The last line refuses null bytes and names that are too long for the file system.
-    if name and "\0" not in name and len(name) < 4096:
+    if name and "\0" not in name and len(name) < 4096:  # what the file system cannot name is refused below
         if name[0] in "./~" or os.path.isabs(name):
-            try:
-                return Path(name).expanduser()
-            except RuntimeError as error:
-                raise ValueError(f"A path must be in a known home folder, but got {name[:200]!r}: {error}") from error
+            return expand_home(name)
         if len(name) < 256 and os.path.isdir(name):
             return Path(name)
     if hub := hub_name(name):
@@ -61,3 +57,11 @@ def resolve_name(name: str | os.PathLike[str]) -> Target:
         f"A generator's name must be of the zoo, an existing folder or 'org/name[@revision]', but got "
         f"{name[:200]!r}; {hint}"
     )
+
+
+def expand_home(name: str | os.PathLike[str]) -> Path:
+    """Returns the path with a name that may begin with ``~``."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"A path must be in a known home folder, but got {str(name)[:200]!r}: {error}") from error

@@ -1,4 +1,4 @@
-"""Finding the zoo packages that are installed, through entry points, without importing them."""
+"""Finds installed zoo packages through their entry points, without importing them."""
 
 from __future__ import annotations
 
@@ -23,37 +23,33 @@ _warned: set[str] = set()
 
 
 def read_plugins(read: Callable[[Path, str], list[ZooEntry]]) -> list[ZooEntry]:
-    """Returns the entries of all zoo packages; a package that cannot be read has none, and a warning says why, once.
-
-    Args:
-        read (callable): Reads the entries of a folder with ``zoo.json``, given the folder and the distribution's name.
-    """
+    """Returns the entries of all zoo packages, and warns once of each package that cannot be read."""
     entries = []
     for distribution, value in _entry_points(_paths_now()):
         try:
             entries += read(_package_folder(value), distribution)
-        except Exception as error:  # whatever it is: one broken package must not take the others away
+        except Exception as error:  # a broken package must not hide the others
             warn_once(f"The zoo package {distribution} is not used: {one_line(error)}")
     return entries
 
 
-def warn_once(words: str) -> None:
-    """Warns of a zoo package, once in each process."""
+def warn_once(words: str, stacklevel: int = 2) -> None:
+    """Warns, unless the same warning was given in this process before."""
     if words not in _warned:
         _warned.add(words)
-        warnings.warn(words, UserWarning, stacklevel=2)
+        warnings.warn(words, UserWarning, stacklevel=stacklevel)
 
 
 def _paths_now() -> tuple[tuple[str, int], ...]:
-    """Returns the import path with times of change, so that what pip installs while we run is found."""
+    """Returns the folders of the import path and when they changed, so that newly installed packages are found."""
     return tuple((path, os.stat(path or ".").st_mtime_ns) for path in sys.path if os.path.exists(path or "."))
 
 
 @functools.lru_cache(maxsize=1)
 def _entry_points(paths: tuple[tuple[str, int], ...]) -> list[tuple[str, str]]:
-    """Returns distributions and the packages that their entry points of the group name.
+    """Returns pairs of a distribution and the package that its entry point names.
 
-    Each distribution is read by itself: ``importlib.metadata.entry_points()`` finds none at all if one is broken.
+    Each distribution is read separately, because ``importlib.metadata.entry_points()`` fails if one is broken.
     """
     found: dict[str, list[str]] = {}
     for distribution in importlib.metadata.distributions():
@@ -65,9 +61,9 @@ def _entry_points(paths: tuple[tuple[str, int], ...]) -> list[tuple[str, str]]:
             values = [point.value for point in distribution.entry_points if point.group == GROUP]
         except Exception as error:
             where = one_line(getattr(distribution, "_path", "a distribution"))
-            warn_once(f"The zoo package at {where} is not used, as its metadata cannot be read: {one_line(error)}")
+            warn_once(f"The zoo package at {where} is not used, because its metadata cannot be read: {one_line(error)}")
             continue
-        found.setdefault(name, values)  # the first on the import path is the one that is imported
+        found.setdefault(name, values)  # Python imports the first one on the import path
     return [(name, value) for name, values in sorted(found.items()) for value in values]
 
 

@@ -1,18 +1,16 @@
-"""Loading generators by name."""
+"""Loads generators by name."""
 
 from __future__ import annotations
 
 import os
-import warnings
 
 import torch
 
 from .._core import HubName, one_line
 from ..models import Generator, load_generator
-from ._download import local_folder, resolve_revision
+from ._download import Access, local_folder, resolve_revision
+from ._plugins import warn_once
 from ._registry import GeneratorEntry
-
-_warned: set[tuple[str, str]] = set()
 
 
 def from_pretrained(
@@ -27,8 +25,8 @@ def from_pretrained(
 ) -> Generator:
     """Loads a pretrained generator, in eval mode.
 
-    Names of the zoo that are installed, and folders, need no network. Nothing that comes from the Hub or from a zoo
-    package is unpickled or executed. If the training data forbid commercial use, a warning says so, once.
+    Installed names of the zoo and folders need no network. Nothing from the Hub or from a zoo package is unpickled or
+    executed. If the training data forbid commercial use, there is one warning.
 
     Args:
         name_or_path (str or Path): A name of :func:`list_pretrained`, a repository on the Hugging Face Hub as
@@ -36,17 +34,17 @@ def from_pretrained(
         revision (str, optional): A branch, tag or commit of a repository on the Hub. Default: its main branch.
         token (str or bool, optional): A token of the Hub. ``True`` requires the one that ``hf auth login`` saved,
             ``False`` uses none. Default: the saved one, if it exists.
-        cache_dir (str or Path, optional): The folder that keeps downloaded files. Default: the Hub's own cache.
-        local_files_only (bool): Whether to look in the cache only, like ``HF_HUB_OFFLINE=1``. Default: False.
+        cache_dir (str or Path, optional): The folder for downloaded files. Default: the Hub's own cache.
+        local_files_only (bool): Whether to look only in the cache, like ``HF_HUB_OFFLINE=1``. Default: False.
         force_download (bool): Whether to download files again that are in the cache. Default: False.
         device (str or torch.device): The device of the generator. Default: ``"cpu"``.
 
     Returns:
-        Generator: With its card as ``generator.card``.
+        Generator: The generator, with its card as ``generator.card``.
 
     Raises:
-        FileNotFoundError: If the folder, or a file in it, is missing, or a file is not in the cache and nothing
-            may be downloaded.
+        FileNotFoundError: If a folder or a file in it is missing, or a file is not in the cache and downloading is
+            not allowed.
         PermissionError: If the repository is gated, or the token gives no access.
         ConnectionError: If the Hub cannot be reached, or does not answer.
         ModuleNotFoundError: If the zoo has the name, but its package is not installed and the Hub has no copy.
@@ -59,7 +57,7 @@ def from_pretrained(
     """
     target = resolve_revision(name_or_path, revision)
     entry = target if isinstance(target, GeneratorEntry) else None
-    folder = local_folder(target, False, token, cache_dir, local_files_only, force_download)
+    folder = local_folder(target, Access(token, cache_dir, local_files_only, force_download))
     try:
         generator = load_generator(folder, pinned=entry is not None and entry.vouched)
     except ValueError as error:
@@ -70,15 +68,12 @@ def from_pretrained(
         raise
     card = generator.card
     if card and card.forbids_commercial_use:
-        warn_of_terms(card.name, str(card.data.get("terms", "its card does not say whose")))
+        warn_of_terms(card.name, str(card.data.get("terms", "its card does not give the terms")))
     elif entry and not entry.commercial_use:
         warn_of_terms(entry.name, entry.data_terms)
     return generator.to(device)
 
 
-def warn_of_terms(name: str, terms: str, stacklevel: int = 3) -> None:
-    """Warns, once, that the training data of a network forbid commercial use."""
-    if (name, terms) not in _warned:
-        words = f"{one_line(name)} was trained on data that forbid commercial use: {one_line(terms)}"
-        warnings.warn(words, UserWarning, stacklevel=stacklevel)
-        _warned.add((name, terms))
+def warn_of_terms(name: str, terms: str, stacklevel: int = 4) -> None:
+    """Warns once that the terms of a network's training data forbid commercial use."""
+    warn_once(f"{one_line(name)} was trained on data that forbid commercial use: {one_line(terms)}", stacklevel)

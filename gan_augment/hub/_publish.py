@@ -21,7 +21,7 @@ from ..models import (
     load_generator,
     save_pretrained,
 )
-from ._download import explain_error, local_folder
+from ._download import Access, explain_error, local_folder
 from ._registry import GeneratorEntry, not_installed, zoo_entries
 
 EVAL_RESULTS = ".eval_results/gan-augment.yaml"
@@ -47,31 +47,30 @@ def push_to_hub(
 ) -> str:
     """Publishes a generator with its card and a picture of samples, in one commit.
 
-    First look at the picture, and at what the card says about near copies: what you publish shows the training images
-    in part. If the repository holds an earlier generator, its files are replaced, and those that the new one does not
-    have are deleted. A README.md that is not the card of a generator is never overwritten.
+    First look at the picture, and at what the card says about near copies: the samples may show parts of the training
+    images. If the repository holds an earlier generator, all of its files are replaced or deleted. A README.md that is
+    not the card of a generator is never overwritten.
 
     Args:
         generator (Generator): The generator, with its card if it has one.
         repo_id (str): Name of the repository, ``org/name``. It is created if it does not exist.
-        license (str): Licence of the weights, as the Hub spells it: ``"mit"``, ``"cc-by-nc-4.0"``, ``"other"``. Only
-            you know what the training data allow.
+        license (str): Licence of the weights, spelt like on the Hub: ``"mit"``, ``"cc-by-nc-4.0"``, ``"other"``. Check
+            that the terms of the training data allow it.
         private (bool): Whether only its owner can see a new repository. Default: ``True``.
         token (str or bool, optional): An access token that may write. Default: the one that ``hf auth login`` saved.
-        revision (str, optional): A branch, which is created from the main one if it does not exist. Default: the main
-            branch.
+        revision (str, optional): A branch, created from the main branch if it does not exist. Default: the main branch.
         commit_message (str): First line of the commit's message.
-        discriminator (Discriminator, optional): The discriminator, which others need to train the generator further.
+        discriminator (Discriminator, optional): The discriminator, which is needed to train the generator further.
         half_precision (bool): Whether to store the weights as float16, at half the size. Default: ``False``.
 
     Returns:
-        str: Address of the commit.
+        str: URL of the commit.
 
     Raises:
-        PermissionError: If the token does not allow it.
+        PermissionError: If the token does not allow the upload.
         ConnectionError: If the Hub cannot be reached, fails, or must not be used (``HF_HUB_OFFLINE=1``).
         TypeError: If an argument has the wrong type.
-        ValueError: If the name, the revision, the licence or the message is not valid, the weights cannot be saved, or
+        ValueError: If the name, the revision, the licence or the message is invalid, the weights cannot be saved, or
             the repository has another README.md.
 
     Example:
@@ -79,11 +78,11 @@ def push_to_hub(
         >>> push_to_hub(Generator(), "someone/faces", license="As you like")
         Traceback (most recent call last):
             ...
-        ValueError: license must be spelt as on the Hub, such as 'mit' or 'other', but got 'As you like' instead.
+        ValueError: license must be spelt like on the Hub, such as 'mit' or 'other', but got 'As you like' instead.
     """
     target = _check_target(repo_id, revision)
     _check_arguments(generator, license, commit_message, private)
-    published = copy.copy(generator)  # the weights are shared; the card is its own
+    published = copy.copy(generator)  # with the same weights and its own card
     name = repo_id.partition("/")[2]
     published.card = replace(generator.card or Card(name), name=name, license=license)
     with tempfile.TemporaryDirectory() as folder:
@@ -92,15 +91,15 @@ def push_to_hub(
 
 
 def push_zoo(organisation: str, *, private: bool = True, token: str | bool | None = None) -> dict[str, str]:
-    """Publishes the generators of gan-augment's own registry, with the very files that are installed.
+    """Publishes the installed files of the generators in gan-augment's own registry.
 
     Args:
-        organisation (str): The user or organisation that gets a repository for each generator, with the same name.
+        organisation (str): The user or organisation that gets a repository with the name of each generator.
         private (bool): Whether only their owner can see new repositories. Default: ``True``.
         token (str or bool, optional): See :func:`push_to_hub`.
 
     Returns:
-        dict of str to str: For each generator, the address of the commit.
+        dict of str to str: URL of the commit of each generator.
 
     Raises:
         ModuleNotFoundError: If one of them is not installed.
@@ -111,7 +110,7 @@ def push_zoo(organisation: str, *, private: bool = True, token: str | bool | Non
     for entry in found:
         if entry.folder is None:
             raise not_installed(entry)
-        generator = load_generator(local_folder(entry, True, token, None, False, False), pinned=True)
+        generator = load_generator(local_folder(entry, Access(token)), pinned=True)
         target = _check_target(f"{organisation}/{entry.name}", None)
         _check_arguments(generator, entry.license, COMMIT_MESSAGE, private)
         work.append((entry.folder, generator.card or Card(entry.name), target))
@@ -127,7 +126,7 @@ def push_zoo(organisation: str, *, private: bool = True, token: str | bool | Non
 def _upload(
     folder: Path, card: Card, target: HubName, private: bool, token: str | bool | None, commit_message: str
 ) -> str:
-    """Adds the figures for the Hub's leaderboards to a folder, uploads it, and returns the address of the commit."""
+    """Adds the figures for the Hub's leaderboards to a folder, uploads it, and returns the URL of the commit."""
     import yaml
     from huggingface_hub import HfApi
 
@@ -145,9 +144,9 @@ def _upload(
             folder_path=folder,
             revision=revision,
             commit_message=commit_message,
-            delete_patterns=[*sorted(OPTIONAL_FILES), EVAL_RESULTS],  # except those that are uploaded
+            delete_patterns=[*sorted(OPTIONAL_FILES), EVAL_RESULTS],  # keeps those that are uploaded
         )
-    except Exception as error:  # of the client or its transport, which differs between its versions
+    except Exception as error:  # the client and its transport raise other types in each version
         raise explain_error(error, target, "write") from error
     return str(commit.commit_url)
 
@@ -178,7 +177,7 @@ def _check_arguments(generator: Generator, license: str, commit_message: str, pr
             raise TypeError(f"{argument} must be a {kind.__name__}, but got {type(value)} instead.")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{1,63}", license):
         raise ValueError(
-            f"license must be spelt as on the Hub, such as 'mit' or 'other', but got {short(license)} instead."
+            f"license must be spelt like on the Hub, such as 'mit' or 'other', but got {short(license)} instead."
         )
     if not commit_message.strip():
         raise ValueError(f"commit_message must not be empty, but got {short(commit_message)} instead.")

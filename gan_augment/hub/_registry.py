@@ -1,6 +1,6 @@
-"""The zoo: pretrained networks under names, each pinned by a hash; nothing here imports torch.
+"""The zoo: pretrained networks with names, each pinned by a hash. Nothing here imports torch.
 
-gan-augment ships some entries itself and knows those of gan-augment-faces; zoo packages of others add theirs.
+gan-augment ships some entries, and also knows those of gan-augment-faces. Other installed packages may add more.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from ._plugins import read_plugins, warn_once
 
 ZOO_FOLDER = Path(__file__).parent / "zoo"
 ZOO_FILE, FORMAT = "zoo.json", 1
-OFFICIAL = {"faces": "gan-augment-faces"}  # extras of gan-augment and what they install; ZOO_FOLDER has their entries
+OFFICIAL = {"faces": "gan-augment-faces"}  # extras of gan-augment and their distributions, listed in ZOO_FOLDER
 MAX_BYTES, MAX_ENTRIES, MAX_TEXT = 2**20, 1000, 400
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZooEntry:
-    """A pretrained network that has a name.
+    """A pretrained network of the zoo.
 
     Attributes:
-        name (str): The name that :func:`from_pretrained` or :meth:`Upscaler.load` takes.
-        sha256 (str): SHA-256 of ``config.json``, which has those of all other files but the card.
-        license (str): Licence of the weights, as the Hub spells it.
-        data_terms (str): What the training data allow.
-        commercial_use (bool): Whether the data's terms allow commercial use.
+        name (str): The name for :func:`from_pretrained` or :meth:`Upscaler.load`.
+        sha256 (str): SHA-256 of ``config.json``, which has the hashes of all other files except the card.
+        license (str): Licence of the weights, spelt like on the Hub.
+        data_terms (str): Terms of the training data.
+        commercial_use (bool): Whether these terms allow commercial use.
         description (str): A line of text.
-        distribution (str): The distribution that ships it, as pip names it.
+        distribution (str): The distribution that ships it, under its name for pip.
         install (str): The command that installs it.
-        folder (Path, optional): The folder of its files. None: it is not installed.
-        hub (HubName, optional): The repository and commit on the Hugging Face Hub that has the same files.
+        folder (Path, optional): The folder of its files, or None if it is not installed.
+        hub (HubName, optional): The repository and commit on the Hugging Face Hub with the same files.
         vouched (bool): Whether gan-augment's own registry has its hash.
     """
 
@@ -73,36 +73,35 @@ class UpscalerEntry(ZooEntry):
     """A network for super-resolution of the zoo.
 
     Attributes:
-        scale (int): How many times larger its images are.
+        scale (int): Factor by which it enlarges each side.
     """
 
     scale: int
 
 
 def zoo_entries() -> dict[str, ZooEntry]:
-    """Returns every known entry of the zoo by its name, sorted: those that are installed, and those that could be.
+    """Returns all entries of the zoo by name, sorted, whether they are installed or not.
 
-    A name that two zoo packages give is left out, as is an entry that has a name of gan-augment's own registry and
-    another hash. A warning says so, once.
+    If two zoo packages have the same name, it is left out. If a package has a name of gan-augment's own registry with
+    another hash, its entry is left out. In both cases, there is one warning.
 
     Example:
         >>> zoo_entries()["dcgan-mnist-32"].commercial_use
         True
     """
-    known, _ = _zoo()
-    return dict(known)
+    return _zoo()[0]
 
 
 def find_entry(name: str) -> ZooEntry | None:
-    """Returns the entry of a name, or None if the zoo has none.
+    """Returns the entry with a name, or None if the zoo does not have the name.
 
     Raises:
-        ValueError: If two zoo packages give the name.
+        ValueError: If two zoo packages have the name.
     """
     if not _is_name(name):
         return None
     own = _own_entries(ZOO_FOLDER).get(name)
-    if own is not None and own.folder is not None:  # it always wins, so there is no need to look for packages
+    if own is not None and own.folder is not None:  # no package can replace it
         return own
     known, ambiguous = _zoo()
     if name in ambiguous:
@@ -111,7 +110,7 @@ def find_entry(name: str) -> ZooEntry | None:
 
 
 def not_installed(entry: ZooEntry) -> ModuleNotFoundError:
-    """Returns the error for an entry whose files are not here: what to install, and on which terms."""
+    """Returns the error for an entry that is not installed, with the command to install it and its terms."""
     return ModuleNotFoundError(
         f"{entry.name!r} comes with {entry.distribution}, which is not installed: run {entry.install} "
         f"(weights: {entry.license}; data: {entry.data_terms})."
@@ -122,8 +121,8 @@ def list_pretrained(installed: bool | None = None) -> list[str]:
     """Returns the names of the zoo's generators, sorted.
 
     Args:
-        installed (bool, optional): True for those that are installed, False for those that are not. Default: both.
-            ``gan-augment list`` says what to install for the others.
+        installed (bool, optional): Whether to return only installed ones (True), or only others (False). Default:
+            both. ``gan-augment list`` shows how to install the others.
 
     Example:
         >>> "dcgan-mnist-32" in list_pretrained(installed=True)
@@ -143,7 +142,7 @@ def _names(kind: type[ZooEntry], installed: bool | None) -> list[str]:
 
 
 def _zoo() -> tuple[dict[str, ZooEntry], dict[str, str]]:
-    """Returns the entries by name, and what to say of names that two packages give."""
+    """Returns the entries by name, and the problem with each name that two packages have."""
     known: dict[str, ZooEntry] = dict(_own_entries(ZOO_FOLDER))
     given: dict[str, list[ZooEntry]] = {}
     for entry in read_plugins(read_zoo):
@@ -156,18 +155,19 @@ def _zoo() -> tuple[dict[str, ZooEntry], dict[str, str]]:
             known[name] = entries[0]
         else:
             owners = " and ".join(entry.distribution for entry in entries)
-            ambiguous[name] = f"The zoo packages {owners} both give the name {name!r}, which is not used"
+            ambiguous[name] = f"The zoo packages {owners} both have the name {name!r}, which is not used"
             warn_once(f"{ambiguous[name]}; uninstall one of them.")
     return dict(sorted(known.items())), ambiguous
 
 
 def _official(entry: ZooEntry, given: list[ZooEntry]) -> ZooEntry:
-    """Returns an entry of our registry with the folder of a package that has the same files."""
+    """Returns an entry of our registry, in the folder of a package that has the same files if it is not ours."""
     for other in given:
         if (type(other), other.sha256) != (type(entry), entry.sha256):
             warn_once(
-                f"{entry.name!r} of the zoo package {other.distribution} is not used, as gan-augment's registry has "
-                f"another network of that name; upgrade gan-augment and {other.distribution}, or uninstall the latter."
+                f"{entry.name!r} of the zoo package {other.distribution} is not used, because gan-augment's registry "
+                f"has another network of that name; upgrade gan-augment and {other.distribution}, or uninstall the "
+                "latter."
             )
         elif entry.folder is None:
             entry = replace(entry, folder=other.folder, distribution=other.distribution)
@@ -176,7 +176,7 @@ def _official(entry: ZooEntry, given: list[ZooEntry]) -> ZooEntry:
 
 @functools.cache
 def _own_entries(folder: Path) -> dict[str, ZooEntry]:
-    """Returns the entries of gan-augment's own registry by name: those that it ships, then those of its extras."""
+    """Returns the entries of gan-augment's own registry by name, with those of its extras."""
     entries = read_zoo(folder, "gan-augment")
     for extra, distribution in OFFICIAL.items():
         install = f'pip install "gan-augment[{extra}]"'
@@ -187,19 +187,7 @@ def _own_entries(folder: Path) -> dict[str, ZooEntry]:
 def read_zoo(
     folder: Path, distribution: str, *, file: str = ZOO_FILE, install: str | None = None, with_files: bool = True
 ) -> list[ZooEntry]:
-    """Reads the entries of a zoo package; strict, and with limits.
-
-    Args:
-        folder (Path): The folder with ``zoo.json`` and a folder for each entry.
-        distribution (str): The distribution that ships it.
-        file (str): Name of the file. Default: ``"zoo.json"``.
-        install (str, optional): The command that installs it. Default: ``pip install`` and the distribution.
-        with_files (bool): Whether the folders of the entries must be there. Default: True.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it is not JSON of the documented form, or the files of an entry are missing.
-    """
+    """Reads the entries of a zoo package from ``zoo.json``, which must have a folder beside it for each entry."""
     data = read_file(folder, file, MAX_BYTES)
     try:
         content = json.loads(data)
@@ -221,7 +209,7 @@ def read_zoo(
             entries.append(kind(**{**values, "hub": hub_name(values.get("hub", ""))}, **common, folder=place))
     names = [entry.name for entry in entries]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{file} must give each name once, but gives {short(twice)} more often.")
+        raise ValueError(f"{file} must have each name once, but repeats {short(twice)}.")
     return entries
 
 
@@ -262,7 +250,7 @@ _KINDS: dict[str, tuple[type[ZooEntry], dict[str, _Check]]] = {
 
 
 def _checked(values: Any, fields: dict[str, _Check], where: str) -> dict[str, Any]:
-    """Returns the values of an entry after checking their names, types and ranges."""
+    """Returns the values of an entry if their names, types and ranges are right."""
     required = set(fields) - {"hub"}
     if not isinstance(values, dict) or not required <= set(values) <= set(fields):
         found = short(sorted(values)) if isinstance(values, dict) else short(values)

@@ -1,4 +1,4 @@
-"""Saves and loads networks for super-resolution: our folders, SRGAN checkpoints, and all that spandrel reads."""
+"""Saves and loads networks for super-resolution: our folders, SRGAN checkpoints, and files that spandrel reads."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from .._core import (
 from .._version import __version__
 from ..importing import find_networks, read_checkpoint
 from ..models import SRGAN, SRGANConfig
+from ._names import expand_home
 from ._pretrained import warn_of_terms
 from ._registry import UpscalerEntry, find_entry, list_upscalers, not_installed
 
@@ -42,7 +43,7 @@ def save_upscaler(network: SRGAN, folder: str | os.PathLike[str], *, half_precis
         half_precision (bool): Whether to store the weights as float16. Default: ``False``.
 
     Raises:
-        ValueError: If a weight is not finite, or not finite in half precision.
+        ValueError: If a stored weight would not be finite.
 
     Example:
         >>> import tempfile
@@ -54,12 +55,8 @@ def save_upscaler(network: SRGAN, folder: str | os.PathLike[str], *, half_precis
     from safetensors.torch import save
 
     contents = {WEIGHTS: save(stored_tensors(network, half_precision))}
-    config = {
-        "format": FORMAT,
-        "gan_augment": __version__,
-        "upscaler": network.config.to_dict(),
-        "files": listing(contents),
-    }
+    networks = {"upscaler": network.config.to_dict()}
+    config = {"format": FORMAT, "gan_augment": __version__, **networks, "files": listing(contents)}
     contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()
     write_files(Path(folder), contents)
 
@@ -79,7 +76,8 @@ def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
     path = _find(name_or_path)
     if path.is_dir():
         return _load_ours(path)
-    groups = [tensors for _, tensors in itertools.islice(find_networks(read_checkpoint(path).tensors), MAX_ATTEMPTS)]
+    networks = find_networks(read_checkpoint(path).tensors)
+    groups = [tensors for _, tensors in itertools.islice(networks, MAX_ATTEMPTS)]
     for tensors in groups:
         try:
             network = SRGAN.from_checkpoint(tensors)
@@ -97,12 +95,9 @@ def _find(name: str | os.PathLike[str]) -> Path:
             raise not_installed(entry)
         check_pinned(entry.folder, entry.sha256, f"reinstall {entry.distribution}")
         if not entry.commercial_use:
-            warn_of_terms(entry.name, entry.data_terms, stacklevel=5)  # the caller of Upscaler.load
+            warn_of_terms(entry.name, entry.data_terms, stacklevel=6)  # the caller of Upscaler.load
         return entry.folder
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"A path must be in a known home folder, but got {str(name)[:200]!r}: {error}") from error
+    path = expand_home(name)
     if isinstance(name, str) and not os.path.exists(path) and not {"/", os.sep} & set(name):
         near = sorted(list_upscalers(), key=lambda known: -difflib.SequenceMatcher(None, name.lower(), known).ratio())
         raise ValueError(
@@ -112,11 +107,11 @@ def _find(name: str | os.PathLike[str]) -> Path:
 
 
 def _load_ours(folder: Path) -> SRGAN:
-    path, config = folder / CONFIG, read_config(folder, ("upscaler",), WEIGHTS)
+    config = read_config(folder, ("upscaler",), WEIGHTS)
     try:
         structure = SRGANConfig.from_dict(config["upscaler"])
     except ValueError as error:
-        raise ValueError(f"{path} is not usable: {error}") from error
+        raise ValueError(f"{folder / CONFIG} is not usable: {error}") from error
     with torch.device("meta"):
         network = SRGAN(structure)
     network.load_state_dict(read_tensors(folder, WEIGHTS, config["files"], network.state_dict()), assign=True)
@@ -132,7 +127,7 @@ def _load_with_spandrel(tensors: dict[str, Tensor], path: Path) -> nn.Module:
         ) from error
     try:
         model: Any = spandrel.ModelLoader(device="cpu").load_from_state_dict(tensors)
-    except Exception as error:  # each of its architectures raises its own
+    except Exception as error:  # its architectures raise different types
         raise ValueError(f"{path} must hold a network for super-resolution, but: {first_line(error)}.") from error
     if not isinstance(model, spandrel.ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
         raise ValueError(

@@ -184,7 +184,7 @@ def test_a_broken_package_is_named_in_one_warning_and_takes_no_other_away(site, 
 def test_a_name_given_twice_by_one_package_is_refused(site, saved):
     folder = install(site, "zoo-of-shapes", [entry("shapes-16", saved)] * 2)
     shutil.copytree(saved, folder / "shapes-16")
-    with pytest.warns(UserWarning, match="zoo-of-shapes is not used: zoo.json must give each name once"):
+    with pytest.warns(UserWarning, match="zoo-of-shapes is not used: zoo.json must have each name once"):
         assert "shapes-16" not in list_pretrained()
 
 
@@ -204,7 +204,7 @@ def test_two_packages_with_one_name_are_both_refused_for_it(shapes, site, saved)
     other = install(site, "more-shapes", [entry("shapes-16", saved), entry("rings-16", saved)])
     for name in ("shapes-16", "rings-16"):
         shutil.copytree(saved, other / name)
-    words = "more-shapes and zoo-of-shapes both give the name 'shapes-16', which is not used; uninstall one of them"
+    words = "more-shapes and zoo-of-shapes both have the name 'shapes-16', which is not used; uninstall one of them"
     with pytest.warns(UserWarning, match=words):
         names = list_pretrained()
     assert "rings-16" in names
