@@ -80,8 +80,7 @@ def push_to_hub(
             ...
         ValueError: license must be spelt like on the Hub, such as 'mit' or 'other', but got 'As you like' instead.
     """
-    target = _check_target(repo_id, revision)
-    _check_arguments(generator, license, commit_message, private)
+    target = _check_arguments(generator, repo_id, revision, license, commit_message, private)
     published = copy.copy(generator)  # with the same weights and its own card
     name = repo_id.partition("/")[2]
     published.card = replace(generator.card or Card(name), name=name, license=license)
@@ -111,8 +110,8 @@ def push_zoo(organisation: str, *, private: bool = True, token: str | bool | Non
         if entry.folder is None:
             raise not_installed(entry)
         generator = load_generator(local_folder(entry, Access(token)), pinned=True)
-        target = _check_target(f"{organisation}/{entry.name}", None)
-        _check_arguments(generator, entry.license, COMMIT_MESSAGE, private)
+        repo_id = f"{organisation}/{entry.name}"
+        target = _check_arguments(generator, repo_id, None, entry.license, COMMIT_MESSAGE, private)
         work.append((entry.folder, generator.card or Card(entry.name), target))
     addresses = {}
     for source, card, target in work:
@@ -151,30 +150,33 @@ def _upload(
     return str(commit.commit_url)
 
 
-def _check_target(repo_id: str, revision: str | None) -> HubName:
-    for argument, value in (("repo_id", repo_id), ("revision", revision or "")):
-        if not isinstance(value, str):
-            raise TypeError(f"{argument} must be a str, but got {type(value)} instead.")
-    target = hub_name(repo_id)
-    if target is None or target.revision is not None:
-        raise ValueError(f"repo_id must be 'org/name', but got {short(repo_id)} instead.")
-    target = target if revision is None else hub_name(f"{repo_id}@{revision}")
-    if target is None:
-        raise ValueError(f"revision must be the name of a branch, but got {short(revision)} instead.")
-    return target
-
-
-def _check_arguments(generator: Generator, license: str, commit_message: str, private: bool) -> None:  # noqa: A002
+def _check_arguments(
+    generator: Generator,
+    repo_id: str,
+    revision: str | None,
+    license: str,  # noqa: A002
+    commit_message: str,
+    private: bool,
+) -> HubName:
+    """Returns the repository and branch to publish to, if all arguments are usable."""
     from huggingface_hub import constants
 
     for argument, value, kind in (
         ("generator", generator, Generator),
+        ("repo_id", repo_id, str),
+        ("revision", "" if revision is None else revision, str),
         ("license", license, str),
         ("commit_message", commit_message, str),
         ("private", private, bool),
     ):
         if not isinstance(value, kind):
             raise TypeError(f"{argument} must be a {kind.__name__}, but got {type(value)} instead.")
+    target = hub_name(repo_id)
+    if target is None or target.revision is not None:
+        raise ValueError(f"repo_id must be 'org/name', but got {short(repo_id)} instead.")
+    target = target if revision is None else hub_name(f"{repo_id}@{revision}")
+    if target is None:
+        raise ValueError(f"revision must be the name of a branch, but got {short(revision)} instead.")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{1,63}", license):
         raise ValueError(
             f"license must be spelt like on the Hub, such as 'mit' or 'other', but got {short(license)} instead."
@@ -183,10 +185,11 @@ def _check_arguments(generator: Generator, license: str, commit_message: str, pr
         raise ValueError(f"commit_message must not be empty, but got {short(commit_message)} instead.")
     if constants.HF_HUB_OFFLINE:
         raise ConnectionError("The Hub must not be used, because HF_HUB_OFFLINE is set; unset it to publish.")
+    return target
 
 
 def _check_readme(hub: HfApi, target: HubName) -> None:
-    """Refuses to replace a README.md that somebody wrote, because its text would be lost."""
+    """Refuses to replace a README.md that is not a card, because its text would be lost."""
     if not hub.file_exists(target.repo_id, CARD, revision=target.revision):
         return
     with tempfile.TemporaryDirectory() as folder:

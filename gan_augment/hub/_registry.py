@@ -17,7 +17,7 @@ from .._core import CONFIG, HubName, hub_name, one_line, plain, read_file, short
 from ._plugins import read_plugins, warn_once
 
 ZOO_FOLDER = Path(__file__).parent / "zoo"
-ZOO_FILE, FORMAT = "zoo.json", 1
+FORMAT = 1
 OFFICIAL = {"faces": "gan-augment-faces"}  # extras of gan-augment and their distributions, listed in ZOO_FOLDER
 MAX_BYTES, MAX_ENTRIES, MAX_TEXT = 2**20, 1000, 400
 
@@ -179,15 +179,14 @@ def _own_entries(folder: Path) -> dict[str, ZooEntry]:
     """Returns the entries of gan-augment's own registry by name, with those of its extras."""
     entries = read_zoo(folder, "gan-augment")
     for extra, distribution in OFFICIAL.items():
-        install = f'pip install "gan-augment[{extra}]"'
-        entries += read_zoo(folder, distribution, file=f"{extra}.json", install=install, with_files=False)
+        entries += read_zoo(folder, distribution, extra)
     return {entry.name: replace(entry, vouched=True) for entry in entries}
 
 
-def read_zoo(
-    folder: Path, distribution: str, *, file: str = ZOO_FILE, install: str | None = None, with_files: bool = True
-) -> list[ZooEntry]:
-    """Reads the entries of a zoo package from ``zoo.json``, which must have a folder beside it for each entry."""
+def read_zoo(folder: Path, distribution: str, extra: str | None = None) -> list[ZooEntry]:
+    """Reads ``zoo.json`` and the folders of its entries beside it, or the file of an extra, which has no folders."""
+    file = f"{extra or 'zoo'}.json"
+    install = f'pip install "gan-augment[{extra}]"' if extra else f"pip install {distribution}"
     data = read_file(folder, file, MAX_BYTES)
     try:
         content = json.loads(data)
@@ -197,7 +196,6 @@ def read_zoo(
         raise ValueError(f"{file} must have the keys 'format', 'generators' and 'upscalers', but is {short(content)}.")
     if content["format"] != FORMAT:
         raise ValueError(f"{file} must be of format {FORMAT}, but is of {short(content['format'])}.")
-    common: dict[str, Any] = {"distribution": distribution, "install": install or f"pip install {distribution}"}
     entries: list[ZooEntry] = []
     for key, (kind, fields) in _KINDS.items():
         given = content.get(key, [])
@@ -205,8 +203,9 @@ def read_zoo(
             raise ValueError(f"{file} must have a list of at most {MAX_ENTRIES} {key}, but has {short(given)}.")
         for each in given:
             values = _checked(each, {**_FIELDS, **fields}, f"An entry of {key} in {file}")
-            place = _entry_folder(folder, values["name"]) if with_files else None
-            entries.append(kind(**{**values, "hub": hub_name(values.get("hub", ""))}, **common, folder=place))
+            values["hub"] = hub_name(values.get("hub", ""))
+            place = None if extra else _entry_folder(folder, values["name"])
+            entries.append(kind(**values, distribution=distribution, install=install, folder=place))
     names = [entry.name for entry in entries]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{file} must have each name once, but repeats {short(twice)}.")
@@ -265,7 +264,7 @@ def _checked(values: Any, fields: dict[str, _Check], where: str) -> dict[str, An
 def _entry_folder(folder: Path, name: str) -> Path:
     place = folder / name
     if not (place / CONFIG).is_file():
-        raise ValueError(f"The folder {name!r} must lie beside {ZOO_FILE} with its {CONFIG}, but does not.")
+        raise ValueError(f"The folder {name!r} must lie beside zoo.json with its {CONFIG}, but does not.")
     if not place.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"The folder {name!r} must lie beside {ZOO_FILE}, but is a link to {str(place.resolve())!r}.")
+        raise ValueError(f"The folder {name!r} must lie beside zoo.json, but is a link to {str(place.resolve())!r}.")
     return place

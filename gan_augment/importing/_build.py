@@ -14,7 +14,7 @@ Normalization = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard
 
 
 def build_layered(found: Hypothesis, scaling: Normalization | None = None) -> Generator:
-    """Builds a generator of the layers that were found, and takes images that were normalized to -1..1."""
+    """Builds a generator from layers, with images in -1..1 even if its training images were normalized otherwise."""
     parts = found.layers
     no_last = parts[-1][0]["function"] == "none"
     if no_last or scaling is not None:
@@ -36,7 +36,7 @@ def build_layered(found: Hypothesis, scaling: Normalization | None = None) -> Ge
 
 
 def _undo_normalization(channels: int, scaling: Normalization | None) -> list[tuple[dict[str, Any], Module | None]]:
-    """Returns layers that take normalized images to -1..1: a scale and a shift of each channel, and a clamp."""
+    """Returns layers that map normalized images to -1..1: a scale and a shift of each channel, and a clamp."""
     clamp = ({"kind": "activation", "function": "hardtanh"}, None)
     if scaling is None:
         return [clamp]
@@ -50,7 +50,7 @@ def _undo_normalization(channels: int, scaling: Normalization | None) -> list[tu
 
 
 def build_trainable(found: Hypothesis) -> Generator | None:
-    """Builds a :class:`Generator`, which can be trained further, or returns None if it cannot have these layers."""
+    """Builds a :class:`Generator`, which can be trained further, or returns None if its layers are different."""
     pairs = [(layer, module) for layer, module in found.layers if layer["kind"] != "activation"]
     kinds = [layer["kind"] for layer, _ in pairs]
     functions = {(la["function"], la.get("slope", 0.0)) for la, _ in found.layers[:-1] if la["kind"] == "activation"}
@@ -79,12 +79,12 @@ def build_trainable(found: Hypothesis) -> Generator | None:
     except ValueError:
         return None
     generator = Generator(config).eval()
-    targets: list[Any] = [part for block in generator.blocks for part in (block.conv, block.norm)]
-    shapes = [tuple(part.weight.shape) for part in [*targets, generator.to_image]]
-    if shapes != [tuple(module.tensors["weight"].shape) for _, module in pairs if module is not None]:
+    parts: list[Any] = [*(part for block in generator.blocks for part in (block.conv, block.norm)), generator.to_image]
+    modules = [module for _, module in pairs if module is not None]
+    if [part.weight.shape for part in parts] != [module.weight.shape for module in modules]:
         return None
-    for part, (_, module) in zip([*targets, generator.to_image], pairs):
-        part.load_state_dict(module.tensors if module is not None else {}, strict=False)
+    for part, module in zip(parts, modules):
+        part.load_state_dict(module.tensors, strict=False)
     layered, latent = build_layered(found).eval(), torch.randn(4, config.latent_dim)
     with torch.inference_mode():
         same = torch.allclose(generator(latent), layered(latent), atol=1e-4)

@@ -1,8 +1,8 @@
-"""Extends a hypothesis: proposes what may stand between two modules, and the ways in which the next one may work.
+"""Extends a hypothesis by the next module and by layers without weights before it, in every possible way.
 
 Weights show kernels and channels. They do not show activations, resizing, or how a convolution moves over its input.
-Each proposal therefore adds a cost: the rarer a choice is among published generators, the larger its cost. Only the
-order of the costs has a meaning.
+Each extension therefore has a cost: the rarer it is among published generators, the higher. Only the order of the
+costs has a meaning.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ._hypothesis import FUNCTIONS, MAX_VALUES, MIN_LATENTS, Hints, Hypothesis, 
 from ._modules import Module
 
 MAX_LATENT = 4096
-SAME_EPS = 0.003  # a smaller relative change of a norm's output does not tell two epsilons apart
+SAME_EPS = 0.003  # two epsilons are the same if they change a norm's output less, relatively
 EPSILONS = ((1e-5, 0.0), (1e-3, 0.8), (0.8, 1.5))  # of torch, of Keras, and of PyTorch-GAN (meant as a momentum)
-LATENT_RANGES: tuple[tuple[Latent, bool, float], ...] = (  # the second says whether a uniform one is in 0..1, not -1..1
+LATENT_RANGES: tuple[tuple[Latent, bool, float], ...] = (  # distribution, whether in 0..1 instead of -1..1, cost
     ("normal", False, 0.0),
     ("uniform", False, 0.5),
     ("uniform", True, 1.0),
@@ -30,18 +30,15 @@ SIDES = {28: 0.0, 32: 0.0, 64: 0.0, 128: 0.0, 256: 0.3, 96: 0.4, 16: 0.5, 48: 1.
 ODD_SIDE = 3.0
 GREY_OF_32 = 1.5  # most grey images of about this side have 28 pixels
 RESIZED_IN_TWO_WAYS = 3.0  # by strides and by upsampling
-NOT_RESIZED = 0.4  # although two modules without weights stand before a convolution
-ANOTHER_FUNCTION = 3.0  # than the activation before
-ANOTHER_GEOMETRY = 1.0  # than an earlier convolution with the same kernel
+NOT_RESIZED = 0.4  # although two modules without weights come before a convolution
+ANOTHER_FUNCTION = 3.0  # a different activation than the one before
+ANOTHER_GEOMETRY = 1.0  # a different geometry than an earlier convolution with the same kernel
 
 
 def first_hypotheses(
     order: tuple[Module, ...], embedding: Module | None, hints: Hints, one_hot: int
 ) -> Iterator[Hypothesis]:
-    """Yields latents that the first module can take, with the class joined to them.
-
-    The class comes from an embedding, or from as many one-hot classes as are known or as the hints say.
-    """
+    """Yields latents that the first module can take, joined with the class if there is one."""
     first = order[0]
     if not first.is_layer:
         return
@@ -51,7 +48,7 @@ def first_hypotheses(
     else:
         classes = dim = one_hot or hints.num_classes or 0
         fields = {"kind": "one_hot", "num_classes": classes}
-    sides = (("after", 0.0), ("before", 0.1))[: 1 if one_hot else 2]  # of the latent on which the class may be
+    sides = (("after", 0.0), ("before", 0.1))[: 1 if one_hot else 2]  # where the class may be relative to the latent
     widths = {first.weight.shape[1]} if first.kind == "linear" else set(first.weight.shape[:2])
     for width in sorted(widths):
         joins: list[tuple[dict[str, Any] | None, int, float]] = [(None, width, 0.0)]
@@ -83,18 +80,15 @@ def extend(hypothesis: Hypothesis, hints: Hints) -> Iterator[Hypothesis]:
 
 def vary_epsilon(hypothesis: Hypothesis, hints: Hints) -> Iterator[Hypothesis]:
     """Yields a hypothesis that ends in a batch norm with each epsilon that makes a difference."""
-    module = hypothesis.module
-    if module is None or hypothesis.layer["kind"] != "batch_norm":
-        yield hypothesis
+    if hypothesis.parent is None or hypothesis.module is None:
         return
-    before = None if hypothesis.parent is None else hypothesis.parent.eps
+    before, variance = hypothesis.parent.eps, hypothesis.module.tensors["running_var"]
     if hints.eps is None:
         costs = {eps: 0.0 if eps == before else cost + (before is not None and eps < before) for eps, cost in EPSILONS}
     elif before is None:
         costs = {EPSILONS[0][0]: 0.3, hints.eps: 0.0}  # the first norm often has another epsilon than the rest
     else:
         costs = {hints.eps: 0.0}
-    variance = module.tensors["running_var"]
     chosen: list[float] = []
     for eps, unlikely in sorted(costs.items(), key=lambda item: item[1]):
         if any(float(((variance + eps) / (variance + other)).log().abs().max()) < SAME_EPS for other in chosen):
@@ -149,7 +143,7 @@ def _add_layers_between(hypothesis: Hypothesis, module: Module, hints: Hints) ->
 
 
 def _count_between(one: str, other: str) -> int | None:
-    """Returns how many modules without weights stand between two of one ``nn.Sequential``; None if they are not."""
+    """Returns the number of modules without weights between two of one ``nn.Sequential``, or None for any others."""
     (parent, _, first), (same, _, second) = one.rpartition("."), other.rpartition(".")
     if parent != same or not first.isdigit() or not second.isdigit() or int(second) <= int(first):
         return None
@@ -214,7 +208,7 @@ def _add_norm(hypothesis: Hypothesis, module: Module, hints: Hints) -> Iterator[
     fields = {"num_features": module.features, "affine": "weight" in module.tensors}
     shape, index = hypothesis.shape, hypothesis.index + 1
     if module.kind == "affine_norm":
-        if len(shape) == 3 and shape[1] > 1:  # normalising a single pixel would leave nothing of it
+        if len(shape) == 3 and shape[1] > 1:  # a single pixel would become 0
             layer = {"kind": "instance_norm", **fields, "eps": hints.eps or EPSILONS[0][0]}
             yield hypothesis.with_layer(layer, module, shape, 1.0, index=index)
         return

@@ -1,4 +1,4 @@
-"""Lists the strides and paddings that convolutions of generators have, each with how unlikely it is."""
+"""Lists the usual strides and paddings of convolutions in generators, each with a cost: the rarer, the higher."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Geometry(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def reachable_sides(side: int, kernels: tuple[int, ...], number: int, hints: Hints) -> frozenset[int]:
-    """Returns all sides that images may have after convolutions with these kernels, the first with this number."""
+    """Returns all sides that images may have after convolutions with these kernels; the first has index ``number``."""
     if not kernels:
         return frozenset((side,))
     kernel, *rest = kernels
@@ -39,10 +39,10 @@ def reachable_sides(side: int, kernels: tuple[int, ...], number: int, hints: Hin
 def likely_geometries(
     transposed: bool, kernel: int, side: int, out: int, number: int, after_even: bool, hints: Hints
 ) -> dict[Geometry, float]:
-    """Returns the usual geometries that agree with the hints, or else those that the hints describe, with costs.
+    """Returns the usual geometries that agree with the hints, or else all that the hints describe, with costs.
 
-    ``side`` is that of the input, ``out`` the number of output channels, ``number`` the number of convolutions before
-    this one, and ``after_even`` says whether all their kernels are even.
+    ``side`` is the side of the input, ``out`` the number of output channels, ``number`` the number of convolutions
+    before this one, and ``after_even`` whether all of them have even kernels.
     """
     usual = _usual_geometries(transposed, kernel, side, out, after_even)
     wanted = [
@@ -52,7 +52,7 @@ def likely_geometries(
     if wanted == [None, None, None]:
         if side > 1:
             return usual
-        # A single pixel gives the same output with every stride: keep the likeliest stride of each padding.
+        # For a single pixel, every stride gives the same output. Keep the likeliest stride of each padding.
         likeliest: dict[tuple[int, int], Geometry] = {}
         for each in sorted(usual, key=lambda geometry: usual[geometry]):
             likeliest.setdefault((each.padding, each.output_padding), each)

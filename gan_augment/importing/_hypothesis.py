@@ -90,14 +90,9 @@ class Budget:
         self.until = time.thread_time() + MAX_SECONDS
 
     def spend(self, work: int) -> None:
-        """Takes multiplications off the budget."""
-        if work > self.left:
+        if work > self.left or time.thread_time() > self.until:
             raise OutOfBudgetError
         self.left -= work
-
-    def check_time(self) -> None:
-        if time.thread_time() > self.until:
-            raise OutOfBudgetError
 
 
 @dataclass(eq=False)

@@ -16,15 +16,14 @@ from ..models import Card, Generator
 from ._build import Normalization, build_layered, build_trainable
 from ._hypothesis import Budget, ContradictedError, Function, Hints, Hypothesis, Last, Latent, OutOfBudgetError
 from ._modules import brief, find_modules, find_networks, join_stems
-from ._orders import possible_orders
+from ._orders import has_residual_blocks, is_ours, possible_orders
 from ._read import MAX_NODES, read_checkpoint
-from ._refusals import has_residual_blocks, is_ours
 from ._search import check_hints, search
 from ._warnings import find_warnings
 
 MAX_ATTEMPTS = 64  # groups of tensors in a file
 HELPFUL = ("strides", "paddings", "function", "image_size")  # hints that shorten the search
-RESIDUAL_MISFIT = 0.3  # of a batch norm, on average, from which on blocks like those of residual networks are refused
+RESIDUAL_MISFIT = 0.3  # average over batch norms from which a network with blocks like residual ones is refused
 _RESIDUAL = "its blocks of two convolutions are like those of a residual network or a U-Net"
 _GENERATOR = re.compile(r"gen|net_?g|(^|\.)g(_|\.|$)", re.IGNORECASE)
 _AVERAGED = re.compile(r"ema|averag|shadow|g_?running", re.IGNORECASE)
@@ -49,20 +48,17 @@ def import_checkpoint(
 ) -> Generator:
     """Imports a DCGAN generator from a checkpoint of another project.
 
-    Nothing in the file is executed. A checkpoint holds only names and tensors. The tensors show the layers. Everything
-    else (strides, paddings, resizing, activations, the latent's distribution) is found by trying: with the right
-    layers, the values that come to each batch norm have the mean and the variance that it kept from training. What was
-    assumed is in ``card.training["assumed"]``, and a hint replaces an assumption. Look at samples before you rely on
-    them.
-
-    The file may be a PyTorch checkpoint (a ``state_dict``, or a dict that contains one) or safetensors.
+    Nothing in the file is executed. Its tensors show the kinds and sizes of the layers. Everything else (strides,
+    paddings, resizing, activations, the latent's distribution) is found by trying: with the right layers, the inputs
+    of each batch norm have the mean and the variance that it stored in training. ``card.training["assumed"]`` lists
+    what was assumed, and a hint replaces an assumption. Look at samples before you use them.
 
     Args:
-        file (str or Path): The checkpoint.
+        file (str or Path): A PyTorch checkpoint (a ``state_dict``, or a dict that contains one), or a safetensors file.
         key (str, optional): Name of the network to import, such as ``"netG_state_dict"``, if the file holds several.
         image_size (int, optional): Side of the images in pixels.
         latent (str, optional): Distribution of the latent: ``"normal"`` or ``"uniform"``.
-        num_classes (int, optional): Number of classes that follow the latent as one-hot vectors, which no tensor shows.
+        num_classes (int, optional): Number of classes, if they follow the latent as one-hot vectors.
         class_names (tuple of str, optional): Names of the classes.
         strides (tuple of int, optional): Stride of each convolution.
         paddings (tuple of int, optional): Padding of each convolution.
@@ -82,9 +78,8 @@ def import_checkpoint(
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is no checkpoint, asks for more than tensors, or holds no DCGAN generator (the message
-            says what it seems to hold instead); or if the search for its layers exceeds its budget (the message says
-            which hints would help).
+        ValueError: If the file is not a checkpoint, needs code to be executed, or holds no DCGAN generator; if a hint
+            is wrong; or if the search for the layers exceeds its budget. The message suggests a remedy.
 
     Example:
         >>> import tempfile
@@ -109,7 +104,7 @@ def import_checkpoint(
         hint = getattr(hints, name)
         if hint is not None and len(hint) != convs:
             raise ValueError(f"{name} must name one for each of the {convs} convolutions, but got {len(hint)}: {hint}.")
-    with torch.random.fork_rng(devices=[]):  # new networks draw weights, which are replaced at once
+    with torch.random.fork_rng(devices=[]):  # new networks draw random weights before theirs are loaded
         generator = (None if scaling else build_trainable(found)) or build_layered(found, scaling)
     generator.requires_grad_(True).eval()
     reasons = find_warnings(found, hints, generator, scaling)
@@ -122,7 +117,7 @@ def import_checkpoint(
 
 
 def _check_normalization(normalization: Any) -> Normalization | None:
-    """Returns the mean and the standard deviation, each with one value or three, if they are usable numbers."""
+    """Returns the mean and the standard deviation, each with one value or three."""
     if normalization is None:
         return None
     try:
@@ -170,14 +165,13 @@ def _find_generator(tree: dict[str, Any], path: Path, key: str | None, hints: Hi
 
 
 def _raise_failure(path: Path, hints: Hints, reasons: list[tuple[int, ValueError]]) -> NoReturn:
-    """Raises the error for a file without a generator, given the size of each network and why it is none."""
-    errors = [error for _, error in reasons]
-    for error in errors:
+    """Raises the error for a file without a generator, given the size of each network and why it was refused."""
+    for _, error in reasons:
         if isinstance(error, ContradictedError):
             raise ValueError(
                 f"The statistics in {path} contradict the hints: {error}. Leave out hints that you are not sure of."
             ) from error
-    for error in errors:
+    for _, error in reasons:
         if isinstance(error, OutOfBudgetError):
             missing = [f"`{name}=`" for name in HELPFUL if getattr(hints, name) is None]
             advice = f"pass {', '.join(missing)}" if missing else "check the hints"
@@ -187,19 +181,17 @@ def _raise_failure(path: Path, hints: Hints, reasons: list[tuple[int, ValueError
 
 
 def _find_layers(tensors: dict[str, Tensor], hints: Hints, budget: Budget) -> Hypothesis:
-    """Returns the layers of a network if it is a generator, or raises a ValueError that says what it is instead."""
+    """Returns the layers of a network, or raises a ValueError that says what it is if it is not a generator."""
     if is_ours(tensors):
-        raise ValueError("it seems to be a generator of gan-augment itself; load its folder by from_pretrained")
+        raise ValueError("it seems to be a generator of gan-augment itself; load its folder with from_pretrained")
     modules, classes = join_stems(find_modules(tensors))
     orders = possible_orders(modules)
     try:
         found = search(orders, hints, budget, classes)
-    except OutOfBudgetError:
-        raise
     except ValueError as error:
-        if has_residual_blocks(modules):
-            raise ValueError(f"{_RESIDUAL}, and no plain stack of layers explains them") from error
-        raise
+        if isinstance(error, OutOfBudgetError) or not has_residual_blocks(modules):
+            raise
+        raise ValueError(f"{_RESIDUAL}, and no plain stack of layers explains them") from error
     check_hints(found, orders, hints, budget, classes)
     if found.misfit >= RESIDUAL_MISFIT * found.norms and has_residual_blocks(modules):
         raise ValueError(f"{_RESIDUAL}, and no statistics show that it is a plain stack of layers")
@@ -210,7 +202,7 @@ def _make_card(
     path: Path, where: str, found: Hypothesis, reasons: list[str], scaling: Normalization | None, sha256: str
 ) -> Card:
     known = found.as_hints()
-    assumed: dict[str, Any] = {
+    assumed = {
         **{name: known[name] for name in ("latent", "strides", "paddings", "output_paddings", "function")},
         "resized": sum(layer["kind"] == "upsample" for layer, _ in found.layers),
         "last": found.layers[-1][0]["function"],
@@ -221,7 +213,7 @@ def _make_card(
     }
     return Card(
         name=path.stem,
-        data={"description": "unknown: the file does not say on which images it was trained, nor on which terms"},
+        data={"description": "unknown: the file does not name the training images or their terms"},
         training={
             "imported_from": path.name,
             "sha256": sha256,

@@ -1,4 +1,4 @@
-"""Proposes the orders in which the modules of a network may follow each other.
+"""Proposes the orders in which the modules of a network may follow each other, and refuses other kinds of networks.
 
 Most files keep the order in which the modules were made, and most networks run them in that order. Some files sort the
 names instead, and some networks define all convolutions first and all norms after them.
@@ -7,30 +7,34 @@ names instead, and some networks define all convolutions first and all norms aft
 from __future__ import annotations
 
 import re
+from collections import Counter
+
+from torch import Tensor
 
 from ._modules import Module, brief
-from ._refusals import AnotherKindError, check_kind
 
 _NUMBERS = re.compile(r"(\d+)")
-MAX_ORDERS = 10_000  # that are tried, if layers fit each other in many ways
-MAX_CHAINED = 12  # layers
+_OUR_BLOCK = re.compile(r"blocks\.(\d+)\.(conv|norm|attention)\.")
+_OUR_OTHERS = re.compile(r"to_image\.|mapping\.|variations\.|anchors$|anchor_labels$")
+_RESIDUAL = re.compile(r"res_?(net|block|idual)|short_?cut|bypass|(^|\.)(c|conv)_sc(\.|$)|skip", re.IGNORECASE)
+MAX_STEPS = 10_000  # of the search for an order in which the channels of layers fit
+MAX_CHAINED = 12  # layers in such an order
+
+
+class AnotherKindError(ValueError):
+    """The network is of a kind that cannot be imported, in any order of its modules."""
 
 
 def possible_orders(modules: list[Module]) -> list[list[Module]]:
-    """Returns the orders that a generator may have, the likeliest first.
-
-    Raises:
-        ValueError: If no order makes a generator; the message names the kind of network, or the module that does not
-            fit.
-    """
+    """Returns the orders in which the modules may form a generator, the likeliest first."""
     orders: list[list[Module]] = []
     reasons = []
-    by_name = _order_by_name(modules)
+    by_name = sorted(modules, key=lambda module: [int(p) if p.isdigit() else p for p in _NUMBERS.split(module.name)])
     for order in (modules, _place_norms(modules), by_name, _place_norms(by_name), _order_by_channels(by_name)):
         if order in orders:
             continue
         try:
-            check_kind(order)
+            _check_kind(order)
             _check_order(order)
             orders.append(order)
         except AnotherKindError:
@@ -42,8 +46,8 @@ def possible_orders(modules: list[Module]) -> list[list[Module]]:
     return orders
 
 
-def can_normalize(norm: Module, layer: Module) -> bool:
-    """Returns whether a norm has as many features as a layer gives, or as the maps that its vectors can become."""
+def _can_normalize(norm: Module, layer: Module) -> bool:
+    """Returns whether a norm fits the output channels of a layer, or maps into which its vectors can be reshaped."""
     if layer.kind == "linear":
         return len(layer.weight) % norm.features == 0
     return norm.features in layer.weight.shape[:2]
@@ -59,14 +63,9 @@ def _check_order(modules: list[Module]) -> None:
                 raise ValueError(f"its {brief(module.name)}, a linear layer, comes after convolutions")
             layer, normalized = module, False
         elif module.is_norm:
-            if layer is None or normalized or not can_normalize(module, layer):
+            if layer is None or normalized or not _can_normalize(module, layer):
                 raise ValueError(f"its {brief(module.name)} does not fit what comes before it")
             normalized = True
-
-
-def _order_by_name(modules: list[Module]) -> list[Module]:
-    """Sorts modules by name, and the numbers in names by value."""
-    return sorted(modules, key=lambda module: [int(p) if p.isdigit() else p for p in _NUMBERS.split(module.name)])
 
 
 def _place_norms(modules: list[Module]) -> list[Module]:
@@ -78,7 +77,7 @@ def _place_norms(modules: list[Module]) -> list[Module]:
             continue
         placed.append(module)
         if module.is_layer:
-            found = next((norm for norm in norms if can_normalize(norm, module)), None)
+            found = next((norm for norm in norms if _can_normalize(norm, module)), None)
             if found is not None:
                 norms.remove(found)
                 placed.append(found)
@@ -89,7 +88,7 @@ def _order_by_channels(modules: list[Module]) -> list[Module]:
     """Orders layers so that each takes what the one before gives, or returns the modules as they are."""
     linear = [module for module in modules if module.kind == "linear"]
     convs = [module for module in modules if module.kind == "conv"]
-    steps = iter(range(MAX_ORDERS))
+    steps = iter(range(MAX_STEPS))
 
     def follow(done: list[Module], width: int | None, left: list[Module]) -> list[Module] | None:
         if not left:
@@ -115,3 +114,67 @@ def _order_by_channels(modules: list[Module]) -> list[Module]:
     others = [module for module in modules if not module.is_layer and not module.is_norm]
     norms = [module for module in modules if module.is_norm]
     return _place_norms([*others, *found, *norms])
+
+
+def is_ours(tensors: dict[str, Tensor]) -> bool:
+    """Returns whether all tensors have names of this project's own generator, with a convolution in each block.
+
+    Other projects use the same names for blocks, but hardly ever for everything else.
+    """
+    found = [(_OUR_BLOCK.match(name), bool(_OUR_OTHERS.match(name))) for name in tensors]
+    if not all(block or other for block, other in found):
+        return False
+    numbers = {int(block[1]) for block, _ in found if block}
+    convs = {int(block[1]) for block, _ in found if block and block[2] == "conv"}
+    image = any(name.startswith("to_image.") for name in tensors)
+    return image and bool(numbers) and numbers == convs == set(range(len(numbers)))
+
+
+def _check_kind(modules: list[Module]) -> None:
+    """Refuses residual networks, and networks that do not map latents to images."""
+    convs = [module for module in modules if module.kind == "conv"]
+    body = [module for module in modules if module.kind != "embedding"]
+    layers = [module for module in body if module.is_layer]
+    if not convs:
+        raise ValueError("it is a fully connected network" if body else "it has no layers")
+    if len(layers) < 2:
+        raise ValueError("it is a single layer")
+    if not any(size in (1, 3) for module in convs for size in module.weight.shape[:2]):
+        raise ValueError("none of its layers gives images of 1 or 3 channels")
+    if any(_RESIDUAL.search(module.name) for module in convs):
+        raise AnotherKindError("it looks like a residual network: its blocks add their input to their output")
+    first, last = body[0], layers[-1]
+    if first.kind != "conv" or first.weight.shape[1] not in (1, 3):
+        return
+    inputs, outputs = convs[1].weight.shape[:2] if len(convs) > 1 else (0, 0)
+    if first.weight.shape[1] in (inputs, outputs) and first.weight.shape[0] not in (inputs, outputs):
+        return  # a transposed convolution that gives 1 or 3 channels
+    if _narrows_and_widens(convs, last):
+        raise AnotherKindError("it maps images to images instead of latents, like a U-Net (pix2pix) or an autoencoder")
+    if last.kind == "conv" and len(last.weight) % 3 == 0 and last.weight.shape[2] > 1:
+        raise ValueError("it maps images to images, like networks for super-resolution; see Upscaler")
+    kind = "discriminator" if len(last.weight) == 1 else "classifier or encoder"
+    raise ValueError(f"it takes images of {first.weight.shape[1]} channels: a {kind}")
+
+
+def _narrows_and_widens(convs: list[Module], last: Module) -> bool:
+    """Returns whether the network makes images from about as many channels as its first layer has, but not throughout.
+
+    In between, a convolution must change the side (an even kernel) or have more channels.
+    """
+    width = len(convs[0].weight)
+    dims = last.weight.shape[:2]
+    takes = [taken for taken, given in (dims, dims[::-1]) if given in (1, 3)] if last.kind == "conv" else []
+    resized = any(conv.weight.shape[2] % 2 == 0 or min(conv.weight.shape[:2]) > width for conv in convs)
+    return len(convs) > 3 and resized and min(takes, default=3 * width) <= 2 * width
+
+
+def has_residual_blocks(modules: list[Module]) -> bool:
+    """Returns whether at least two numbered blocks consist of two 3x3 convolutions, as in residual networks.
+
+    A plain stack may look the same, so this decides only if nothing else does.
+    """
+    pairs = Counter(
+        module.name.rpartition(".")[0] for module in modules if module.kind == "conv" and module.weight.shape[2] == 3
+    )
+    return sum(count == 2 and any(map(str.isdigit, block)) for block, count in pairs.items()) > 1

@@ -63,23 +63,16 @@ class StoredTensor(NamedTuple):
     stride: tuple[int, ...]
 
 
-class _Opaque:
-    """Stands for every value that importing does not need: sets, devices, numbers that a call made."""
+_OPAQUE = object()  # stands for every value that importing does not need: sets, devices, the results of some calls
 
 
-_OPAQUE = _Opaque()
-
-
-def read_pickle(file: BytesIO, storages: dict[str, Storage] | None = None) -> Any:
-    """Reads one pickle, adds the storages that it refers to to ``storages``, and leaves the position after it.
+def read_pickle(file: BytesIO, storages: dict[str, Storage]) -> Any:
+    """Reads one pickle, and adds the storages of its tensors to ``storages``; the position is then after the pickle.
 
     The result consists of numbers, text, None, dicts, lists, tuples, :class:`Storage`, :class:`StoredTensor`, and
     stand-ins for everything else. The keys of dicts are numbers, text or None.
-
-    Raises:
-        ValueError: If the pickle is damaged, too long, or asks for anything but tensors and plain containers.
     """
-    machine, start = _Machine({} if storages is None else storages), file.tell()
+    machine, start = _Machine(storages), file.tell()
     for step, (opcode, argument, position) in enumerate(_opcodes(file)):
         if step >= MAX_STEPS or (position or 0) - start > MAX_PICKLE:
             raise ValueError(f"it must have at most {MAX_STEPS:,} steps and {MAX_PICKLE:,} bytes, but has more")
@@ -137,23 +130,23 @@ class _Machine:
     def memoize(self, key: int) -> None:
         self.memo[key] = self.top()
 
-    def recall(self, key: Any) -> None:
-        if int(key) not in self.memo:
+    def recall(self, key: int) -> None:
+        if key not in self.memo:
             raise ValueError("it recalls a value that it has not stored")
-        self.push(self.memo[int(key)])
+        self.push(self.memo[key])
 
     def set_items(self, pairs: list[Any]) -> None:
         target = self.top()
         if isinstance(target, dict):
             _fill(target, pairs)
-        elif not isinstance(target, _Opaque):
+        elif target is not _OPAQUE:
             raise ValueError("it sets an item of a value that is not a dict")
 
     def add_items(self, values: list[Any]) -> None:
         target = self.top()
         if isinstance(target, list):
             target.extend(values)
-        elif not isinstance(target, _Opaque):
+        elif target is not _OPAQUE:
             raise ValueError("it adds an item to a value that is not a list")
 
     def push_global(self, module: Any, name: Any) -> None:
@@ -211,7 +204,7 @@ def _dict_of(*arguments: Any) -> dict[Any, Any]:
     return made
 
 
-def _opaque(*_: Any) -> _Opaque:
+def _opaque(*_: Any) -> object:
     return _OPAQUE
 
 
@@ -238,9 +231,7 @@ def _storage(identity: Any) -> Storage:
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> StoredTensor:
     """Describes a tensor. The remaining arguments, a flag for gradients and hooks, are ignored."""
     if not isinstance(storage, Storage) or type(offset) is not int:
-        raise ValueError(
-            "it builds a tensor from a value that is not a storage, or at an offset that is not a whole number"
-        )
+        raise ValueError("it must build tensors from a storage and a whole number, but does not")
     return StoredTensor(storage, storage.dtype, offset, _whole_numbers(size), _whole_numbers(stride))
 
 
@@ -296,7 +287,7 @@ _OPCODES: dict[str, Callable[[_Machine, Any], Any]] = {
     **dict.fromkeys(("PROTO", "FRAME"), lambda machine, _: None),
     **dict.fromkeys(_LITERALS, _Machine.push),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.recall),
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), lambda machine, key: machine.memoize(int(key))),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.memoize),
     "MEMOIZE": lambda machine, _: machine.memoize(len(machine.memo)),
     "NONE": lambda machine, _: machine.push(None),
     "NEWTRUE": lambda machine, _: machine.push(True),

@@ -40,7 +40,7 @@ class Checkpoint(NamedTuple):
 def read_checkpoint(path: Path) -> Checkpoint:
     """Reads the tensors of a PyTorch checkpoint or a safetensors file, and ignores everything else in it.
 
-    Nothing in the file is executed. Time and memory are bounded by the file's length.
+    Nothing in the file is executed. The size of the file limits the time and the memory.
 
     Args:
         path (Path): A file that ``torch.save`` wrote (a zip archive, or the format before torch 1.6), or a
@@ -48,7 +48,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is of another kind, damaged or too large, or asks for more than tensors.
+        ValueError: If the file is of another kind, damaged or too large, or needs code to be executed.
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
@@ -108,7 +108,7 @@ def _read_archive(file: BufferedReader, size: int) -> tuple[Any, dict[str, Span]
         raise ValueError(f"its pickle must have at most {MAX_PICKLE:,} bytes, but has {pickled.size:,}")
     prefix = f"{folder}data/"
     spans = {name.removeprefix(prefix): span for name, span in records.items() if name.startswith(prefix)}
-    return read_pickle(BytesIO(read_span(file, pickled))), spans
+    return read_pickle(BytesIO(read_span(file, pickled)), {}), spans
 
 
 def _read_legacy(file: BufferedReader, size: int) -> tuple[Any, dict[str, Span]]:
@@ -117,10 +117,10 @@ def _read_legacy(file: BufferedReader, size: int) -> tuple[Any, dict[str, Span]]
     The pickles are a magic number, a version, the system, the content and the keys of the storages.
     """
     head = BytesIO(file.read(min(size, 3 * MAX_PICKLE)))
-    magic = read_pickle(head)
+    described: dict[str, Storage] = {}
+    magic = read_pickle(head, described)
     if type(magic) is not int or magic != _MAGIC:
         raise ValueError("it must be a PyTorch checkpoint, but is a pickle of something else")
-    described: dict[str, Storage] = {}
     version, system, content, keys = (read_pickle(head, described) for _ in range(4))
     order = isinstance(system, dict) and system.get("little_endian")
     if version != _VERSION or order != (sys.byteorder == "little"):

@@ -139,7 +139,7 @@ def _search_to_next_norm(
             return hypothesis, []
         if steps > MAX_STEPS:
             raise OutOfBudgetError
-        budget.check_time()
+        budget.spend(0)  # checks the time
         if hypothesis.unscored:
             rough = _score(hypothesis, budget, coarse=True)
             if rough is None:

@@ -1,4 +1,4 @@
-"""Says what is doubtful about an imported generator, because neither tensors nor statistics show it."""
+"""Lists the doubts about an imported generator: what neither its tensors nor its statistics show."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..models import Generator, conv_side
 from ._hypothesis import Hints, Hypothesis
 from ._modules import brief
 
-ROUGH_MISFIT = 0.1  # of a batch norm, on average
+ROUGH_MISFIT = 0.1  # average over batch norms
 SAMPLES = 32
 MAX_VALUES = 2**22  # of the sampled images
 ALMOST_ALL = 0.995  # of the pixels
-NARROW = 0.8  # about what tanh makes of 1
+NARROW = 0.8  # about tanh(1)
 
 
 def find_warnings(found: Hypothesis, hints: Hints, generator: Generator, scaling: Any) -> list[str]:
@@ -38,7 +38,7 @@ def _about_layers(found: Hypothesis, hints: Hints) -> list[str]:
             "mean of 0 and a variance of 1, like new ones, and confirm nothing"
         )
     if len(rest) > 1 and not hints.settled:  # no DCGAN has a norm after its last layer
-        where = f"of {brief(rest[0].name)} and what follows it" if confirmed else "of any layer"
+        where = f"from {brief(rest[0].name)} on" if confirmed else "of any layer"
         what = "strides, paddings, activations and norms without weights"
         reasons.append(f"nothing in the file confirms the {what} {where}, so the usual ones were assumed")
     if any(layer["kind"] == "instance_norm" for layer, _ in found.layers) and not hints.settled:
@@ -49,12 +49,11 @@ def _about_layers(found: Hypothesis, hints: Hints) -> list[str]:
 
 
 def _about_size(found: Hypothesis, hints: Hints) -> list[str]:
-    """Warns that grey images of 32 px may be images of 28 px, which the last layer's padding would cut out."""
+    """Warns that grey images of 32 px may be images of 28 px, cut out by the padding of the last layer."""
     layer, _ = found.layers[-2]
-    cut = {**layer, "padding": 2}
     if found.shape != (1, 32, 32) or hints.image_size is not None or hints.paddings is not None:
         return []
-    if layer["kind"] != "conv_transpose" or conv_side(cut, 16) < 1:
+    if layer["kind"] != "conv_transpose" or conv_side({**layer, "padding": 2}, 16) < 1:
         return []
     return [
         "nothing in the file tells images of 32 px from images of 28 px, which a larger padding of the last layer "
@@ -63,7 +62,7 @@ def _about_size(found: Hypothesis, hints: Hints) -> list[str]:
 
 
 def _about_images(found: Hypothesis, hints: Hints, generator: Generator, scaling: Any) -> list[str]:
-    """Warns if samples look as if the last activation or the normalization was another one."""
+    """Warns if the samples suggest another last activation or another normalization."""
     if hints.last is not None or scaling is not None or found.norms == 0:
         return []
     values = _sample_values(generator)
@@ -83,7 +82,6 @@ def _about_images(found: Hypothesis, hints: Hints, generator: Generator, scaling
 
 @torch.inference_mode()
 def _sample_values(generator: Generator) -> Tensor:
-    """Returns values of some pixels of sampled images."""
     config = generator.config
     count = max(2, min(SAMPLES, MAX_VALUES // (config.channels * config.image_size**2)))
     rng = torch.Generator().manual_seed(0)

@@ -328,7 +328,7 @@ def test_hints_that_the_statistics_contradict_are_refused(network, hints, words,
 
 def test_weights_of_this_project_are_left_to_from_pretrained(tiny, tmp_path):
     tiny.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="load its folder by from_pretrained"):
+    with pytest.raises(ValueError, match="load its folder with from_pretrained"):
         import_checkpoint(tmp_path / "generator.safetensors")
 
 
@@ -385,12 +385,12 @@ NOT_GENERATORS = {
     "classifier": (lambda: nn.Sequential(nn.Conv2d(1, 6, 5), nn.Conv2d(6, 16, 5), nn.Linear(16, 10)),
                    "takes images of 1 channels: a classifier"),
     "super-resolution": (lambda: nn.Sequential(nn.Conv2d(3, 8, 9), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 3, 9)),
-                         "as super-resolution does"),
+                         "like networks for super-resolution"),
     "fully connected": (lambda: nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 784)), "fully connected"),
     "sound": (lambda: nn.Sequential(nn.ConvTranspose1d(8, 4, 4), nn.ConvTranspose1d(4, 1, 4)), "no layer of a DCGAN"),
     "residual": (layouts.residual, "residual network"),
     "shortcuts": (layouts.with_shortcuts, "looks like a residual network"),
-    "U-Net": (layouts.u_net, "images to images, as a U-Net"),
+    "U-Net": (layouts.u_net, "images to images instead of latents, like a U-Net"),
     "broken": (lambda: nn.Sequential(nn.ConvTranspose2d(8, 7, 4), nn.ConvTranspose2d(5, 3, 4)), "does not fit what"),
 }  # fmt: skip
 
