@@ -167,12 +167,12 @@ def _add_activation(hypothesis: Hypothesis, hints: Hints, cost: float) -> Iterat
 
 def _add_module(hypothesis: Hypothesis, module: Module, hints: Hints) -> Iterator[Hypothesis]:
     """Adds a module in every way in which it fits."""
-    shape, index = hypothesis.shape, hypothesis.index + 1
+    shape = hypothesis.shape
     if module.kind == "linear":
         out, features = module.weight.shape
         if shape == (features,) and _is_small((out,)):
             layer = {"kind": "linear", "in_features": features, "out_features": out, "bias": "bias" in module.tensors}
-            yield hypothesis.with_layer(layer, module, (out,), index=index)
+            yield hypothesis.with_layer(layer, module, (out,))
     elif module.kind == "conv":
         is_latent = hypothesis.parent is None or hypothesis.layer["kind"] in ("embedding", "one_hot", "rescale")
         for maps in [hypothesis] if is_latent else _reshape_for(hypothesis, module):
@@ -180,7 +180,7 @@ def _add_module(hypothesis: Hypothesis, module: Module, hints: Hints) -> Iterato
     elif module.kind == "prelu":
         if len(module.weight) in (1, shape[0]):
             layer = {"kind": "prelu", "num_parameters": len(module.weight)}
-            yield hypothesis.with_layer(layer, module, shape, index=index)
+            yield hypothesis.with_layer(layer, module, shape)
     else:
         for maps in [hypothesis] if shape[0] == module.features else _reshape(hypothesis, module.features):
             yield from _add_norm(maps, module, hints)
@@ -205,30 +205,26 @@ def _reshape(hypothesis: Hypothesis, channels: int) -> Iterator[Hypothesis]:
 
 
 def _add_norm(hypothesis: Hypothesis, module: Module, hints: Hints) -> Iterator[Hypothesis]:
-    fields = {"num_features": module.features, "affine": "weight" in module.tensors}
-    shape, index = hypothesis.shape, hypothesis.index + 1
-    if module.kind == "affine_norm":
-        if len(shape) == 3 and shape[1] > 1:  # a single pixel would become 0
-            layer = {"kind": "instance_norm", **fields, "eps": hints.eps or EPSILONS[0][0]}
-            yield hypothesis.with_layer(layer, module, shape, 1.0, index=index)
-        return
-    eps = hypothesis.eps or hints.eps or EPSILONS[0][0]
-    layer = {"kind": "batch_norm", **fields, "eps": eps}
-    yield hypothesis.with_layer(layer, module, shape, index=index, eps=eps, unscored=module.has_statistics)
+    shape, eps = hypothesis.shape, hints.eps or EPSILONS[0][0]
+    layer = {"kind": "batch_norm", "num_features": module.features, "affine": "weight" in module.tensors, "eps": eps}
+    if module.kind == "batch_norm":
+        eps = layer["eps"] = hypothesis.eps or eps
+        yield hypothesis.with_layer(layer, module, shape, eps=eps, unscored=module.has_statistics)
+    elif len(shape) == 3 and shape[1] > 1:  # a single pixel would become 0
+        yield hypothesis.with_layer({**layer, "kind": "instance_norm"}, module, shape, 1.0)
 
 
 def _add_conv(hypothesis: Hypothesis, module: Module, hints: Hints) -> Iterator[Hypothesis]:
     one, other, kernel, _ = module.weight.shape
     channels, side = hypothesis.shape[0], hypothesis.shape[1] if len(hypothesis.shape) == 3 else 1
-    index, convs = hypothesis.index + 1, hypothesis.convs + 1
-    kernels_before = [m.weight.shape[2] for m in hypothesis.order[: index - 1] if m.kind == "conv"]
-    after_even = bool(kernels_before) and all(before % 2 == 0 for before in kernels_before)
-    kernels_after = tuple(m.weight.shape[2] for m in hypothesis.order[index:] if m.kind == "conv")
+    kernels = [each.weight.shape[2] for each in hypothesis.order if each.kind == "conv"]
+    before, after = kernels[: hypothesis.convs], tuple(kernels[hypothesis.convs + 1 :])
+    after_even = bool(before) and all(other % 2 == 0 for other in before)
     known = _earlier_geometries(hypothesis, kernel)
     for transposed, fits, out in ((True, one == channels, other), (False, other == channels, one)):
         if not fits or len(module.tensors.get("bias", range(out))) != out:
             continue
-        geometries = likely_geometries(transposed, kernel, side, out, hypothesis.convs, after_even, hints)
+        geometries = likely_geometries(transposed, kernel, side, out, len(before), after_even, hints)
         for geometry, cost in geometries.items():
             if known and geometry not in known:
                 cost += ANOTHER_GEOMETRY
@@ -248,8 +244,8 @@ def _add_conv(hypothesis: Hypothesis, module: Module, hints: Hints) -> Iterator[
             new = conv_side(layer, side)
             if new < 1 or not _is_small((out, new, new)):
                 continue
-            if hints.image_size is None or hints.image_size in reachable_sides(new, kernels_after, convs, hints):
-                yield hypothesis.with_layer(layer, module, (out, new, new), cost, index=index, convs=convs)
+            if hints.image_size is None or hints.image_size in reachable_sides(new, after, len(before) + 1, hints):
+                yield hypothesis.with_layer(layer, module, (out, new, new), cost)
 
 
 def _earlier_geometries(hypothesis: Hypothesis, kernel: int) -> set[Geometry]:

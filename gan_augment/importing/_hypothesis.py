@@ -107,7 +107,6 @@ class Hypothesis:
     shape: tuple[int, ...]  # of the output for one latent: (features,) or (channels, side, side)
     cost: float  # how unlikely all assumptions are; the search follows the lowest cost first
     index: int = 0  # of the next module in order
-    convs: int = 0  # number of convolutions
     function: tuple[str, float] | None = None  # name and slope of the last activation
     eps: float | None = None  # of the last batch norm
     norms: int = 0  # number of batch norms whose statistics were compared
@@ -120,8 +119,14 @@ class Hypothesis:
         self, layer: dict[str, Any], module: Module | None, shape: tuple[int, ...], cost: float = 0.0, **changes: Any
     ) -> Hypothesis:
         """Returns the hypothesis with one more layer."""
+        changes["index"] = self.index + (module is not None and module.kind != "embedding")
         cost += self.cost
         return replace(self, layer=layer, module=module, parent=self, shape=shape, cost=cost, cached=None, **changes)
+
+    @property
+    def convs(self) -> int:
+        """Number of convolutions so far."""
+        return sum(module.kind == "conv" for module in self.order[: self.index])
 
     @property
     def layers(self) -> list[tuple[dict[str, Any], Module | None]]:

@@ -152,10 +152,7 @@ def _find_generator(tree: dict[str, Any], path: Path, key: str | None, hints: Hi
             found[identity] = where, _find_layers(tensors, hints, budget)
         except ValueError as error:
             reasons.append((len(tensors), error))
-    candidates = list(found.values())
-    averaged = [each for each in candidates if _AVERAGED.search(each[0])]
-    if len(candidates) > 1 and averaged:
-        candidates = averaged
+    candidates = [each for each in found.values() if _AVERAGED.search(each[0])] or list(found.values())
     if len(candidates) > 1:
         keys = brief([where for where, _ in candidates], 300)
         raise ValueError(f"{path} holds several generators; pass key= as one of {keys}.")
