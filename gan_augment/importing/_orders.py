@@ -72,22 +72,17 @@ def _place_norms(modules: list[Module]) -> list[Module]:
     """Moves each norm behind the first layer without a norm that has its number of features."""
     placed: list[Module] = []
     norms = [module for module in modules if module.is_norm]
-    for module in modules:
-        if module.is_norm:
-            continue
+    for module in [module for module in modules if not module.is_norm]:
         placed.append(module)
-        if module.is_layer:
-            found = next((norm for norm in norms if _can_normalize(norm, module)), None)
-            if found is not None:
-                norms.remove(found)
-                placed.append(found)
+        found = next((norm for norm in norms if module.is_layer and _can_normalize(norm, module)), None)
+        if found is not None:
+            norms.remove(found)
+            placed.append(found)
     return placed + norms
 
 
 def _order_by_channels(modules: list[Module]) -> list[Module]:
-    """Orders layers so that each takes what the one before gives, or returns the modules as they are."""
-    linear = [module for module in modules if module.kind == "linear"]
-    convs = [module for module in modules if module.kind == "conv"]
+    """Orders layers so that each fits the output of the one before, or returns the modules in the given order."""
     steps = iter(range(MAX_STEPS))
 
     def follow(done: list[Module], width: int | None, left: list[Module]) -> list[Module] | None:
@@ -106,14 +101,12 @@ def _order_by_channels(modules: list[Module]) -> list[Module]:
                         return found
         return None
 
-    if not 1 <= len(linear + convs) <= MAX_CHAINED:
-        return modules
-    found = follow([], None, linear + convs)
+    layers = [module for module in modules if module.is_layer]
+    layers.sort(key=lambda module: module.kind == "conv")
+    found = follow([], None, layers) if len(layers) <= MAX_CHAINED else None
     if found is None:
         return modules
-    others = [module for module in modules if not module.is_layer and not module.is_norm]
-    norms = [module for module in modules if module.is_norm]
-    return _place_norms([*others, *found, *norms])
+    return _place_norms([module for module in modules if not module.is_layer] + found)
 
 
 def is_ours(tensors: dict[str, Tensor]) -> bool:
@@ -121,13 +114,13 @@ def is_ours(tensors: dict[str, Tensor]) -> bool:
 
     Other projects use the same names for blocks, but hardly ever for everything else.
     """
-    found = [(_OUR_BLOCK.match(name), bool(_OUR_OTHERS.match(name))) for name in tensors]
-    if not all(block or other for block, other in found):
+    blocks = [match for name in tensors if (match := _OUR_BLOCK.match(name))]
+    others = [name for name in tensors if not _OUR_BLOCK.match(name)]
+    if not all(_OUR_OTHERS.match(name) for name in others) or not any(name.startswith("to_image.") for name in others):
         return False
-    numbers = {int(block[1]) for block, _ in found if block}
-    convs = {int(block[1]) for block, _ in found if block and block[2] == "conv"}
-    image = any(name.startswith("to_image.") for name in tensors)
-    return image and bool(numbers) and numbers == convs == set(range(len(numbers)))
+    numbers = {int(block[1]) for block in blocks}
+    convs = {int(block[1]) for block in blocks if block[2] == "conv"}
+    return bool(numbers) and numbers == convs == set(range(len(numbers)))
 
 
 def _check_kind(modules: list[Module]) -> None:
@@ -158,10 +151,7 @@ def _check_kind(modules: list[Module]) -> None:
 
 
 def _narrows_and_widens(convs: list[Module], last: Module) -> bool:
-    """Returns whether the network makes images from about as many channels as its first layer has, but not throughout.
-
-    In between, a convolution must change the side (an even kernel) or have more channels.
-    """
+    """Returns whether the first and the last layer have about as many channels, and others more or another side."""
     width = len(convs[0].weight)
     dims = last.weight.shape[:2]
     takes = [taken for taken, given in (dims, dims[::-1]) if given in (1, 3)] if last.kind == "conv" else []
@@ -170,9 +160,9 @@ def _narrows_and_widens(convs: list[Module], last: Module) -> bool:
 
 
 def has_residual_blocks(modules: list[Module]) -> bool:
-    """Returns whether at least two numbered blocks consist of two 3x3 convolutions, as in residual networks.
+    """Returns whether at least two numbered blocks have two 3x3 convolutions, like in residual networks.
 
-    A plain stack may look the same, so this decides only if nothing else does.
+    A plain stack may look the same, so other evidence comes first.
     """
     pairs = Counter(
         module.name.rpartition(".")[0] for module in modules if module.kind == "conv" and module.weight.shape[2] == 3
