@@ -9,7 +9,7 @@ import functools
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,12 +197,12 @@ def read_zoo(folder: Path, distribution: str, extra: str | None = None) -> list[
     if content["format"] != FORMAT:
         raise ValueError(f"{file} must be of format {FORMAT}, but is of {short(content['format'])}.")
     entries: list[ZooEntry] = []
-    for key, (kind, fields) in _KINDS.items():
+    for key, kind in _KINDS.items():
         given = content.get(key, [])
         if not isinstance(given, list) or len(given) > MAX_ENTRIES:
             raise ValueError(f"{file} must have a list of at most {MAX_ENTRIES} {key}, but has {short(given)}.")
-        for each in given:
-            values = _checked(each, {**_FIELDS, **fields}, f"An entry of {key} in {file}")
+        for values in given:
+            _check_entry(values, kind, f"An entry of {key} in {file}")
             values["hub"] = hub_name(values.get("hub", ""))
             place = None if extra else _entry_folder(folder, values["name"])
             entries.append(kind(**values, distribution=distribution, install=install, folder=place))
@@ -225,40 +225,32 @@ def _is_pinned_hub_name(text: str) -> bool:
     return target is not None and re.fullmatch(r"[0-9a-f]{40}", target.revision or "") is not None
 
 
-_Check = tuple[type, Callable[[Any], bool], str]
-_FIELDS: dict[str, _Check] = {
+_KINDS: dict[str, type[ZooEntry]] = {"generators": GeneratorEntry, "upscalers": UpscalerEntry}
+_FIELDS: dict[str, tuple[type, Callable[[Any], Any], str]] = {  # type, test and description of the values in the file
     "name": (str, _is_name, "lower-case letters and digits, with single - and . between them, at most 64 in all"),
-    "sha256": (str, lambda text: re.fullmatch(r"[0-9a-f]{64}", text) is not None, "64 hexadecimal digits"),
-    "license": (str, lambda text: re.fullmatch(r"[a-z0-9][a-z0-9.+-]{1,63}", text) is not None, "one of the Hub's"),
+    "sha256": (str, re.compile(r"[0-9a-f]{64}").fullmatch, "64 hexadecimal digits"),
+    "license": (str, re.compile(r"[a-z0-9][a-z0-9.+-]{1,63}").fullmatch, "one of the Hub's"),
     "data_terms": (str, _is_text, f"a line of at most {MAX_TEXT} characters"),
     "commercial_use": (bool, lambda _: True, "true or false"),
     "description": (str, _is_text, f"a line of at most {MAX_TEXT} characters"),
     "hub": (str, _is_pinned_hub_name, "org/name@commit, with all 40 digits of the commit"),
-}
-_KINDS: dict[str, tuple[type[ZooEntry], dict[str, _Check]]] = {
-    "generators": (
-        GeneratorEntry,
-        {
-            "image_size": (int, lambda size: 1 <= size <= 2**16, "between 1 and 65536"),
-            "channels": (int, lambda channels: channels in (1, 3), "1 or 3"),
-            "num_classes": (int, lambda count: 0 <= count <= 2**20, "between 0 and 1048576"),
-        },
-    ),
-    "upscalers": (UpscalerEntry, {"scale": (int, lambda scale: 2 <= scale <= 64, "between 2 and 64")}),
+    "image_size": (int, lambda size: 1 <= size <= 2**16, "between 1 and 65536"),
+    "channels": (int, lambda channels: channels in (1, 3), "1 or 3"),
+    "num_classes": (int, lambda count: 0 <= count <= 2**20, "between 0 and 1048576"),
+    "scale": (int, lambda scale: 2 <= scale <= 64, "between 2 and 64"),
 }
 
 
-def _checked(values: Any, fields: dict[str, _Check], where: str) -> dict[str, Any]:
-    """Returns the values of an entry if their names, types and ranges are right."""
-    required = set(fields) - {"hub"}
-    if not isinstance(values, dict) or not required <= set(values) <= set(fields):
+def _check_entry(values: Any, kind: type[ZooEntry], where: str) -> None:
+    known = {field.name for field in fields(kind)} & set(_FIELDS)
+    required = known - {"hub"}
+    if not isinstance(values, dict) or not required <= set(values) <= known:
         found = short(sorted(values)) if isinstance(values, dict) else short(values)
         raise ValueError(f"{where} must have the keys {sorted(required)}, but has {found}.")
     for key, value in values.items():
-        kind, check, words = fields[key]
-        if type(value) is not kind or not check(value):
+        expected, is_good, words = _FIELDS[key]
+        if type(value) is not expected or not is_good(value):
             raise ValueError(f"{where} must have {key!r}: {words}; but has {short(value)}.")
-    return values
 
 
 def _entry_folder(folder: Path, name: str) -> Path:
