@@ -192,8 +192,8 @@ def explain_error(error: Exception, target: HubName, task: str, offline: bool = 
         )
     if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
         return ValueError(
-            f"{where} holds no generator of gan-augment: there is nothing to {task}; a checkpoint in it can be "
-            "downloaded and imported with import_checkpoint."
+            f"{where} holds no generator of gan-augment: it could not {task}; if it holds a checkpoint, download "
+            "the checkpoint, and import it with import_checkpoint."
         )
     if status in (401, 403):
         return PermissionError(f"The Hub does not let you {task} in {where}; {login} that has the permission.")

@@ -29,8 +29,8 @@ def from_pretrained(
     executed. If the training data forbid commercial use, there is one warning.
 
     Args:
-        name_or_path (str or Path): A name of :func:`list_pretrained`, a repository on the Hugging Face Hub as
-            ``org/name[@revision]``, or a folder that :meth:`Generator.save_pretrained` wrote.
+        name_or_path (str or Path): A name of :func:`list_pretrained`, a repository ``org/name[@revision]`` on
+            the Hugging Face Hub, or a folder that :meth:`Generator.save_pretrained` wrote.
         revision (str, optional): A branch, tag or commit of a repository on the Hub. Default: its main branch.
         token (str or bool, optional): A token of the Hub. ``True`` requires the one that ``hf auth login`` saved,
             ``False`` uses none. Default: the saved one, if it exists.

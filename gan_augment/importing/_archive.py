@@ -1,8 +1,8 @@
 """Finds and reads the records of a zip archive.
 
-Zip readers disagree about unusual archives: ones with two directories, with records that overlap, or with bytes that
-belong to no record. Such a file can show one content to a scanner and another to a loader. Only the form that every
-reader understands in the same way is accepted here.
+Zip readers disagree about unusual archives, which have two directories, records that overlap, or bytes outside of all
+records. Such a file can show one content to a scanner and another to a loader. Only the form that all readers
+understand in the same way is accepted here.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def first_hypotheses(
     else:
         classes = dim = one_hot or hints.num_classes or 0
         fields = {"kind": "one_hot", "num_classes": classes}
-    sides = (("after", 0.0), ("before", 0.1))[: 1 if one_hot else 2]  # where the class may be relative to the latent
+    sides = (("after", 0.0), ("before", 0.1))[: 1 if one_hot else 2]  # of the latent, on which the class may be
     widths = {first.weight.shape[1]} if first.kind == "linear" else set(first.weight.shape[:2])
     for width in sorted(widths):
         joins: list[tuple[dict[str, Any] | None, int, float]] = [(None, width, 0.0)]
@@ -187,7 +187,7 @@ def _add_module(hypothesis: Hypothesis, module: Module, hints: Hints) -> Iterato
 
 
 def _reshape_for(hypothesis: Hypothesis, module: Module) -> Iterator[Hypothesis]:
-    """Reshapes vectors to maps that a convolution can take, and leaves maps as they are."""
+    """Reshapes vectors to maps that fit a convolution, and leaves maps unchanged."""
     if len(hypothesis.shape) == 3:
         yield hypothesis
         return

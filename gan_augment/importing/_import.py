@@ -87,7 +87,7 @@ def import_checkpoint(
         >>> layers = nn.ConvTranspose2d(20, 8, 4), nn.ReLU(), nn.ConvTranspose2d(8, 1, 4, 2, 1), nn.Tanh()
         >>> with tempfile.NamedTemporaryFile(suffix=".pth") as file:
         ...     torch.save({"epoch": 3, "generator": nn.Sequential(*layers).state_dict()}, file.name)
-        ...     hints = {"strides": (1, 2), "paddings": (0, 1), "function": "relu"}  # there is no batch norm to tell
+        ...     hints = {"strides": (1, 2), "paddings": (0, 1), "function": "relu"}  # no batch norm shows them
         ...     generator = import_checkpoint(file.name, **hints)
         >>> generator.sample(2, seed=0).shape
         torch.Size([2, 1, 8, 8])
@@ -134,7 +134,7 @@ def _check_normalization(normalization: Any) -> Normalization | None:
 
 
 def _find_generator(tree: dict[str, Any], path: Path, key: str | None, hints: Hints) -> tuple[str, Hypothesis]:
-    """Returns the place and the layers of the one generator in a file; averaged weights are preferred."""
+    """Returns the place and the layers of the only generator in a file, or of the only one with averaged weights."""
     groups = [(where, tensors) for where, tensors in find_networks(tree) if key is None or where == key]
     if not groups:
         known = brief(list(dict.fromkeys(where for where, _ in find_networks(tree))), 300)
@@ -147,7 +147,7 @@ def _find_generator(tree: dict[str, Any], path: Path, key: str | None, hints: Hi
     for where, tensors in groups[:MAX_ATTEMPTS]:
         identity = frozenset(map(id, tensors.values()))
         if any(identity <= other or other <= identity for other in found):
-            continue  # a part of a generator that was found, or a group that contains one
+            continue  # part of a generator that was found, or a group that contains it
         try:
             found[identity] = where, _find_layers(tensors, hints, budget)
         except ValueError as error:
@@ -155,7 +155,7 @@ def _find_generator(tree: dict[str, Any], path: Path, key: str | None, hints: Hi
     candidates = [each for each in found.values() if _AVERAGED.search(each[0])] or list(found.values())
     if len(candidates) > 1:
         keys = brief([where for where, _ in candidates], 300)
-        raise ValueError(f"{path} holds several generators; pass key= as one of {keys}.")
+        raise ValueError(f"{path} holds several generators; pass key= with one of {keys}.")
     if not candidates:
         _raise_failure(path, hints, reasons)
     return candidates[0]

@@ -1,7 +1,7 @@
 """Finds the networks in a checkpoint, and turns the named tensors of each into modules.
 
-A module is what a layer of a network keeps: the weight and bias of a convolution, or the statistics of a batch norm.
-Weights under spectral or weight normalisation are computed here, so that the rest of the room sees plain weights.
+A module holds the tensors of one layer: the weight and bias of a convolution, or the statistics of a batch norm.
+Weights with spectral or weight normalisation are computed here, so that all other files see plain weights.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Module:
 
     name: str  # in its network
     kind: Kind  # "conv" is a convolution, transposed or not, because the weight alone does not tell
-    tensors: dict[str, Tensor]  # weight, bias, running_mean and running_var, as far as it has them
+    tensors: dict[str, Tensor]  # some of weight, bias, running_mean and running_var
 
     @property
     def weight(self) -> Tensor:
@@ -62,7 +62,7 @@ def brief(text: object, most: int = 120) -> str:
 def find_networks(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Yields every group of named tensors that may be a network, with its place in the file.
 
-    A group is a dict of the file, or those of its tensors that share a prefix such as ``generator.``.
+    A group is a dict of the file, or the tensors in it that share a prefix such as ``generator.``.
     """
     tensors = {name: value for name, value in tree.items() if isinstance(value, Tensor)}
     if tensors:
@@ -81,7 +81,7 @@ def _find_parts(tensors: dict[str, Tensor], path: str, depth: int) -> Iterator[t
             groups.setdefault(first, {})[rest] = tensor
     for first, group in groups.items():
         inner = f"{path}.{first}".strip(".")
-        if len(group) == len(tensors) or _PARTS.search(first):  # other parts, such as a decoder, are no generators
+        if len(group) == len(tensors) or _PARTS.search(first):  # a part with another name is not a generator
             yield inner, group
         if depth > 1:
             yield from _find_parts(group, inner, depth - 1)

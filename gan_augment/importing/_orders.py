@@ -69,7 +69,7 @@ def _check_order(modules: list[Module]) -> None:
 
 
 def _place_norms(modules: list[Module]) -> list[Module]:
-    """Moves each norm behind the first layer without a norm that has its number of features."""
+    """Moves each norm behind the first layer that it fits and that has no norm yet."""
     placed: list[Module] = []
     norms = [module for module in modules if module.is_norm]
     for module in [module for module in modules if not module.is_norm]:
@@ -151,7 +151,7 @@ def _check_kind(modules: list[Module]) -> None:
 
 
 def _narrows_and_widens(convs: list[Module], last: Module) -> bool:
-    """Returns whether the first and the last layer have about as many channels, and others more or another side."""
+    """Returns whether the last layer takes about as many channels as the first gives, unlike layers between them."""
     width = len(convs[0].weight)
     dims = last.weight.shape[:2]
     takes = [taken for taken, given in (dims, dims[::-1]) if given in (1, 3)] if last.kind == "conv" else []

@@ -81,7 +81,7 @@ def read_pickle(file: BytesIO, storages: dict[str, Storage]) -> Any:
         if opcode.name not in _OPCODES:
             raise ValueError(f"it must hold tensors and plain containers, but has the opcode {opcode.name}")
         _OPCODES[opcode.name](machine, argument)
-    raise ValueError("it has no end")
+    raise ValueError("its pickle has no end")
 
 
 def _opcodes(file: BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]:
@@ -185,7 +185,7 @@ def _fill(target: dict[Any, Any], pairs: list[Any]) -> dict[Any, Any]:
     if len(pairs) % 2:
         raise ValueError("it has a key without a value")
     for key, value in zip(pairs[::2], pairs[1::2]):
-        if key is not None and type(key) not in (str, int, float, bool):  # hashing any other may take forever
+        if key is not None and type(key) not in (str, int, float, bool):  # other keys may take forever to hash
             raise ValueError(f"its keys must be text or numbers, but one is of type {type(key).__name__.strip('_')}")
         target[key] = value
     return target

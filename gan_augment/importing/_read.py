@@ -1,8 +1,8 @@
 """Reads the named tensors of a checkpoint from another project, without executing anything in it.
 
 ``torch.load`` is never called: before torch 2.6, even ``weights_only=True`` could be made to execute code
-(CVE-2025-32434). Reading has two steps. The file's pickle is read into descriptions of tensors (``_pickle.py``). Then
-each tensor is made from bytes of the file, after a check that the file has as many bytes as the description needs.
+(CVE-2025-32434). Reading has two steps. First the file's pickle is read into descriptions of tensors (``_pickle.py``).
+Then each tensor is made from bytes of the file, after a check that the file has all bytes of the description.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """Searches for what a state dict does not say: strides, paddings, resizing, activations, the latent's distribution.
 
-A batch norm keeps the mean and the variance of what came to it in training. This is what the search relies on: if a
-hypothesis about the first layers is right, latents that go through these layers arrive at the next batch norm with the
-mean and variance that it kept. The search goes from one batch norm to the next:
+A batch norm stores the mean and the variance of its inputs in training. The search compares them to a hypothesis about
+the first layers: if it is right, the outputs of these layers for latents have the mean and variance that the next batch
+norm stored. The search goes from one batch norm to the next:
 
 1. Extend the hypotheses by one layer at a time, the one with the lowest cost first, until they reach a batch norm with
    statistics (``_extend.py`` proposes the layers and says how unlikely each is).
-2. Compute the values that each one brings there, at first a coarse sample of them, and measure the misfit: how far
-   their mean and variance are from those that the batch norm kept.
-3. Score the most promising ones in full, add the misfit to their cost, keep the best few, and go on from there.
+2. Compute the inputs of the batch norm for each hypothesis, at first only a coarse sample, and measure the misfit: how
+   far their mean and variance are from the stored ones.
+3. Score the most promising hypotheses in full, add the misfit to their cost, and continue with the best few.
 
 Misfits are compared to each other, not to a fixed limit, because noise in the statistics affects every hypothesis in
-the same way. Where there are no statistics, the costs alone decide. If the best hypothesis fits badly, the search runs
+the same way. Without statistics, the costs alone decide. If the best hypothesis fits badly, the search runs
 again with more hypotheses and with other orders of the modules. A :class:`Budget` limits the work on a file.
 """
 
@@ -35,15 +35,16 @@ MAX_STEPS = 6000  # from one batch norm with statistics to the next
 MAX_ALIKE = 24  # hypotheses that differ only in earlier layers, the likeliest first
 MAX_COARSE = 400  # coarse scores at one batch norm
 UNLIKELY_ORDER = 0.5  # cost of each order of the modules compared to the one before
-# Misfits of a batch norm. The first two limits are on the average over a network.
-CLEAN = 0.05  # no second search is worth it
-MAX_MISFIT = 0.5  # the network is refused
-HOPELESS = 3.0  # the hypothesis is dropped at once
-NOISE, COARSE_NOISE = 0.004, 0.03  # what the draw of the latents may cause, in a full and in a coarse score
-SETTLED = 0.006  # the right layers leave this much, so nothing else needs to be tried
+# Misfits of a batch norm. The first two limits apply to the average over a network.
+CLEAN = 0.05  # below this, a second search is not worth its time
+MAX_MISFIT = 0.5  # above this, the network is refused
+HOPELESS = 3.0  # above this, the hypothesis is dropped at once
+NOISE, COARSE_NOISE = 0.004, 0.03  # misfit from the draw of the latents, in a full and in a coarse score
+SETTLED = 0.006  # below this, the layers are right, and nothing else needs to be tried
 NOISY = 0.5  # the most that noise in the statistics causes
-MISLED = 6.0  # cost above the best at which a coarse score may still turn out to be the best in full
-WELL_MATCHED, BETTER = 0.01, 0.1  # no hint is contradicted; the share of the misfit that refutes the hints
+MISLED = 6.0  # cost above the best up to which a coarse score may still turn out to be the best in full
+WELL_MATCHED = 0.01  # below this, hints are not checked
+BETTER = 0.1  # hints are wrong if the misfit without them is less than this share of the misfit with them
 
 
 class Beam(NamedTuple):
@@ -175,7 +176,7 @@ def _score_promising(
 ) -> None:
     """Scores the most promising hypotheses in full: first one of each geometry, then the others.
 
-    Coarse scores, of few channels and latents, may rank the right geometry behind many variants of a wrong one.
+    A coarse score uses few channels and latents, and may rank the right geometry behind many variants of a wrong one.
     """
     near = [hypothesis for cost, _, hypothesis in coarse if cost <= coarse[0][0] + MISLED]
     first: dict[Any, Hypothesis] = {}
@@ -216,7 +217,7 @@ def _score(hypothesis: Hypothesis, budget: Budget, coarse: bool = False) -> Hypo
     misfit = _misfit(values, mean, variance)
     if misfit > HOPELESS:
         return None
-    weight = 2 + min(module.features, 64) / 16  # the more channels, the less is due to chance
+    weight = 2 + min(module.features, 64) / 16  # more channels leave less to chance
     cost = hypothesis.cost + weight * math.log1p(misfit / (COARSE_NOISE if coarse else NOISE))
     misfit += hypothesis.misfit
     return replace(hypothesis, cost=cost, misfit=misfit, norms=hypothesis.norms + 1, unscored=False)

@@ -56,8 +56,8 @@ def _about_size(found: Hypothesis, hints: Hints) -> list[str]:
     if layer["kind"] != "conv_transpose" or conv_side({**layer, "padding": 2}, 16) < 1:
         return []
     return [
-        "nothing in the file tells images of 32 px from images of 28 px, which a larger padding of the last layer "
-        "would give: pass `image_size=28` or `image_size=32`"
+        "nothing in the file shows whether its images have 32 px, or 28 px by a larger padding of the last layer: pass "
+        "`image_size=28` or `image_size=32`"
     ]
 
 
@@ -74,7 +74,7 @@ def _about_images(found: Hypothesis, hints: Hints, generator: Generator, scaling
         ]
     if max(-low, high) < NARROW:
         return [
-            "its values hardly leave the range from -1 to 1 before the last activation, as if there were none: pass "
+            "its values before the last activation are hardly outside of -1..1, as if there were no activation: pass "
             '`last="none"` or `last="tanh"`'
         ]
     return []

@@ -1,4 +1,4 @@
-"""Runs the inputs that the fuzzer found again. Each must be accepted, or refused in a sentence."""
+"""Runs the inputs that the fuzzer found. Each must be accepted, or refused in a sentence."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of files."""
+"""Fixtures of the tests of the hub."""
 
 import socket
 

@@ -1,8 +1,8 @@
-"""A small server that speaks the Hub's protocol, for the client of huggingface_hub as it is.
+"""A small server that speaks the Hub's protocol, for the unchanged client of huggingface_hub.
 
-It keeps repositories as commits of whole trees, serves files as the Hub does (small ones itself, those of large
-file storage by a redirect), takes uploads (preupload, the batches of large file storage, commits), and can be told to
-fail. Mirrors such as olah serve downloads only, and fail on no command.
+It keeps repositories as commits of whole trees, serves files like the Hub (small ones itself, large ones by a
+redirect), takes uploads (preupload, batches of large files, commits), and can fail on command. Mirrors such as olah only
+serve downloads, and cannot fail on command.
 """
 
 import base64
@@ -22,7 +22,7 @@ class Repository:
         self.commits, self.branches = {}, {}
 
     def commit(self, files, branch="main", deleted=()):
-        """A new commit of the branch, with these files written over what it had."""
+        """Adds a commit to the branch, with these files added or replaced."""
         tree = {**self.commits.get(self.branches.get(branch), {}), **files}
         tree = {name: data for name, data in tree.items() if name not in deleted}
         text = json.dumps([len(self.commits), sorted((name, _sha256(data)) for name, data in tree.items())])
@@ -39,7 +39,7 @@ class Repository:
 
 
 class HubServer(ThreadingHTTPServer):
-    """``faults`` maps parts of a path to what happens there, see :meth:`_Handler.fail`."""
+    """Fails for paths that contain a key of ``faults``; see :meth:`_Handler.fail` for the values."""
 
     daemon_threads = True
 
@@ -49,7 +49,7 @@ class HubServer(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, request, client_address):
-        """Says nothing: clients that are killed break their connections."""
+        """Prints nothing, because killed clients break their connections."""
 
     @property
     def url(self):
@@ -57,7 +57,7 @@ class HubServer(ThreadingHTTPServer):
 
     @property
     def storage_url(self):
-        """Of another host, as the Hub's is: the client reads headers of the first before it goes there."""
+        """The storage has another host, like on the Hub: the client reads the headers of the first host before."""
         return f"http://localhost:{self.server_port}/storage"
 
 
@@ -96,8 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(404, {"error": path})
 
     def fail(self, kind):
-        """A status, or ``"slow"``, ``"cut"``, ``"hang"`` (half-way), ``"other"`` (other bytes of the same length),
-        ``"huge"`` (as it says)."""
+        """Fails with a status, or in a way: ``"slow"``, ``"cut"``, ``"hang"`` (half-way), ``"other"`` (other bytes of
+        the same length), ``"huge"`` (a size that it only claims)."""
         if kind == "slow":
             time.sleep(20)
         elif kind == "cut" and self.command == "GET":
@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def repository(self, repo_id):
-        """The repository, or None after the answer that the Hub gives instead."""
+        """Returns the repository, or answers like the Hub without it, and returns None."""
         repository = self.server.repositories.get(repo_id)
         known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
         if repository is None or (repository.private and not known):

@@ -1,4 +1,4 @@
-"""The commands that bring generators in and publish them."""
+"""The commands that import, download and publish generators."""
 
 import pytest
 import torch

@@ -51,11 +51,11 @@ def hub():
 
 @pytest.fixture(scope="module")
 def client(hub, tmp_path_factory):
-    """A process of its own, as the Hub's client reads its environment when it is imported."""
+    """Runs in another process, because the Hub's client reads its environment when it is imported."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_ENDPOINT", hub.url)
         patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setenv("HF_HUB_DISABLE_XET", "1")  # its storage is not of HTTP alone
+        patch.setenv("HF_HUB_DISABLE_XET", "1")  # its storage does not use HTTP alone
         patch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         for name, value in SOON.items():
             patch.setenv(name, value)
@@ -65,7 +65,7 @@ def client(hub, tmp_path_factory):
 
 @pytest.fixture
 def files(tiny, tmp_path):
-    """Of a published generator."""
+    """The files of a published generator."""
     tiny.save_pretrained(tmp_path / "tiny")
     return {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir()}
 
@@ -82,14 +82,14 @@ def repo(hub, files):
 
 
 def from_pretrained_bytes(files, folder):
-    """Samples of a generator whose files these are."""
+    """Returns samples of the generator with these files."""
     folder.mkdir()
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return sample(folder)
 
 
-# What runs in the client's process.
+# These functions run in the client's process.
 
 
 def sample(name, **options):
@@ -97,7 +97,7 @@ def sample(name, **options):
 
 
 def failure(name, **options):
-    """Type and words of what is raised, and the type of its cause."""
+    """Returns the type and message of the exception, and the type of its cause."""
     try:
         from_pretrained(name, **options)
     except Exception as error:
@@ -106,13 +106,13 @@ def failure(name, **options):
 
 
 def limited(name, size, **options):
-    """The same on a disk that lets no file grow beyond some bytes."""
+    """Returns the same for a disk on which no file can be larger than ``size`` bytes."""
     with small_files(size):
         return failure(name, **options)
 
 
 def killed(name, **options):
-    """Kills a process that downloads, half-way; returns what it leaves half-written."""
+    """Kills a process in the middle of a download, and returns the incomplete files that it leaves."""
     child = os.fork()
     if child == 0:
         failure(name, **options)
@@ -138,7 +138,7 @@ def save_again(name, folder, **options):
 
 
 def registered(repo, sha256):
-    """Lets the registry know a generator that is not installed as a commit on the Hub; returns its name."""
+    """Adds a generator to the registry that is not installed, with a commit on the Hub, and returns its name."""
     entry = {
         **{"name": "faces-of-the-hub", "sha256": sha256, "license": "cc-by-nc-4.0", "data_terms": "for research"},
         **{"commercial_use": False, "description": "Faces", "image_size": 16, "channels": 1, "num_classes": 3},
@@ -152,7 +152,7 @@ def registered(repo, sha256):
 
 
 def sample_of_pin(repo, sha256, **options):
-    """Samples of a generator that the registry pins on the Hub."""
+    """Returns samples of a generator that the registry pins on the Hub."""
     before = _registry.ZOO_FOLDER
     try:
         return sample(registered(repo, sha256), **options)
@@ -161,7 +161,7 @@ def sample_of_pin(repo, sha256, **options):
 
 
 def failure_of_pin(repo, sha256, **options):
-    """Type and words of what is raised for it, and the files that were downloaded."""
+    """Returns the type and message of the exception for such a generator."""
     before = _registry.ZOO_FOLDER
     try:
         return failure(registered(repo, sha256), **options)[:2]
@@ -436,7 +436,7 @@ def test_figures_on_a_benchmark_go_where_the_hub_looks_for_them(hub, client, rep
     files = hub.repositories[repo].files("main")
     written = yaml.safe_load(files[".eval_results/gan-augment.yaml"])
     assert written == [{"dataset": {"id": "org/faces", "task_id": "kid"}, "value": 0.5, "notes": "kid, samples"}]
-    if hasattr(huggingface_hub, "parse_eval_result_entries"):  # as newer clients read, and write, them
+    if hasattr(huggingface_hub, "parse_eval_result_entries"):  # newer clients read and write them like this
         entries = huggingface_hub.parse_eval_result_entries(written)
         assert huggingface_hub.eval_result_entries_to_yaml(entries) == written
     generator.card = Card("x")
@@ -506,7 +506,7 @@ def test_what_a_killed_download_leaves_is_removed_by_the_next(hub, client, repo,
 @pytest.mark.slow
 def test_downloads_that_are_killed_at_random_moments_end_whole(hub, client, repo, files, tmp_path):
     wanted = from_pretrained_bytes(files, tmp_path / "files")
-    client(sample, repo, cache_dir=tmp_path / "first")  # which takes longer
+    client(sample, repo, cache_dir=tmp_path / "first")  # the first download takes longer
     started = time.perf_counter()
     client(sample, repo, cache_dir=tmp_path / "whole")
     seconds, moments, kills = time.perf_counter() - started, random.Random(0), 0

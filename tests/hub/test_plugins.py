@@ -1,4 +1,4 @@
-"""Zoo packages of others, with the real importlib.metadata."""
+"""Zoo packages from other authors, with the real importlib.metadata."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def forgetful(monkeypatch):
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """An empty folder of the import path."""
+    """An empty folder on the import path."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
@@ -64,7 +64,7 @@ def alone(monkeypatch):
 
 
 def warned(function):
-    """What is warned, and the result."""
+    """Returns the warnings and the result of a function."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = function()
@@ -238,7 +238,7 @@ def test_the_files_that_our_registry_pins_may_come_from_any_package(site, alone,
 
 
 def copy_of_registry(monkeypatch, folder, *generators):
-    """Lets the registry know these generators as those of gan-augment-faces."""
+    """Replaces the generators of gan-augment-faces in the registry."""
     shutil.copytree(_registry.ZOO_FOLDER, folder)
     content = {"format": 1, "generators": generators}
     (folder / "faces.json").write_text(json.dumps(content))

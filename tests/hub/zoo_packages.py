@@ -1,4 +1,4 @@
-"""Zoo packages as pip leaves them: a package of data, and a ``.dist-info`` with its entry point."""
+"""Installs zoo packages like pip: a package with data, and a ``.dist-info`` with its entry point."""
 
 import hashlib
 import importlib
@@ -13,7 +13,7 @@ DATA = {
 
 
 def entry(name, folder, **values):
-    """What zoo.json says of a generator in a folder."""
+    """Returns the entry in zoo.json for a generator's folder."""
     sha256 = hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
     return {"name": name, "sha256": sha256, **DATA, "image_size": 16, "channels": 1, "num_classes": 3, **values}
 
@@ -24,12 +24,12 @@ def install(site, distribution, generators=(), *, text=None, entry_point=None, p
     Args:
         site (Path): The folder.
         distribution (str): Name of the distribution.
-        generators (list of dict): Entries; the folder of each must be put beside zoo.json by the caller.
-        text (str, optional): What zoo.json holds instead.
+        generators (list of dict): Entries of generators. The caller must copy the folder of each beside zoo.json.
+        text (str, optional): Other content of zoo.json.
         entry_point (str, optional): Value of the entry point. Default: the package.
-        points (str, optional): What entry_points.txt holds instead.
+        points (str, optional): Other content of entry_points.txt.
         upscalers (list of dict): Entries of upscalers.
-        code (str): What the package's ``__init__.py`` runs.
+        code (str): Content of the package's ``__init__.py``.
 
     Returns:
         Path: The package's folder.

@@ -29,7 +29,7 @@ def plain(size=64, channels=3, width=4, latent=20, norm=nn.BatchNorm2d, relu=nn.
 
 
 def nested_blocks():
-    """Returns a network in which each step is a sequence of its own and the last layer has a bias."""
+    """Returns a network with a separate sequence for each step, and a bias in the last layer."""
 
     def block(one, other, kernel, stride, padding):
         return nn.Sequential(
@@ -166,7 +166,7 @@ class Embedded(nn.Module):
 
 
 class OneHot(nn.Module):
-    """The one-hot class follows the latent, which no tensor shows."""
+    """The one-hot class follows the latent. No tensor shows this."""
 
     def __init__(self):
         super().__init__()
@@ -231,7 +231,7 @@ def u_net():
 
 
 def as_trained(network, latent=20, classes=0, uniform=False, seed=0):
-    """Draws the weights of a network, and lets its norms keep statistics as in training. Returns it in eval mode."""
+    """Draws the weights of a network, and lets its norms store statistics like in training. Returns it in eval mode."""
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -245,7 +245,7 @@ def as_trained(network, latent=20, classes=0, uniform=False, seed=0):
             if step == 40:  # by now, the vectors of spectral norms have converged
                 for module in norms:
                     module.reset_running_stats()
-                    module.momentum = None  # average over all further steps, as after a long training
+                    module.momentum = None  # average over all further steps, like after a long training
             z = torch.rand((64, latent), generator=rng) * 2 - 1 if uniform else torch.randn((64, latent), generator=rng)
             network(z, torch.randint(classes, (64,), generator=rng)) if classes else network(z)
     return network.eval()

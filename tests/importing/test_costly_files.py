@@ -1,4 +1,4 @@
-"""Tests that small folders which would cost much are refused, and so are finite weights that overflow."""
+"""Tests that small folders with costly networks are refused, and finite weights that overflow."""
 
 import hashlib
 import json

@@ -55,7 +55,7 @@ CASES = {
 
 
 def same_images(generator, network, latent=20, classes=0, uniform=False):
-    """Returns whether both make the same images from latents that are in no search."""
+    """Returns whether both make the same images from latents that the search does not use."""
     rng = torch.Generator().manual_seed(99)
     z = torch.randn((6, latent), generator=rng)
     labels = torch.arange(6) % classes if classes else None
@@ -260,7 +260,7 @@ def test_averaged_weights_are_preferred_and_a_key_overrides_that(network, other,
 
 def test_two_generators_need_a_key(network, other, tmp_path):
     torch.save({"G_AB": network.state_dict(), "G_BA": other.state_dict()}, tmp_path / "both.pt")
-    with pytest.raises(ValueError, match=r"several generators; pass key= as one of \['G_AB', 'G_BA'\]"):
+    with pytest.raises(ValueError, match=r"several generators; pass key= with one of \['G_AB', 'G_BA'\]"):
         import_checkpoint(tmp_path / "both.pt")
 
 
