@@ -115,10 +115,7 @@ def _fetch(target: HubName, sha256: str | None, access: Access, everything: bool
                     of.repo_id,
                     name,
                     revision=of.revision,
-                    token=access.token,
-                    cache_dir=cache,
-                    local_files_only=access.local_files_only,
-                    force_download=access.force_download,
+                    **{**access._asdict(), "cache_dir": cache},
                     library_name="gan-augment",
                     library_version=__version__,
                 )

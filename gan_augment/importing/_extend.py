@@ -35,10 +35,13 @@ ANOTHER_FUNCTION = 3.0  # a different activation than the one before
 ANOTHER_GEOMETRY = 1.0  # a different geometry than an earlier convolution with the same kernel
 
 
-def first_hypotheses(
-    order: tuple[Module, ...], embedding: Module | None, hints: Hints, one_hot: int
-) -> Iterator[Hypothesis]:
+def first_hypotheses(modules: list[Module], hints: Hints, one_hot: int) -> Iterator[Hypothesis]:
     """Yields latents that the first module can take, joined with the class if there is one."""
+    embeddings = [module for module in modules if module.kind == "embedding"]
+    if len(embeddings) > 1:
+        raise ValueError("it has several embeddings")
+    embedding = embeddings[0] if embeddings else None
+    order = tuple(module for module in modules if module.kind != "embedding")
     first = order[0]
     if not first.is_layer:
         return

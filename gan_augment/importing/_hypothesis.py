@@ -173,7 +173,7 @@ class Hypothesis:
             return _latents(self.latent, self.shape[0])[:most]
         x = self._limit(self.parent.values(budget, most))
         budget.spend(self.work * len(x))
-        return self._apply(x)[:most]
+        return self._apply(x)
 
     def coarse_values(self, budget: Budget) -> tuple[Tensor, Tensor]:
         """Computes some channels of the output for fewer latents, and returns them with their indices."""

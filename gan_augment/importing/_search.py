@@ -21,7 +21,6 @@ import heapq
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -107,12 +106,8 @@ def _search_order(
     modules: list[Module], hints: Hints, budget: Budget, one_hot: int, beam: Beam, furthest: list[Hypothesis]
 ) -> Hypothesis | None:
     """Returns the likeliest hypothesis that gives images; ``furthest`` ends with the one that used most modules."""
-    embeddings = [module for module in modules if module.kind == "embedding"]
-    body = tuple(module for module in modules if module.kind != "embedding")
-    if len(embeddings) > 1:
-        raise ValueError("it has several embeddings")
-    hypotheses = list(first_hypotheses(body, embeddings[0] if embeddings else None, hints, one_hot))
-    for _ in range(1 + sum(module.has_statistics for module in body)):
+    hypotheses = list(first_hypotheses(modules, hints, one_hot))
+    while hypotheses:
         ended, hypotheses = _search_to_next_norm(hypotheses, hints, budget, beam, furthest)
         if ended is not None:
             return ended
@@ -120,7 +115,7 @@ def _search_order(
 
 
 def _search_to_next_norm(
-    hypotheses: Iterable[Hypothesis], hints: Hints, budget: Budget, beam: Beam, furthest: list[Hypothesis]
+    hypotheses: list[Hypothesis], hints: Hints, budget: Budget, beam: Beam, furthest: list[Hypothesis]
 ) -> tuple[Hypothesis | None, list[Hypothesis]]:
     """Extends hypotheses, the cheapest first, until they give images or reach a batch norm with statistics.
 
@@ -186,9 +181,8 @@ def _score_promising(
         first.setdefault((hypothesis.shape, geometry), hypothesis)
     for hypothesis in list(dict.fromkeys([*first.values(), *near]))[: 4 * beam.size]:
         least = min((scored.cost for scored in full.values()), default=math.inf)
-        if hypothesis in full or hypothesis.cost > least + beam.margin:
-            continue
-        if scored := _score(hypothesis, budget):
+        likely = hypothesis not in full and hypothesis.cost <= least + beam.margin
+        if likely and (scored := _score(hypothesis, budget)):
             full[hypothesis] = scored
 
 

@@ -1,8 +1,8 @@
 """A small server that speaks the Hub's protocol, for the unchanged client of huggingface_hub.
 
 It keeps repositories as commits of whole trees, serves files like the Hub (small ones itself, large ones by a
-redirect), takes uploads (preupload, batches of large files, commits), and can fail on command. Mirrors such as olah only
-serve downloads, and cannot fail on command.
+redirect), takes uploads (preupload, batches of large files, commits), and can fail on command. Mirrors such as olah
+only serve downloads, and cannot fail on command.
 """
 
 import base64
