@@ -26,9 +26,7 @@ _UTF8, _ENCRYPTED = 0x800, 1  # flags of a record
 
 @dataclass(frozen=True)
 class Span:
-    """A range of bytes in a file."""
-
-    start: int  # position of the first byte
+    start: int  # position of the first byte in the file
     size: int  # number of bytes, after unpacking
     compressed_size: int | None = None  # number of bytes in the file, if they are compressed
     crc: int | None = None  # CRC-32 of the unpacked bytes, if the file states it

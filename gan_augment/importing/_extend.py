@@ -72,7 +72,7 @@ def first_hypotheses(modules: list[Module], hints: Hints, one_hot: int) -> Itera
 
 
 def extend(hypothesis: Hypothesis, hints: Hints) -> Iterator[Hypothesis]:
-    """Yields the hypothesis with one more module in every way that fits, or with its last activation."""
+    """Yields the hypothesis with one more module, in every way in which it fits, or with its last activation."""
     if hypothesis.index == len(hypothesis.order):
         yield from _finish(hypothesis, hints)
         return
@@ -169,7 +169,6 @@ def _add_activation(hypothesis: Hypothesis, hints: Hints, cost: float) -> Iterat
 
 
 def _add_module(hypothesis: Hypothesis, module: Module, hints: Hints) -> Iterator[Hypothesis]:
-    """Adds a module in every way in which it fits."""
     shape = hypothesis.shape
     if module.kind == "linear":
         out, features = module.weight.shape
@@ -199,7 +198,6 @@ def _reshape_for(hypothesis: Hypothesis, module: Module) -> Iterator[Hypothesis]
 
 
 def _reshape(hypothesis: Hypothesis, channels: int) -> Iterator[Hypothesis]:
-    """Reshapes vectors to square maps, if that is possible."""
     features = hypothesis.shape[0]
     side = math.isqrt(features // channels)
     if len(hypothesis.shape) == 1 and side >= 1 and channels * side**2 == features:

@@ -118,14 +118,12 @@ class Hypothesis:
     def with_layer(
         self, layer: dict[str, Any], module: Module | None, shape: tuple[int, ...], cost: float = 0.0, **changes: Any
     ) -> Hypothesis:
-        """Returns the hypothesis with one more layer."""
         changes["index"] = self.index + (module is not None and module.kind != "embedding")
         cost += self.cost
         return replace(self, layer=layer, module=module, parent=self, shape=shape, cost=cost, cached=None, **changes)
 
     @property
     def convs(self) -> int:
-        """Number of convolutions so far."""
         return sum(module.kind == "conv" for module in self.order[: self.index])
 
     @property

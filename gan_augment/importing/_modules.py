@@ -22,8 +22,6 @@ MAX_KERNEL = 32
 
 @dataclass(eq=False)
 class Module:
-    """A module with tensors."""
-
     name: str  # in its network
     kind: Kind  # "conv" is a convolution, transposed or not, because the weight alone does not tell
     tensors: dict[str, Tensor]  # some of weight, bias, running_mean and running_var

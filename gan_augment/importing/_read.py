@@ -31,8 +31,6 @@ _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001  # of torch's format before 1.6
 
 
 class Checkpoint(NamedTuple):
-    """The content of a file."""
-
     tensors: dict[str, Any]  # by name; or dicts of them, if the file holds several
     sha256: str  # of the bytes that were read
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,61 +24,56 @@ def find_warnings(found: Hypothesis, hints: Hints, generator: Generator, scaling
     return [*_about_layers(found, hints), *_about_size(found, hints), *_about_images(found, hints, generator, scaling)]
 
 
-def _about_layers(found: Hypothesis, hints: Hints) -> list[str]:
+def _about_layers(found: Hypothesis, hints: Hints) -> Iterator[str]:
     """Warns of layers that no statistics confirm."""
     modules = [module for _, module in found.layers if module is not None]
     confirmed = max((place for place, module in enumerate(modules) if module.has_statistics), default=-1) + 1
     rest = [module for module in modules[confirmed:] if module.is_layer]
     batch_norms = [module for module in modules if module.kind == "batch_norm"]
     unused = [module for module in batch_norms if not module.has_statistics]
-    reasons = []
     if unused and not hints.settled:
         count = "all" if len(unused) == len(batch_norms) else str(len(unused))
-        reasons.append(
+        yield (
             f"{count} of its batch norms ({brief(unused[0].name)} first) were never used in training mode: they hold a "
             "mean of 0 and a variance of 1, like new ones, and confirm nothing"
         )
     if len(rest) > 1 and not hints.settled:  # no DCGAN has a norm after its last layer
         where = f"from {brief(rest[0].name)} on" if confirmed else "of any layer"
         what = "strides, paddings, activations and norms without weights"
-        reasons.append(f"nothing in the file confirms the {what} {where}, so the usual ones were assumed")
+        yield f"nothing in the file confirms the {what} {where}, so the usual ones were assumed"
     if any(layer["kind"] == "instance_norm" for layer, _ in found.layers) and not hints.settled:
-        reasons.append("nothing in the file confirms that its norms are of single channels and not of groups")
+        yield "nothing in the file confirms that its norms are of single channels and not of groups"
     if found.misfit > ROUGH_MISFIT * found.norms:
-        reasons.append("the statistics of its batch norms match its layers only roughly")
-    return reasons
+        yield "the statistics of its batch norms match its layers only roughly"
 
 
-def _about_size(found: Hypothesis, hints: Hints) -> list[str]:
+def _about_size(found: Hypothesis, hints: Hints) -> Iterator[str]:
     """Warns that grey images of 32 px may be images of 28 px, cut out by the padding of the last layer."""
     layer, _ = found.layers[-2]
-    if found.shape != (1, 32, 32) or hints.image_size is not None or hints.paddings is not None:
-        return []
-    if layer["kind"] != "conv_transpose" or conv_side({**layer, "padding": 2}, 16) < 1:
-        return []
-    return [
-        "nothing in the file shows whether its images have 32 px, or 28 px by a larger padding of the last layer: pass "
-        "`image_size=28` or `image_size=32`"
-    ]
+    is_open = found.shape == (1, 32, 32) and hints.image_size is None and hints.paddings is None
+    if is_open and layer["kind"] == "conv_transpose" and conv_side({**layer, "padding": 2}, 16) >= 1:
+        yield (
+            "nothing in the file shows whether its images have 32 px, or 28 px by a larger padding of the last layer: "
+            "pass `image_size=28` or `image_size=32`"
+        )
 
 
-def _about_images(found: Hypothesis, hints: Hints, generator: Generator, scaling: Any) -> list[str]:
+def _about_images(found: Hypothesis, hints: Hints, generator: Generator, scaling: Any) -> Iterator[str]:
     """Warns if the samples suggest another last activation or another normalization."""
     if hints.last is not None or scaling is not None or found.norms == 0:
-        return []
+        return
     values = _sample_values(generator)
     low, high = values.quantile(torch.tensor([1 - ALMOST_ALL, ALMOST_ALL])).tolist()
     if low > 0:
-        return [
+        yield (
             "its images use only the brighter half of the range, as if the network ended in a sigmoid, or was trained "
             'on images in 0..1: pass `last="sigmoid"`, or `normalization=(0, 1)`'
-        ]
-    if max(-low, high) < NARROW:
-        return [
+        )
+    elif max(-low, high) < NARROW:
+        yield (
             "its values before the last activation are hardly outside of -1..1, as if there were no activation: pass "
             '`last="none"` or `last="tanh"`'
-        ]
-    return []
+        )
 
 
 @torch.inference_mode()
