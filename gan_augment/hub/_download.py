@@ -101,6 +101,7 @@ def _fetch(target: HubName, sha256: str | None, access: Access, everything: bool
     from huggingface_hub import constants, hf_hub_download
 
     cache = Path(constants.HF_HUB_CACHE if access.cache_dir is None else access.cache_dir)
+    access = access._replace(cache_dir=cache)
     offline = access.local_files_only or bool(constants.HF_HUB_OFFLINE)
     if offline and access.force_download:
         raise ValueError("force_download must be False if downloading is not allowed, but got True instead.")
@@ -115,7 +116,7 @@ def _fetch(target: HubName, sha256: str | None, access: Access, everything: bool
                     of.repo_id,
                     name,
                     revision=of.revision,
-                    **{**access._asdict(), "cache_dir": cache},
+                    **access._asdict(),
                     library_name="gan-augment",
                     library_version=__version__,
                 )
@@ -129,7 +130,7 @@ def _fetch(target: HubName, sha256: str | None, access: Access, everything: bool
     if not offline:
         _remove_incomplete(folder)
     pinned = replace(target, revision=folder.name)  # so that all files come from this commit
-    with contextlib.suppress(FileNotFoundError, ValueError):  # the weights load even if it is missing or too long
+    with contextlib.suppress(FileNotFoundError, ValueError):  # the card may be missing or too long
         get(CARD, pinned)
     for name in listed_files(folder):
         if everything or name not in (DISCRIMINATOR, GRID):
@@ -189,8 +190,8 @@ def explain_error(error: Exception, target: HubName, task: str, offline: bool = 
         )
     if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
         return ValueError(
-            f"{where} holds no generator of gan-augment: it could not {task}; if it holds a checkpoint, download "
-            "the checkpoint, and import it with import_checkpoint."
+            f"{where} holds no generator of gan-augment, so it is impossible to {task}; if it holds a checkpoint, "
+            "download the checkpoint, and import it with import_checkpoint."
         )
     if status in (401, 403):
         return PermissionError(f"The Hub does not let you {task} in {where}; {login} that has the permission.")
