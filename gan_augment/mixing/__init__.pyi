@@ -1,7 +1,6 @@
-from ._counts import missing_images
 from ._dataset import GANAugmentedDataset
 from ._labels import Conditional, Fixed, Same, Teacher, Uniform, resolve_policy
-from ._layout import oversampled_rows
+from ._layout import missing_images, oversampled_rows
 from ._mix import SyntheticMix
 from ._policy import LabelPolicy
 from ._sampler import FixedRatioBatchSampler

@@ -14,12 +14,20 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from .._core import MAX_SEED, check_count, mix_seed
 from ..data import TargetKind, check_label_range
 from ..synthesis import SourceLike, as_source, match_image
-from ._counts import BY_CLASS, check_mode, check_num_classes, check_ratio, warn_about_fill
+from ._draw import PooledImages, make_pooled
 from ._epochs import SharedEpoch
 from ._items import ItemKind, describe_image, image_of, target_of
 from ._labels import Labels, resolve_policy
-from ._layout import choose_entries, make_layout
-from ._pooled import PooledImages, make_pooled
+from ._layout import (
+    BY_CLASS,
+    Slots,
+    check_mode,
+    check_num_classes,
+    check_ratio,
+    choose_entries,
+    make_layout,
+    warn_about_fill,
+)
 from ._randomness import restored_random_state, seed_everything
 from ._wrapped import ForwardsNames, find_names, make_pipeline, read_labels
 
@@ -109,9 +117,10 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         source = as_source(source)
         policy = resolve_policy(labels, source)
         self.num_classes = None if num_classes is None else check_num_classes(num_classes)
-        self._labels = None if policy is None else self._read_labels(progress)
         with restored_random_state():
-            self._items = ItemKind.of(dataset[0], policy, self.num_classes, return_synthetic)
+            item = dataset[0]
+        real_labels = None if policy is None else self._read_labels(item, progress)
+        self._items = ItemKind.of(item, policy, self.num_classes, return_synthetic)
         if policy is not None:
             if self.num_classes is not None:
                 policy.check_classes(source, self.num_classes)
@@ -121,48 +130,33 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         reachable = None if options is None else sorted(options)
         warn_about_fill(mode)
         self._layout = make_layout(
-            mode, self.ratio, self._n_real, self._labels, reachable, num_synthetic, balance_to, self.seed
+            mode, self.ratio, self._n_real, real_labels, reachable, num_synthetic, balance_to, self.seed
         )
         self._rows = self._layout.rows.tolist()  # indexing a list is faster
         self._slots = self._layout.slots
         self._pooled: PooledImages | None = None
+        self._planned: tuple[int, list[int], Tensor] | None = None
+        self._epoch = SharedEpoch(len(self), self._n_real)
         if self._slots.total:
             shape = self._pipeline.kind if self._pipeline.resize else None
             self._pooled = make_pooled(source, self._slots, policy, self.num_classes, shape, self.seed, progress)
-            self._warn_about_repeats()
-        self._epoch = SharedEpoch(len(self), self._n_real)
-        self._planned: tuple[int, list[int], Tensor] | None = None
-        self._check_like_real()
+            _warn_about_repeats(self._pooled, self._slots)
+            self._check_like_real()
 
-    def _read_labels(self, progress: bool) -> Tensor:
+    def _read_labels(self, item: Any, progress: bool) -> Tensor:
         """Returns the classes of the real items, and sets the number of classes."""
-        with restored_random_state():
-            kind = TargetKind.of(target_of(self.dataset[0]))
+        kind = TargetKind.of(target_of(item))
         labels = read_labels(self.dataset, progress)
         if int(labels.min()) < 0:
             raise ValueError(f"labels must be 0 or above, but got {int(labels.min())} instead.")
         check_label_range(labels)
-        found = int(labels.max()) + 1
         if self.num_classes is None:
-            self.num_classes = kind.num_classes or max(found, len(find_names(self.dataset) or ()))
-        if found > self.num_classes:
-            raise ValueError(f"labels must be between 0 and {self.num_classes - 1}, but got {found - 1} instead.")
+            self.num_classes = kind.num_classes or max(int(labels.max()) + 1, len(find_names(self.dataset) or ()))
+        check_label_range(labels, self.num_classes)
         return labels
-
-    def _warn_about_repeats(self) -> None:
-        places = {} if self._pooled is None else self._pooled.places
-        times = max(math.ceil(n / len(places[group])) for group, n in zip(self._slots.groups, self._slots.counts) if n)
-        if times > 1:
-            warnings.warn(
-                f"The pool has too few images: some appear {times} times per epoch. Generate a larger pool.",
-                UserWarning,
-                stacklevel=3,
-            )
 
     def _check_like_real(self) -> None:
         """Checks that synthetic images can be collated with the real ones."""
-        if not self._slots.total:
-            return
         with restored_random_state():
             first, last = (image_of(self.dataset[index]) for index in (0, self._n_real - 1))
             image = image_of(self._synthetic(0, 0))
@@ -216,9 +210,9 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         pooled, pipeline = self._pooled, self._pipeline
         if pooled is None:
             raise IndexError("There are no synthetic images.")
-        entries = self._plan(epoch)[1]
-        label = pooled.targets_of(slot, entries)
-        image = pooled.pool.rows(pooled.rows[entries[slot]][None])[0]
+        entry = self._plan(epoch)[1][slot]
+        label = pooled.targets_at(entry)
+        image = pooled.pool.rows(pooled.rows[entry][None])[0]
         image = match_image(image, pipeline.kind, pooled.pool.geometry, resize=pipeline.resize)
         image = pipeline.apply(image, int(label.argmax() if label.ndim else label), self.dataset)
         return self._items.make(image, label)
@@ -226,10 +220,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     def _plan(self, epoch: int) -> tuple[list[int], Tensor]:
         """Returns the slot at each index in an epoch (-1: a real item), and the entry of the pool for each slot."""
         if self._planned is None or self._planned[0] != epoch:
-            entries = torch.empty(0, dtype=torch.int64)
-            if self._pooled is not None:
-                places = {group: torch.arange(each.start, each.stop) for group, each in self._pooled.places.items()}
-                entries = choose_entries(self._slots, places, self.seed, epoch)
+            available = {} if self._pooled is None else self._pooled.entries
+            entries = choose_entries(self._slots, available, self.seed, epoch)
             self._planned = (epoch, self._layout.slot_of(self.seed, epoch).tolist(), entries)
         return self._planned[1], self._planned[2]
 
@@ -311,7 +303,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         slots, entries = self._plan(self.epoch)
         out, slot_of = self._layout.labels.clone(), torch.tensor(slots)
         if self._pooled is not None:
-            out[slot_of >= 0] = self._pooled.targets_of(slot_of[slot_of >= 0], entries)
+            out[slot_of >= 0] = self._pooled.targets_at(entries[slot_of[slot_of >= 0]])
         return out.tolist()
 
     @property
@@ -323,6 +315,16 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         return (
             f"{type(self).__name__}({self._n_real} real, {self._slots.total} synthetic, mode={self.mode!r}, "
             f"num_classes={self.num_classes})"
+        )
+
+
+def _warn_about_repeats(pooled: PooledImages, slots: Slots) -> None:
+    times = max(math.ceil(n / len(pooled.entries[group])) for group, n in slots.counts.items() if n)
+    if times > 1:
+        warnings.warn(
+            f"The pool has too few images: some appear {times} times per epoch. Generate a larger pool.",
+            UserWarning,
+            stacklevel=3,
         )
 
 

@@ -1,35 +1,30 @@
-"""Drawing synthetic images with their targets, on the right device."""
+"""Synthetic images with their targets: drawn for a batch, or from a pool for a data set."""
 
 from __future__ import annotations
 
 import copy
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .._core import draw_seed
-from ..synthesis import ClassSources, Source, SourceLike, as_source, draw
+from ..synthesis import ClassSources, ImageKind, Source, SourceLike, SyntheticPool, as_source, draw, match_shape
+from ._layout import ALL, Slots
 from ._policy import LabelPolicy, label_images
 
 MAX_ROUNDS = 64
+CHUNK = 1024  # images of a pool that are labelled at once
 
 
 class DeviceSources:
     """A source, and copies of its generators on other devices.
 
-    A generator that the user named belongs to the mix, so it draws on the device of each batch. An object that the
-    user passed stays where it is, unless ``device`` asks for a copy elsewhere. Only the source itself is pickled: the
-    copies could be on devices that another process must not touch.
-
-    Args:
-        given: What the user passed as the source.
-        device (str or torch.device, optional): Device to draw on, instead of that of the batch.
-
-    Raises:
-        ValueError: If no part of the source draws on a device.
+    A generator that the user named draws on the device of each batch. An object that the user passed stays where it
+    is, unless ``device`` asks for a copy elsewhere.
     """
 
     def __init__(self, given: SourceLike, device: str | torch.device | None) -> None:
@@ -56,11 +51,11 @@ class DeviceSources:
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_copies": {}}
+        return {**self.__dict__, "_copies": {}}  # another process must not touch their devices
 
 
 def _is_named(given: Any) -> Any:
-    """Returns whether the user gave a name or a folder; a dict of answers for a mapping."""
+    """Returns whether the user gave a name or a folder; for a mapping, a dict that says so for each class."""
     if isinstance(given, Mapping):
         return {key: _is_named(each) for key, each in given.items()}
     return isinstance(given, (str, os.PathLike))
@@ -81,19 +76,10 @@ def draw_labelled(
     num_classes: int | None,
     as_real: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor | None]:
-    """Draws synthetic uint8 images and the targets that the policy gives them.
+    """Draws ``n`` synthetic uint8 images, and the targets that the policy gives them.
 
-    Args:
-        source (Source): The source of the images.
-        policy (LabelPolicy, optional): None for no targets.
-        n (int): Number of images, above 0.
-        classes (Tensor, optional): The data's class of each image, int64 ``(n,)``. None: random classes of the source.
-        options (dict, optional): The policy's ``source_classes`` of the source, to draw ``classes`` from.
-        num_classes (int, optional): Number of classes of the data.
-        as_real (callable): Gives synthetic images the size and channels of the real images.
-
-    Raises:
-        ValueError: If the policy refuses nearly all images.
+    ``classes`` are the data's class of each image, int64 ``(n,)``, and ``options`` the source's classes for each of
+    them. If either is None, random classes of the source are drawn.
     """
     missing = torch.arange(n)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -132,3 +118,88 @@ def _choose_classes(wanted: Tensor, options: dict[int, list[int]]) -> Tensor:
     choices = [options[label] for label in wanted.tolist()]
     places = (torch.rand(len(choices)) * torch.tensor([len(each) for each in choices])).long().tolist()
     return torch.tensor([each[place] for each, place in zip(choices, places)], dtype=torch.int64)
+
+
+@dataclass(frozen=True)
+class PooledImages:
+    """A pool, and which of its images each class of a data set can get.
+
+    Attributes:
+        pool (SyntheticPool): The images.
+        rows (Tensor): Rows of the pool that the policy uses, grouped by class, int64 ``(m,)``.
+        entries (dict): Class -> the indices of its images in ``rows``.
+        targets (Tensor): The different targets.
+        target_of (Tensor): The index in ``targets`` for each of ``rows``, int64 ``(m,)``.
+    """
+
+    pool: SyntheticPool
+    rows: Tensor
+    entries: dict[int, Tensor]
+    targets: Tensor
+    target_of: Tensor
+
+    def targets_at(self, entries: Tensor) -> Tensor:
+        """Returns the targets of images, given their indices in ``rows``."""
+        return self.targets[self.target_of[entries]]
+
+
+def make_pooled(
+    source: Source,
+    slots: Slots,
+    policy: LabelPolicy | None,
+    num_classes: int | None,
+    kind: ImageKind | None,
+    seed: int,
+    progress: bool,
+) -> PooledImages:
+    """Labels the images of a pool for the slots of a data set. Generates the pool first if the source is not one.
+
+    ``kind`` has the size and channels in which the policy must see the images. Without a policy, all targets are -1.
+    """
+    options = None if policy is None else policy.source_classes(source)
+    uses_images = policy is not None and policy.uses_images
+    counts = {group: count for group, count in slots.counts.items() if count}
+
+    def as_real(images: Tensor) -> Tensor:
+        return images if kind is None else match_shape(images, kind, source.geometry)
+
+    def label(images: Tensor, classes: list[int] | None) -> tuple[Tensor, Tensor]:
+        if policy is None:
+            return torch.full((len(images),), -1), torch.ones(len(images), dtype=torch.bool)
+        return label_images(policy, images, None if classes is None else torch.tensor(classes), num_classes, as_real)
+
+    if isinstance(source, SyntheticPool):
+        pool = source
+    else:
+        asked, class_of = None, {}
+        if options is not None:
+            asked = [options[group][i % len(options[group])] for group, count in counts.items() for i in range(count)]
+            class_of = {each: group for group, several in options.items() for each in several}
+
+        def is_used(images: Tensor, labels: Tensor | None) -> Tensor:
+            known = None if options is None or labels is None else [class_of[each] for each in labels.tolist()]
+            return label(images, known)[1]
+
+        keep = is_used if uses_images else None
+        pool = SyntheticPool.generate(source, slots.total, labels=asked, seed=seed, keep=keep, progress=progress)
+
+    rows: list[Tensor] = []
+    targets: list[Tensor] = []
+    target_of: list[Tensor] = []
+    entries = {}
+    for group in counts:
+        members = torch.arange(len(pool))
+        if options is not None:
+            members = torch.cat([pool.indices_of(each) for each in options[group]])
+        parts = torch.split(members if uses_images else members[:1], CHUNK)  # the first image stands for all
+        labelled = [label(pool.rows(part), None if options is None else [group] * len(part)) for part in parts]
+        found, used = (torch.cat(each) for each in zip(*labelled))
+        if not bool(used.any()):
+            of_class = "" if group == ALL else f" for class {group}"
+            raise ValueError(f"The policy must use some images of the pool, but refuses every one of them{of_class}.")
+        members, found = members[used.expand(len(members))], found[used]
+        entries[group] = torch.arange(len(members)) + sum(map(len, rows))
+        target_of.append(torch.arange(len(found)).expand(len(members)) + sum(map(len, targets)))
+        rows.append(members)
+        targets.append(found)
+    return PooledImages(pool, torch.cat(rows), entries, torch.cat(targets), torch.cat(target_of))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,15 +32,7 @@ _UNSUPPORTED = (tv_tensors.BoundingBoxes, tv_tensors.Mask, tv_tensors.Video)
 
 @dataclass
 class Inputs:
-    """The inputs of a call of :class:`SyntheticMix`, and where the images and labels are in them.
-
-    Attributes:
-        whole: All inputs.
-        image: The image, or batch of images.
-        labels: The label, or labels; None if there are none.
-        image_at (tuple): Keys that lead to the image.
-        labels_at (tuple, optional): Keys that lead to the labels.
-    """
+    """The inputs of a call of :class:`SyntheticMix`, with the images and labels in them, and their keys."""
 
     whole: Any
     image: Any
@@ -51,11 +42,7 @@ class Inputs:
 
     @classmethod
     def find(cls, inputs: Any, labels_getter: LabelsGetter) -> Inputs:
-        """Finds exactly one image or batch and, unless the getter is None, the labels.
-
-        Raises:
-            ValueError: If there are no images, several, or something that cannot be mixed.
-        """
+        """Finds exactly one image or batch and, unless the getter is None, the labels."""
         leaves = list(walk_leaves(inputs))
         for _, leaf in leaves:
             if isinstance(leaf, _UNSUPPORTED) or type(leaf).__name__ == "KeyPoints":
@@ -91,7 +78,9 @@ class Inputs:
         return _with_extra(out if self.labels_at is None else replace_at(out, self.labels_at, labels), extra)
 
 
-def _find_labels(inputs: Any, labels_getter: LabelsGetter, leaves: list[Any]) -> tuple[Any, ...]:
+def _find_labels(
+    inputs: Any, labels_getter: Callable[[Any], Any] | Literal["default"], leaves: list[Any]
+) -> tuple[Any, ...]:
     """Returns the keys that lead to the labels."""
     if labels_getter == "default":
         found = find_label(inputs)
@@ -102,8 +91,6 @@ def _find_labels(inputs: Any, labels_getter: LabelsGetter, leaves: list[Any]) ->
                 "its loader, or wrap it with GANAugmentedDataset."
             )
         return found
-    if not callable(labels_getter):
-        raise TypeError(f"labels_getter must be callable, 'default' or None, but got {labels_getter!r} instead.")
     labels = labels_getter(inputs)
     places: list[tuple[Any, ...]] = [path for path, leaf in leaves if leaf is labels]
     if len(places) != 1:
@@ -119,15 +106,17 @@ class ItemKind:
     """Everything about an item of a data set except its image and label.
 
     Attributes:
-        places (ItemPaths): Where the image and the label are.
+        image_at (tuple): Keys that lead to the image.
+        label_at (tuple): Keys that lead to the label. Not used if items have no targets.
         blank (object): An item without image and label, whose other entries are neutral.
-        target (TargetKind, optional): The kind of targets that items have; None without targets.
+        target (TargetKind, optional): The kind of targets. None if items have no targets.
         soft (bool): Whether targets must be made probabilities.
-        weight (float, optional): Weight of a synthetic item in the loss; None if items have no weights.
+        weight (float, optional): Weight of a synthetic item in the loss. None if items have no weights.
         return_synthetic (bool): Whether items end with a bool.
     """
 
-    places: ItemPaths
+    image_at: tuple[Any, ...]
+    label_at: tuple[Any, ...]
     blank: Any
     target: TargetKind | None
     soft: bool
@@ -136,36 +125,30 @@ class ItemKind:
 
     @classmethod
     def of(cls, item: Any, policy: LabelPolicy | None, num_classes: int | None, return_synthetic: bool) -> ItemKind:
-        """Returns the kind of items like a real one, under a label policy.
-
-        Raises:
-            TypeError: If the item has other entries than the policy needs, or entries that no synthetic item can have.
-            ValueError: If it holds several images, or no classification target.
-        """
+        """Returns the kind of items like a real one, under a label policy."""
         places = ItemPaths.of(item)
-        if policy is None and places.label is not None:
-            raise TypeError(
-                f"Items must be images alone for labels=None, but got {len(item)} entries; choose {CHOICES}."
-            )
-        target = None if policy is None else TargetKind.of(target_of(item))
-        if target is not None and policy is not None and policy.soft and num_classes is not None:
-            target = target.as_soft(num_classes)
         blank = replace_at(item, places.image, None)
-        blank = _neutral(blank if places.label is None else replace_at(blank, places.label, None))
-        weight = None if policy is None else policy.weight
-        return cls(places, blank, target, policy is not None and policy.soft, weight, return_synthetic)
+        if policy is None:
+            if places.label is not None:
+                raise TypeError(
+                    f"Items must be images alone for labels=None, but got {len(item)} entries; choose {CHOICES}."
+                )
+            return cls(places.image, (), _neutral(blank), None, False, None, return_synthetic)
+        target, label_at = TargetKind.of(target_of(item)), places.label or ()
+        if policy.soft and num_classes is not None:
+            target = target.as_soft(num_classes)
+        blank = _neutral(replace_at(blank, label_at, None))
+        return cls(places.image, label_at, blank, target, policy.soft, policy.weight, return_synthetic)
 
     def make(self, image: Any, label: Tensor) -> Any:
         """Makes a synthetic item from its image and its class, or the probabilities of its classes."""
-        item = replace_at(self.blank, self.places.image, image)
-        if self.target is None or self.places.label is None:
-            return item
-        return replace_at(item, self.places.label, self.target.make(label))
+        item = replace_at(self.blank, self.image_at, image)
+        return item if self.target is None else replace_at(item, self.label_at, self.target.make(label))
 
     def finish(self, item: Any, synthetic: bool) -> Any:
         """Adds the weight and the bool to an item, and makes a real target soft if all targets are."""
-        if self.soft and not synthetic and self.target is not None and self.places.label is not None:
-            item = replace_at(item, self.places.label, self.target.soften(get_at(item, self.places.label)))
+        if self.soft and self.target is not None and not synthetic:
+            item = replace_at(item, self.label_at, self.target.soften(get_at(item, self.label_at)))
         extra: dict[str, Any] = {}
         if self.weight is not None:
             extra["weight"] = torch.tensor(self.weight if synthetic else 1.0, dtype=torch.float32)
@@ -186,11 +169,7 @@ def _with_extra(item: Any, extra: dict[str, Any]) -> Any:
 
 
 def target_of(item: Any) -> Any:
-    """Returns the label of an item.
-
-    Raises:
-        TypeError: If it has none.
-    """
+    """Returns the label of an item, which must have one."""
     path = ItemPaths.of(item).label
     if path is None:
         raise TypeError(
@@ -201,7 +180,6 @@ def target_of(item: Any) -> Any:
 
 
 def image_of(item: Any) -> Any:
-    """Returns the image of an item."""
     return get_at(item, ItemPaths.of(item).image)
 
 
@@ -218,75 +196,40 @@ def describe_image(image: Any, with_shape: bool) -> str:
 
 
 def _neutral(value: Any) -> Any:
-    """Returns the same structure with neutral values: empty text, -1, NaN, False."""
-    if isinstance(value, Mapping):
-        for key in list(value):
+    """Returns the same structure with neutral values: empty text, False, NaN, -1, or 0 for unsigned integers."""
+    if isinstance(value, (Mapping, tuple, list)):
+        for key in list(value) if isinstance(value, Mapping) else range(len(value)):
             value = replace_at(value, (key,), _neutral(value[key]))
-        return value
-    if isinstance(value, (tuple, list)):
-        for place, entry in enumerate(value):
-            value = replace_at(value, (place,), _neutral(entry))
         return value
     if value is None or isinstance(value, (bool, np.bool_, str, bytes, pathlib.PurePath)):
         return value if value is None else type(value)()
     if isinstance(value, (int, float, np.integer, np.floating)):
-        return type(value)(float("nan") if isinstance(value, (float, np.floating)) else -1 if _signed(value) else 0)
+        return type(value)(_filler(isinstance(value, (float, np.floating)), not isinstance(value, np.unsignedinteger)))
     if isinstance(value, Tensor) and not isinstance(value, tv_tensors.TVTensor):
-        return torch.full_like(value, float("nan") if value.is_floating_point() else -1 if _signed(value) else 0)
+        signed = value.dtype.is_signed and not value.is_complex()
+        return torch.full_like(value, _filler(value.is_floating_point(), signed))
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return np.full_like(value, float("nan") if value.dtype.kind == "f" else -1 if value.dtype.kind == "i" else 0)
+        return np.full_like(value, _filler(value.dtype.kind == "f", value.dtype.kind == "i"))
     raise TypeError(
         "Entries of an item beside image and label must be text, numbers, or tensors of numbers, since a synthetic "
         f"item has no other entries, but got {type(value).__name__}; leave it out of the items."
     )
 
 
-def _signed(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return value.dtype in (torch.int8, torch.int16, torch.int32, torch.int64)
-    return not isinstance(value, np.unsignedinteger)
+def _filler(is_float: bool, is_signed: bool) -> float:
+    return float("nan") if is_float else -1 if is_signed else 0
 
 
-def take_rows(whole: Any, rows: Tensor) -> Any:
-    """Returns rows of a tensor or an array, in the same class."""
+def edit_rows(whole: Any, edit: Callable[[Tensor], Tensor]) -> Any:
+    """Returns a tensor or an array with edited rows, in the same class, layout and memory format."""
     if isinstance(whole, np.ndarray):
-        return whole[rows.numpy()]
-    own = _own(whole)
-    return _rewrap(own[rows.to(own.device)], whole)
-
-
-def replace_rows(whole: Any, positions: Tensor, rows: Any) -> Any:
-    """Returns a copy of a tensor or an array with other rows at some positions, in the same class."""
-    if isinstance(whole, np.ndarray):
-        return _to_array(replace_rows(as_channels_first(whole)[0], positions, rows), whole)
-    own = _own(whole)
-    out = own.clone()
-    out[positions.to(out.device)] = rows.to(out.device, out.dtype)
-    return _rewrap(out, whole)
-
-
-def append_rows(whole: Any, rows: Any) -> Any:
-    """Returns a copy of a tensor or an array with further rows at its end, in the same class and memory format."""
-    if isinstance(whole, np.ndarray):
-        return _to_array(append_rows(as_channels_first(whole)[0], rows), whole)
-    own = _own(whole)
-    out = torch.cat([own, rows.to(own.device, own.dtype)])
+        return to_container(edit(as_channels_first(whole)[0]), ImageKind.of(whole))
+    # A tensor class of a user keeps its attributes by itself; those of torchvision are set again afterwards.
+    torchvisions = isinstance(whole, tv_tensors.TVTensor)
+    own = whole.as_subclass(Tensor) if torchvisions else whole
+    out = edit(own)
     if own.ndim == 4 and not own.is_contiguous() and own.is_contiguous(memory_format=torch.channels_last):
         out = out.contiguous(memory_format=torch.channels_last)
-    return _rewrap(out, whole)
-
-
-def _to_array(images: Tensor, like: np.ndarray[Any, Any]) -> Any:
-    return to_container(images, dataclasses.replace(ImageKind.of(like), layout=as_channels_first(like)[1]))
-
-
-def _own(whole: Any) -> Tensor:
-    # A tensor class of a user keeps its attributes by itself; those of torchvision are set again afterwards.
-    own: Tensor = whole.as_subclass(Tensor) if isinstance(whole, tv_tensors.TVTensor) else whole
-    return own
-
-
-def _rewrap(out: Tensor, like: Any) -> Any:
-    if isinstance(like, tv_tensors.TVTensor):
-        return tv_tensors.wrap(out, like=like)
-    return out if type(out) is type(like) else out.as_subclass(type(like))
+    if torchvisions:
+        return tv_tensors.wrap(out, like=whole)
+    return out if type(out) is type(whole) else out.as_subclass(type(whole))

@@ -1,22 +1,127 @@
-"""Which items of a data set are synthetic, and which images they get: pure functions of seed and epoch."""
+"""Modes and ratios: how many images of each class are synthetic, and which, as functions of seed and epoch."""
 
 from __future__ import annotations
 
+import numbers
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, check_space, mix_seed
-from ._counts import (
-    ALL,
-    Slots,
-    check_can_balance,
-    check_known_classes,
-    missing_images,
-    split_by_class,
-    synthetic_per_real,
-)
+from .._core import ROW_BYTES, check_count, check_space, largest_remainder, mix_seed
+from ..data import MAX_LABELS
+
+BY_CLASS = ("balance", "fill")  # modes that work class by class
+ALL = -1  # the group of images that belong to no class
+
+
+def check_mode(mode: str) -> str:
+    if mode not in ("append", "replace", "balance", "fill"):
+        raise ValueError(f"mode must be 'append', 'replace', 'balance' or 'fill', but got {mode!r} instead.")
+    return mode
+
+
+def check_ratio(ratio: float, mode: str) -> float:
+    """Checks that a ratio is in [0, 1] if synthetic images replace real ones, and in [0, 1) if they are added."""
+    if isinstance(ratio, bool) or not isinstance(ratio, numbers.Real):  # numpy's numbers are Real too
+        raise TypeError(f"ratio must be a number, but got {type(ratio)} instead.")
+    if not (0 <= ratio < 1 or (ratio == 1 and replaces_real(mode))):
+        bounds = "[0, 1]" if replaces_real(mode) else "[0, 1)"
+        raise ValueError(f"ratio must be in {bounds} for mode={mode!r}, but got {ratio} instead.")
+    return float(ratio)
+
+
+def check_num_classes(num_classes: int) -> int:
+    if check_count("num_classes", num_classes, 1) > MAX_LABELS:
+        raise ValueError(f"num_classes must be at most {MAX_LABELS:,}, but got {num_classes:,} instead.")
+    return int(num_classes)
+
+
+def check_known_classes(mode: str, known: bool) -> None:
+    """Checks that the label policy knows the class of each image, if the mode works class by class."""
+    if mode in BY_CLASS and not known:
+        raise ValueError(
+            f"mode={mode!r} must know the class of an image, but the label policy draws images of any class; use "
+            "labels='same' or 'conditional'."
+        )
+
+
+def check_can_balance(labels: Tensor, reachable: Iterable[int]) -> None:
+    """Checks that there are synthetic images of every class."""
+    lacking = sorted(set(labels.tolist()) - set(reachable))
+    if lacking:
+        raise ValueError(
+            f"The source must make every class of the data for mode='balance', but cannot make {lacking}: a class "
+            "without synthetic images would tell a classifier which images are real. Use mode='replace'."
+        )
+
+
+def warn_about_fill(mode: str) -> None:
+    if mode == "fill":
+        warnings.warn(
+            "mode='fill' makes rare classes mostly synthetic, and a classifier can learn that what looks synthetic is "
+            "rare: it cost 10 and 23 points of balanced accuracy in two studies (docs/evidence.md). Use "
+            "mode='balance' instead.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def replaces_real(mode: str) -> bool:
+    """Returns whether synthetic images replace real ones, instead of being added to them."""
+    return mode in ("replace", "balance")
+
+
+def synthetic_per_real(ratio: float, mode: str) -> float:
+    """Returns how many synthetic images there are for each real image of the input."""
+    return ratio if replaces_real(mode) else ratio / (1 - ratio)
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The number of images of each class, or ``{ALL: n}`` for images of any class."""
+
+    counts: dict[int, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def labels(self) -> Tensor:
+        """Returns the class of each image, grouped by class, int64 ``(total,)``."""
+        return torch.repeat_interleave(torch.tensor(list(self.counts)), torch.tensor(list(self.counts.values())))
+
+    def interleaved(self) -> Tensor:
+        """Returns indices of :meth:`labels` in an order that spreads each class evenly, int64 ``(total,)``."""
+        shares = [(torch.arange(n, dtype=torch.float64) + 0.5) / n for n in self.counts.values() if n]
+        return torch.argsort(torch.cat(shares), stable=True) if shares else torch.empty(0, dtype=torch.int64)
+
+
+def missing_images(labels: Tensor, classes: list[int] | None = None, to: int | None = None) -> Slots:
+    """Returns the number of images that each class needs to reach the largest class, or ``to``.
+
+    Args:
+        labels (Tensor): Classes of the images, int64 ``(n,)``, with n above 0.
+        classes (list of int, optional): The classes to count. Those without images are left out. Default: all.
+        to (int, optional): Number of images that each class should have.
+    """
+    counts = torch.bincount(labels, minlength=max(classes) + 1 if classes else 0)
+    goal = int(counts.max()) if to is None else to
+    found = counts.tolist()
+    asked = range(len(found)) if classes is None else classes
+    return Slots({label: max(goal - found[label], 0) for label in asked if found[label]})
+
+
+def _split_by_class(total: int, labels: Tensor | None, reachable: list[int] | None) -> Slots:
+    """Splits synthetic images over the classes in proportion to the real images."""
+    if labels is None or reachable is None:
+        return Slots({ALL: total})
+    counts = torch.bincount(labels, minlength=max(reachable) + 1)[torch.tensor(reachable)]
+    if total and int(counts.sum()) == 0:
+        raise ValueError(f"The data must have images of the classes {reachable} of the source, but has none.")
+    return Slots(dict(zip(reachable, largest_remainder(total, counts.tolist()))))
 
 
 @dataclass(frozen=True)
@@ -25,8 +130,7 @@ class Layout:
 
     Attributes:
         rows (Tensor): The real item at each position, int64 ``(n,)``; -1 for an added synthetic image.
-        labels (Tensor, optional): Class of each position, int64 ``(n,)``; None if real items have no labels. For an
-            added synthetic image, it is the group of its slot.
+        labels (Tensor, optional): Class of each position, int64 ``(n,)``. None if real items have no labels.
         slots (Slots): The number of synthetic images of each class.
         added (bool): Whether synthetic images are added, instead of replacing real items.
     """
@@ -42,9 +146,19 @@ class Layout:
         if self.added:
             slots[self.rows < 0] = self.slots.interleaved()
         else:
-            positions = choose_positions(self.slots, self.labels, len(self.rows), seed, epoch)
-            slots[positions] = torch.arange(self.slots.total)
+            slots[self._choose_positions(seed, epoch)] = torch.arange(self.slots.total)
         return slots
+
+    def _choose_positions(self, seed: int, epoch: int) -> Tensor:
+        """Returns the positions of the real items that are replaced, in the order of the slots, int64 ``(total,)``."""
+        rng = torch.Generator().manual_seed(mix_seed(seed, 0, epoch))
+        order, wanted = torch.randperm(len(self.rows), generator=rng), self.slots.counts
+        if self.labels is None or ALL in wanted:
+            return order[: self.slots.total]
+        by_class = order[torch.argsort(self.labels[order], stable=True)]
+        counts = torch.bincount(self.labels, minlength=max(wanted) + 1)
+        starts = (counts.cumsum(0) - counts).tolist()
+        return torch.cat([by_class[starts[label] : starts[label] + count] for label, count in wanted.items()])
 
 
 def make_layout(
@@ -57,21 +171,7 @@ def make_layout(
     balance_to: int | None,
     seed: int,
 ) -> Layout:
-    """Makes the layout of a data set.
-
-    Args:
-        mode (str): The mode of :class:`GANAugmentedDataset`.
-        ratio (float): Synthetic share of the result.
-        n_real (int): Number of real items.
-        labels (Tensor, optional): Classes of the real items.
-        reachable (list of int, optional): Classes of which synthetic images exist; None if they have no class.
-        num_synthetic (int, optional): Number of synthetic images, instead of a ratio.
-        balance_to (int, optional): Number of items of each class, for ``"balance"`` and ``"fill"``.
-        seed (int): Seed of the real items that ``"balance"`` repeats.
-
-    Raises:
-        ValueError: If the real items or the source do not allow it.
-    """
+    """Makes the layout of a data set; ``reachable`` are the classes that have synthetic images, if they have any."""
     check_known_classes(mode, reachable is not None)
     eligible = n_real
     if labels is not None and reachable is not None:
@@ -83,13 +183,13 @@ def make_layout(
     number = round(synthetic_per_real(ratio, mode) * eligible) if num_synthetic is None else num_synthetic
     if mode == "append":
         _check_room(number)
-        return _add(split_by_class(number, labels, reachable), labels, n_real)
+        return _add(_split_by_class(number, labels, reachable), labels, n_real)
     if number > eligible:
         raise ValueError(
             f"num_synthetic must be at most {eligible}, the number of real items that the source can replace, but got "
             f"{number} instead."
         )
-    return Layout(torch.arange(n_real), labels, split_by_class(number, labels, reachable), added=False)
+    return Layout(torch.arange(n_real), labels, _split_by_class(number, labels, reachable), added=False)
 
 
 def _add(slots: Slots, labels: Tensor | None, n_real: int) -> Layout:
@@ -116,13 +216,11 @@ def _balance(ratio: float, labels: Tensor, reachable: list[int], balance_to: int
             f"{goal} instead."
         )
     missing = missing_images(labels, to=goal)
-    _check_room(goal * len(missing.groups))
-    repeated = _repeat(labels, missing, seed)
+    _check_room(goal * len(missing.counts))
     added = _spread(len(labels), missing.total)
     rows = torch.empty(len(added), dtype=torch.int64)
-    rows[~added], rows[added] = torch.arange(len(labels)), repeated[missing.interleaved()]
-    slots = Slots(missing.groups, (round(ratio * goal),) * len(missing.groups))
-    return Layout(rows, labels[rows], slots, added=False)
+    rows[~added], rows[added] = torch.arange(len(labels)), _repeat(labels, missing, seed)[missing.interleaved()]
+    return Layout(rows, labels[rows], Slots(dict.fromkeys(missing.counts, round(ratio * goal))), added=False)
 
 
 def _check_room(count: int) -> None:
@@ -134,12 +232,6 @@ def _spread(n: int, added: int) -> Tensor:
     """Returns which of ``n + added`` positions hold the added images, evenly spread, bool ``(n + added,)``."""
     steps = torch.arange(n + added + 1) * added // (n + added)
     return steps[1:] > steps[:-1]
-
-
-def _repeat(labels: Tensor, missing: Slots, seed: int) -> Tensor:
-    """Returns rows of images to repeat, grouped by class, as many as are missing."""
-    entries = {label: (labels == label).nonzero().flatten() for label in missing.groups}
-    return choose_entries(missing, entries, seed, 0)
 
 
 def oversampled_rows(labels: Tensor, seed: int) -> Tensor:
@@ -156,24 +248,16 @@ def oversampled_rows(labels: Tensor, seed: int) -> Tensor:
     return torch.cat([rows, _repeat(labels, missing_images(labels), seed)]) if len(labels) else rows
 
 
-def choose_positions(slots: Slots, labels: Tensor | None, n: int, seed: int, epoch: int) -> Tensor:
-    """Returns the real items that are replaced in an epoch, in the order of the slots, int64 ``(total,)``."""
-    rng = torch.Generator().manual_seed(mix_seed(seed, 0, epoch))
-    order = torch.randperm(n, generator=rng)
-    if labels is None or slots.groups == (ALL,):
-        return order[: slots.total]
-    by_class = order[torch.argsort(labels[order], stable=True)]
-    counts = torch.bincount(labels, minlength=max(slots.groups) + 1)
-    starts = (counts.cumsum(0) - counts).tolist()
-    parts = [by_class[starts[group] : starts[group] + count] for group, count in zip(slots.groups, slots.counts)]
-    return torch.cat(parts)
+def _repeat(labels: Tensor, missing: Slots, seed: int) -> Tensor:
+    """Returns rows of images to repeat, grouped by class, as many as are missing."""
+    return choose_entries(missing, {label: (labels == label).nonzero().flatten() for label in missing.counts}, seed, 0)
 
 
 def choose_entries(slots: Slots, entries: dict[int, Tensor], seed: int, epoch: int) -> Tensor:
-    """Returns an entry of its group for each slot in an epoch; no entry is used twice before all are used once."""
+    """Returns an entry of its class for each slot in an epoch; no entry is used twice before all are used once."""
     rng = torch.Generator().manual_seed(mix_seed(seed, 1, epoch))
     chosen = []
-    for group, count in zip(slots.groups, slots.counts):
+    for group, count in slots.counts.items():
         if count:
             available = entries[group]
             shuffled = available[torch.randperm(len(available), generator=rng)]

@@ -28,20 +28,21 @@ from ..synthesis import (
     match_shape,
     to_container,
 )
-from ._counts import (
+from ._draw import DeviceSources, draw_labelled
+from ._items import Inputs, LabelsGetter, edit_rows
+from ._labels import Labels, resolve_policy
+from ._layout import (
     check_can_balance,
     check_known_classes,
     check_mode,
     check_num_classes,
     check_ratio,
+    oversampled_rows,
     replaces_real,
     synthetic_per_real,
     warn_about_fill,
 )
-from ._draw import DeviceSources, draw_labelled
-from ._items import Inputs, LabelsGetter, append_rows, replace_rows, take_rows
-from ._labels import Labels, resolve_policy
-from ._layout import oversampled_rows
+from ._policy import LabelPolicy
 from ._randomness import different_on_rank, find_rank, stochastic_round
 from ._wrapped import read_names
 
@@ -176,15 +177,15 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         if not (self.training or self._extra(False)):
             return whole
         found = Inputs.find(whole, self.labels_getter)
-        image = found.image
-        if not isinstance(image, PIL.Image.Image) and image.ndim not in (3, 4):
-            of_rows = isinstance(found.labels, (Tensor, np.ndarray)) and len(found.labels.shape) > 0
-            if image.ndim != 2 or of_rows:  # one grey image has 2
-                raise ValueError(f"Images must have 3 dims (one image) or 4 (a batch), but got {image.ndim} instead.")
-        single = isinstance(image, PIL.Image.Image) or image.ndim < 4
+        image, labels = found.image, found.labels
+        dims = 3 if isinstance(image, PIL.Image.Image) else image.ndim
+        several_labels = isinstance(labels, (Tensor, np.ndarray)) and labels.ndim > 0
+        if dims not in (2, 3, 4) or (dims == 2 and several_labels):  # one grey image may have 2
+            raise ValueError(f"Images must have 3 dims (one image) or 4 (a batch), but got {dims} instead.")
+        single = dims < 4
         if not self.training:
             none = False if single else torch.zeros(len(image), dtype=torch.bool, device=_device_of(image))
-            return found.rebuild(image, found.labels, self._extra(none))
+            return found.rebuild(image, labels, self._extra(none))
         kind = ImageKind.of(image)
         self._check_range(image)
         return self._mix_sample(found, kind) if single else self._mix_batch(found, kind)
@@ -210,11 +211,9 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             self._range_checked = True
 
     def _mix_batch(self, found: Inputs, kind: ImageKind) -> Any:
-        n, grow = len(found.image), self.mode != "replace"
-        images, labels = found.image, found.labels
-        targets, target = None, None
-        if self.policy is not None:
-            targets, target = self._read_targets(labels, n)
+        images, labels, n = found.image, found.labels, len(found.image)
+        targets, target = (None, None) if self.policy is None else self._read_targets(self.policy, labels, n)
+        grow = self.mode != "replace"
         if grow and found.has_other_rows(n):
             raise ValueError(
                 f"mode={self.mode!r} makes batches longer, and the input has another entry of {n} rows that it "
@@ -224,27 +223,26 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             if self.mode == "balance" and targets is not None:
                 check_can_balance(_classes(targets), self._options or ())
                 rows = oversampled_rows(_classes(targets), draw_seed())
-                images, targets = take_rows(images, rows), take_rows(targets, rows)
+                images, targets = (
+                    edit_rows(images, lambda own: own[rows.to(own.device)]),
+                    targets[rows.to(targets.device)],
+                )
             drawn = self._draw(len(images), targets, kind, _device_of(images))
         is_synthetic = torch.zeros(len(images), dtype=torch.bool)
         if drawn is not None:
             positions, synthetic, new_targets = drawn
-            if targets is not None and new_targets is not None and targets.ndim > new_targets.ndim:
-                new_targets = one_hot(new_targets, targets.shape[1])
+            at = positions if replaces_real(self.mode) else None
             matched = self._match(synthetic, kind)
-            if replaces_real(self.mode):
-                is_synthetic[positions] = True
-                images = replace_rows(images, positions, matched)
-                targets = None if targets is None else replace_rows(targets, positions, new_targets)
-            else:
-                is_synthetic = torch.cat([is_synthetic, torch.ones(len(synthetic), dtype=torch.bool)])
-                images = append_rows(images, matched)
-                targets = None if targets is None else append_rows(targets, new_targets)
+            images = edit_rows(images, lambda own: _put(own, at, matched))
+            is_synthetic = _put(is_synthetic, at, torch.ones(len(matched), dtype=torch.bool))
+            if targets is not None and new_targets is not None:
+                soft = targets.ndim > new_targets.ndim
+                targets = _put(targets, at, one_hot(new_targets, targets.shape[1]) if soft else new_targets)
         if targets is not None and target is not None:
             labels = target.make(targets)
         return found.rebuild(images, labels, self._extra(is_synthetic.to(_device_of(images))))
 
-    def _read_targets(self, labels: Any, n: int | None) -> tuple[Tensor, TargetKind]:
+    def _read_targets(self, policy: LabelPolicy, labels: Any, n: int | None) -> tuple[Tensor, TargetKind]:
         """Returns labels as class indices ``(n,)`` or probabilities ``(n, classes)``, and the kind to return them in.
 
         ``n`` is None for one label, which becomes a row.
@@ -254,14 +252,14 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         if targets.ndim == 2:
             if self.num_classes not in (None, targets.shape[1]):
                 raise ValueError(f"labels must have {self.num_classes} columns, but got {targets.shape[1]} instead.")
-            if self.policy is not None:
-                self.policy.check_classes(self.source, targets.shape[1])
+            policy.check_classes(self.source, targets.shape[1])
         else:
             check_label_range(targets, self.num_classes or MAX_LABELS)
-        if self.policy is not None and self.policy.soft:
-            targets = targets if targets.ndim == 2 else one_hot(targets, self._known_classes())
-            kind = kind.as_soft(targets.shape[1])
-        return targets, kind
+            if policy.soft:
+                if self.num_classes is None:
+                    raise ValueError("num_classes must be given if labels are class indices and the policy is soft.")
+                targets = one_hot(targets, self.num_classes)
+        return targets, kind.as_soft(targets.shape[1]) if policy.soft else kind
 
     def _draw(
         self, n: int, targets: Tensor | None, kind: ImageKind, device: torch.device
@@ -312,11 +310,6 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             raise ValueError(f"transform must return images like the real ones, {kind}, but returned {found}.")
         return after
 
-    def _known_classes(self) -> int:
-        if self.num_classes is None:
-            raise ValueError("num_classes must be given if labels are class indices and the policy is soft.")
-        return self.num_classes
-
     def _extra(self, is_synthetic: Tensor | bool) -> dict[str, Any]:
         extra: dict[str, Any] = {}
         if self.policy is not None and self.policy.weight is not None:
@@ -331,7 +324,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         image, label = found.image, found.labels
         targets, target = None, None
         if self.policy is not None:
-            targets, target = self._read_targets(label, None)
+            targets, target = self._read_targets(self.policy, label, None)
             label = target.make(targets[0]) if self.policy.soft else label
         with different_on_rank(self._rank if self.ratio else 0):
             drawn = self._draw(1, targets, kind, _device_of(image))
@@ -347,6 +340,16 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 def _classes(targets: Tensor) -> Tensor:
     """Returns the class of each target, on the CPU; the most likely one of probabilities."""
     return (targets if targets.ndim == 1 else targets.argmax(dim=1)).cpu()
+
+
+def _put(rows: Tensor, positions: Tensor | None, new: Tensor) -> Tensor:
+    """Returns a copy with new rows at the positions, or at the end if there are none."""
+    new = new.to(rows.device, rows.dtype)
+    if positions is None:
+        return torch.cat([rows, new])
+    out = rows.clone()
+    out[positions.to(out.device)] = new
+    return out
 
 
 def _choose(candidates: Tensor, count: int) -> Tensor:

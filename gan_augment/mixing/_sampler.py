@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from .._core import check_count, mix_seed
-from ._counts import check_ratio, replaces_real
 from ._dataset import GANAugmentedDataset
+from ._layout import check_ratio, replaces_real
 
 
 class FixedRatioBatchSampler(Sampler[list[int]]):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -21,14 +21,13 @@ from ..synthesis import ImageKind, Source, call_transform, check_unit_range
 from ._items import image_of, target_of
 from ._randomness import restored_random_state
 
-TRANSFORM_NAMES = ("transforms", "transform", "target_transform")
+_NO_TRANSFORM: tuple[str, Any] = ("nothing", None)
 
 
 class ForwardsNames:
     """Forwards the attributes of torchvision's data sets from the wrapped data set.
 
-    It forwards them by name. A ``__getattr__`` would also forward ``__getitems__``, which a loader calls if it
-    exists, and so bypass the wrapper.
+    A ``__getattr__`` would also forward ``__getitems__``, which a loader calls if it exists, and so bypass the wrapper.
     """
 
     dataset: Any
@@ -52,15 +51,8 @@ class ForwardsNames:
     def transform(self, transform: Any) -> None:
         self.dataset.transform = transform
 
-    @property
-    def target_transform(self) -> Any:
-        """The wrapped data set's transform of a target."""
-        return self.dataset.target_transform
-
-    @property
-    def transforms(self) -> Any:
-        """The wrapped data set's transform of image and target."""
-        return self.dataset.transforms
+    target_transform = property(attrgetter("dataset.target_transform"), doc="Transform of a target.")
+    transforms = property(attrgetter("dataset.transforms"), doc="Transform of image and target.")
 
 
 def _forward(dataset: Any, attribute: str, make: Callable[[Sequence[str]], Any]) -> Any:
@@ -72,8 +64,7 @@ def _forward(dataset: Any, attribute: str, make: Callable[[Sequence[str]], Any])
 
 
 def find_names(dataset: Any) -> tuple[str, ...] | None:
-    """Returns the names of the classes of the items; None if they are not known."""
-    with restored_random_state():  # random transforms must not change the caller's random state
+    with restored_random_state():  # which random transforms would change
         return find_class_names(dataset)
 
 
@@ -81,9 +72,6 @@ def read_names(classes: Any, source: Source) -> tuple[str, ...]:
     """Returns the names of the data's classes from a sequence, a mapping or a data set.
 
     Warns if the source has no names to compare them with.
-
-    Raises:
-        TypeError: If ``classes`` has another type, or has no names.
     """
     names = find_class_names(classes) or as_names(classes)
     if names is None:
@@ -101,12 +89,7 @@ def read_names(classes: Any, source: Source) -> tuple[str, ...]:
 
 
 def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
-    """Returns the class indices of all items. Reads every item if the data set does not keep a list of them.
-
-    Raises:
-        TypeError: If an item has no label.
-        ValueError: If a label is not a classification label.
-    """
+    """Returns the class indices of all items. Reads every item if the data set does not store them."""
     labels, count = find_labels(dataset), len(dataset)  # type: ignore[arg-type]
     with restored_random_state():
         if labels is not None and labels_match(dataset, labels):
@@ -120,8 +103,8 @@ class Pipeline:
     """The steps that make a synthetic image like the images of a data set.
 
     Attributes:
-        kind (ImageKind): The kind that an image must have before ``apply``.
-        resize (bool): Whether to resize it to that kind's size; false if the real images have several sizes.
+        kind (ImageKind): The kind that an image must have before the transforms.
+        resize (bool): Whether to resize it to the size of that kind. False if the real images have several sizes.
         transform (callable or "inherit" or None): The transforms that follow.
         keywords (tuple of str): Keywords by which the data set calls its transform; empty if it calls it by position.
         row (object, optional): An item before the transforms, if these take whole items.
@@ -130,44 +113,48 @@ class Pipeline:
     kind: ImageKind
     resize: bool
     transform: Callable[[Any], Any] | str | None
-    keywords: tuple[str, ...] = ()
-    row: Any = None
+    keywords: tuple[str, ...]
+    row: Any
 
     def apply(self, image: Any, label: int, dataset: Any) -> Any:
         """Applies the transforms to an image. Inherited transforms are those that the data set has now."""
         if callable(self.transform):
             return call_transform(self.transform, image)
-        inherited = None if self.transform is None else _find_transform(dataset)
-        return image if inherited is None else inherited(image, label, self)
+        takes, transform = _NO_TRANSFORM if self.transform is None else _find_transform(dataset)
+        if takes == "image":
+            if not self.keywords:
+                return call_transform(transform, image)
+            name = "image" if "image" in self.keywords else self.keywords[0]
+            return transform(**{**dict.fromkeys(self.keywords, label), name: image})[name]
+        if takes == "image and label":
+            return transform(image, label)[0]
+        if takes == "rows":  # a mapping of lists
+            places = ItemPaths.of(self.row)
+            row = replace_at(self.row, places.image, image)
+            row = row if places.label is None else replace_at(row, places.label, label)
+            out = transform({name: [value] for name, value in row.items()})
+            return image_of({name: values[0] for name, values in out.items()})
+        return image
 
 
 def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) -> Pipeline:
-    """Returns the steps for synthetic images. The data set is not changed.
-
-    Args:
-        dataset: A data set like torchvision's, also inside ``Subset`` and ``ConcatDataset``.
-        transform (callable or "inherit" or None): The argument of :class:`GANAugmentedDataset`.
-
-    Raises:
-        TypeError: If ``transform`` has another type, or the items hold no images.
-        ValueError: If the parts of a ``ConcatDataset`` have different transforms, or the images are normalised.
-    """
+    """Returns the steps for synthetic images, from a few items of a data set like torchvision's."""
     if not (transform is None or transform == "inherit" or callable(transform)):
         raise TypeError(f"transform must be callable, 'inherit' or None, but got {transform!r} instead.")
     recorder = _CallRecorder()
     raw = dataset if transform is None else _without_transforms(dataset, recorder)
-    inherited = _find_transform(dataset) if transform == "inherit" else None
-    with restored_random_state():  # random transforms must not change the caller's random state
+    takes, _ = _find_transform(dataset) if transform == "inherit" else _NO_TRANSFORM
+    with restored_random_state():  # which random transforms would change
         items = [_read_raw(raw, index, transform) for index in evenly_spaced(len(raw), PROBES)]
     images = [image_of(item) for item in items]
     kinds = [ImageKind.of(image) for image in images]
     if not callable(transform):
         for image in images:
             check_unit_range(image)
-    sizes = {(kind.height, kind.width) for kind in kinds}
     channels = max(kind.channels for kind in kinds)  # there may be a few grey images among RGB ones
-    resize = len(sizes) == 1 or (not callable(transform) and inherited is None)
-    row = items[0] if isinstance(inherited, _RowTransform) else None
+    one_size = len({(kind.height, kind.width) for kind in kinds}) == 1
+    resize = one_size or (not callable(transform) and takes == "nothing")
+    row = items[0] if takes == "rows" else None
     return Pipeline(dataclasses.replace(kinds[0], channels=channels), resize, transform, recorder.keywords, row)
 
 
@@ -197,14 +184,14 @@ def _without_transforms(dataset: Any, recorder: _CallRecorder) -> Any:
     if _hugging_face_transform(dataset) is not None:
         return dataset.with_format(None)
     bare = copy.copy(dataset)
-    for name in TRANSFORM_NAMES:
+    for name in ("transforms", "transform", "target_transform"):
         if getattr(bare, name, None) is not None:  # not set to None, which some data sets would call
             setattr(bare, name, recorder)
     return bare
 
 
-def _find_transform(dataset: Any) -> _Transform | None:
-    """Returns the transform of a data set, as a function of an image."""
+def _find_transform(dataset: Any) -> tuple[str, Any]:
+    """Returns what the transform of a data set takes, and the transform."""
     if isinstance(dataset, (Subset, ForwardsNames)):
         return _find_transform(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
@@ -217,20 +204,18 @@ def _find_transform(dataset: Any) -> _Transform | None:
         return parts[0]
     of_rows = _hugging_face_transform(dataset)
     if of_rows is not None:
-        return _RowTransform(of_rows)
+        return "rows", of_rows
     single, joint = getattr(dataset, "transform", None), getattr(dataset, "transforms", None)
     if single is not None:
-        return _ImageTransform(single)
-    return None if joint is None or isinstance(joint, StandardTransform) else _JointTransform(joint)
+        return "image", single
+    return _NO_TRANSFORM if joint is None or isinstance(joint, StandardTransform) else ("image and label", joint)
 
 
-def _hugging_face_transform(dataset: Any) -> Callable[[Any], Any] | None:
-    """Returns the transform of a Hugging Face data set, which maps rows to rows, as a mapping of lists."""
-    form = getattr(dataset, "format", None)
-    if not isinstance(form, Mapping) or form.get("type") != "custom":
-        return None
-    transform: Callable[[Any], Any] = form["format_kwargs"]["transform"]
-    return transform
+def _hugging_face_transform(dataset: Any) -> Any:
+    """Returns the transform of a Hugging Face data set, from a mapping of lists to another, or None."""
+    form: Any = getattr(dataset, "format", None)
+    custom = isinstance(form, Mapping) and form.get("type") == "custom"
+    return form["format_kwargs"]["transform"] if custom else None
 
 
 class _CallRecorder:
@@ -244,42 +229,3 @@ class _CallRecorder:
             self.keywords = tuple(named)
             return named
         return values[0] if len(values) == 1 else values
-
-
-@dataclass(frozen=True)
-class _Transform(ABC):
-    """A transform of a data set, as a function of an image."""
-
-    transform: Callable[..., Any]
-
-    @abstractmethod
-    def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
-        """Transforms an image."""
-
-
-class _ImageTransform(_Transform):
-    """A transform of the image alone, called by position or, like Albumentations', by keyword."""
-
-    def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
-        if not pipeline.keywords:
-            return call_transform(self.transform, image)
-        name = "image" if "image" in pipeline.keywords else pipeline.keywords[0]
-        return self.transform(**{**dict.fromkeys(pipeline.keywords, label), name: image})[name]
-
-
-class _JointTransform(_Transform):
-    """A transform of image and label, of which only the image is used."""
-
-    def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
-        return self.transform(image, label)[0]
-
-
-class _RowTransform(_Transform):
-    """A transform of several items, as a mapping of lists."""
-
-    def __call__(self, image: Any, label: int, pipeline: Pipeline) -> Any:
-        places = ItemPaths.of(pipeline.row)
-        row = replace_at(pipeline.row, places.image, image)
-        row = row if places.label is None else replace_at(row, places.label, label)
-        out = self.transform({name: [value] for name, value in row.items()})
-        return image_of({name: values[0] for name, values in out.items()})
