@@ -199,10 +199,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         batched = getattr(self.dataset, "__getitems__", None)
         fetched = iter(batched(rows) if batched and rows else [self.dataset[row] for row in rows])
         return [
-            self._items.finish(next(fetched), False)
-            if slot < 0
-            else self._items.finish(self._synthetic(slot, epoch), True)
-            for slot in slots
+            self._items.finish(next(fetched), False) if slot < 0 else self._synthetic(slot, epoch) for slot in slots
         ]
 
     def _synthetic(self, slot: int, epoch: int) -> Any:
@@ -215,7 +212,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         image = pooled.pool.rows(pooled.rows[entry][None])[0]
         image = match_image(image, pipeline.kind, pooled.pool.geometry, resize=pipeline.resize)
         image = pipeline.apply(image, int(label.argmax() if label.ndim else label), self.dataset)
-        return self._items.make(image, label)
+        return self._items.finish(self._items.make(image, label), True)
 
     def _plan(self, epoch: int) -> tuple[list[int], Tensor]:
         """Returns the slot at each index in an epoch (-1: a real item), and the entry of the pool for each slot."""

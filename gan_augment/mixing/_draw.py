@@ -75,8 +75,8 @@ def draw_labelled(
     options: dict[int, list[int]] | None,
     num_classes: int | None,
     as_real: Callable[[Tensor], Tensor],
-) -> tuple[Tensor, Tensor | None]:
-    """Draws ``n`` synthetic uint8 images, and the targets that the policy gives them.
+) -> tuple[Tensor, Tensor]:
+    """Draws ``n`` synthetic uint8 images, and the targets that the policy gives them: -1 without a policy.
 
     ``classes`` are the data's class of each image, int64 ``(n,)``, and ``options`` the source's classes for each of
     them. If either is None, random classes of the source are drawn.
@@ -90,8 +90,6 @@ def draw_labelled(
         else:
             asked = _choose_classes(wanted, options)
         images = draw(source, len(missing), asked, seed=draw_seed())
-        if policy is None:
-            return images, None
         targets, keep = label_images(policy, images, wanted, num_classes, as_real)
         if not parts and bool(keep.all()):
             return images, targets
@@ -122,21 +120,13 @@ def _choose_classes(wanted: Tensor, options: dict[int, list[int]]) -> Tensor:
 
 @dataclass(frozen=True)
 class PooledImages:
-    """A pool, and which of its images each class of a data set can get.
-
-    Attributes:
-        pool (SyntheticPool): The images.
-        rows (Tensor): Rows of the pool that the policy uses, grouped by class, int64 ``(m,)``.
-        entries (dict): Class -> the indices of its images in ``rows``.
-        targets (Tensor): The different targets.
-        target_of (Tensor): The index in ``targets`` for each of ``rows``, int64 ``(m,)``.
-    """
+    """A pool, and which of its images each class of a data set can get."""
 
     pool: SyntheticPool
-    rows: Tensor
-    entries: dict[int, Tensor]
-    targets: Tensor
-    target_of: Tensor
+    rows: Tensor  # of the pool, those that the policy uses, grouped by class, int64 (m,)
+    entries: dict[int, Tensor]  # class -> the indices of its images in rows
+    targets: Tensor  # the different targets
+    target_of: Tensor  # the index in targets for each of rows, int64 (m,)
 
     def targets_at(self, entries: Tensor) -> Tensor:
         """Returns the targets of images, given their indices in ``rows``."""
@@ -164,8 +154,6 @@ def make_pooled(
         return images if kind is None else match_shape(images, kind, source.geometry)
 
     def label(images: Tensor, classes: list[int] | None) -> tuple[Tensor, Tensor]:
-        if policy is None:
-            return torch.full((len(images),), -1), torch.ones(len(images), dtype=torch.bool)
         return label_images(policy, images, None if classes is None else torch.tensor(classes), num_classes, as_real)
 
     if isinstance(source, SyntheticPool):

@@ -19,9 +19,8 @@ _MANY = 3  # passes after which a sampler that draws with replacement has drawn 
 class SharedEpoch:
     """The epoch that was set, and the number of items that were fetched, as all worker processes see them.
 
-    Args:
-        length (int): Number of items of the data set.
-        known (int): Number of items of the wrapped data set, which is all that an outdated sampler draws.
+    ``length`` counts the items of the data set, and ``known`` those of the wrapped one, which is all that a sampler
+    draws if it was made before wrapping.
     """
 
     def __init__(self, length: int, known: int) -> None:
@@ -46,7 +45,6 @@ class SharedEpoch:
 
     @property
     def is_set(self) -> bool:
-        """Whether an epoch was ever set."""
         return bool(self._state[_EPOCH] >= 0)
 
     @property
@@ -69,7 +67,6 @@ class SharedEpoch:
         return item * find_world_size() // self.length
 
     def set(self, epoch: int) -> None:
-        """Sets the epoch for all processes."""
         self._state[_EPOCH] = epoch
 
     def count(self, places: list[int]) -> None:
@@ -85,13 +82,10 @@ class SharedEpoch:
             self._seen[places] = True
 
     def finds_outdated_sampler(self, last: int | None) -> bool:
-        """Returns whether the sampler seems to know the wrapped data set only; true at most once.
+        """Returns whether the sampler seems to know only the wrapped data set; true at most once.
 
-        Such a sampler draws all indices of the wrapped data set, and never one above them.
-
-        Args:
-            last (int, optional): The index that was fetched last; -1 at the end of an epoch; None if other processes
-                fetch too. It tells the end of a shuffled pass from the middle of a pass in order.
+        ``last`` is the index that was fetched last, which tells the end of a shuffled pass from the middle of a pass
+        in order. It is -1 at the end of an epoch, and None if other processes fetch too.
         """
         known, ranks = len(self._seen), find_world_size()
         fetched = self.fetched * ranks  # each rank draws a part of the indices

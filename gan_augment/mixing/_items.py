@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,15 @@ from ..data import (
     replace_at,
     walk_leaves,
 )
-from ..synthesis import ImageKind, as_channels_first, to_container
+from ..synthesis import (
+    Geometry,
+    ImageKind,
+    as_channels_first,
+    call_transform,
+    match_batch,
+    match_image,
+    to_container,
+)
 from ._policy import CHOICES, LabelPolicy
 
 LabelsGetter: TypeAlias = Callable[[Any], Any] | Literal["default"] | None
@@ -39,6 +48,7 @@ class Inputs:
     labels: Any
     image_at: tuple[Any, ...]
     labels_at: tuple[Any, ...] | None
+    single: bool
 
     @classmethod
     def find(cls, inputs: Any, labels_getter: LabelsGetter) -> Inputs:
@@ -57,8 +67,12 @@ class Inputs:
                 f"SyntheticMix must be given one image, or one batch of images, but found {len(places)} "
                 f"among {[type(leaf).__name__ for _, leaf in leaves][:20]}."
             )
-        labels = None if labels_at is None else get_at(inputs, labels_at)
-        return cls(inputs, get_at(inputs, places[0]), labels, places[0], labels_at)
+        image, labels = get_at(inputs, places[0]), None if labels_at is None else get_at(inputs, labels_at)
+        dims = 3 if isinstance(image, PIL.Image.Image) else image.ndim
+        several_labels = isinstance(labels, (Tensor, np.ndarray)) and labels.ndim > 0
+        if dims not in (2, 3, 4) or (dims == 2 and several_labels):  # one grey image may have 2
+            raise ValueError(f"Images must have 3 dims (one image) or 4 (a batch), but got {dims} instead.")
+        return cls(inputs, image, labels, places[0], labels_at, single=dims < 4)
 
     def has_other_rows(self, n: int) -> bool:
         """Returns whether anything except the images and labels has an entry for each of ``n`` images."""
@@ -103,25 +117,15 @@ def _find_labels(
 
 @dataclass(frozen=True)
 class ItemKind:
-    """Everything about an item of a data set except its image and label.
-
-    Attributes:
-        image_at (tuple): Keys that lead to the image.
-        label_at (tuple): Keys that lead to the label. Not used if items have no targets.
-        blank (object): An item without image and label, whose other entries are neutral.
-        target (TargetKind, optional): The kind of targets. None if items have no targets.
-        soft (bool): Whether targets must be made probabilities.
-        weight (float, optional): Weight of a synthetic item in the loss. None if items have no weights.
-        return_synthetic (bool): Whether items end with a bool.
-    """
+    """Everything about an item of a data set except its image and label."""
 
     image_at: tuple[Any, ...]
-    label_at: tuple[Any, ...]
-    blank: Any
-    target: TargetKind | None
-    soft: bool
-    weight: float | None
-    return_synthetic: bool
+    label_at: tuple[Any, ...]  # not used if items have no targets
+    blank: Any  # an item without image and label, whose other entries are neutral
+    target: TargetKind | None  # None if items have no targets
+    soft: bool  # whether targets must be made probabilities
+    weight: float | None  # of a synthetic item in the loss; None if items have no weights
+    return_synthetic: bool  # whether items end with a bool
 
     @classmethod
     def of(cls, item: Any, policy: LabelPolicy | None, num_classes: int | None, return_synthetic: bool) -> ItemKind:
@@ -218,6 +222,28 @@ def _neutral(value: Any) -> Any:
 
 def _filler(is_float: bool, is_signed: bool) -> float:
     return float("nan") if is_float else -1 if is_signed else 0
+
+
+def match_rows(images: Tensor, kind: ImageKind, geometry: Geometry, transform: Callable[[Any], Any] | None) -> Tensor:
+    """Returns synthetic uint8 images like the real ones of a batch, as a plain tensor ``(n, c, h, w)``."""
+    if transform is None:
+        return match_batch(images, kind, geometry)
+    return torch.stack([as_channels_first(match_one(image, kind, geometry, transform))[0] for image in images])
+
+
+def match_one(image: Tensor, kind: ImageKind, geometry: Geometry, transform: Callable[[Any], Any] | None) -> Any:
+    """Returns a synthetic uint8 image like a real one, after a transform if there is one."""
+    if transform is None:
+        return match_image(image, kind, geometry)
+    is_tensor = kind.container not in ("PIL", "array")
+    before = dataclasses.replace(kind, container="tensor", subclass=None) if is_tensor else kind
+    after = call_transform(transform, match_image(image, before, geometry))
+    if isinstance(after, Tensor) and is_tensor:  # a transform may not keep the class of tensor
+        after = to_container(after.as_subclass(Tensor), kind)
+    found = ImageKind.of(after)
+    if found != kind:
+        raise ValueError(f"transform must return images like the real ones, {kind}, but returned {found}.")
+    return after
 
 
 def edit_rows(whole: Any, edit: Callable[[Tensor], Tensor]) -> Any:

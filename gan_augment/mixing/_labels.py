@@ -27,7 +27,6 @@ class Same(LabelPolicy):
     same_classes = True
 
     def source_classes(self, source: Source) -> dict[int, list[int]]:
-        """Returns each class of the source for itself."""
         return {label: [label] for label in source.class_indices}
 
     def data_classes(self, source: Source) -> int | None:
@@ -35,11 +34,7 @@ class Same(LabelPolicy):
         return None if source.partial else source.num_classes
 
     def check_classes(self, source: Source, num_classes: int) -> None:
-        """Checks that source and data have the same number of classes; a mapping may have fewer.
-
-        Raises:
-            ValueError: If they differ.
-        """
+        """Checks that source and data have the same number of classes; a mapping may have fewer."""
         known = source.num_classes
         if known > num_classes or (known < num_classes and not source.partial):
             raise ValueError(
@@ -73,7 +68,6 @@ class Conditional(LabelPolicy):
 
     @property
     def same_classes(self) -> bool:
-        """True without a map."""
         return self.class_map is None
 
     def source_classes(self, source: Source) -> dict[int, list[int]]:
@@ -101,11 +95,9 @@ class Fixed(LabelPolicy):
             raise ValueError(f"A fixed label must be a class index, but got {self.label!r} instead.")
 
     def targets(self, images: Tensor, classes: Tensor | None, num_classes: int | None) -> tuple[Tensor, Tensor]:
-        """Returns the class for all images."""
         return torch.full((len(images),), self.label), torch.ones(len(images), dtype=torch.bool)
 
     def check_classes(self, source: Source, num_classes: int) -> None:
-        """Checks that the label is a class of the data."""
         check_given([self.label], num_classes)
 
 
@@ -118,7 +110,6 @@ class Uniform(LabelPolicy):
     uses_images = False
 
     def targets(self, images: Tensor, classes: Tensor | None, num_classes: int | None) -> tuple[Tensor, Tensor]:
-        """Returns rows of ``1 / num_classes``."""
         if num_classes is None:
             raise ValueError("num_classes must be given for labels='uniform' if labels are class indices.")
         rows = torch.full((len(images), num_classes), 1 / num_classes)
@@ -137,7 +128,7 @@ class Teacher(LabelPolicy):
         threshold (float): Lowest probability for ``"hard"``, 0..1.
     """
 
-    teacher: Callable[[Tensor], Any] | None = None
+    teacher: Callable[[Tensor], Any]
     kind: Literal["hard", "soft"] = "hard"
     threshold: float = 0.9
 
@@ -151,13 +142,9 @@ class Teacher(LabelPolicy):
 
     @property
     def soft(self) -> bool:
-        """True for ``kind="soft"``."""
         return self.kind == "soft"
 
     def targets(self, images: Tensor, classes: Tensor | None, num_classes: int | None) -> tuple[Tensor, Tensor]:
-        """Returns the teacher's classes or probabilities."""
-        if self.teacher is None:  # refused above
-            raise TypeError("teacher must be callable.")
         probabilities = teacher_probabilities(self.teacher, images).cpu()
         if num_classes is not None and probabilities.shape[1] != num_classes:
             raise ValueError(

@@ -126,19 +126,12 @@ def _split_by_class(total: int, labels: Tensor | None, reachable: list[int] | No
 
 @dataclass(frozen=True)
 class Layout:
-    """The items of a data set: real items, and slots for synthetic images.
+    """The items of a data set: real items, and slots for synthetic images."""
 
-    Attributes:
-        rows (Tensor): The real item at each position, int64 ``(n,)``; -1 for an added synthetic image.
-        labels (Tensor, optional): Class of each position, int64 ``(n,)``. None if real items have no labels.
-        slots (Slots): The number of synthetic images of each class.
-        added (bool): Whether synthetic images are added, instead of replacing real items.
-    """
-
-    rows: Tensor
-    labels: Tensor | None
+    rows: Tensor  # the real item at each position, int64 (n,); -1 for an added synthetic image
+    labels: Tensor | None  # class of each position, int64 (n,); None if real items have no labels
     slots: Slots
-    added: bool
+    added: bool  # whether synthetic images are added, instead of replacing real items
 
     def slot_of(self, seed: int, epoch: int) -> Tensor:
         """Returns the slot at each position in an epoch, int64 ``(n,)``; -1 for a real item."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import numpy as np
 import PIL.Image
 import torch
 from torch import Tensor
@@ -16,20 +15,9 @@ from torchvision.transforms import v2
 
 from .._core import ROW_BYTES, check_space, draw_seed
 from ..data import MAX_LABELS, TargetKind, check_label_range, one_hot, read_target
-from ..synthesis import (
-    ImageKind,
-    Source,
-    SourceLike,
-    as_channels_first,
-    call_transform,
-    check_unit_range,
-    match_batch,
-    match_image,
-    match_shape,
-    to_container,
-)
+from ..synthesis import ImageKind, Source, SourceLike, as_channels_first, check_unit_range, match_shape
 from ._draw import DeviceSources, draw_labelled
-from ._items import Inputs, LabelsGetter, edit_rows
+from ._items import Inputs, LabelsGetter, edit_rows, match_one, match_rows
 from ._labels import Labels, resolve_policy
 from ._layout import (
     check_can_balance,
@@ -42,7 +30,6 @@ from ._layout import (
     synthetic_per_real,
     warn_about_fill,
 )
-from ._policy import LabelPolicy
 from ._randomness import different_on_rank, find_rank, stochastic_round
 from ._wrapped import read_names
 
@@ -56,12 +43,11 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
     they share a seed.
 
     Unlike torchvision's transforms, it only mixes in training mode. After ``mix.eval()``, images and labels pass
-    through unchanged. If the mix is a submodule of your model (``self.mix = mix``), ``model.train()`` and
-    ``model.eval()`` switch it. A ``v2.Compose`` does not pass the mode on to its transforms: use
-    ``nn.Sequential(mix, v2.MixUp(...))``, which you call with one tuple of images and labels. The generator is not
-    part of ``model.parameters()`` or ``model.state_dict()``, and ``model.train()`` does not change it. A
-    ``collate_fn`` stays in training mode whatever the model is: use it in the training loader only, or wrap the
-    training data in :class:`GANAugmentedDataset`.
+    through unchanged. If the mix is a submodule of your model, ``model.train()`` and ``model.eval()`` switch it, but
+    the generator is not part of ``model.parameters()`` or ``model.state_dict()``. A ``v2.Compose`` does not pass the
+    mode on to its transforms: use ``nn.Sequential(mix, v2.MixUp(...))``, which you call with one tuple of images and
+    labels. A ``collate_fn`` always stays in training mode: use it in the training loader only, or wrap the training
+    data in :class:`GANAugmentedDataset`.
 
     Args:
         source: A zoo name, folder, generator, pool, mapping from class to any of these, or any :class:`Source`. A
@@ -78,18 +64,17 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         num_classes (int, optional): Number of classes of the data. Required if the label policy is soft and labels
             are class indices.
         classes (optional): Names of the data's classes, to compare with those of the source: a sequence in the order
-            of the labels, a mapping such as ``class_to_idx``, or a data set that has them. A transform only sees
-            indices: without this, names are not compared.
+            of the labels, a mapping such as ``class_to_idx``, or a data set that has them. Default: names are not
+            compared, because a transform only sees indices.
         labels_getter (callable or "default" or None): Finds the labels in the input, like that of ``MixUp``.
-        transform (callable, optional): A transform for synthetic images, if the real images are already transformed,
-            for example ``v2.Normalize(...)``. It gets each image as a tensor with the dtype, size and channels of the
-            real images (float 0..1, or uint8 if they are uint8), and must keep them.
+        transform (callable, optional): A transform for synthetic images, such as ``v2.Normalize(...)``, if the real
+            images are already transformed. It gets and must return a tensor with the dtype, size and channels of the
+            real images (float 0..1, or uint8 if they are uint8).
         return_synthetic (bool): Whether to append a bool for each image, True for synthetic images (in a mapping:
             under ``"is_synthetic"``). In eval mode all are False. Default: False.
-        device (str or torch.device, optional): Device on which a generator draws. Default: a generator given by name
-            or folder draws on the device of each batch (and so on the CPU in workers of a loader). A generator that
-            you pass as an object stays where it is: move it with ``generator.to(device)``. If ``device`` is given, a
-            copy of either draws there.
+        device (str or torch.device, optional): Device on which a copy of the generator draws. Default: a generator
+            given by name or folder draws on the device of each batch (on the CPU in workers of a loader), and a
+            generator that you pass as an object stays where it is.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -177,18 +162,13 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         if not (self.training or self._extra(False)):
             return whole
         found = Inputs.find(whole, self.labels_getter)
-        image, labels = found.image, found.labels
-        dims = 3 if isinstance(image, PIL.Image.Image) else image.ndim
-        several_labels = isinstance(labels, (Tensor, np.ndarray)) and labels.ndim > 0
-        if dims not in (2, 3, 4) or (dims == 2 and several_labels):  # one grey image may have 2
-            raise ValueError(f"Images must have 3 dims (one image) or 4 (a batch), but got {dims} instead.")
-        single = dims < 4
+        image = found.image
         if not self.training:
-            none = False if single else torch.zeros(len(image), dtype=torch.bool, device=_device_of(image))
-            return found.rebuild(image, labels, self._extra(none))
+            none = False if found.single else torch.zeros(len(image), dtype=torch.bool, device=_device_of(image))
+            return found.rebuild(image, found.labels, self._extra(none))
         kind = ImageKind.of(image)
         self._check_range(image)
-        return self._mix_sample(found, kind) if single else self._mix_batch(found, kind)
+        return self._mix_sample(found, kind) if found.single else self._mix_batch(found, kind)
 
     def extra_repr(self) -> str:
         return f"source={self.source.name}, ratio={self.ratio}, mode={self.mode!r}, labels={self.policy}"
@@ -211,104 +191,93 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             self._range_checked = True
 
     def _mix_batch(self, found: Inputs, kind: ImageKind) -> Any:
-        images, labels, n = found.image, found.labels, len(found.image)
-        targets, target = (None, None) if self.policy is None else self._read_targets(self.policy, labels, n)
-        grow = self.mode != "replace"
+        images, n, grow = found.image, len(found.image), self.mode != "replace"
+        targets, target = self._read_targets(found.labels, n)
         if grow and found.has_other_rows(n):
             raise ValueError(
                 f"mode={self.mode!r} makes batches longer, and the input has another entry of {n} rows that it "
                 "cannot extend; use mode='replace'."
             )
         with different_on_rank(self._rank if self.ratio or grow else 0):
-            if self.mode == "balance" and targets is not None:
+            if self.mode == "balance":
                 check_can_balance(_classes(targets), self._options or ())
                 rows = oversampled_rows(_classes(targets), draw_seed())
-                images, targets = (
-                    edit_rows(images, lambda own: own[rows.to(own.device)]),
-                    targets[rows.to(targets.device)],
-                )
-            drawn = self._draw(len(images), targets, kind, _device_of(images))
+                images = edit_rows(images, lambda own: own[rows.to(own.device)])
+                targets = targets[rows.to(targets.device)]
+            drawn = self._draw(targets, kind, _device_of(images))
         is_synthetic = torch.zeros(len(images), dtype=torch.bool)
         if drawn is not None:
-            positions, synthetic, new_targets = drawn
-            at = positions if replaces_real(self.mode) else None
-            matched = self._match(synthetic, kind)
-            images = edit_rows(images, lambda own: _put(own, at, matched))
-            is_synthetic = _put(is_synthetic, at, torch.ones(len(matched), dtype=torch.bool))
-            if targets is not None and new_targets is not None:
-                soft = targets.ndim > new_targets.ndim
-                targets = _put(targets, at, one_hot(new_targets, targets.shape[1]) if soft else new_targets)
-        if targets is not None and target is not None:
-            labels = target.make(targets)
-        return found.rebuild(images, labels, self._extra(is_synthetic.to(_device_of(images))))
+            chosen, synthetic, new_targets = drawn
+            positions = chosen if replaces_real(self.mode) else None
+            matched = match_rows(synthetic, kind, self._geometry, self.transform_synthetic)
+            if targets.ndim > new_targets.ndim:
+                new_targets = one_hot(new_targets, targets.shape[1])
+            images = edit_rows(images, lambda own: _put(own, positions, matched))
+            targets = _put(targets, positions, new_targets)
+            is_synthetic = _put(is_synthetic, positions, torch.ones(len(matched), dtype=torch.bool))
+        return found.rebuild(images, target.make(targets), self._extra(is_synthetic.to(_device_of(images))))
 
-    def _read_targets(self, policy: LabelPolicy, labels: Any, n: int | None) -> tuple[Tensor, TargetKind]:
+    def _mix_sample(self, found: Inputs, kind: ImageKind) -> Any:
+        if self.mode != "replace":
+            raise ValueError(f"mode={self.mode!r} must be given batches, but got a single image.")
+        image, label = found.image, found.labels
+        targets, target = self._read_targets(label, None)
+        if self.policy is not None and self.policy.soft:
+            label = target.make(targets[0])
+        with different_on_rank(self._rank if self.ratio else 0):
+            drawn = self._draw(targets, kind, _device_of(image))
+        if drawn is not None:
+            _, synthetic, new_targets = drawn
+            image = match_one(synthetic[0], kind, self._geometry, self.transform_synthetic)
+            label = target.make(new_targets[0])
+        return found.rebuild(image, label, self._extra(image is not found.image))
+
+    def _read_targets(self, labels: Any, n: int | None) -> tuple[Tensor, TargetKind]:
         """Returns labels as class indices ``(n,)`` or probabilities ``(n, classes)``, and the kind to return them in.
 
-        ``n`` is None for one label, which becomes a row.
+        ``n`` is None for one label, which becomes a row. Without a label policy, all classes are -1.
         """
+        if self.policy is None:
+            return torch.full((n or 1,), -1), TargetKind(Tensor, torch.int64)
         targets, kind = read_target(labels, n)
         targets = targets[None] if n is None else targets
         if targets.ndim == 2:
             if self.num_classes not in (None, targets.shape[1]):
                 raise ValueError(f"labels must have {self.num_classes} columns, but got {targets.shape[1]} instead.")
-            policy.check_classes(self.source, targets.shape[1])
+            self.policy.check_classes(self.source, targets.shape[1])
         else:
             check_label_range(targets, self.num_classes or MAX_LABELS)
-            if policy.soft:
+            if self.policy.soft:
                 if self.num_classes is None:
                     raise ValueError("num_classes must be given if labels are class indices and the policy is soft.")
                 targets = one_hot(targets, self.num_classes)
-        return targets, kind.as_soft(targets.shape[1]) if policy.soft else kind
+        return targets, kind.as_soft(targets.shape[1]) if self.policy.soft else kind
 
-    def _draw(
-        self, n: int, targets: Tensor | None, kind: ImageKind, device: torch.device
-    ) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    def _draw(self, targets: Tensor, kind: ImageKind, device: torch.device) -> tuple[Tensor, Tensor, Tensor] | None:
         """Draws synthetic images; returns the positions to replace, the images and their targets, or None."""
-        share = 0.0 if self.mode == "fill" else synthetic_per_real(self.ratio, self.mode)
+        n, share = len(targets), 0.0 if self.mode == "fill" else synthetic_per_real(self.ratio, self.mode)
         pixels = kind.channels * kind.height * kind.width
         check_space(f"ratio={self.ratio}", math.ceil(share * n), pixels + ROW_BYTES, remedy="Lower the ratio.")
         wanted, positions = None, None
-        if targets is None or self._options is None:
+        if self._options is None:
             count = stochastic_round(share * n)
         else:
-            classes = _classes(targets)
+            classes, options = _classes(targets), torch.tensor(sorted(self._options))
             if self.mode == "fill":
-                options = torch.tensor(sorted(self._options))
                 counts = torch.bincount(classes, minlength=int(options.max()) + 1)
                 wanted = torch.repeat_interleave(options, counts.max() - counts[options])
             else:
-                reachable = torch.isin(classes, torch.tensor(list(self._options))).nonzero().flatten()
+                reachable = torch.isin(classes, options).nonzero().flatten()
                 positions = _choose(reachable, stochastic_round(share * len(reachable)))
                 wanted = classes[positions]
             count = len(wanted)
         if count == 0:
             return None
-        known = self.num_classes if targets is None or targets.ndim == 1 else targets.shape[1]
-
-        def as_real(images: Tensor) -> Tensor:
-            return match_shape(images, kind, self._geometry)
-
+        known = self.num_classes if targets.ndim == 1 else targets.shape[1]
+        as_real = partial(match_shape, kind=kind, geometry=self._geometry)
         source = self._sources.on(device)
         synthetic, labels = draw_labelled(source, self.policy, count, wanted, self._options, known, as_real)
         return _choose(torch.arange(n), count) if positions is None else positions, synthetic, labels
-
-    def _match(self, synthetic: Tensor, kind: ImageKind) -> Tensor:
-        """Returns synthetic uint8 images like the real ones of a batch, as a plain tensor ``(n, c, h, w)``."""
-        if self.transform_synthetic is None:
-            return match_batch(synthetic, kind, self._geometry)
-        return torch.stack([as_channels_first(self._transformed(image, kind))[0] for image in synthetic])
-
-    def _transformed(self, image: Tensor, kind: ImageKind) -> Any:
-        is_tensor = kind.container not in ("PIL", "array")
-        before = dataclasses.replace(kind, container="tensor", subclass=None) if is_tensor else kind
-        after = call_transform(self.transform_synthetic, match_image(image, before, self._geometry))
-        if isinstance(after, Tensor) and is_tensor:  # a transform may not keep the class of tensor
-            after = to_container(after.as_subclass(Tensor), kind)
-        found = ImageKind.of(after)
-        if found != kind:
-            raise ValueError(f"transform must return images like the real ones, {kind}, but returned {found}.")
-        return after
 
     def _extra(self, is_synthetic: Tensor | bool) -> dict[str, Any]:
         extra: dict[str, Any] = {}
@@ -317,24 +286,6 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         if self.return_synthetic:
             extra["is_synthetic"] = is_synthetic
         return extra
-
-    def _mix_sample(self, found: Inputs, kind: ImageKind) -> Any:
-        if self.mode != "replace":
-            raise ValueError(f"mode={self.mode!r} must be given batches, but got a single image.")
-        image, label = found.image, found.labels
-        targets, target = None, None
-        if self.policy is not None:
-            targets, target = self._read_targets(self.policy, label, None)
-            label = target.make(targets[0]) if self.policy.soft else label
-        with different_on_rank(self._rank if self.ratio else 0):
-            drawn = self._draw(1, targets, kind, _device_of(image))
-        if drawn is not None:
-            _, synthetic, new_targets = drawn
-            plain = self.transform_synthetic is None
-            image = match_image(synthetic[0], kind, self._geometry) if plain else self._transformed(synthetic[0], kind)
-            if target is not None and new_targets is not None:
-                label = target.make(new_targets[0])
-        return found.rebuild(image, label, self._extra(image is not found.image))
 
 
 def _classes(targets: Tensor) -> Tensor:

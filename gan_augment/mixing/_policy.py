@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -101,7 +101,7 @@ class LabelPolicy:
         return None
 
     def check_source(self, source: Source) -> None:
-        """Checks that the policy can use a source. The default refuses one without the classes that it needs.
+        """Checks that the policy can use a source, which must have the classes of :meth:`source_classes`.
 
         Raises:
             ValueError: If it cannot.
@@ -121,7 +121,7 @@ class LabelPolicy:
             )
 
     def check_classes(self, source: Source, num_classes: int) -> None:
-        """Checks that the policy gives classes of the data, which has ``num_classes``.
+        """Checks that the classes of :meth:`source_classes` are classes of the data, which has ``num_classes``.
 
         Raises:
             ValueError: If a class is too large.
@@ -129,13 +129,9 @@ class LabelPolicy:
         check_given(self.source_classes(source) or (), num_classes)
 
     def check_names(self, source: Source, names: Sequence[str] | None) -> None:
-        """Compares the names of the source's classes with those of the data, if :attr:`same_classes` is true.
+        """Compares the source's class names with those of the data, if :attr:`same_classes` is true.
 
-        Warns if the source has names that say more than its indices, and the data has none.
-
-        Args:
-            source (Source): The source, which may have ``class_names``.
-            names (sequence of str, optional): Names of the data's classes. None if they are not known.
+        Warns if ``names`` is None, and the names of the source say more than its indices.
 
         Raises:
             ValueError: If a class of the same index has different names.
@@ -170,12 +166,7 @@ class LabelPolicy:
         return repr(self.name) if self.name else str(self)
 
 
-def check_given(classes: Sequence[int] | dict[int, list[int]], num_classes: int) -> None:
-    """Checks that classes that a policy gives are classes of the data.
-
-    Raises:
-        ValueError: If one is too large.
-    """
+def check_given(classes: Iterable[int], num_classes: int) -> None:
     beyond = [target for target in classes if target >= num_classes]
     if beyond:
         raise ValueError(
@@ -185,25 +176,15 @@ def check_given(classes: Sequence[int] | dict[int, list[int]], num_classes: int)
 
 
 def label_images(
-    policy: LabelPolicy,
+    policy: LabelPolicy | None,
     images: Tensor,
     classes: Tensor | None,
     num_classes: int | None,
     as_real: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Returns the checked result of :meth:`LabelPolicy.targets`, on the CPU.
-
-    Args:
-        policy (LabelPolicy): The policy.
-        images (Tensor): uint8 images ``(n, c, h, w)`` of a source.
-        classes (Tensor, optional): The data's class that each image was drawn for.
-        num_classes (int, optional): Number of classes of the data.
-        as_real (callable): Gives images the size and channels of the real images, if the policy uses images.
-
-    Raises:
-        TypeError: If the policy does not return two tensors.
-        ValueError: If their types, shapes or values are not as documented.
-    """
+    """Returns the checked result of :meth:`LabelPolicy.targets` on the CPU; targets are -1 without a policy."""
+    if policy is None:
+        return torch.full((len(images),), -1), torch.ones(len(images), dtype=torch.bool)
     given = policy.targets(as_real(images) if policy.uses_images else images, classes, num_classes)
     if not (isinstance(given, tuple) and len(given) == 2 and all(isinstance(each, Tensor) for each in given)):
         raise TypeError(f"{type(policy).__name__}.targets must return two tensors, but returned {type(given)} instead.")

@@ -23,18 +23,18 @@ def stochastic_round(value: float) -> int:
     return whole + int(torch.rand(()).item() < value - whole)
 
 
+def is_distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
 def find_rank(default: int = 0) -> int:
     """Returns the rank of this process, from ``torch.distributed`` or the environment variable ``RANK``."""
-    return torch.distributed.get_rank() if _is_initialized() else _read("RANK", default)
+    return torch.distributed.get_rank() if is_distributed() else _read("RANK", default)
 
 
 def find_world_size() -> int:
     """Returns the number of ranks, from ``torch.distributed`` or the environment variable ``WORLD_SIZE``."""
-    return torch.distributed.get_world_size() if _is_initialized() else max(_read("WORLD_SIZE", 1), 1)
-
-
-def _is_initialized() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_world_size() if is_distributed() else max(_read("WORLD_SIZE", 1), 1)
 
 
 def _read(name: str, default: int) -> int:

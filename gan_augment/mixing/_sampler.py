@@ -14,6 +14,7 @@ from torch.utils.data import Sampler
 from .._core import check_count, mix_seed
 from ._dataset import GANAugmentedDataset
 from ._layout import check_ratio, replaces_real
+from ._randomness import is_distributed
 
 
 class FixedRatioBatchSampler(Sampler[list[int]]):
@@ -70,7 +71,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         if self.real_per_batch == 0:
             raise ValueError(f"ratio must leave a real item in a batch of {batch_size}, but {ratio} does not.")
         self.shuffle, self.drop_last, self.seed = shuffle, drop_last, check_count("seed", seed, 0)
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        distributed = is_distributed()
         if num_replicas is None:
             num_replicas = torch.distributed.get_world_size() if distributed else 1
         if rank is None:
@@ -110,19 +111,14 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         self._agree_on_epoch()
         start, self._start = self._start, 0  # a loaded state is used only once
         self._position = start
-        real, synthetic = self._orders()
+        orders = list(zip(self._orders(), (self.real_per_batch, self.synthetic_per_batch)))
         rng = torch.Generator().manual_seed(mix_seed(self.seed, 2, self._epoch))
         for number in range(len(self) * self.num_replicas):
             # Every rank shuffles every batch, so that all ranks keep the same random state.
             order = torch.randperm(self.batch_size, generator=rng)
             if number % self.num_replicas != self.rank or number // self.num_replicas < start:
                 continue
-            batch = torch.cat(
-                [
-                    _cycle(real, number * self.real_per_batch, self.real_per_batch),
-                    _cycle(synthetic, number * self.synthetic_per_batch, self.synthetic_per_batch),
-                ]
-            )
+            batch = torch.cat([_cycle(places, number * count, count) for places, count in orders])
             self._position = number // self.num_replicas + 1
             yield (batch[order] if self.shuffle else batch).tolist()
 
@@ -143,13 +139,12 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
                 "different items in each epoch; call set_epoch of both."
             )
 
-    def _orders(self) -> tuple[Tensor, Tensor]:
+    def _orders(self) -> Iterator[Tensor]:
+        """Yields the indices of the real items, and then those of the synthetic ones, in the order of the epoch."""
         mask = self._mask()
-        orders = []
         for kind, places in enumerate(((~mask).nonzero().flatten(), mask.nonzero().flatten())):
             rng = torch.Generator().manual_seed(mix_seed(self.seed, kind, self._epoch))
-            orders.append(places[torch.randperm(len(places), generator=rng)] if self.shuffle else places)
-        return orders[0], orders[1]
+            yield places[torch.randperm(len(places), generator=rng)] if self.shuffle else places
 
     def __repr__(self) -> str:
         return (

@@ -100,21 +100,13 @@ def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The steps that make a synthetic image like the images of a data set.
+    """The steps that make a synthetic image like the images of a data set."""
 
-    Attributes:
-        kind (ImageKind): The kind that an image must have before the transforms.
-        resize (bool): Whether to resize it to the size of that kind. False if the real images have several sizes.
-        transform (callable or "inherit" or None): The transforms that follow.
-        keywords (tuple of str): Keywords by which the data set calls its transform; empty if it calls it by position.
-        row (object, optional): An item before the transforms, if these take whole items.
-    """
-
-    kind: ImageKind
-    resize: bool
+    kind: ImageKind  # the kind that an image must have before the transforms
+    resize: bool  # whether to resize it to the size of that kind; False if the real images have several sizes
     transform: Callable[[Any], Any] | str | None
-    keywords: tuple[str, ...]
-    row: Any
+    keywords: tuple[str, ...]  # by which the data set calls its transform; empty if it calls it by position
+    row: Any  # an item before the transforms, if these take whole items
 
     def apply(self, image: Any, label: int, dataset: Any) -> Any:
         """Applies the transforms to an image. Inherited transforms are those that the data set has now."""
