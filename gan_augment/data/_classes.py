@@ -16,8 +16,8 @@ from ._targets import TargetKind, read_target
 
 _LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 have labels
 _WRAPPED = ("dataset", "subset", "base_dataset", "base", "ds", "_dataset")
-PROBES = 8  # items that are read to check what a data set says about them
-_PROBED_CLASSES = 64  # maximum number of classes of which another item is read
+PROBES = 8  # random items that are read to check what a data set stores
+_PROBED_CLASSES = 64  # classes, at most, of which one item each is read too
 
 
 def find_labels(dataset: Any) -> Tensor | None:
@@ -56,20 +56,16 @@ def labels_match(dataset: Any, labels: Tensor) -> bool:
     """Returns whether labels match a few items of a data set, from many classes."""
     if len(labels) != len(dataset):
         return False
-    chosen = {*_sample_items(len(labels)), *_item_of_each_class(labels)}
-    return all(label_at(dataset, index) == labels[index] for index in chosen)
+    return all(label_at(dataset, index) == labels[index] for index in _choose_probes(len(labels), labels))
 
 
-def _item_of_each_class(labels: Tensor) -> list[int]:
-    """Returns the index of an item of each class, or of some classes if there are very many."""
-    _, first = np.unique(labels.numpy(), return_index=True)
-    return [int(place) for place in first[evenly_spaced(len(first), _PROBED_CLASSES)]]
-
-
-def _sample_items(count: int) -> list[int]:
-    """Returns a few random indices, always the same."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
-    return order[:PROBES].tolist()
+def _choose_probes(count: int, labels: Tensor | None) -> list[int]:
+    """Returns the indices of a few random items, always the same, and of one item of each of many classes."""
+    chosen = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:PROBES].tolist()
+    if labels is not None:
+        _, first = np.unique(labels.numpy(), return_index=True)
+        chosen += first[evenly_spaced(len(first), _PROBED_CLASSES)].tolist()
+    return list(dict.fromkeys(chosen))
 
 
 def label_at(dataset: Any, index: int) -> int | None:
@@ -178,9 +174,7 @@ def _keeps_labels(wrapper: Any, inner: Any) -> bool:
     places = range(len(inner)) if places is None else places
     if len(places) != len(wrapper):
         return False
-    chosen = _sample_items(len(wrapper))
     labels = find_labels(inner)
-    if labels is not None:
-        chosen = [*chosen, *_item_of_each_class(labels[torch.as_tensor(places)])]
+    chosen = _choose_probes(len(wrapper), None if labels is None else labels[torch.as_tensor(places)])
     found = [label_at(wrapper, index) for index in chosen]
     return None not in found and found == [label_at(inner, int(places[index])) for index in chosen]

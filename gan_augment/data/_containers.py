@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 MAX_BYTES = 8 * 2**30
 MAX_MEMBERS = 1_000_000
@@ -30,7 +30,7 @@ _CLUTTER = {
     *("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"),
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
 }
-_CLUTTER_REASON = "hidden or created by the system"
+_CLUTTER_REASON, _LINK_REASON = "hidden or created by the system", "links in an archive"
 _DECOMPRESS: dict[str, Callable[[Path], Any]] = {
     **dict.fromkeys(("gz", "tgz"), gzip.open),
     **dict.fromkeys(("bz2", "tbz2"), bz2.open),
@@ -40,94 +40,70 @@ _DECOMPRESS: dict[str, Callable[[Path], Any]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or a folder in a folder or an archive.
+    """A file or a folder in a folder or an archive."""
 
-    Attributes:
-        parts (tuple of str): Path below the root, split at slashes.
-        key (str or int): Key by which the container finds it.
-        is_folder (bool): Whether it is a folder.
-        size (int): Decompressed size in bytes; 0 for folders, and for files outside archives.
-        path (tuple of str): Full path, if ``parts`` leave out the folder of a split.
-    """
-
-    parts: tuple[str, ...]
-    key: str | int
+    parts: tuple[str, ...]  # path below the root, split at slashes
+    key: str | int  # by which the container finds it
     is_folder: bool = False
-    size: int = 0
-    path: tuple[str, ...] = ()
+    size: int = 0  # decompressed bytes; 0 for folders, and for files outside archives
+    path: tuple[str, ...] = ()  # full path, if parts leave out the folder of a split
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", self.path or self.parts)
 
 
-class Container(ABC):
-    """Base class of folders and archives. They can be pickled, and used after a fork."""
+class Folder:
+    """A folder of the user, in which links are followed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    @abstractmethod
-    def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """Returns all entries but clutter, in any order; adds skipped entries and the reason to ``skipped``."""
-
-    @abstractmethod
-    def open(self, entry: Entry) -> IO[bytes]:
-        """Opens an entry for reading."""
-
-
-class Folder(Container):
-    """A folder of the user, in which links are followed."""
-
     def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
         """Returns all entries but clutter. Links to a parent folder are skipped, and broken links raise an error."""
         entries: list[Entry] = []
-        self._walk(self.path, (), (_identity(self.path),), entries, skipped)
+        folders: list[tuple[Path, tuple[str, ...], set[tuple[int, int]]]]
+        folders = [(self.path, (), {_identity(self.path)})]  # each with the identities of the folders above it
+        while folders:
+            folder, parts, above = folders.pop()
+            if len(parts) > MAX_DEPTH:
+                raise ValueError(f"{'/'.join(parts)!r} is more than {MAX_DEPTH} folders deep")
+            for name in os.listdir(folder):
+                path, inner = folder / name, (*parts, name)
+                if is_clutter(name):
+                    skipped[inner] = _CLUTTER_REASON
+                    continue
+                try:
+                    mode = path.stat().st_mode
+                except OSError as error:
+                    if error.errno not in (errno.ENOENT, errno.ELOOP):
+                        raise
+                    raise ValueError(f"{'/'.join(inner)!r} is a broken link; remove or repair it") from None
+                if stat.S_ISREG(mode):
+                    entries.append(Entry(inner, str(path)))
+                elif not stat.S_ISDIR(mode):
+                    skipped[inner] = "not files"
+                elif _identity(path) in above:
+                    skipped[inner] = "links to a parent folder"
+                else:
+                    entries.append(Entry(inner, str(path), is_folder=True))
+                    folders.append((path, inner, {*above, _identity(path)}))
         return entries
 
-    def _walk(
-        self,
-        folder: Path,
-        parts: tuple[str, ...],
-        above: tuple[tuple[int, int], ...],
-        entries: list[Entry],
-        skipped: dict[tuple[str, ...], str],
-    ) -> None:
-        if len(parts) > MAX_DEPTH:
-            raise ValueError(f"{'/'.join(parts)!r} is more than {MAX_DEPTH} folders deep")
-        for name in os.listdir(folder):
-            path, inner = folder / name, (*parts, name)
-            if is_clutter(name):
-                skipped[inner] = _CLUTTER_REASON
-                continue
-            try:
-                mode = path.stat().st_mode
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ELOOP):
-                    raise
-                raise ValueError(f"{'/'.join(inner)!r} is a broken link; remove or repair it") from None
-            if stat.S_ISREG(mode):
-                entries.append(Entry(inner, str(path)))
-            elif not stat.S_ISDIR(mode):
-                skipped[inner] = "not files"
-            elif _identity(path) in above:
-                skipped[inner] = "links to a parent folder"
-            else:
-                entries.append(Entry(inner, str(path), is_folder=True))
-                self._walk(path, inner, (*above, _identity(path)), entries, skipped)
-
     def open(self, entry: Entry) -> IO[bytes]:
-        """Opens an entry for reading."""
         return open(entry.key, "rb")
 
 
-class _Archive(Container):
+class _Archive(ABC):
     """Base class of archives. Each process opens its own file, since a fork would share the position in it."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
-        super().__init__(path)
+        self.path = path
         self.max_bytes = max_bytes
         self._opened: tuple[int, Any, IO[bytes]] | None = None
         self._identity: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}
 
     def __del__(self) -> None:
         if self._opened is not None:
@@ -157,17 +133,25 @@ class _Archive(Container):
         """Returns the archive in a file."""
 
     @abstractmethod
+    def _read_entries(self, archive: Any, skipped: dict[tuple[str, ...], str]) -> Iterator[Entry]:
+        """Yields all entries but links, which are not followed in archives."""
+
+    @abstractmethod
+    def _describe(self, archive: Any) -> Iterator[tuple[Any, ...]]:
+        """Yields what tells each entry from that of another archive at the same path."""
+
     def _identify(self, archive: Any) -> str:
-        """Returns a hash that tells an archive from another at the same path."""
+        digest = hashlib.sha256()
+        for member in self._describe(archive):
+            digest.update(repr(member).encode())
+        return digest.hexdigest()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
-
-    def _checked(self, entries: Iterable[Entry], skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """Returns the entries without clutter, after checking their number, size and paths."""
+    def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
+        """Returns all entries but clutter and links, after checking their number, size and paths."""
+        archive = self._archive()
         kept: list[Entry] = []
         total = 0
-        for count, entry in enumerate(entries, 1):
+        for count, entry in enumerate(self._read_entries(archive, skipped), 1):
             total += entry.size
             if count > MAX_MEMBERS or total > self.max_bytes:
                 raise ValueError(
@@ -184,36 +168,17 @@ class _Archive(Container):
                     kept.append(Entry(entry.parts[: clutter - 1], 0, is_folder=True))
             elif entry.parts:
                 kept.append(entry)
-        twice = [parts for parts, times in Counter(e.parts for e in kept if not e.is_folder).items() if times > 1]
+        twice = find_repeated(kept)
         if twice:
             raise ValueError(f"it holds {'/'.join(min(twice))!r} twice")
+        self._identity = self._identify(archive)
         return kept
 
 
 class Zip(_Archive):
     """A zip file, read in place."""
 
-    def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """Returns all entries but clutter and links, which are not followed in archives."""
-
-        def read() -> Iterator[Entry]:
-            for number, member in enumerate(self._archive().infolist()):
-                parts = split_path(member.filename)
-                if stat.S_ISLNK(member.external_attr >> 16):
-                    skipped[parts] = "links in an archive"
-                    yield Entry(parts[:-1], number, is_folder=True)
-                    continue
-                if member.flag_bits & 1:
-                    raise ValueError(f"{member.filename!r} is encrypted; unpack the archive first")
-                is_folder = member.filename.endswith(("/", "\\"))
-                yield Entry(parts, number, is_folder, member.file_size)
-
-        entries = self._checked(read(), skipped)
-        self._identity = self._identify(self._archive())
-        return entries
-
     def open(self, entry: Entry) -> IO[bytes]:
-        """Opens an entry for reading."""
         archive = self._archive()
         file: IO[bytes] = archive.open(archive.infolist()[int(entry.key)])
         return file
@@ -229,56 +194,28 @@ class Zip(_Archive):
             raise ValueError("it contains two archives, and only the last can be read; zip their files again")
         return archive
 
-    def _identify(self, archive: zipfile.ZipFile) -> str:
-        return _hash((member.filename, member.CRC, member.file_size) for member in archive.infolist())
+    def _read_entries(self, archive: zipfile.ZipFile, skipped: dict[tuple[str, ...], str]) -> Iterator[Entry]:
+        for number, member in enumerate(archive.infolist()):
+            parts = split_path(member.filename)
+            if stat.S_ISLNK(member.external_attr >> 16):
+                skipped[parts] = _LINK_REASON
+                yield Entry(parts[:-1], number, is_folder=True)
+            elif member.flag_bits & 1:
+                raise ValueError(f"{member.filename!r} is encrypted; unpack the archive first")
+            else:
+                yield Entry(parts, number, member.filename.endswith(("/", "\\")), member.file_size)
+
+    def _describe(self, archive: zipfile.ZipFile) -> Iterator[tuple[Any, ...]]:
+        return ((member.filename, member.CRC, member.file_size) for member in archive.infolist())
 
 
 class Tar(_Archive):
     """A tar archive, read in place; a compressed one is decompressed once to a temporary file."""
 
-    def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """Returns all entries but clutter and links, which are not followed in archives."""
-
-        def read() -> Iterator[Entry]:
-            for number, member in enumerate(self._archive()):
-                parts = split_path(member.name)
-                if member.isreg() and not member.issparse():
-                    yield Entry(parts, number, size=member.size)
-                elif member.isdir():
-                    yield Entry(parts, number, is_folder=True)
-                else:
-                    skipped[parts] = "links in an archive" if member.issym() or member.islnk() else "not files"
-                    yield Entry(parts[:-1], number, is_folder=True)
-
-        entries = self._checked(read(), skipped)
-        self._check_end(self._archive())
-        self._identity = self._identify(self._archive())
-        return entries
-
     def open(self, entry: Entry) -> IO[bytes]:
-        """Opens an entry for reading."""
         archive = self._archive()
-        file: IO[bytes] | None = archive.extractfile(archive.getmembers()[int(entry.key)])
-        if file is None:
-            raise ValueError("it is not a file")
+        file: IO[bytes] = archive.extractfile(archive.getmembers()[int(entry.key)])
         return file
-
-    def _parse(self, file: IO[bytes]) -> tarfile.TarFile:
-        return tarfile.open(fileobj=file, mode="r:")
-
-    @staticmethod
-    def _check_end(archive: tarfile.TarFile) -> None:
-        """Checks that the archive was read to its end, since tarfile silently stops at a damaged header."""
-        file: Any = archive.fileobj
-        file.seek(archive.offset)
-        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-            raise ValueError("it is damaged or cut off, since its end marker is missing; pack it again")
-        while block := file.read(2**20):
-            if block.strip(tarfile.NUL):
-                raise ValueError("it continues after its end marker, like two archives in one file; pack it again")
-
-    def _identify(self, archive: tarfile.TarFile) -> str:
-        return _hash((member.name, member.size, member.mtime, member.type) for member in archive)
 
     def _open_file(self) -> IO[bytes]:
         decompress = _DECOMPRESS.get(self.path.name.lower().rpartition(".")[2])
@@ -287,15 +224,42 @@ class Tar(_Archive):
         limit = self.max_bytes + 2048 * MAX_MEMBERS  # a header and padding for each file
         with contextlib.ExitStack() as stack:
             plain = stack.enter_context(tempfile.TemporaryFile())
-            file = stack.enter_context(decompress(self.path))
-            while data := file.read(2**20):
-                if plain.tell() + len(data) > limit:
-                    raise ValueError(f"it must hold at most {self.max_bytes:,} bytes, but holds more")
-                plain.write(data)
+            with decompress(self.path) as file:
+                while data := file.read(2**20):
+                    if plain.tell() + len(data) > limit:
+                        raise ValueError(f"it must hold at most {self.max_bytes:,} bytes, but holds more")
+                    plain.write(data)
             plain.seek(0)
-            file.close()
             stack.pop_all()  # success: the temporary file stays open
         return plain
+
+    def _parse(self, file: IO[bytes]) -> tarfile.TarFile:
+        return tarfile.open(fileobj=file, mode="r:")
+
+    def _read_entries(self, archive: tarfile.TarFile, skipped: dict[tuple[str, ...], str]) -> Iterator[Entry]:
+        for number, member in enumerate(archive):
+            parts = split_path(member.name)
+            if member.isreg() and not member.issparse():
+                yield Entry(parts, number, size=member.size)
+            elif member.isdir():
+                yield Entry(parts, number, is_folder=True)
+            else:
+                skipped[parts] = _LINK_REASON if member.issym() or member.islnk() else "not files"
+                yield Entry(parts[:-1], number, is_folder=True)
+        # tarfile silently stops at a damaged header.
+        file: Any = archive.fileobj
+        file.seek(archive.offset)
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise ValueError("it is damaged or cut off, since its end marker is missing; pack it again")
+        while block := file.read(2**20):
+            if block.strip(tarfile.NUL):
+                raise ValueError("it continues after its end marker, like two archives in one file; pack it again")
+
+    def _describe(self, archive: tarfile.TarFile) -> Iterator[tuple[Any, ...]]:
+        return ((member.name, member.size, member.mtime, member.type) for member in archive)
+
+
+Container: TypeAlias = Folder | Zip | Tar  # all can be pickled, and used after a fork
 
 
 def split_path(name: str) -> tuple[str, ...]:
@@ -308,11 +272,10 @@ def is_clutter(part: str) -> bool:
     return part.startswith(".") or part.casefold() in _CLUTTER
 
 
-def _hash(members: Iterable[tuple[Any, ...]]) -> str:
-    digest = hashlib.sha256()
-    for member in members:
-        digest.update(repr(member).encode())
-    return digest.hexdigest()
+def find_repeated(entries: Iterable[Entry]) -> list[tuple[str, ...]]:
+    """Returns the paths of files that occur several times."""
+    counts = Counter(entry.parts for entry in entries if not entry.is_folder)
+    return [parts for parts, count in counts.items() if count > 1]
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -30,21 +30,8 @@ _UPRIGHT = {  # the operation that turns an image upright, by the value of this 
 class ImageFiles(Dataset[Any]):
     """Images in a folder or an archive, with classes if there is one folder per class.
 
-    Attributes:
-        names (list of str): Path of each image in the folder or archive.
-        labels (list of int, optional): Class of each image. None without classes.
-        classes (list of str, optional): Names of the classes. None without names.
-
-    Args:
-        path (Path): A folder, or a zip or tar archive.
-        split (str, optional): Name of the folders to use, such as ``"test"``.
-        max_bytes (int): Maximum size of the decompressed archive in bytes.
-
-    Raises:
-        ValueError: If there are no images, their classes are ambiguous, or the archive exceeds a limit.
-
-    Warns:
-        UserWarning: If files or folders are skipped.
+    ``names`` are their paths in the folder or archive. ``labels`` is None if there are no classes, and ``classes`` if
+    these have no names.
     """
 
     def __init__(self, path: Path, split: str | None = None, max_bytes: int = MAX_BYTES) -> None:
@@ -72,7 +59,7 @@ class ImageFiles(Dataset[Any]):
 
     @property
     def targets(self) -> list[int] | None:
-        """Returns the labels, under the name that torchvision uses."""
+        """The labels, under the name that torchvision uses."""
         return self.labels
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import PIL.Image
 
-from ._containers import MAX_FILE_BYTES, Container, Entry, reading, split_path
+from ._containers import MAX_FILE_BYTES, Container, Entry, find_repeated, reading, split_path
 
 # Supported formats. The decoders of others get little scrutiny.
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -28,29 +28,18 @@ _JOINED = re.compile(f"({'|'.join(sorted(_SPLITS))})({'|'.join(sorted(_FILLERS))
 
 @dataclass(frozen=True)
 class Layout:
-    """The images of a folder or an archive, in order, and their classes.
-
-    Attributes:
-        images (list of Entry): Images, sorted by class, folder and name.
-        labels (list of int, optional): Class of each image. None without classes.
-        classes (list of str, optional): Sorted names of the classes. None without classes, or with a label file.
-    """
+    """The images of a folder or an archive, sorted by class, folder and name, and their classes."""
 
     images: list[Entry]
-    labels: list[int] | None = None
-    classes: list[str] | None = None
+    labels: list[int] | None = None  # class of each image; None without classes
+    classes: list[str] | None = None  # sorted names; None without classes, or with a label file
 
 
 def find_layout(container: Container, split: str | None, skipped: dict[tuple[str, ...], str]) -> Layout:
     """Decides which entries are images, and which class each image has.
 
-    Args:
-        container (Container): The folder or archive.
-        split (str, optional): Name of the split to use, such as ``"test"``.
-        skipped (dict): Receives the path of each skipped entry and the reason.
-
-    Raises:
-        ValueError: If the images are neither in one folder, nor in one folder per class, nor in a label file.
+    ``split`` names folders to use, such as ``"test"``. ``skipped`` receives the path of each skipped entry and the
+    reason.
     """
     with reading(container.path, "a folder or an archive of images"):
         entries = container.find_entries(skipped)
@@ -153,7 +142,7 @@ def _take_split(path: Path, split: str, entries: list[Entry]) -> list[Entry]:
         if place is not None and len(entry.parts) > 1:
             taken.append(replace(entry, parts=entry.parts[:place] + entry.parts[place + 1 :]))
     _check_split(path, split, taken)
-    twice = [parts for parts, times in Counter(e.parts for e in taken if not e.is_folder).items() if times > 1]
+    twice = find_repeated(taken)
     if twice:
         raise ValueError(
             f"{str(path)!r} must hold each image of {split!r} once, but several of these folders hold "

@@ -22,7 +22,6 @@ _KINDS = "a folder, a .zip, .tar or .npz file, or torchvision:<Name>"
 _IMAGE_NAMES = ("images", "train_images", "x_train", "x", "arr_0")
 _LABEL_NAMES = ("labels", "train_labels", "y_train", "y")
 _CLASS_NAMES = ("class_names", "classes", "label_names", "target_names")
-
 _OTHER_SPLITS = ("test_", "val_", "valid_", "dev_", "x_test", "x_val", "y_test", "y_val")
 
 # torchvision's classification data sets, by how they select a part: train=, split= (and its default), or none.
@@ -107,13 +106,7 @@ def open_images(
 
 
 class ArrayImages(Dataset[Any]):
-    """Data set of images, and their labels, in memory.
-
-    Args:
-        images (Tensor): Images ``(n, c, h, w)``.
-        labels (Tensor, optional): Labels, int64 ``(n,)``.
-        classes (list of str, optional): Names of the classes.
-    """
+    """Data set of images ``(n, c, h, w)``, and their labels ``(n,)`` and class names, in memory."""
 
     def __init__(self, images: Tensor, labels: Tensor | None = None, classes: list[str] | None = None) -> None:
         self.images = images
@@ -130,13 +123,16 @@ class ArrayImages(Dataset[Any]):
 def _open_npz(path: Path, split: str | None, max_bytes: int) -> ArrayImages:
     with reading(path, "an .npz of images"), zipfile.ZipFile(path) as archive:
         found = {name.removesuffix(".npy"): name for name in archive.namelist()}
+
+        def first(names: tuple[str, ...]) -> str | None:
+            return next((name for name in names if name in found), None)
+
         wanted: tuple[str, ...] = _IMAGE_NAMES if split is None else (f"{split}_images", f"x_{split}")
-        image_name = next((name for name in wanted if name in found), None)
+        image_name = first(wanted)
         if image_name is None:
             raise ValueError(f"it has none of the arrays {wanted}, but {sorted(found)[:20]}")
-        wanted = _LABEL_NAMES if split is None else (f"{split}_labels", f"y_{split}")
-        label_name = next((name for name in wanted if name in found), None)
         images = _as_images(_read_array(archive, found[image_name], max_bytes), image_name)
+        label_name = first(_LABEL_NAMES if split is None else (f"{split}_labels", f"y_{split}"))
         if label_name is None:
             others = sorted(set(found) - {image_name})
             if split is None and others and not any(name.startswith(_OTHER_SPLITS) for name in others):
@@ -149,14 +145,13 @@ def _open_npz(path: Path, split: str | None, max_bytes: int) -> ArrayImages:
         labels = _read_array(archive, found[label_name], max_bytes)
         if labels.dtype.kind not in "iu" or labels.size != len(images) or labels.shape[1:] not in ((), (1,)):
             raise ValueError(f"{label_name} must be {len(images)} integers, but is {labels.dtype} {labels.shape}")
-        names = None
-        kept = next((name for name in _CLASS_NAMES if name in found), None)
-        if kept is not None:
-            array = _read_array(archive, found[kept], max_bytes, "USiu")
+        names, names_name = None, first(_CLASS_NAMES)
+        if names_name is not None:
+            array = _read_array(archive, found[names_name], max_bytes, "USiu")
             array = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array.astype(np.str_)
-            if array.ndim != 1 or len(set(array.tolist())) != len(array) or len(array) <= labels.max():
-                raise ValueError(f"{kept} must name each class once, but is {array.tolist()[:20]}")
             names = array.tolist()
+            if array.ndim != 1 or len(set(names)) != len(names) or len(names) <= labels.max():
+                raise ValueError(f"{names_name} must name each class once, but is {names[:20]}")
         return ArrayImages(images, torch.from_numpy(labels.reshape(-1).astype(np.int64)), names)
 
 
