@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
+from torchvision.datasets.vision import StandardTransform
 
 from .._core import as_names, differing_class, evenly_spaced, stored_class_names
 from ._items import ItemPaths, find_label, label_key, split_item
@@ -164,8 +165,9 @@ def _class_names_of_features(dataset: Any) -> tuple[str, ...] | None:
 
 def _transforms_targets(dataset: Any) -> bool:
     joint = getattr(dataset, "transforms", None)
-    separate = joint is None or type(joint).__name__ == "StandardTransform"
-    return getattr(dataset, "target_transform", None) is not None or not separate
+    if joint is not None and not isinstance(joint, StandardTransform):
+        return True
+    return getattr(dataset, "target_transform", None) is not None
 
 
 def _keeps_labels(wrapper: Any, inner: Any) -> bool:

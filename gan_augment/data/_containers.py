@@ -24,7 +24,7 @@ MAX_BYTES = 8 * 2**30
 MAX_MEMBERS = 1_000_000
 MAX_FILE_BYTES = 2**27
 MAX_DEPTH = 64  # levels of nested folders
-ZIP, TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
 _CLUTTER = {
     *("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"),
@@ -260,6 +260,14 @@ class Tar(_Archive):
 
 
 Container: TypeAlias = Folder | Zip | Tar  # all can be pickled, and used after a fork
+
+
+def open_container(path: Path, max_bytes: int) -> Container | None:
+    """Returns the folder or the archive at a path, judged by its suffix, or None if it is neither."""
+    if path.is_dir():
+        return Folder(path)
+    name = path.name.lower()
+    return Zip(path, max_bytes) if name.endswith(_ZIP) else Tar(path, max_bytes) if name.endswith(_TAR) else None
 
 
 def split_path(name: str) -> tuple[str, ...]:

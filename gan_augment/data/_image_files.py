@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import struct
 import warnings
-from pathlib import Path
 from typing import IO, Any
 
 import PIL.Image
 from PIL.Image import Transpose
 from torch.utils.data import Dataset
 
-from ._containers import MAX_BYTES, MAX_FILE_BYTES, TAR, ZIP, Container, Folder, Tar, Zip, reading
+from ._containers import MAX_FILE_BYTES, Container, reading
 from ._layout import describe_skipped, find_layout, image_formats
 
 MAX_PIXELS = 2**26
@@ -34,16 +33,16 @@ class ImageFiles(Dataset[Any]):
     these have no names.
     """
 
-    def __init__(self, path: Path, split: str | None = None, max_bytes: int = MAX_BYTES) -> None:
-        self._container = _open_container(path, max_bytes)
+    def __init__(self, container: Container, split: str | None) -> None:
+        self._container = container
         skipped: dict[tuple[str, ...], str] = {}
-        layout = find_layout(self._container, split, skipped)
+        layout = find_layout(container, split, skipped)
         self._images = layout.images
         self.names = ["/".join(image.parts) for image in layout.images]
-        self.labels = layout.labels
+        self.labels = self.targets = layout.labels  # torchvision's name is targets
         self.classes = layout.classes
         if skipped:
-            warnings.warn(describe_skipped(path, skipped), UserWarning, stacklevel=3)
+            warnings.warn(describe_skipped(container.path, skipped), UserWarning, stacklevel=3)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -56,22 +55,6 @@ class ImageFiles(Dataset[Any]):
             with self._container.open(entry) as file:
                 image = _decode(file)
         return image if self.labels is None else (image, self.labels[index])
-
-    @property
-    def targets(self) -> list[int] | None:
-        """The labels, under the name that torchvision uses."""
-        return self.labels
-
-
-def is_archive(path: Path) -> bool:
-    """Returns whether a file has the suffix of a supported archive."""
-    return path.name.lower().endswith((*ZIP, *TAR))
-
-
-def _open_container(path: Path, max_bytes: int) -> Container:
-    if path.is_dir():
-        return Folder(path)
-    return Zip(path, max_bytes) if path.name.lower().endswith(ZIP) else Tar(path, max_bytes)
 
 
 def _decode(file: IO[bytes]) -> PIL.Image.Image:

@@ -15,8 +15,8 @@ import torchvision
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ._containers import MAX_BYTES, reading
-from ._image_files import ImageFiles, is_archive
+from ._containers import MAX_BYTES, open_container, reading
+from ._image_files import ImageFiles
 
 _KINDS = "a folder, a .zip, .tar or .npz file, or torchvision:<Name>"
 _IMAGE_NAMES = ("images", "train_images", "x_train", "x", "arr_0")
@@ -98,8 +98,9 @@ def open_images(
             path, split = Path(whole), last
     if not path.exists():
         raise ValueError(f"data must be {_KINDS}, but there is no {str(path)!r}.")
-    if path.is_dir() or is_archive(path):
-        return ImageFiles(path, split, max_bytes)
+    container = open_container(path, max_bytes)
+    if container is not None:
+        return ImageFiles(container, split)
     if path.suffix.lower() == ".npz":
         return _open_npz(path, split, max_bytes)
     raise ValueError(f"data must be {_KINDS}, but got {str(path)!r} instead.")

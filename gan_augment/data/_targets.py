@@ -38,12 +38,7 @@ class TargetKind:
 
     @classmethod
     def of(cls, target: Any) -> TargetKind:
-        """Returns the kind of a single label.
-
-        Raises:
-            TypeError: If it is not a number, or a tensor, array or list of numbers.
-            ValueError: If it is not a classification label.
-        """
+        """Returns the kind of a single label; see :func:`read_target`."""
         return read_target(target)[1]
 
     @staticmethod
@@ -57,10 +52,6 @@ class TargetKind:
         dtype = self.dtype
         floats = dtype.is_floating_point if isinstance(dtype, torch.dtype) else getattr(dtype, "kind", "") == "f"
         return self if floats else TargetKind(Tensor, torch.float32, num_classes=self.num_classes or num_classes)
-
-    def soften(self, target: Any) -> Any:
-        """Converts a label to this soft kind."""
-        return self.make(read_target(target)[0])
 
     def make(self, target: int | Tensor) -> Any:
         """Makes labels of this kind from class indices ``()`` or ``(n,)``, or probabilities ``(c,)`` or ``(n, c)``."""

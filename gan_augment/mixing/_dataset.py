@@ -303,10 +303,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             out[slot_of >= 0] = self._pooled.targets_at(entries[slot_of[slot_of >= 0]])
         return out.tolist()
 
-    @property
-    def labels(self) -> list[int]:
-        """The same as :attr:`targets`."""
-        return self.targets
+    labels = targets
 
     def __repr__(self) -> str:
         return (

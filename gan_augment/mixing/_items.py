@@ -21,6 +21,7 @@ from ..data import (
     find_images,
     find_label,
     get_at,
+    read_target,
     replace_at,
     walk_leaves,
 )
@@ -152,7 +153,8 @@ class ItemKind:
     def finish(self, item: Any, synthetic: bool) -> Any:
         """Adds the weight and the bool to an item, and makes a real target soft if all targets are."""
         if self.soft and self.target is not None and not synthetic:
-            item = replace_at(item, self.label_at, self.target.soften(get_at(item, self.label_at)))
+            label, _ = read_target(get_at(item, self.label_at))
+            item = replace_at(item, self.label_at, self.target.make(label))
         extra: dict[str, Any] = {}
         if self.weight is not None:
             extra["weight"] = torch.tensor(self.weight if synthetic else 1.0, dtype=torch.float32)
