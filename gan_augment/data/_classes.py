@@ -17,8 +17,8 @@ from ._targets import TargetKind, read_target
 
 _LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 have labels
 _WRAPPED = ("dataset", "subset", "base_dataset", "base", "ds", "_dataset")
-PROBES = 8  # random items that are read to check what a data set stores
-_PROBED_CLASSES = 64  # classes, at most, of which one item each is read too
+PROBES = 8  # number of random items to read when checking what a data set stores
+_PROBED_CLASSES = 64  # one more item is read from each class, up to this number of classes
 
 
 def find_labels(dataset: Any) -> Tensor | None:
@@ -54,14 +54,14 @@ def _stored_labels(dataset: Any) -> Tensor | None:
 
 
 def labels_match(dataset: Any, labels: Tensor) -> bool:
-    """Returns whether labels match a few items of a data set, from many classes."""
+    """Returns whether the labels are those of a few items of a data set, from many classes."""
     if len(labels) != len(dataset):
         return False
     return all(label_at(dataset, index) == labels[index] for index in _choose_probes(len(labels), labels))
 
 
 def _choose_probes(count: int, labels: Tensor | None) -> list[int]:
-    """Returns the indices of a few random items, always the same, and of one item of each of many classes."""
+    """Returns the indices of a few random items, always the same, and of one item from each of many classes."""
     chosen = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:PROBES].tolist()
     if labels is not None:
         _, first = np.unique(labels.numpy(), return_index=True)
@@ -140,7 +140,7 @@ def _class_names_of_parts(dataset: ConcatDataset[Any]) -> tuple[str, ...] | None
 
 
 def label_column(dataset: Any) -> str | None:
-    """Returns the label column of a Hugging Face data set; None for other data sets, or without such a column."""
+    """Returns the label column of a Hugging Face data set, or None if there is no such column."""
     features = getattr(dataset, "features", None)
     if not isinstance(features, Mapping) or not callable(getattr(dataset, "with_format", None)) or len(dataset) == 0:
         return None
@@ -159,7 +159,7 @@ def _class_names_of_features(dataset: Any) -> tuple[str, ...] | None:
     feature = dataset.features[column]
     for key in (find_label(feature) or ()) if isinstance(feature, Mapping) else ():  # nested columns
         feature = feature[key]
-    feature = getattr(feature, "feature", feature)  # that of the labels in a list
+    feature = getattr(feature, "feature", feature)  # of each entry, for a list of labels
     return as_names(getattr(feature, "names", None))
 
 

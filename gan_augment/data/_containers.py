@@ -59,7 +59,7 @@ class Folder:
         self.path = path
 
     def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """Returns all entries but clutter. Links to a parent folder are skipped, and broken links raise an error."""
+        """Returns all entries except clutter. Links to a parent folder are skipped, and broken links raise an error."""
         entries: list[Entry] = []
         folders: list[tuple[Path, tuple[str, ...], set[tuple[int, int]]]]
         folders = [(self.path, (), {_identity(self.path)})]  # each with the identities of the folders above it
@@ -134,11 +134,11 @@ class _Archive(ABC):
 
     @abstractmethod
     def _read_entries(self, archive: Any, skipped: dict[tuple[str, ...], str]) -> Iterator[Entry]:
-        """Yields all entries but links, which are not followed in archives."""
+        """Yields all entries except links, which are not followed in archives."""
 
     @abstractmethod
     def _describe(self, archive: Any) -> Iterator[tuple[Any, ...]]:
-        """Yields what tells each entry from that of another archive at the same path."""
+        """Yields those properties of each entry that would differ in another archive at the same path."""
 
     def _identify(self, archive: Any) -> str:
         digest = hashlib.sha256()
@@ -147,7 +147,7 @@ class _Archive(ABC):
         return digest.hexdigest()
 
     def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
-        """Returns all entries but clutter and links, after checking their number, size and paths."""
+        """Returns all entries except clutter and links, after checking their number, size and paths."""
         archive = self._archive()
         kept: list[Entry] = []
         total = 0

@@ -60,7 +60,7 @@ class ItemPaths:
 
 
 def split_item(item: Any) -> tuple[Any, Any]:
-    """Returns the image and the label of an item. The label is None if there is none.
+    """Returns the image and the label of an item, or None in place of a missing label.
 
     Raises:
         ValueError: If it holds no image, or several.

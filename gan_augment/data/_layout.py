@@ -16,7 +16,7 @@ import PIL.Image
 
 from ._containers import MAX_FILE_BYTES, Container, Entry, find_repeated, reading, split_path
 
-# Supported formats. The decoders of others get little scrutiny.
+# Supported formats. The decoders of other formats get little scrutiny.
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 LABEL_FILE = "dataset.json"  # in StyleGAN's archives
 
@@ -45,7 +45,7 @@ def find_layout(container: Container, split: str | None, skipped: dict[tuple[str
         entries = container.find_entries(skipped)
     if split is not None:
         labelled = _labelled_layout(container, _build_tree(entries, {}), {})
-        if labelled is not None:  # with all splits, since within one its shards would look like classes
+        if labelled is not None:  # labels of all splits, since the shards of a split alone would look like classes
             return _take_labelled_split(container.path, split, labelled)
         entries = _take_split(container.path, split, entries)
     tree = _build_tree(entries, skipped)
@@ -177,7 +177,7 @@ def _has_image_suffix(name: str) -> bool:
 
 
 def _is_copy(path: tuple[str, ...], files: Mapping[tuple[str, ...], Entry]) -> bool:
-    """Returns whether it is Jupyter's copy of an open file, which is in the same folder or one folder up."""
+    """Returns whether a file is Jupyter's copy of another one in the same folder or one folder up."""
     original = re.sub(r"-checkpoint(?=\.\w+$)", "", path[-1])
     return original != path[-1] and ((*path[:-1], original) in files or (*path[:-2], original) in files)
 
@@ -204,8 +204,9 @@ def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iter
                 f"such as '{path}:{splits[-1]}'. If these are classes, pass torchvision's ImageFolder."
             )
     top = {folder[depth] for folder in folders if len(folder) > depth}
-    shared = _common_folders([inner.get((*images[0].parts[:depth], name), set()) for name in top])
-    if shared and not direct:
+    held_by = [inner.get((*images[0].parts[:depth], name), set()) for name in top]
+    shared = sorted(set.intersection(*held_by)) if all(names == held_by[0] for names in held_by) else []
+    if len(top) > 1 and len(shared) > 1 and not direct:  # they may be the classes
         raise ValueError(
             f"{str(path)!r} must hold one folder for each class, but all of {sorted(top)[:10]} hold folders with the "
             f"same names, {shared[:10]}. If these are the classes, name one of the outer folders, such as "
@@ -225,12 +226,6 @@ def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iter
         )
 
 
-def _common_folders(folders: Sequence[Set[str]]) -> list[str]:
-    """Returns the common names if several folders hold the same names, more than one: they may be the classes."""
-    same = len(folders) > 1 and all(names == folders[0] for names in folders)
-    return sorted(folders[0]) if same and len(folders[0]) > 1 else []
-
-
 def _words(name: str) -> list[str]:
     """Returns the words in a folder's name, also in ``trainset`` and ``TrainImages``."""
     found = re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).casefold())
@@ -239,10 +234,10 @@ def _words(name: str) -> list[str]:
 
 
 def _find_splits(folders: Mapping[str, Set[str]]) -> list[str]:
-    """Returns those of several folders, given with the folders in them, that are splits and not classes."""
+    """Returns the folders that are splits and not classes. Each is given with the names of the folders in it."""
     words = {name: _words(name) for name in folders}
     splits = {name: _SPLITS & set(found) for name, found in words.items()}
-    alike: dict[tuple[str, ...], list[str]] = {}  # that differ only in the split: seg_train and seg_test
+    alike: dict[tuple[str, ...], list[str]] = {}  # names that differ only in the split, such as seg_train and seg_test
     for name, found in words.items():
         if len(splits[name]) == 1:
             rest = tuple(word for word in found if word not in _SPLITS | _FILLERS)
@@ -250,7 +245,8 @@ def _find_splits(folders: Mapping[str, Set[str]]) -> list[str]:
     for names in alike.values():
         if len(set.union(*(splits[name] for name in names))) > 1:
             return sorted(names)
-    for name in alike.get((), ()):  # a single one is a split if the others hold the same classes, or are these classes
+    # A single one is a split if the other folders hold the same classes as it, or are these classes.
+    for name in alike.get((), ()):
         others = {other: inside for other, inside in folders.items() if other != name}
         if folders[name] and any(not inside or inside & folders[name] for inside in others.values()):
             return [name]

@@ -16,7 +16,7 @@ MAX_LABELS = 2**20  # maximum number of classes, since each has a count, and a c
 
 _ONE = "a class index (an integer or a tensor with one) or a vector of probabilities (one-hot, or floats with sum 1)"
 _MANY = "class indices (integers) or rows of probabilities (one-hot, or floats with sum 1)"
-_TOO_WIDE = tuple(getattr(torch, name) for name in ("uint16", "uint32", "uint64") if hasattr(torch, name))
+_TOO_WIDE = (torch.uint16, torch.uint32, torch.uint64)
 
 
 @dataclass(frozen=True)

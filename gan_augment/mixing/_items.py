@@ -102,7 +102,7 @@ def _find_labels(
         if found is None:
             raise ValueError(
                 f"Could not find the labels in {describe_item(inputs)}; pass (images, labels), a labels_getter, or "
-                "labels=None if there are none. The transform of a data set is given no labels: mix the batches of "
+                "labels=None if there are none. A data set passes no labels to its transform: mix the batches of "
                 "its loader, or wrap it with GANAugmentedDataset."
             )
         return found
@@ -110,8 +110,8 @@ def _find_labels(
     places: list[tuple[Any, ...]] = [path for path, leaf in leaves if leaf is labels]
     if len(places) != 1:
         raise ValueError(
-            "The labels must be a single object of the input itself, not a copy or one of several, but "
-            f"{len(places)} entries are it; pass a labels_getter that returns it."
+            "labels_getter must return a single object of the input itself, not a copy, but its result is found "
+            f"{len(places)} times in the input."
         )
     return places[0]
 
@@ -217,8 +217,8 @@ def _neutral(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return np.full_like(value, _filler(value.dtype.kind == "f", value.dtype.kind == "i"))
     raise TypeError(
-        "Entries of an item beside image and label must be text, numbers, or tensors of numbers, since a synthetic "
-        f"item has no other entries, but got {type(value).__name__}; leave it out of the items."
+        "Entries of an item beside image and label must be text, numbers, or tensors of numbers, since others have no "
+        f"neutral value for synthetic items, but got {type(value).__name__}; leave it out of the items."
     )
 
 

@@ -304,7 +304,7 @@ def _put(rows: Tensor, positions: Tensor | None, new: Tensor) -> Tensor:
 
 
 def _choose(candidates: Tensor, count: int) -> Tensor:
-    """Returns ``count`` of the candidates in random order; none is chosen twice before all are chosen once."""
+    """Returns ``count`` candidates in random order. No candidate is chosen twice before all are chosen once."""
     chosen = candidates[:0]
     while len(candidates) and len(chosen) < count:
         chosen = torch.cat([chosen, candidates[torch.randperm(len(candidates))]])

@@ -27,7 +27,7 @@ _NO_TRANSFORM: tuple[str, Any] = ("nothing", None)
 class ForwardsNames:
     """Forwards the attributes of torchvision's data sets from the wrapped data set.
 
-    A ``__getattr__`` would also forward ``__getitems__``, which a loader calls if it exists, and so bypass the wrapper.
+    It names each of them. A ``__getattr__`` would also forward ``__getitems__``, and loaders would bypass the wrapper.
     """
 
     dataset: Any
@@ -159,9 +159,9 @@ def _read_raw(raw: Any, index: int, transform: Any) -> Any:
         if transform is None:
             raise
         raise ValueError(
-            "The data set must give its images without its transforms, to learn what these expect, but fails "
-            f"({type(error).__name__}: {error}); pass transform=None if its images are uint8 or in 0..1, and else mix "
-            "the batches of its loader with SyntheticMix."
+            "The data set must give its images without its transforms, to show what these expect, but fails "
+            f"({type(error).__name__}: {error}). Pass transform=None if its images are uint8 or in 0..1. Otherwise, "
+            "mix the batches of its loader with SyntheticMix."
         ) from error
 
 
@@ -190,8 +190,8 @@ def _find_transform(dataset: Any) -> tuple[str, Any]:
         parts = [_find_transform(part) for part in dataset.datasets]
         if any(part != parts[0] for part in parts):
             raise ValueError(
-                "The parts of a ConcatDataset must share one transform for transform='inherit', but do not; pass "
-                "the one for synthetic images as transform=."
+                "The parts of a ConcatDataset must share one transform for transform='inherit', but do not; pass a "
+                "transform for synthetic images as transform=."
             )
         return parts[0]
     of_rows = _hugging_face_transform(dataset)
