@@ -58,6 +58,15 @@ class ItemPaths:
             )
         return cls(found[0], label)
 
+    def get(self, item: Any) -> tuple[Any, Any]:
+        """Returns the image and the label of an item, or None in place of a missing label."""
+        return get_at(item, self.image), None if self.label is None else get_at(item, self.label)
+
+    def replace(self, item: Any, image: Any, label: Any) -> Any:
+        """Returns a copy of an item with another image and label. The label is not used if the item has none."""
+        out = replace_at(item, self.image, image)
+        return out if self.label is None else replace_at(out, self.label, label)
+
 
 def split_item(item: Any) -> tuple[Any, Any]:
     """Returns the image and the label of an item, or None in place of a missing label.
@@ -65,8 +74,7 @@ def split_item(item: Any) -> tuple[Any, Any]:
     Raises:
         ValueError: If it holds no image, or several.
     """
-    paths = ItemPaths.of(item)
-    return get_at(item, paths.image), None if paths.label is None else get_at(item, paths.label)
+    return ItemPaths.of(item).get(item)
 
 
 def get_at(item: Any, path: Path) -> Any:

@@ -23,6 +23,7 @@ from ..data import (
     get_at,
     read_target,
     replace_at,
+    split_item,
     walk_leaves,
 )
 from ..synthesis import (
@@ -42,14 +43,13 @@ _UNSUPPORTED = (tv_tensors.BoundingBoxes, tv_tensors.Mask, tv_tensors.Video)
 
 @dataclass
 class Inputs:
-    """The inputs of a call of :class:`SyntheticMix`, with the images and labels in them, and their keys."""
+    """The inputs of a call of :class:`SyntheticMix`, and the images and labels in them."""
 
     whole: Any
+    paths: ItemPaths
     image: Any
     labels: Any
-    image_at: tuple[Any, ...]
-    labels_at: tuple[Any, ...] | None
-    single: bool
+    single: bool  # whether there is one image instead of a batch
 
     @classmethod
     def find(cls, inputs: Any, labels_getter: LabelsGetter) -> Inputs:
@@ -68,18 +68,20 @@ class Inputs:
                 f"SyntheticMix must be given one image, or one batch of images, but found {len(places)} "
                 f"among {[type(leaf).__name__ for _, leaf in leaves][:20]}."
             )
-        image, labels = get_at(inputs, places[0]), None if labels_at is None else get_at(inputs, labels_at)
+        paths = ItemPaths(places[0], labels_at)
+        image, labels = paths.get(inputs)
         dims = 3 if isinstance(image, PIL.Image.Image) else image.ndim
         several_labels = isinstance(labels, (Tensor, np.ndarray)) and labels.ndim > 0
         if dims not in (2, 3, 4) or (dims == 2 and several_labels):  # one grey image may have 2
             raise ValueError(f"Images must have 3 dims (one image) or 4 (a batch), but got {dims} instead.")
-        return cls(inputs, image, labels, places[0], labels_at, single=dims < 4)
+        return cls(inputs, paths, image, labels, single=dims < 4)
 
     def has_other_rows(self, n: int) -> bool:
         """Returns whether anything except the images and labels has an entry for each of ``n`` images."""
-        others = [(path, leaf) for path, leaf in walk_leaves(self.whole) if path not in (self.image_at, self.labels_at)]
+        image_at, labels_at = self.paths.image, self.paths.label
+        others = [(path, leaf) for path, leaf in walk_leaves(self.whole) if path not in (image_at, labels_at)]
         # Lists of anything except plain values are not leaves: their entries are.
-        parents = {path[:-1] for path, _ in others if path} - {(), self.image_at[:-1], (self.labels_at or ())[:-1]}
+        parents = {path[:-1] for path, _ in others if path} - {(), image_at[:-1], (labels_at or ())[:-1]}
         candidates = [leaf for _, leaf in others] + [get_at(self.whole, path) for path in parents]
         return any(
             (isinstance(entry, (tuple, list)) and len(entry) == n)
@@ -89,8 +91,7 @@ class Inputs:
 
     def rebuild(self, image: Any, labels: Any, extra: dict[str, Any]) -> Any:
         """Returns the same structure with another image and other labels, followed by further entries."""
-        out = replace_at(self.whole, self.image_at, image)
-        return _with_extra(out if self.labels_at is None else replace_at(out, self.labels_at, labels), extra)
+        return _with_extra(self.paths.replace(self.whole, image, labels), extra)
 
 
 def _find_labels(
@@ -120,10 +121,9 @@ def _find_labels(
 class ItemKind:
     """Everything about an item of a data set except its image and label."""
 
-    image_at: tuple[Any, ...]
-    label_at: tuple[Any, ...]  # not used if items have no targets
+    paths: ItemPaths
     blank: Any  # an item without image and label, whose other entries are neutral
-    target: TargetKind | None  # None if items have no targets
+    target: TargetKind  # not used if items have no targets
     soft: bool  # whether targets must be made probabilities
     weight: float | None  # of a synthetic item in the loss; None if items have no weights
     return_synthetic: bool  # whether items end with a bool
@@ -131,30 +131,28 @@ class ItemKind:
     @classmethod
     def of(cls, item: Any, policy: LabelPolicy | None, num_classes: int | None, return_synthetic: bool) -> ItemKind:
         """Returns the kind of items like a real one, under a label policy."""
-        places = ItemPaths.of(item)
-        blank = replace_at(item, places.image, None)
+        paths = ItemPaths.of(item)
         if policy is None:
-            if places.label is not None:
+            if paths.label is not None:
                 raise TypeError(
                     f"Items must be images alone for labels=None, but got {len(item)} entries; choose {CHOICES}."
                 )
-            return cls(places.image, (), _neutral(blank), None, False, None, return_synthetic)
-        target, label_at = TargetKind.of(target_of(item)), places.label or ()
-        if policy.soft and num_classes is not None:
-            target = target.as_soft(num_classes)
-        blank = _neutral(replace_at(blank, label_at, None))
-        return cls(places.image, label_at, blank, target, policy.soft, policy.weight, return_synthetic)
+            target, soft, weight = TargetKind(Tensor, torch.int64), False, None
+        else:
+            target, soft, weight = TargetKind.of(target_of(item)), policy.soft, policy.weight
+            if soft and num_classes is not None:
+                target = target.as_soft(num_classes)
+        return cls(paths, _neutral(paths.replace(item, None, None)), target, soft, weight, return_synthetic)
 
     def make(self, image: Any, label: Tensor) -> Any:
         """Makes a synthetic item from its image and its class, or the probabilities of its classes."""
-        item = replace_at(self.blank, self.image_at, image)
-        return item if self.target is None else replace_at(item, self.label_at, self.target.make(label))
+        return self.paths.replace(self.blank, image, self.target.make(label))
 
     def finish(self, item: Any, synthetic: bool) -> Any:
         """Adds the weight and the bool to an item, and makes a real target soft if all targets are."""
-        if self.soft and self.target is not None and not synthetic:
-            label, _ = read_target(get_at(item, self.label_at))
-            item = replace_at(item, self.label_at, self.target.make(label))
+        if self.soft and not synthetic:
+            image, label = self.paths.get(item)
+            item = self.paths.replace(item, image, self.target.make(read_target(label)[0]))
         extra: dict[str, Any] = {}
         if self.weight is not None:
             extra["weight"] = torch.tensor(self.weight if synthetic else 1.0, dtype=torch.float32)
@@ -176,17 +174,17 @@ def _with_extra(item: Any, extra: dict[str, Any]) -> Any:
 
 def target_of(item: Any) -> Any:
     """Returns the label of an item, which must have one."""
-    path = ItemPaths.of(item).label
-    if path is None:
+    _, label = split_item(item)
+    if label is None:
         raise TypeError(
             'Items of a labelled data set must be (image, label) or mappings with a key "label", but got '
             f"{describe_item(item)}; rename the entry of the label, or pass labels=None if the items have no labels."
         )
-    return get_at(item, path)
+    return label
 
 
 def image_of(item: Any) -> Any:
-    return get_at(item, ItemPaths.of(item).image)
+    return split_item(item)[0]
 
 
 def describe_image(image: Any, with_shape: bool) -> str:

@@ -188,13 +188,8 @@ def make_layout(
 def _add(slots: Slots, labels: Tensor | None, n_real: int) -> Layout:
     """Adds synthetic images evenly between the real items, with their classes interleaved."""
     _check_room(slots.total)
-    added = _spread(n_real, slots.total)
-    rows = torch.full((len(added),), -1, dtype=torch.int64)
-    rows[~added] = torch.arange(n_real)
-    if labels is None:
-        return Layout(rows, None, slots, added=True)
-    classes = torch.empty_like(rows)
-    classes[~added], classes[added] = labels, slots.labels()[slots.interleaved()]
+    rows = _interleave(torch.arange(n_real), torch.full((slots.total,), -1))
+    classes = None if labels is None else _interleave(labels, slots.labels()[slots.interleaved()])
     return Layout(rows, classes, slots, added=True)
 
 
@@ -210,9 +205,7 @@ def _balance(ratio: float, labels: Tensor, reachable: list[int], balance_to: int
         )
     missing = missing_images(labels, to=goal)
     _check_room(goal * len(missing.counts))
-    added = _spread(len(labels), missing.total)
-    rows = torch.empty(len(added), dtype=torch.int64)
-    rows[~added], rows[added] = torch.arange(len(labels)), _repeat(labels, missing, seed)[missing.interleaved()]
+    rows = _interleave(torch.arange(len(labels)), _repeat(labels, missing, seed)[missing.interleaved()])
     return Layout(rows, labels[rows], Slots(dict.fromkeys(missing.counts, round(ratio * goal))), added=False)
 
 
@@ -221,10 +214,13 @@ def _check_room(count: int) -> None:
     check_space("The added part", count, ROW_BYTES, remedy="Lower `ratio`, `num_synthetic` or `balance_to`.")
 
 
-def _spread(n: int, added: int) -> Tensor:
-    """Returns which of ``n + added`` positions hold the added images, evenly spread, bool ``(n + added,)``."""
-    steps = torch.arange(n + added + 1) * added // (n + added)
-    return steps[1:] > steps[:-1]
+def _interleave(values: Tensor, added: Tensor) -> Tensor:
+    """Returns values with others evenly spread between them."""
+    out = torch.empty(len(values) + len(added), dtype=values.dtype)
+    steps = torch.arange(len(out) + 1) * len(added) // len(out)
+    is_added = steps[1:] > steps[:-1]
+    out[~is_added], out[is_added] = values, added
+    return out
 
 
 def oversampled_rows(labels: Tensor, seed: int) -> Tensor:

@@ -16,7 +16,7 @@ from torch.utils.data import ConcatDataset, Dataset, Subset
 from torchvision.datasets.vision import StandardTransform
 
 from .._core import as_names, evenly_spaced, progress_bar, stored_class_names
-from ..data import PROBES, ItemPaths, TargetKind, find_class_names, find_labels, labels_match, replace_at
+from ..data import PROBES, ItemPaths, TargetKind, find_class_names, find_labels, labels_match
 from ..synthesis import ImageKind, Source, call_transform, check_unit_range
 from ._items import image_of, target_of
 from ._randomness import restored_random_state
@@ -121,9 +121,7 @@ class Pipeline:
         if takes == "image and label":
             return transform(image, label)[0]
         if takes == "rows":  # a mapping of lists
-            places = ItemPaths.of(self.row)
-            row = replace_at(self.row, places.image, image)
-            row = row if places.label is None else replace_at(row, places.label, label)
+            row = ItemPaths.of(self.row).replace(self.row, image, label)
             out = transform({name: [value] for name, value in row.items()})
             return image_of({name: values[0] for name, values in out.items()})
         return image
