@@ -44,13 +44,13 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     never call it, transforms draw from the global generators as usual, and a new epoch begins after each ``len(self)``
     items that all workers and ranks fetched together, so that every real image is used.
 
-    A source that is not a pool is sampled once, at the start, into a pool of as many images as are needed. For
-    different images in each epoch, pass a larger :class:`SyntheticPool`.
+    A source that is not a pool is sampled once, into a pool of as many images as are needed. For different images in
+    each epoch, pass a larger :class:`SyntheticPool`.
 
     Args:
         dataset (Dataset): Map-style data set. Its items are ``(image, label)``, with or without further entries, or
-            mappings that hold both; or images alone if ``labels=None``. Further entries of a synthetic item are
-            neutral: empty text, -1, NaN.
+            mappings that hold both; or images alone if ``labels=None``. A synthetic item has neutral further entries:
+            empty text, -1, NaN.
         source: A zoo name, folder, generator, pool, mapping from class to any of these, or any :class:`Source`.
         ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``, in total and in every
             class that the source can make. ``"fill"`` ignores it. Default: 0.1.
@@ -59,8 +59,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             synthetic items evenly between the real ones, with classes interleaved. The data set becomes longer, so
             make samplers, subsets and weights after wrapping. ``"balance"`` repeats real items until all classes are
             equally large, and then replaces the same share of each; the source must make every class. ``"fill"`` adds
-            items until each class is as large as the largest one. It gives a warning, because a classifier can learn
-            that what looks synthetic is rare.
+            items until each class is as large as the largest one. It warns that a classifier can then learn to call
+            everything rare that looks synthetic.
         balance_to (int, optional): Number of items of each class, for ``"balance"`` and ``"fill"``. Default: the size
             of the largest class.
         labels: The label policy; see :class:`SyntheticMix`. Default: ``"same"``.
@@ -260,11 +260,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         positions for them, and to make random transforms a function of the epoch. ``transformers.Trainer`` calls it;
         Lightning does not.
 
-        Args:
-            epoch (int): Number of the epoch, from 0.
-
         Raises:
-            ValueError: If it is out of range.
+            ValueError: If the epoch is negative or too large.
         """
         epoch = check_count("epoch", epoch, 0)
         if epoch > MAX_SEED:  # shared memory holds int64

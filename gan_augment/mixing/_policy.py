@@ -52,9 +52,6 @@ class LabelPolicy:
     def source_classes(self, source: Source) -> dict[int, list[int]] | None:
         """Returns which classes of the source show each class of the data.
 
-        Args:
-            source (Source): The source of the synthetic images.
-
         Returns:
             dict or None: A class of the data -> the source's classes to draw its images from. A synthetic image then
             replaces, or joins, a real image of the same class. None (the default) if the policy uses any image

@@ -24,13 +24,12 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
     ``drop_last``. Synthetic items are used in turn, as often as the ratio requires. The batches are a function of the
     seed and the epoch, and the ranks take turns.
 
-    If the data set has different synthetic items in each epoch (``mode="replace"`` or ``"balance"``), sampler and data
-    set must be in the same epoch: call ``set_epoch`` of both before each epoch. If you call neither, the sampler sets
-    both, and each iteration over it is a new epoch.
+    If the data set has different synthetic items in each epoch (``mode="replace"`` or ``"balance"``), call
+    ``set_epoch`` of both the sampler and the data set before each epoch. If you call neither, the sampler sets both,
+    and each iteration over it is a new epoch.
 
     Args:
-        dataset: A :class:`GANAugmentedDataset`; or, for any other data set, a bool for each item, True for synthetic
-            items.
+        dataset: A :class:`GANAugmentedDataset`, or a bool for each item of another data set, True for synthetic items.
         batch_size (int): Number of items in a batch.
         ratio (float): Synthetic share of each batch, ``round(ratio * batch_size)`` items.
         shuffle (bool): Whether to shuffle the items. Default: True.
@@ -40,9 +39,9 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         rank (int, optional): Rank of this process. Default: that of ``torch.distributed``, or 0.
 
     Raises:
-        TypeError: If ``dataset`` is neither.
-        ValueError: If an argument is out of range, or there are no real items, or no synthetic items for a ratio above
-            0.
+        TypeError: If ``dataset`` has another type.
+        ValueError: If an argument is out of range, or there are no real items, or no synthetic items for a ratio
+            above 0.
 
     Example:
         >>> sampler = FixedRatioBatchSampler([False] * 6 + [True] * 4, batch_size=4, ratio=0.25, shuffle=False)
@@ -123,7 +122,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
             yield (batch[order] if self.shuffle else batch).tolist()
 
     def _agree_on_epoch(self) -> None:
-        """Makes sure that a data set with different synthetic items in each epoch is in the epoch of the sampler."""
+        """Checks or sets the epoch of a data set that has different synthetic items in each epoch."""
         data = self.dataset
         if not isinstance(data, GANAugmentedDataset) or not replaces_real(data.mode):
             return
