@@ -48,9 +48,6 @@ class Entry:
     size: int = 0  # decompressed bytes; 0 for folders, and for files outside archives
     path: tuple[str, ...] = ()  # full path, if parts leave out the folder of a split
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", self.path or self.parts)
-
 
 class Folder:
     """A folder of the user, in which links are followed."""
@@ -110,23 +107,19 @@ class _Archive(ABC):
             self._opened[2].close()
 
     def _archive(self) -> Any:
-        """Returns the open archive."""
         if self._opened is None or self._opened[0] != os.getpid():
-            file = self._open_file()
-            try:
+            with contextlib.ExitStack() as stack:
+                file = stack.enter_context(self._open_file())
                 archive = self._parse(file)
                 # Entries are found by their index, so the archive must be the same.
                 if self._identity is not None and self._identity != self._identify(archive):
                     raise ValueError("it changed after it was opened; open it again")
-                self._opened = os.getpid(), archive, file
-            except BaseException:
-                file.close()
-                raise
+                stack.pop_all()  # success: the file stays open
+            self._opened = os.getpid(), archive, file
         return self._opened[1]
 
-    @abstractmethod
     def _open_file(self) -> IO[bytes]:
-        """Opens the decompressed file."""
+        return open(self.path, "rb")
 
     @abstractmethod
     def _parse(self, file: IO[bytes]) -> Any:
@@ -183,9 +176,6 @@ class Zip(_Archive):
         file: IO[bytes] = archive.open(archive.infolist()[int(entry.key)])
         return file
 
-    def _open_file(self) -> IO[bytes]:
-        return open(self.path, "rb")
-
     def _parse(self, file: IO[bytes]) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(file)
         first = min((member.header_offset for member in archive.infolist()), default=0)
@@ -220,7 +210,7 @@ class Tar(_Archive):
     def _open_file(self) -> IO[bytes]:
         decompress = _DECOMPRESS.get(self.path.name.lower().rpartition(".")[2])
         if decompress is None:
-            return open(self.path, "rb")
+            return super()._open_file()
         limit = self.max_bytes + 2048 * MAX_MEMBERS  # a header and padding for each file
         with contextlib.ExitStack() as stack:
             plain = stack.enter_context(tempfile.TemporaryFile())

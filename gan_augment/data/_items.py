@@ -26,11 +26,7 @@ class ItemPaths:
 
     An item is an image, ``(image, label)`` with any further entries, ``(image, {"labels": label})``, or a mapping
     such as ``{"image": image, "label": label}``. Lists, named tuples and the ``BatchFeature`` of transformers work in
-    the same way, and so do batches.
-
-    Attributes:
-        image (tuple): Keys that lead to the image. Empty if the item is the image.
-        label (tuple, optional): Keys that lead to the label. None if there is no label.
+    the same way, and so do batches. A path holds the keys that lead to a value, and is empty for the item itself.
 
     Example:
         >>> ItemPaths.of({"pixel_values": torch.zeros(3, 8, 8), "labels": 2})
@@ -38,7 +34,7 @@ class ItemPaths:
     """
 
     image: Path
-    label: Path | None
+    label: Path | None  # None without a label
 
     @classmethod
     def of(cls, item: Any) -> ItemPaths:

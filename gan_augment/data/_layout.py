@@ -36,11 +36,7 @@ class Layout:
 
 
 def find_layout(container: Container, split: str | None, skipped: dict[tuple[str, ...], str]) -> Layout:
-    """Decides which entries are images, and which class each image has.
-
-    ``split`` names folders to use, such as ``"test"``. ``skipped`` receives the path of each skipped entry and the
-    reason.
-    """
+    """Decides which entries are images, and which class each has; adds skipped paths and reasons to ``skipped``."""
     with reading(container.path, "a folder or an archive of images"):
         entries = container.find_entries(skipped)
     if split is not None:
@@ -77,7 +73,6 @@ def image_suffixes() -> tuple[str, ...]:
 
 
 def describe_skipped(path: Path, skipped: Mapping[tuple[str, ...], str]) -> str:
-    """Returns a sentence that lists everything that was skipped."""
     kinds: dict[str, list[str]] = {}
     for parts, why in skipped.items():
         kinds.setdefault(why, []).append("/".join(parts))
@@ -118,7 +113,6 @@ def _labelled_layout(container: Container, tree: _Tree, skipped: dict[tuple[str,
 
 
 def _find_split(split: str, folders: tuple[str, ...]) -> int | None:
-    """Returns the position in a path of the folder of a split."""
     return next((place for place, part in enumerate(folders) if part.casefold() == split.casefold()), None)
 
 
@@ -140,7 +134,7 @@ def _take_split(path: Path, split: str, entries: list[Entry]) -> list[Entry]:
     for entry in entries:
         place = _find_split(split, entry.parts if entry.is_folder else entry.parts[:-1])
         if place is not None and len(entry.parts) > 1:
-            taken.append(replace(entry, parts=entry.parts[:place] + entry.parts[place + 1 :]))
+            taken.append(replace(entry, parts=entry.parts[:place] + entry.parts[place + 1 :], path=entry.parts))
     _check_split(path, split, taken)
     twice = find_repeated(taken)
     if twice:

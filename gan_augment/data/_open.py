@@ -70,8 +70,8 @@ def open_images(
     In folders and archives, a single outer folder is not a class, and each class folder must hold images. Folders of
     splits (``train``, ``test``) raise an error: name one of them. So do outer folders that all hold the same folders,
     such as ``fold1`` and ``fold2``. StyleGAN's ``dataset.json`` gives labels and must list every image. Hidden files
-    and files that are not images are skipped, with one warning that counts them. Links are followed in folders and
-    skipped in archives.
+    and files that are not images are skipped, with one warning that counts them, and so are arrays with other names.
+    Links are followed in folders and skipped in archives.
 
     Arrays have shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` with 1 or 3 channels, uint8 or float 0..1.
     Labels are integers ``(n,)`` or ``(n, 1)``, and ``class_names``, ``classes``, ``label_names`` or ``target_names``
@@ -90,9 +90,6 @@ def open_images(
     Raises:
         ValueError: If ``data`` does not exist, is damaged, exceeds a limit, or its classes are ambiguous.
         TypeError: If ``data`` is neither a name nor a map-style data set.
-
-    Warns:
-        UserWarning: If files, folders or arrays are skipped.
 
     Example:
         >>> len(open_images(torch.zeros(8, 1, 16, 16)))
@@ -121,11 +118,7 @@ def open_images(
 
 
 class ImageFiles(Dataset[Any]):
-    """Images in a folder or an archive, with classes if there is one folder per class.
-
-    ``names`` are their paths in the folder or archive. ``labels`` is None if there are no classes, and ``classes`` if
-    these have no names.
-    """
+    """Images in a folder or an archive, with classes if there is one folder per class."""
 
     def __init__(self, container: Container, split: str | None) -> None:
         self._container = container
@@ -133,8 +126,8 @@ class ImageFiles(Dataset[Any]):
         layout = find_layout(container, split, skipped)
         self._images = layout.images
         self.names = ["/".join(image.parts) for image in layout.images]
-        self.labels = self.targets = layout.labels  # torchvision's name is targets
-        self.classes = layout.classes
+        self.labels = self.targets = layout.labels  # None without classes; torchvision's name is targets
+        self.classes = layout.classes  # None without names
         if skipped:
             warnings.warn(describe_skipped(container.path, skipped), UserWarning, stacklevel=3)
 
@@ -143,7 +136,7 @@ class ImageFiles(Dataset[Any]):
 
     def __getitem__(self, index: int) -> Any:
         entry = self._images[index]
-        with reading(self._container.path / "/".join(entry.path), "an image"):
+        with reading(self._container.path / "/".join(entry.path or entry.parts), "an image"):
             if entry.size > MAX_FILE_BYTES:
                 raise ValueError(f"it is larger than {MAX_FILE_BYTES:,} bytes")
             with self._container.open(entry) as file:

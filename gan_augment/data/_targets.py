@@ -36,11 +36,6 @@ class TargetKind:
     boxed: bool = False
     num_classes: int | None = None
 
-    @classmethod
-    def of(cls, target: Any) -> TargetKind:
-        """Returns the kind of a single label; see :func:`read_target`."""
-        return read_target(target)[1]
-
     @staticmethod
     def class_of(target: Any) -> int:
         """Returns the class of a single label; for probabilities, the most likely one."""
@@ -73,11 +68,7 @@ class TargetKind:
 
 
 def read_target(target: Any, rows: int | None = None) -> tuple[Tensor, TargetKind]:
-    """Converts a label, or the labels of a batch, to a common form, and returns their own form too.
-
-    Args:
-        target: A label or, with ``rows``, the labels of a batch.
-        rows (int, optional): Number of images in the batch.
+    """Converts a label, or the labels of a batch of ``rows`` images, to a tensor, and returns their own form too.
 
     Returns:
         tuple: Class indices, int64 ``()`` or ``(rows,)``, or float probabilities ``(c,)`` or ``(rows, c)``; and

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from .._core import MAX_SEED, check_count, mix_seed
-from ..data import TargetKind, check_label_range
+from ..data import check_label_range, read_target
 from ..synthesis import SourceLike, as_source, match_image
 from ._draw import PooledImages, make_pooled
 from ._epochs import SharedEpoch
@@ -73,14 +73,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         return_synthetic (bool): Whether items end with a bool, True for synthetic items. Default: False.
         progress (bool): Whether to show a bar while a pool is generated. Default: True.
 
-    Attributes:
-        dataset (Dataset): The wrapped data set.
-        num_classes (int, optional): Number of classes of the data.
-        class_counts (dict): Class -> number of (real, synthetic) items.
-
     Raises:
-        TypeError: If the data set is not map-style, its items are not labelled images, or an argument has the wrong
-            type.
+        TypeError: If an argument has the wrong type, or items of the data set are not labelled images.
         ValueError: If the data set is empty, an argument is out of range, the source is unconditional and there is no
             label policy for it, or synthetic images cannot be made like the real ones.
 
@@ -145,7 +139,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
     def _read_labels(self, item: Any, progress: bool) -> Tensor:
         """Returns the classes of the real items, and sets the number of classes."""
-        kind = TargetKind.of(target_of(item))
+        _, kind = read_target(target_of(item))
         labels = read_labels(self.dataset, progress)
         if int(labels.min()) < 0:
             raise ValueError(f"labels must be 0 or above, but got {int(labels.min())} instead.")
@@ -203,7 +197,6 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         ]
 
     def _synthetic(self, slot: int, epoch: int) -> Any:
-        """Returns the item of a synthetic image."""
         pooled, pipeline = self._pooled, self._pipeline
         if pooled is None:
             raise IndexError("There are no synthetic images.")

@@ -21,11 +21,7 @@ CHUNK = 1024  # images of a pool that are labelled at once
 
 
 class DeviceSources:
-    """A source, and copies of its generators on other devices.
-
-    A generator that the user named draws on the device of each batch. An object that the user passed stays where it
-    is, unless ``device`` asks for a copy elsewhere.
-    """
+    """A source, and copies on other devices of the generators that the user named."""
 
     def __init__(self, given: SourceLike, device: str | torch.device | None) -> None:
         self.source, self._named = as_source(given), _is_named(given)
@@ -37,7 +33,6 @@ class DeviceSources:
             )
 
     def on(self, device: torch.device) -> Source:
-        """Returns the source to draw from for a batch on a device."""
         device = self._device or device
         if device not in self._copies:
             self._copies[device] = self._copy(self.source, self._named, device)
@@ -46,6 +41,7 @@ class DeviceSources:
     def _copy(self, source: Any, named: Any, device: torch.device) -> Source:
         if isinstance(named, dict):
             return ClassSources({key: self._copy(source.sources[key], named[key], device) for key in named})
+        # An object that the user passed stays where it is, unless `device` asks for a copy elsewhere.
         stays = source.device in (None, device) or not (named or self._device)
         copied: Source = source if stays else copy.deepcopy(source).to(device)
         return copied
@@ -71,16 +67,12 @@ def draw_labelled(
     source: Source,
     policy: LabelPolicy | None,
     n: int,
-    classes: Tensor | None,
-    options: dict[int, list[int]] | None,
+    classes: Tensor | None,  # the data's class of each image, int64 (n,)
+    options: dict[int, list[int]] | None,  # the source's classes for each of them; None: any class
     num_classes: int | None,
     as_real: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Draws ``n`` synthetic uint8 images, and the targets that the policy gives them: -1 without a policy.
-
-    ``classes`` are the data's class of each image, int64 ``(n,)``, and ``options`` the source's classes for each of
-    them. If either is None, random classes of the source are drawn.
-    """
+    """Draws ``n`` synthetic uint8 images, and the targets that the policy gives them: -1 without a policy."""
     missing = torch.arange(n)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for _ in range(MAX_ROUNDS):
@@ -106,7 +98,6 @@ def draw_labelled(
 
 
 def _random_classes(source: Source, n: int) -> Tensor | None:
-    """Draws ``n`` classes of a source; returns None if it has no classes."""
     known = torch.tensor(list(source.class_indices), dtype=torch.int64)
     return known[torch.randint(len(known), (n,))] if len(known) else None
 
@@ -138,14 +129,11 @@ def make_pooled(
     slots: Slots,
     policy: LabelPolicy | None,
     num_classes: int | None,
-    kind: ImageKind | None,
+    kind: ImageKind | None,  # the size and channels in which the policy must see the images
     seed: int,
     progress: bool,
 ) -> PooledImages:
-    """Labels the images of a pool for the slots of a data set. Generates the pool first if the source is not one.
-
-    ``kind`` has the size and channels in which the policy must see the images. Without a policy, all targets are -1.
-    """
+    """Labels the images of a pool for the slots of a data set, or generates a pool for them first."""
     options = None if policy is None else policy.source_classes(source)
     uses_images = policy is not None and policy.uses_images
     counts = {group: count for group, count in slots.counts.items() if count}

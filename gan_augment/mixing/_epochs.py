@@ -17,14 +17,10 @@ _MANY = 3  # passes after which a sampler that draws with replacement has drawn 
 
 
 class SharedEpoch:
-    """The epoch that was set, and the number of items that were fetched, as all worker processes see them.
-
-    ``length`` counts the items of the data set, and ``known`` those of the wrapped one, which is all that a sampler
-    draws if it was made before wrapping.
-    """
+    """The epoch that was set, and the number of items that were fetched, as all worker processes see them."""
 
     def __init__(self, length: int, known: int) -> None:
-        self.length = length
+        self.length = length  # `known` of these items are in the wrapped data set
         state = torch.zeros(_FETCHED + _CELLS, dtype=torch.int64)
         state[_EPOCH] = -1
         state[_ABOVE] = known == length  # whether an index above `known` was fetched, or cannot be
@@ -49,7 +45,6 @@ class SharedEpoch:
 
     @property
     def fetched(self) -> int:
-        """The number of items that all processes fetched."""
         return int(self._state[_FETCHED:].sum())
 
     @property
@@ -70,7 +65,6 @@ class SharedEpoch:
         self._state[_EPOCH] = epoch
 
     def count(self, places: list[int]) -> None:
-        """Counts items that are about to be fetched."""
         worker = get_worker_info()
         cell = 0 if worker is None else 1 + worker.id % (_CELLS - 1)
         self._state[_FETCHED + cell] += len(places)
@@ -82,11 +76,9 @@ class SharedEpoch:
             self._seen[places] = True
 
     def finds_outdated_sampler(self, last: int | None) -> bool:
-        """Returns whether the sampler seems to know only the wrapped data set; true at most once.
-
-        ``last`` is the index that was fetched last, which tells the end of a shuffled pass from the middle of a pass
-        in order. It is -1 at the end of an epoch, and None if other processes fetch too.
-        """
+        """Returns whether the sampler seems to know only the wrapped data set; true at most once."""
+        # `last`, the index that was fetched last, tells the end of a shuffled pass from the middle of a pass in order.
+        # It is -1 at the end of an epoch, and None if other processes fetch too.
         known, ranks = len(self._seen), find_world_size()
         fetched = self.fetched * ranks  # each rank draws a part of the indices
         if self._state[_ABOVE] or fetched < known:

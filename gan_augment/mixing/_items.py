@@ -97,7 +97,6 @@ class Inputs:
 def _find_labels(
     inputs: Any, labels_getter: Callable[[Any], Any] | Literal["default"], leaves: list[Any]
 ) -> tuple[Any, ...]:
-    """Returns the keys that lead to the labels."""
     if labels_getter == "default":
         found = find_label(inputs)
         if found is None:
@@ -139,7 +138,7 @@ class ItemKind:
                 )
             target, soft, weight = TargetKind(Tensor, torch.int64), False, None
         else:
-            target, soft, weight = TargetKind.of(target_of(item)), policy.soft, policy.weight
+            target, soft, weight = read_target(target_of(item))[1], policy.soft, policy.weight
             if soft and num_classes is not None:
                 target = target.as_soft(num_classes)
         return cls(paths, _neutral(paths.replace(item, None, None)), target, soft, weight, return_synthetic)

@@ -49,7 +49,6 @@ def check_known_classes(mode: str, known: bool) -> None:
 
 
 def check_can_balance(labels: Tensor, reachable: Iterable[int]) -> None:
-    """Checks that there are synthetic images of every class."""
     lacking = sorted(set(labels.tolist()) - set(reachable))
     if lacking:
         raise ValueError(
@@ -210,7 +209,6 @@ def _balance(ratio: float, labels: Tensor, reachable: list[int], balance_to: int
 
 
 def _check_room(count: int) -> None:
-    """Refuses more added items than fit into memory."""
     check_space("The added part", count, ROW_BYTES, remedy="Lower `ratio`, `num_synthetic` or `balance_to`.")
 
 

@@ -174,8 +174,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         return f"source={self.source.name}, ratio={self.ratio}, mode={self.mode!r}, labels={self.policy}"
 
     @property
-    def _rank(self) -> int:
-        """The rank of the training process that this process belongs to."""
+    def _rank(self) -> int:  # of the training process that this process belongs to
         return find_rank(0 if get_worker_info() is None else self._rank_of_parent)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -233,14 +232,11 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         return found.rebuild(image, label, self._extra(image is not found.image))
 
     def _read_targets(self, labels: Any, n: int | None) -> tuple[Tensor, TargetKind]:
-        """Returns labels as class indices ``(n,)`` or probabilities ``(n, classes)``, and the kind to return them in.
-
-        ``n`` is None for one label, which becomes a row. Without a label policy, all classes are -1.
-        """
-        if self.policy is None:
+        """Returns labels as class indices ``(n,)`` or probabilities ``(n, classes)``, and their own kind."""
+        if self.policy is None:  # nothing reads them
             return torch.full((n or 1,), -1), TargetKind(Tensor, torch.int64)
         targets, kind = read_target(labels, n)
-        targets = targets[None] if n is None else targets
+        targets = targets[None] if n is None else targets  # a single label becomes a row
         if targets.ndim == 2:
             if self.num_classes not in (None, targets.shape[1]):
                 raise ValueError(f"labels must have {self.num_classes} columns, but got {targets.shape[1]} instead.")

@@ -71,8 +71,8 @@ class LabelPolicy:
 
         Returns:
             tuple: Class indices as int64 ``(n,)``, or probabilities as float ``(n, num_classes)`` if :attr:`soft` is
-            true; and bools ``(n,)``. Other images are drawn in place of those that are False. By default, every
-            image is used for the class that it was drawn for.
+            true; and bools ``(n,)``. Images with False are drawn again. By default, every image is used for the class
+            that it was drawn for.
         """
         if classes is None:
             raise NotImplementedError(f"{type(self).__name__} must define targets, or return a dict of source_classes.")

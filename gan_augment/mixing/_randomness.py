@@ -23,18 +23,23 @@ def stochastic_round(value: float) -> int:
     return whole + int(torch.rand(()).item() < value - whole)
 
 
-def is_distributed() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
+def process_group() -> tuple[int, int] | None:
+    """Returns the number of ranks and the rank of this process, or None if ``torch.distributed`` is not in use."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return None
+    return torch.distributed.get_world_size(), torch.distributed.get_rank()
 
 
 def find_rank(default: int = 0) -> int:
     """Returns the rank of this process, from ``torch.distributed`` or the environment variable ``RANK``."""
-    return torch.distributed.get_rank() if is_distributed() else _read("RANK", default)
+    group = process_group()
+    return _read("RANK", default) if group is None else group[1]
 
 
 def find_world_size() -> int:
     """Returns the number of ranks, from ``torch.distributed`` or the environment variable ``WORLD_SIZE``."""
-    return torch.distributed.get_world_size() if is_distributed() else max(_read("WORLD_SIZE", 1), 1)
+    group = process_group()
+    return max(_read("WORLD_SIZE", 1), 1) if group is None else group[0]
 
 
 def _read(name: str, default: int) -> int:
@@ -44,14 +49,11 @@ def _read(name: str, default: int) -> int:
 
 @contextmanager
 def different_on_rank(rank: int) -> Iterator[None]:
-    """Makes draws from torch's global generator differ between ranks that share its seed.
-
-    Rank 0 draws what a single process draws. On the other ranks, the block advances the generator by one draw.
-    """
-    if rank == 0:
+    """Makes draws from torch's global generator differ between ranks that share its seed."""
+    if rank == 0:  # draws what a single process draws
         yield
         return
-    seed = mix_seed(draw_seed(), rank)
+    seed = mix_seed(draw_seed(), rank)  # the only draw that the caller's generator sees
     state = torch.get_rng_state()
     torch.default_generator.manual_seed(seed)
     try:

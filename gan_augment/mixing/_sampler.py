@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-import torch.distributed
 from torch import Tensor
 from torch.utils.data import Sampler
 
 from .._core import check_count, mix_seed
 from ._dataset import GANAugmentedDataset
 from ._layout import check_ratio, replaces_real
-from ._randomness import is_distributed
+from ._randomness import process_group
 
 
 class FixedRatioBatchSampler(Sampler[list[int]]):
@@ -70,15 +69,11 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         if self.real_per_batch == 0:
             raise ValueError(f"ratio must leave a real item in a batch of {batch_size}, but {ratio} does not.")
         self.shuffle, self.drop_last, self.seed = shuffle, drop_last, check_count("seed", seed, 0)
-        distributed = is_distributed()
-        if num_replicas is None:
-            num_replicas = torch.distributed.get_world_size() if distributed else 1
-        if rank is None:
-            rank = torch.distributed.get_rank() if distributed else 0
-        self.num_replicas = check_count("num_replicas", num_replicas, 1)
-        self.rank = check_count("rank", rank, 0)
-        if rank >= num_replicas:
-            raise ValueError(f"rank must be below num_replicas={num_replicas}, but got {rank} instead.")
+        size, own = process_group() or (1, 0)
+        self.num_replicas = check_count("num_replicas", size if num_replicas is None else num_replicas, 1)
+        self.rank = check_count("rank", own if rank is None else rank, 0)
+        if self.rank >= self.num_replicas:
+            raise ValueError(f"rank must be below num_replicas={self.num_replicas}, but got {self.rank} instead.")
         self._epoch = self._start = self._position = 0
         self._leads = False  # whether it sets the epoch of the data set, because the user does not
         mask = self._mask()
@@ -102,7 +97,6 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         return mask
 
     def __len__(self) -> int:
-        """Returns the number of batches of this rank in an epoch."""
         batches = self._n_real / (self.real_per_batch * self.num_replicas)
         return math.floor(batches) if self.drop_last else math.ceil(batches)
 

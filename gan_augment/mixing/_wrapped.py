@@ -25,11 +25,9 @@ _NO_TRANSFORM: tuple[str, Any] = ("nothing", None)
 
 
 class ForwardsNames:
-    """Forwards the attributes of torchvision's data sets from the wrapped data set.
+    """Forwards the attributes of torchvision's data sets from the wrapped data set, by name."""
 
-    It names each of them. A ``__getattr__`` would also forward ``__getitems__``, and loaders would bypass the wrapper.
-    """
-
+    # A __getattr__ would also forward __getitems__, and loaders would bypass the wrapper.
     dataset: Any
 
     @property
@@ -69,10 +67,7 @@ def find_names(dataset: Any) -> tuple[str, ...] | None:
 
 
 def read_names(classes: Any, source: Source) -> tuple[str, ...]:
-    """Returns the names of the data's classes from a sequence, a mapping or a data set.
-
-    Warns if the source has no names to compare them with.
-    """
+    """Returns the names of the data's classes, and warns if the source has no names to compare them with."""
     names = find_class_names(classes) or as_names(classes)
     if names is None:
         raise TypeError(
