@@ -173,13 +173,13 @@ def _with_extra(item: Any, extra: dict[str, Any]) -> Any:
 
 def target_of(item: Any) -> Any:
     """Returns the label of an item, which must have one."""
-    _, label = split_item(item)
-    if label is None:
+    paths = ItemPaths.of(item)
+    if paths.label is None:
         raise TypeError(
             'Items of a labelled data set must be (image, label) or mappings with a key "label", but got '
             f"{describe_item(item)}; rename the entry of the label, or pass labels=None if the items have no labels."
         )
-    return label
+    return paths.get(item)[1]
 
 
 def image_of(item: Any) -> Any:
