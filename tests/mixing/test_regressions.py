@@ -153,7 +153,7 @@ def test_a_data_set_that_needs_its_transform_says_what_to_do():
     def transform(image):
         return SimpleNamespace(float_image=image)
 
-    with pytest.raises(ValueError, match="pass transform=None"):
+    with pytest.raises(ValueError, match="Pass transform=None"):
         augmented(Needs(transform), pool(), 0.5)
 
 
