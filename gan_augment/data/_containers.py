@@ -58,8 +58,9 @@ class Folder:
     def find_entries(self, skipped: dict[tuple[str, ...], str]) -> list[Entry]:
         """Returns all entries except clutter. Links to a parent folder are skipped, and broken links raise an error."""
         entries: list[Entry] = []
-        folders: list[tuple[Path, tuple[str, ...], set[tuple[int, int]]]]
-        folders = [(self.path, (), {_identity(self.path)})]  # each with the identities of the folders above it
+        root = self.path.stat()
+        # Each folder has the identities of itself and the folders above it.
+        folders: list[tuple[Path, tuple[str, ...], set[Any]]] = [(self.path, (), {(root.st_dev, root.st_ino)})]
         while folders:
             folder, parts, above = folders.pop()
             if len(parts) > MAX_DEPTH:
@@ -70,20 +71,21 @@ class Folder:
                     skipped[inner] = _CLUTTER_REASON
                     continue
                 try:
-                    mode = path.stat().st_mode
+                    found = path.stat()
                 except OSError as error:
                     if error.errno not in (errno.ENOENT, errno.ELOOP):
                         raise
                     raise ValueError(f"{'/'.join(inner)!r} is a broken link; remove or repair it") from None
-                if stat.S_ISREG(mode):
+                identity = found.st_dev, found.st_ino
+                if stat.S_ISREG(found.st_mode):
                     entries.append(Entry(inner, str(path)))
-                elif not stat.S_ISDIR(mode):
+                elif not stat.S_ISDIR(found.st_mode):
                     skipped[inner] = "not files"
-                elif _identity(path) in above:
+                elif identity in above:
                     skipped[inner] = "links to a parent folder"
                 else:
                     entries.append(Entry(inner, str(path), is_folder=True))
-                    folders.append((path, inner, {*above, _identity(path)}))
+                    folders.append((path, inner, {*above, identity}))
         return entries
 
     def open(self, entry: Entry) -> IO[bytes]:
@@ -274,11 +276,6 @@ def find_repeated(entries: Iterable[Entry]) -> list[tuple[str, ...]]:
     """Returns the paths of files that occur several times."""
     counts = Counter(entry.parts for entry in entries if not entry.is_folder)
     return [parts for parts, count in counts.items() if count > 1]
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    found = folder.stat()
-    return found.st_dev, found.st_ino
 
 
 @contextlib.contextmanager

@@ -86,6 +86,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         (30, 8)
     """
 
+    _pooled: PooledImages  # missing if there are no synthetic images
+
     def __init__(
         self,
         dataset: Dataset[Any],
@@ -128,7 +130,6 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         )
         self._rows = self._layout.rows.tolist()  # indexing a list is faster
         self._slots = self._layout.slots
-        self._pooled: PooledImages | None = None
         self._planned: tuple[int, list[int], Tensor] | None = None
         self._epoch = SharedEpoch(len(self), self._n_real)
         if self._slots.total:
@@ -198,8 +199,6 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
     def _synthetic(self, slot: int, epoch: int) -> Any:
         pooled, pipeline = self._pooled, self._pipeline
-        if pooled is None:
-            raise IndexError("There are no synthetic images.")
         entry = self._plan(epoch)[1][slot]
         label = pooled.targets_at(entry)
         image = pooled.pool.rows(pooled.rows[entry][None])[0]
@@ -210,7 +209,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     def _plan(self, epoch: int) -> tuple[list[int], Tensor]:
         """Returns the slot at each index in an epoch (-1: a real item), and the entry of the pool for each slot."""
         if self._planned is None or self._planned[0] != epoch:
-            available = {} if self._pooled is None else self._pooled.entries
+            available = self._pooled.entries if self._slots.total else {}
             entries = choose_entries(self._slots, available, self.seed, epoch)
             self._planned = (epoch, self._layout.slot_of(self.seed, epoch).tolist(), entries)
         return self._planned[1], self._planned[2]
@@ -289,7 +288,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             raise AttributeError("Items have no class: there are no labels, or they are probabilities.")
         slots, entries = self._plan(self.epoch)
         out, slot_of = self._layout.labels.clone(), torch.tensor(slots)
-        if self._pooled is not None:
+        if self._slots.total:
             out[slot_of >= 0] = self._pooled.targets_at(entries[slot_of[slot_of >= 0]])
         return out.tolist()
 
