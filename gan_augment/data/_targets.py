@@ -121,14 +121,14 @@ def _check_probabilities(rows: Tensor) -> None:
         raise ValueError(f"Float labels must be class probabilities, at least 0 and with sum 1, but are not. {_REMEDY}")
 
 
-def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Returns class indices ``(n,)`` as rows of probabilities ``(n, num_classes)``.
+def one_hot(labels: Tensor, num_classes: int) -> Tensor:
+    """Returns class indices ``(n,)`` as rows of float32 probabilities ``(n, num_classes)``.
 
     Raises:
         ValueError: If a label is out of range.
     """
     check_label_range(labels, num_classes)
-    return F.one_hot(labels.long(), num_classes).to(dtype)
+    return F.one_hot(labels.long(), num_classes).float()
 
 
 def check_label_range(labels: Tensor, num_classes: int = MAX_LABELS) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from .._core import MAX_SEED, check_count, mix_seed
-from ..data import check_label_range, read_target
+from ..data import check_label_range, find_class_names, read_target
 from ..synthesis import SourceLike, as_source, match_image
 from ._draw import PooledImages, make_pooled
 from ._epochs import SharedEpoch
@@ -29,7 +29,7 @@ from ._layout import (
     warn_about_fill,
 )
 from ._randomness import restored_random_state, seed_everything
-from ._wrapped import ForwardsNames, find_names, make_pipeline, read_labels
+from ._wrapped import ForwardsNames, make_pipeline, read_labels
 
 
 class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
@@ -113,14 +113,14 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         source = as_source(source)
         policy = resolve_policy(labels, source)
         self.num_classes = None if num_classes is None else check_num_classes(num_classes)
-        with restored_random_state():
-            item = dataset[0]
-        real_labels = None if policy is None else self._read_labels(item, progress)
+        with restored_random_state():  # which random transforms would change
+            item, names = dataset[0], None if policy is None else find_class_names(dataset)
+        real_labels = None if policy is None else self._read_labels(item, names, progress)
         self._items = ItemKind.of(item, policy, self.num_classes, return_synthetic)
         if policy is not None:
             if self.num_classes is not None:
                 policy.check_classes(source, self.num_classes)
-            policy.check_names(source, find_names(dataset))
+            policy.check_names(source, names)
         self._pipeline = make_pipeline(dataset, transform)
         options = None if policy is None else policy.source_classes(source)
         reachable = None if options is None else sorted(options)
@@ -138,7 +138,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             _warn_about_repeats(self._pooled, self._slots)
             self._check_like_real()
 
-    def _read_labels(self, item: Any, progress: bool) -> Tensor:
+    def _read_labels(self, item: Any, names: tuple[str, ...] | None, progress: bool) -> Tensor:
         """Returns the classes of the real items, and sets the number of classes."""
         _, kind = read_target(target_of(item))
         labels = read_labels(self.dataset, progress)
@@ -146,7 +146,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             raise ValueError(f"labels must be 0 or above, but got {int(labels.min())} instead.")
         check_label_range(labels)
         if self.num_classes is None:
-            self.num_classes = kind.num_classes or max(int(labels.max()) + 1, len(find_names(self.dataset) or ()))
+            self.num_classes = kind.num_classes or max(int(labels.max()) + 1, len(names or ()))
         check_label_range(labels, self.num_classes)
         return labels
 

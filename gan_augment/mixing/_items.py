@@ -245,6 +245,13 @@ def match_one(image: Tensor, kind: ImageKind, geometry: Geometry, transform: Cal
     return after
 
 
+def take_rows(whole: Any, rows: Tensor) -> Any:
+    """Returns rows of a tensor or an array, in the same class, layout and memory format."""
+    if isinstance(whole, np.ndarray):
+        return whole[rows.numpy()]
+    return edit_rows(whole, lambda own: own[rows.to(own.device)])
+
+
 def edit_rows(whole: Any, edit: Callable[[Tensor], Tensor]) -> Any:
     """Returns a tensor or an array with edited rows, in the same class, layout and memory format."""
     if isinstance(whole, np.ndarray):

@@ -174,7 +174,6 @@ def make_layout(
         eligible = int(torch.isin(labels, torch.tensor(reachable)).sum())
     number = round(synthetic_per_real(ratio, mode) * eligible) if num_synthetic is None else num_synthetic
     if mode == "append":
-        _check_room(number)
         return _add(_split_by_class(number, labels, reachable), labels, n_real)
     if number > eligible:
         raise ValueError(

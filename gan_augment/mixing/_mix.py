@@ -17,7 +17,7 @@ from .._core import ROW_BYTES, check_space, draw_seed
 from ..data import MAX_LABELS, TargetKind, check_label_range, one_hot, read_target
 from ..synthesis import ImageKind, Source, SourceLike, as_channels_first, check_unit_range, match_shape
 from ._draw import DeviceSources, draw_labelled
-from ._items import Inputs, LabelsGetter, edit_rows, match_one, match_rows
+from ._items import Inputs, LabelsGetter, edit_rows, match_one, match_rows, take_rows
 from ._labels import Labels, resolve_policy
 from ._layout import (
     check_can_balance,
@@ -201,8 +201,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             if self.mode == "balance":
                 check_can_balance(_classes(targets), self._options or ())
                 rows = oversampled_rows(_classes(targets), draw_seed())
-                images = edit_rows(images, lambda own: own[rows.to(own.device)])
-                targets = targets[rows.to(targets.device)]
+                images, targets = take_rows(images, rows), take_rows(targets, rows)
             drawn = self._draw(targets, kind, _device_of(images))
         is_synthetic = torch.zeros(len(images), dtype=torch.bool)
         if drawn is not None:

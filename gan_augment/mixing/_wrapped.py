@@ -61,11 +61,6 @@ def _forward(dataset: Any, attribute: str, make: Callable[[Sequence[str]], Any])
     return getattr(dataset, attribute) if names is None else make(names)
 
 
-def find_names(dataset: Any) -> tuple[str, ...] | None:
-    with restored_random_state():  # which random transforms would change
-        return find_class_names(dataset)
-
-
 def read_names(classes: Any, source: Source) -> tuple[str, ...]:
     """Returns the names of the data's classes, and warns if the source has no names to compare them with."""
     names = find_class_names(classes) or as_names(classes)
@@ -83,7 +78,7 @@ def read_names(classes: Any, source: Source) -> tuple[str, ...]:
     return names
 
 
-def read_labels(dataset: Dataset[Any], progress: bool = True) -> Tensor:
+def read_labels(dataset: Dataset[Any], progress: bool) -> Tensor:
     """Returns the class indices of all items. Reads every item if the data set does not store them."""
     labels, count = find_labels(dataset), len(dataset)  # type: ignore[arg-type]
     with restored_random_state():
