@@ -59,8 +59,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             synthetic items evenly between the real ones, with classes interleaved. The data set becomes longer, so
             make samplers, subsets and weights after wrapping. ``"balance"`` repeats real items until all classes are
             equally large, and then replaces the same share of each; the source must make every class. ``"fill"`` adds
-            items until each class is as large as the largest one. It warns that a classifier can then learn to call
-            everything rare that looks synthetic.
+            items until each class is as large as the largest one. It warns, because a classifier can learn that images
+            that look synthetic are rare.
         balance_to (int, optional): Number of items of each class, for ``"balance"`` and ``"fill"``. Default: the size
             of the largest class.
         labels: The label policy; see :class:`SyntheticMix`. Default: ``"same"``.
@@ -113,7 +113,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         source = as_source(source)
         policy = resolve_policy(labels, source)
         self.num_classes = None if num_classes is None else check_num_classes(num_classes)
-        with restored_random_state():  # which random transforms would change
+        with restored_random_state():  # random transforms must not change the caller's random state
             item, names = dataset[0], None if policy is None else find_class_names(dataset)
         real_labels = None if policy is None else self._read_labels(item, names, progress)
         self._items = ItemKind.of(item, policy, self.num_classes, return_synthetic)

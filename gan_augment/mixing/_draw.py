@@ -114,9 +114,9 @@ class PooledImages:
     """A pool, and which of its images each class of a data set can get."""
 
     pool: SyntheticPool
-    rows: Tensor  # of the pool, those that the policy uses, grouped by class, int64 (m,)
+    rows: Tensor  # rows of the pool that the policy uses, grouped by class, int64 (m,)
     entries: dict[int, Tensor]  # class -> the indices of its images in rows
-    targets: Tensor  # the different targets
+    targets: Tensor  # one for each image, or for each class if the policy does not use the images
     target_of: Tensor  # the index in targets for each of rows, int64 (m,)
 
     def targets_at(self, entries: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ def make_pooled(
         members = torch.arange(len(pool))
         if options is not None:
             members = torch.cat([pool.indices_of(each) for each in options[group]])
-        parts = torch.split(members if uses_images else members[:1], CHUNK)  # the first image stands for all
+        parts = torch.split(members if uses_images else members[:1], CHUNK)  # one image of a class is enough
         labelled = [label(pool.rows(part), None if options is None else [group] * len(part)) for part in parts]
         found, used = (torch.cat(each) for each in zip(*labelled))
         if not bool(used.any()):

@@ -20,7 +20,8 @@ class SharedEpoch:
     """The epoch that was set, and the number of items that were fetched, as all worker processes see them."""
 
     def __init__(self, length: int, known: int) -> None:
-        self.length = length  # `known` of these items are in the wrapped data set
+        # `known` is the number of items of the wrapped data set. A sampler that was made for it draws no others.
+        self.length = length
         state = torch.zeros(_FETCHED + _CELLS, dtype=torch.int64)
         state[_EPOCH] = -1
         state[_ABOVE] = known == length  # whether an index above `known` was fetched, or cannot be

@@ -163,7 +163,7 @@ def make_layout(
     balance_to: int | None,
     seed: int,
 ) -> Layout:
-    """Makes the layout of a data set; ``reachable`` are the classes that have synthetic images, if they have any."""
+    """Makes the layout of a data set. ``reachable`` are the classes that the source can make, None for any class."""
     check_known_classes(mode, reachable is not None)
     eligible = n_real
     if labels is not None and reachable is not None:
@@ -212,7 +212,7 @@ def _check_room(count: int) -> None:
 
 
 def _interleave(values: Tensor, added: Tensor) -> Tensor:
-    """Returns values with others evenly spread between them."""
+    """Returns the values with the added ones evenly spread between them."""
     out = torch.empty(len(values) + len(added), dtype=values.dtype)
     steps = torch.arange(len(out) + 1) * len(added) // len(out)
     is_added = steps[1:] > steps[:-1]

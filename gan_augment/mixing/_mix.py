@@ -232,7 +232,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     def _read_targets(self, labels: Any, n: int | None) -> tuple[Tensor, TargetKind]:
         """Returns labels as class indices ``(n,)`` or probabilities ``(n, classes)``, and their own kind."""
-        if self.policy is None:  # nothing reads them
+        if self.policy is None:  # a placeholder that no result contains
             return torch.full((1 if n is None else n,), -1), TargetKind(Tensor, torch.int64)
         targets, kind = read_target(labels, n)
         targets = targets[None] if n is None else targets  # a single label becomes a row

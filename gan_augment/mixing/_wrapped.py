@@ -124,7 +124,7 @@ def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) ->
     recorder = _CallRecorder()
     raw = dataset if transform is None else _without_transforms(dataset, recorder)
     takes, _ = _find_transform(dataset) if transform == "inherit" else _NO_TRANSFORM
-    with restored_random_state():  # which random transforms would change
+    with restored_random_state():  # random transforms must not change the caller's random state
         items = [_read_raw(raw, index, transform) for index in evenly_spaced(len(raw), PROBES)]
     images = [image_of(item) for item in items]
     kinds = [ImageKind.of(image) for image in images]
