@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,8 +18,7 @@ from ._epochs import SharedEpoch
 from ._items import ItemKind, describe_image, image_of, target_of
 from ._labels import Labels, resolve_policy
 from ._layout import (
-    BY_CLASS,
-    Slots,
+    check_counts,
     check_mode,
     check_num_classes,
     check_ratio,
@@ -109,7 +107,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         self.mode = check_mode(mode)
         self.ratio = check_ratio(ratio, mode)
         self.seed = check_count("seed", seed, 0)
-        _check_counts(num_synthetic, balance_to, mode)
+        check_counts(num_synthetic, balance_to, mode)
         source = as_source(source)
         policy = resolve_policy(labels, source)
         self.num_classes = None if num_classes is None else check_num_classes(num_classes)
@@ -135,7 +133,6 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         if self._slots.total:
             shape = self._pipeline.kind if self._pipeline.resize else None
             self._pooled = make_pooled(source, self._slots, policy, self.num_classes, shape, self.seed, progress)
-            _warn_about_repeats(self._pooled, self._slots)
             self._check_like_real()
 
     def _read_labels(self, item: Any, names: tuple[str, ...] | None, progress: bool) -> Tensor:
@@ -301,16 +298,6 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         )
 
 
-def _warn_about_repeats(pooled: PooledImages, slots: Slots) -> None:
-    times = max(math.ceil(n / len(pooled.entries[group])) for group, n in slots.counts.items() if n)
-    if times > 1:
-        warnings.warn(
-            f"The pool has too few images: some appear {times} times per epoch. Generate a larger pool.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
 def _check_dataset(dataset: Any) -> int:
     if isinstance(dataset, IterableDataset):
         raise TypeError(
@@ -323,14 +310,3 @@ def _check_dataset(dataset: Any) -> int:
     if len(dataset) == 0:
         raise ValueError("dataset must hold at least one item, but it is empty.")
     return len(dataset)
-
-
-def _check_counts(num_synthetic: int | None, balance_to: int | None, mode: str) -> None:
-    if num_synthetic is not None:
-        check_count("num_synthetic", num_synthetic, 0)
-        if mode in BY_CLASS:
-            raise ValueError(f"num_synthetic must not be given for mode={mode!r}; see balance_to.")
-    if balance_to is not None:
-        check_count("balance_to", balance_to, 1)
-        if mode not in BY_CLASS:
-            raise ValueError(f"balance_to is for mode='balance' and 'fill', but got mode={mode!r}.")

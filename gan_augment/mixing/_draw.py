@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -178,4 +180,14 @@ def make_pooled(
         target_of.append(torch.arange(len(found)).expand(len(members)) + sum(map(len, targets)))
         rows.append(members)
         targets.append(found)
+    _warn_about_repeats(max(math.ceil(count / len(entries[group])) for group, count in counts.items()))
     return PooledImages(pool, torch.cat(rows), entries, torch.cat(targets), torch.cat(target_of))
+
+
+def _warn_about_repeats(times: int) -> None:
+    if times > 1:
+        warnings.warn(
+            f"The pool has too few images: some appear {times} times per epoch. Generate a larger pool.",
+            UserWarning,
+            stacklevel=4,
+        )

@@ -33,6 +33,17 @@ def check_ratio(ratio: float, mode: str) -> float:
     return float(ratio)
 
 
+def check_counts(num_synthetic: int | None, balance_to: int | None, mode: str) -> None:
+    if num_synthetic is not None:
+        check_count("num_synthetic", num_synthetic, 0)
+        if mode in BY_CLASS:
+            raise ValueError(f"num_synthetic must not be given for mode={mode!r}; see balance_to.")
+    if balance_to is not None:
+        check_count("balance_to", balance_to, 1)
+        if mode not in BY_CLASS:
+            raise ValueError(f"balance_to is for mode='balance' and 'fill', but got mode={mode!r}.")
+
+
 def check_num_classes(num_classes: int) -> int:
     if check_count("num_classes", num_classes, 1) > MAX_LABELS:
         raise ValueError(f"num_classes must be at most {MAX_LABELS:,}, but got {num_classes:,} instead.")
