@@ -1,4 +1,4 @@
-from ._classes import ClassAgreement, class_agreement, class_share
+from ._agreement import ClassAgreement, class_agreement, class_share
 from ._copies import ClosestPairs, Copies, closest_pairs, copy_report, nearest_training_image, pairs_picture
 from ._distances import DensityCoverage, PrecisionRecall, density_coverage, frechet_distance, kid, precision_recall
 from ._diversity import Diversity, diversity_report

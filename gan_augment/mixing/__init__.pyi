@@ -1,11 +1,13 @@
 from ._dataset import GANAugmentedDataset
-from ._labels import Conditional, Fixed, Same, Teacher, Uniform, resolve_policy
-from ._layout import missing_images, oversampled_rows
 from ._mix import SyntheticMix
-from ._policy import LabelPolicy
+from ._positions import missing_images, oversampled_rows
 from ._sampler import FixedRatioBatchSampler
+from .policies._builtin import Conditional, Fixed, Same, Teacher, Uniform
+from .policies._policy import LabelPolicy
+from .policies._registry import POLICIES, resolve_policy
 
 __all__ = [
+    "POLICIES",
     "Conditional",
     "Fixed",
     "FixedRatioBatchSampler",

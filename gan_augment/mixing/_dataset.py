@@ -15,9 +15,7 @@ from ..data import check_label_range, find_class_names, read_target
 from ..synthesis import SourceLike, as_source, match_image
 from ._draw import PooledImages, make_pooled
 from ._epochs import SharedEpoch
-from ._items import ItemKind, describe_image, image_of, target_of
-from ._labels import Labels, resolve_policy
-from ._layout import (
+from ._positions import (
     check_counts,
     check_mode,
     check_num_classes,
@@ -27,7 +25,9 @@ from ._layout import (
     warn_about_fill,
 )
 from ._randomness import restored_random_state, seed_everything
+from ._structure import ItemKind, describe_image, image_of, target_of
 from ._wrapped import ForwardsNames, make_pipeline, read_labels
+from .policies._registry import Labels, resolve_policy
 
 
 class GANAugmentedDataset(ForwardsNames, Dataset[Any]):

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from .._core import draw_seed
 from ..synthesis import ClassSources, ImageKind, Source, SourceLike, SyntheticPool, as_source, draw, match_shape
-from ._layout import ALL, Slots
-from ._policy import LabelPolicy, label_images
+from ._positions import ALL, Slots
+from .policies._policy import LabelPolicy, label_images
 
 MAX_ROUNDS = 64
 CHUNK = 1024  # images of a pool that are labelled at once

@@ -17,9 +17,7 @@ from .._core import ROW_BYTES, check_space, draw_seed
 from ..data import MAX_LABELS, TargetKind, check_label_range, one_hot, read_target
 from ..synthesis import ImageKind, Source, SourceLike, as_channels_first, check_unit_range, match_shape
 from ._draw import DeviceSources, draw_labelled
-from ._items import Inputs, LabelsGetter, edit_rows, match_one, match_rows, take_rows
-from ._labels import Labels, resolve_policy
-from ._layout import (
+from ._positions import (
     check_can_balance,
     check_known_classes,
     check_mode,
@@ -31,7 +29,9 @@ from ._layout import (
     warn_about_fill,
 )
 from ._randomness import different_on_rank, find_rank, stochastic_round
+from ._structure import Inputs, LabelsGetter, edit_rows, match_one, match_rows, take_rows
 from ._wrapped import read_names
+from .policies._registry import Labels, resolve_policy
 
 
 class SyntheticMix(v2.Transform):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 
 from .._core import check_count, mix_seed
 from ._dataset import GANAugmentedDataset
-from ._layout import check_ratio, replaces_real
+from ._positions import check_ratio, replaces_real
 from ._randomness import process_group
 
 

@@ -18,8 +18,8 @@ from torchvision.datasets.vision import StandardTransform
 from .._core import as_names, evenly_spaced, progress_bar, stored_class_names
 from ..data import PROBES, ItemPaths, TargetKind, find_class_names, find_labels, labels_match
 from ..synthesis import ImageKind, Source, call_transform, check_unit_range
-from ._items import image_of, target_of
 from ._randomness import restored_random_state
+from ._structure import image_of, target_of
 
 _NO_TRANSFORM: tuple[str, Any] = ("nothing", None)
 

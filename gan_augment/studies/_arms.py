@@ -15,7 +15,7 @@ from ..evaluation import AUGMENTATIONS, BatchTransform, BuildClassifier, predict
 from ..mixing import LabelPolicy, SyntheticMix, missing_images, oversampled_rows
 from ..synthesis import SyntheticPool
 from ..training import autocast_type
-from ._files import Outcome, SplitImages, file_name, load_pool, read_split, write_outcome
+from ._folder import Outcome, SplitImages, file_name, load_pool, read_split, write_outcome
 from ._result import Kind
 
 

@@ -10,7 +10,7 @@ from ..metrics import pairs_picture
 from ..mixing import SyntheticMix
 from ..synthesis import SyntheticPool, teacher_probabilities
 from ._arms import Arm
-from ._files import SplitImages
+from ._folder import SplitImages
 
 MAX_CLASSES, COLUMNS = 10, 12
 MAX_CANDIDATES = 2000

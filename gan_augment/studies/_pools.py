@@ -36,7 +36,7 @@ from ..synthesis import (
 )
 from ..training import FEW_STEPS, LEAST_STEPS, Recipe, few_steps, fit, parse_budget, resolve_recipe, resume
 from ._arms import TrainSettings, train
-from ._files import SplitImages, pool_folder, pool_name, read_record, write_record
+from ._folder import SplitImages, pool_folder, pool_name, read_record, write_record
 from ._settings import Settings
 
 FILTER_TRIALS = 2000  # candidates to try each filter on

@@ -17,14 +17,14 @@ from ..evaluation import BuildClassifier, calibration_error, class_recall, is_co
 from ..metrics import copy_report
 from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
-from ._data import StudyData
-from ._files import Outcome, SplitImages, load_pool, pool_folder, read_split, write_images
+from ._folder import Outcome, SplitImages, load_pool, pool_folder, read_split, write_images
 from ._intervals import Interval, crossed_difference
 from ._pictures import report_pictures
 from ._pools import Fitting, LoadedSource, StudyPools
 from ._result import OVERSAMPLED, ArmResult, StudyResult, strictest_control
 from ._runner import Runner
 from ._settings import Settings
+from ._splits import StudyData
 
 MAX_COPIES = 2000  # samples to search for copies
 FEW_SPLITS = 5

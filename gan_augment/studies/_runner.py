@@ -18,7 +18,7 @@ import torch
 
 from .._core import progress_bar
 from ._arms import Job, run_job
-from ._files import Outcome, read_outcome
+from ._folder import Outcome, read_outcome
 
 
 class Runner:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data import TensorDataset
 
-from gan_augment.studies._data import StudyData, draw_held_out, first_rows_by_class
+from gan_augment.studies._splits import StudyData, draw_held_out, first_rows_by_class
 
 from .conftest import gratings
 

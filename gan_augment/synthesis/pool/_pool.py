@@ -28,8 +28,8 @@ from .._as_source import (
 )
 from ..filters._filter import FilterLike, as_filters
 from ._arrays import MappedImages
-from ._files import INFO, Identity, PoolInfo, open_pool, write_pool
 from ._fill import PoolFiller
+from ._folder import INFO, Identity, PoolInfo, open_pool, write_pool
 
 
 class SyntheticPool(Source):

@@ -1,1 +1,1 @@
-"""What the two networks minimise: adversarial losses, regularisers, and reconstruction."""
+"""What the two networks minimise. A new adversarial loss is a file here and a line of LOSSES."""

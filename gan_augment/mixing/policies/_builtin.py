@@ -1,18 +1,18 @@
-"""The label policies of the package, and the argument ``labels=`` that chooses one."""
+"""The label policies of the package."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from .._core import check_range
-from ..data import MAX_LABELS
-from ..synthesis import Source, teacher_probabilities
-from ._policy import CHOICES, LabelPolicy, check_given
+from ..._core import check_range
+from ...data import MAX_LABELS
+from ...synthesis import Source, teacher_probabilities
+from ._policy import LabelPolicy, check_given
 
 
 @dataclass(frozen=True)
@@ -154,31 +154,6 @@ class Teacher(LabelPolicy):
             return probabilities, torch.ones(len(images), dtype=torch.bool)
         confidence, labels = probabilities.max(dim=1)
         return labels, confidence >= self.threshold
-
-
-Labels: TypeAlias = LabelPolicy | str | int | None
-NAMED: dict[str, type[LabelPolicy]] = {policy.name: policy for policy in (Same, Conditional, Uniform)}
-
-
-def resolve_policy(labels: Labels, source: Source) -> LabelPolicy | None:
-    """Returns the label policy that ``labels=`` chooses, checked against the source.
-
-    Raises:
-        TypeError: If ``labels`` is not one of the choices.
-        ValueError: If the policy cannot use the source.
-    """
-    if labels is None:
-        return None
-    if isinstance(labels, LabelPolicy):
-        policy = labels
-    elif isinstance(labels, str) and labels in NAMED:
-        policy = NAMED[labels]()
-    elif isinstance(labels, int) and not isinstance(labels, bool):
-        policy = Fixed(label=labels)
-    else:
-        raise TypeError(f"labels must be {CHOICES}, but got {labels!r} instead.")
-    policy.check_source(source)
-    return policy
 
 
 def _is_class(value: Any) -> bool:

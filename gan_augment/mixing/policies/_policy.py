@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .._core import class_map_by_name, differing_class, names_are_meaningful
-from ..data import MAX_LABELS, check_label_range
-from ..synthesis import Source
+from ..._core import class_map_by_name, differing_class, names_are_meaningful
+from ...data import MAX_LABELS, check_label_range
+from ...synthesis import Source
 
 CHOICES = (
     "'same' (the class of the real image), 'conditional' (the class that the generator was asked for), a class index, "

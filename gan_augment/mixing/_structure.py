@@ -35,7 +35,7 @@ from ..synthesis import (
     match_image,
     to_container,
 )
-from ._policy import CHOICES, LabelPolicy
+from .policies._policy import CHOICES, LabelPolicy
 
 LabelsGetter: TypeAlias = Callable[[Any], Any] | Literal["default"] | None
 _UNSUPPORTED = (tv_tensors.BoundingBoxes, tv_tensors.Mask, tv_tensors.Video)
