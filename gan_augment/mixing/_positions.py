@@ -101,7 +101,8 @@ class Slots:
 
     def labels(self) -> Tensor:
         """Returns the class of each image, grouped by class, int64 ``(total,)``."""
-        return torch.repeat_interleave(torch.tensor(list(self.counts)), torch.tensor(list(self.counts.values())))
+        classes, counts = (torch.tensor(list(each), dtype=torch.int64) for each in (self.counts, self.counts.values()))
+        return torch.repeat_interleave(classes, counts)
 
     def interleaved(self) -> Tensor:
         """Returns indices of :meth:`labels` in an order that spreads each class evenly, int64 ``(total,)``."""

@@ -1,4 +1,4 @@
-"""Label policies that users write work everywhere, without registration."""
+"""Label policies that users write work everywhere, with and without registration."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from gan_augment import GANAugmentedDataset, LabelPolicy, Same, SyntheticMix, SyntheticPool, study
+from gan_augment.mixing import POLICIES
 
 from .helpers import Marked, batch, made, pool, real, shown, synthetic, values
 
@@ -52,6 +53,12 @@ def test_soft_targets_that_depend_on_the_class(source):
         made_images, made_targets = stacked(made(items))
         assert torch.equal(made_targets, smoothed(shown(made_images)))
         assert {tuple(item[1].shape) for item in items} == {(3,)}
+
+
+def test_a_registered_policy_is_chosen_by_its_name(monkeypatch):
+    monkeypatch.setitem(POLICIES, "smoothed", Smoothed)
+    assert SyntheticMix(pool(), 0.5, labels="smoothed").policy == Smoothed()
+    assert augmented(pool(), "smoothed")[0][1].shape == (3,)
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,13 @@ def test_a_class_without_a_source_in_a_mapping_stays_real():
     assert dataset.class_counts == {0: (2, 2), 1: (2, 0), 2: (2, 2), 3: (0, 0)}
 
 
+@pytest.mark.parametrize("mode", ["append", "replace", "fill"])
+@pytest.mark.filterwarnings("ignore:mode='fill'")
+def test_classes_that_the_source_cannot_make_stay_real(mode):
+    dataset = augmented([0, 0, 1], mode=mode, ratio=0 if mode == "fill" else 0.5, labels=Conditional(class_map={0: 3}))
+    assert (len(dataset), int(dataset.synthetic_mask().sum())) == (3, 0)
+
+
 # In a batch ----------------------------------------------------------------------------------------
 
 
