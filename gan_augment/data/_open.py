@@ -268,9 +268,8 @@ def _open_torchvision(name: str, root: Path, download: bool) -> Dataset[Any]:
     elif kind in _BY_SPLIT:
         arguments["split"] = split or _BY_SPLIT[kind]
     elif split is not None:
-        raise ValueError(
-            f"torchvision's {kind} has no split {split!r}; name {'train or test' if kind in _BY_TRAIN else 'none'}."
-        )
+        remedy = "use 'train' or 'test'" if kind in _BY_TRAIN else "leave it out"
+        raise ValueError(f"torchvision's {kind} has no split {split!r}; {remedy}.")
     create = getattr(torchvision.datasets, kind)
     try:
         return create(str(root), download=False, **arguments)  # type: ignore[no-any-return]
@@ -281,5 +280,6 @@ def _open_torchvision(name: str, root: Path, download: bool) -> Dataset[Any]:
         return create(str(root), download=True, **arguments)  # type: ignore[no-any-return]
     except (RuntimeError, OSError) as error:
         raise ValueError(
-            f"torchvision's {kind} is not in {str(root)!r} and cannot be downloaded (is there a network?): {error}"
+            f"torchvision's {kind} is not in {str(root)!r} and cannot be downloaded; check your network connection: "
+            f"{error}"
         ) from error

@@ -180,13 +180,13 @@ def explain_error(error: Exception, target: HubName, task: str, offline: bool = 
     if isinstance(error, errors.GatedRepoError):
         return PermissionError(f"{repo} is gated: accept its terms on its page on the Hub, then {login}.")
     if isinstance(error, errors.RepositoryNotFoundError):
-        return ValueError(f"The Hub has no repository {repo} that you may see; check its name, or {login}.")
+        return ValueError(f"The Hub has no repository {repo} that you have access to; check its name, or {login}.")
     if isinstance(error, errors.RevisionNotFoundError):
         return ValueError(f"{repo} must have the revision {target.revision!r}, but does not; see its page on the Hub.")
     if isinstance(error, errors.LocalEntryNotFoundError) and offline:
         return FileNotFoundError(
             f"The cache must hold {repo} at {target.revision or 'main'} to {task}, but does not, and downloading is "
-            "not allowed; call gan_augment.download() with a network first."
+            "not allowed; call gan_augment.download() first, while you have network access."
         )
     if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
         return ValueError(
@@ -194,7 +194,9 @@ def explain_error(error: Exception, target: HubName, task: str, offline: bool = 
             "download the checkpoint, and import it with import_checkpoint."
         )
     if status in (401, 403):
-        return PermissionError(f"The Hub does not let you {task} in {where}; {login} that has the permission.")
+        return PermissionError(
+            f"The Hub does not let you {task} in {where}; use a token with this permission: {login}."
+        )
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
         return error  # the message of the operating system is clear
     reason = f"{first_line(cause or error)}; try again, and check HF_ENDPOINT and the network"

@@ -54,7 +54,7 @@ def resolve_name(name: str | os.PathLike[str]) -> Target:
     if isinstance(entry, UpscalerEntry):
         hint = f"load this upscaler with Upscaler.load({name!r})."
     raise ValueError(
-        f"A generator's name must be of the zoo, an existing folder or 'org/name[@revision]', but got "
+        f"A generator's name must be a name in the zoo, an existing folder or 'org/name[@revision]', but got "
         f"{name[:200]!r}; {hint}"
     )
 

@@ -103,13 +103,19 @@ def import_checkpoint(
     for name in ("strides", "paddings", "output_paddings"):
         hint = getattr(hints, name)
         if hint is not None and len(hint) != convs:
-            raise ValueError(f"{name} must name one for each of the {convs} convolutions, but got {len(hint)}: {hint}.")
+            raise ValueError(
+                f"{name} must have one value for each of the {convs} convolutions, but got {len(hint)}: {hint}."
+            )
     with torch.random.fork_rng(devices=[]):  # new networks draw random weights before theirs are loaded
         generator = (None if scaling else build_trainable(found)) or build_layered(found, scaling)
     generator.requires_grad_(True).eval()
     reasons = find_warnings(found, hints, generator, scaling)
     if reasons:
-        warnings.warn(f"{path}: {'; '.join(reasons)}. Look at samples, and pass hints.", UserWarning, stacklevel=2)
+        warnings.warn(
+            f"{path}: {'; '.join(reasons)}. Look at the samples, and pass hints if they look wrong.",
+            UserWarning,
+            stacklevel=2,
+        )
     generator.card = _make_card(path, where, found, reasons, scaling, checkpoint.sha256)
     if class_names is not None:
         generator.config = dataclasses.replace(generator.config, class_names=class_names)

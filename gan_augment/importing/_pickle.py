@@ -154,8 +154,8 @@ class _Machine:
             raise ValueError("it names an object by values that are not text")
         if f"{module} {name}" not in _GLOBALS:
             raise ValueError(
-                f"it must hold only tensors, but asks for {f'{module}.{name}'[:100]!r}, which is not run; its author "
-                "can save the generator's state_dict alone"
+                f"it must hold only tensors, but asks for {f'{module}.{name}'[:100]!r}, which is not run; ask its "
+                "author to save only the state_dict of the generator"
             )
         self.push(_GLOBALS[f"{module} {name}"])
 

@@ -226,8 +226,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         if self._epoch.finds_outdated_sampler(None if in_worker else places[-1] if places else -1):
             warnings.warn(
                 f"No index above {self._n_real - 1} was fetched in a whole epoch, though there are {len(self)} items: "
-                f"the sampler was probably made before wrapping. Make it for the {type(self).__name__}, or use "
-                "mode='replace'.",
+                "the sampler was probably created before you wrapped the data set. Create it from the "
+                f"{type(self).__name__}, or use mode='replace'.",
                 UserWarning,
                 stacklevel=4,
             )

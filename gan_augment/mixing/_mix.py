@@ -194,8 +194,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         targets, target = self._read_targets(found.labels, n)
         if grow and found.has_other_rows(n):
             raise ValueError(
-                f"mode={self.mode!r} makes batches longer, and the input has another entry of {n} rows that it "
-                "cannot extend; use mode='replace'."
+                f"mode={self.mode!r} makes batches longer, but the input has another entry with {n} rows, which "
+                "SyntheticMix cannot extend; use mode='replace'."
             )
         with different_on_rank(self._rank if self.ratio or grow else 0):
             if self.mode == "balance":

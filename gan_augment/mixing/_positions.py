@@ -54,7 +54,7 @@ def check_known_classes(mode: str, known: bool) -> None:
     """Checks that the label policy knows the class of each image, if the mode works class by class."""
     if mode in BY_CLASS and not known:
         raise ValueError(
-            f"mode={mode!r} must know the class of an image, but the label policy draws images of any class; use "
+            f"mode={mode!r} needs to know the class of each image, but the label policy draws images of any class; use "
             "labels='same' or 'conditional'."
         )
 

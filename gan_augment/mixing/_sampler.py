@@ -65,9 +65,11 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         self.synthetic_per_batch = round(check_ratio(ratio, "append") * batch_size)
         self.real_per_batch = batch_size - self.synthetic_per_batch
         if ratio > 0 and self.synthetic_per_batch == 0:
-            raise ValueError(f"ratio must put a synthetic item into a batch of {batch_size}, but {ratio} does not.")
+            raise ValueError(
+                f"ratio must give at least one synthetic item in a batch of {batch_size}, but got {ratio}."
+            )
         if self.real_per_batch == 0:
-            raise ValueError(f"ratio must leave a real item in a batch of {batch_size}, but {ratio} does not.")
+            raise ValueError(f"ratio must leave at least one real item in a batch of {batch_size}, but got {ratio}.")
         self.shuffle, self.drop_last, self.seed = shuffle, drop_last, check_count("seed", seed, 0)
         size, own = process_group() or (1, 0)
         self.num_replicas = check_count("num_replicas", size if num_replicas is None else num_replicas, 1)
@@ -128,8 +130,8 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
             data.set_epoch(self._epoch)
         elif not data.epoch_is_set or data.epoch != self._epoch:
             raise ValueError(
-                f"The data set must be in the sampler's epoch, {self._epoch}, because mode={data.mode!r} replaces "
-                "different items in each epoch; call set_epoch of both."
+                f"The data set and the sampler must have the same epoch, {self._epoch}, because mode={data.mode!r} "
+                "replaces different items in each epoch; call set_epoch on both."
             )
 
     def _orders(self) -> Iterator[Tensor]:

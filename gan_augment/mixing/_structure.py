@@ -58,8 +58,8 @@ class Inputs:
         for _, leaf in leaves:
             if isinstance(leaf, _UNSUPPORTED) or type(leaf).__name__ == "KeyPoints":
                 raise ValueError(
-                    f"SyntheticMix must not be given {type(leaf).__name__}: a synthetic image has none. "
-                    "It is for classification."
+                    f"SyntheticMix is for classification and cannot mix items with {type(leaf).__name__}, because "
+                    "synthetic images have none."
                 )
         labels_at = None if labels_getter is None else _find_labels(inputs, labels_getter, leaves)
         places = find_images(inputs, labels_at)
@@ -110,8 +110,8 @@ def _find_labels(
     places: list[tuple[Any, ...]] = [path for path, leaf in leaves if leaf is labels]
     if len(places) != 1:
         raise ValueError(
-            "labels_getter must return a single object of the input itself, not a copy, but its result is found "
-            f"{len(places)} times in the input."
+            "labels_getter must return an object that is in the input exactly once, not a copy, but its result is "
+            f"found {len(places)} times; pass another labels_getter."
         )
     return places[0]
 
@@ -214,8 +214,8 @@ def _neutral(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return np.full_like(value, _filler(value.dtype.kind == "f", value.dtype.kind == "i"))
     raise TypeError(
-        "Entries of an item beside image and label must be text, numbers, or tensors of numbers, since others have no "
-        f"neutral value for synthetic items, but got {type(value).__name__}; leave it out of the items."
+        "In addition to image and label, an item may hold text, numbers, and tensors of numbers, because other "
+        f"entries have no neutral value for a synthetic item, but got {type(value).__name__}; remove this entry."
     )
 
 

@@ -124,7 +124,7 @@ def test_a_name_on_the_hub_is_written_as_it_is_read(name):
     ],
 )
 def test_what_the_hub_does_not_allow_is_no_name(name):
-    with pytest.raises(ValueError, match="must be of the zoo"):
+    with pytest.raises(ValueError, match="must be a name in the zoo"):
         resolve_name(name)
 
 

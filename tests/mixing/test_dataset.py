@@ -525,7 +525,7 @@ def test_an_unconditional_source_must_have_a_policy(unconditional):
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="name must be of the zoo"):
+    with pytest.raises(ValueError, match="name must be a name in the zoo"):
         augmented(real(LABELS), "dcgan-mnits-32")
 
 
@@ -599,7 +599,7 @@ def test_an_invalid_epoch_is_refused(epoch):
 
 @pytest.mark.parametrize("mode", ["balance", "fill"])
 def test_balance_must_know_classes(mode):
-    with pytest.raises(ValueError, match=f"mode='{mode}' must know the class"):
+    with pytest.raises(ValueError, match=f"mode='{mode}' needs to know the class"):
         augmented(real(LABELS), mode=mode, labels="uniform")
 
 

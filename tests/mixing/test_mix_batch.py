@@ -401,7 +401,7 @@ def test_boxes_and_masks_are_refused(thing):
 
 @pytest.mark.parametrize("name", ["dcgan-mnits-32", "no such thing", ""])
 def test_an_unknown_name_is_refused(name):
-    with pytest.raises(ValueError, match="name must be of the zoo, an existing folder or"):
+    with pytest.raises(ValueError, match="name must be a name in the zoo, an existing folder or"):
         SyntheticMix(name)
 
 
@@ -437,7 +437,7 @@ def test_labels_must_be_an_object_of_the_input():
 
 
 def test_balance_must_know_classes():
-    with pytest.raises(ValueError, match="mode='balance' must know the class"):
+    with pytest.raises(ValueError, match="mode='balance' needs to know the class"):
         SyntheticMix(pool(), mode="balance", labels="uniform", num_classes=3)
 
 

@@ -125,7 +125,7 @@ def test_a_sampler_in_another_epoch_than_its_data_set_is_refused():
     data = augmented(real(LABELS), pool(), 0.5, mode="replace")
     sampler = FixedRatioBatchSampler(data, 6, 0.5)
     sampler.set_epoch(1)
-    with pytest.raises(ValueError, match="call set_epoch of both"):
+    with pytest.raises(ValueError, match="call set_epoch on both"):
         list(sampler)
     data.set_epoch(1)
     assert all(sum(data.is_synthetic(index) for index in batch_) == 3 for batch_ in sampler)

@@ -198,7 +198,7 @@ def test_a_mask_may_be_a_tensor():
         ({"batch_size": 4.0}, "batch_size must be an int"),
         ({"ratio": 1}, r"ratio must be in \[0, 1\)"),
         ({"ratio": -0.5}, r"ratio must be in \[0, 1\)"),
-        ({"ratio": 0.95}, "must leave a real item"),
+        ({"ratio": 0.95}, "must leave at least one real item"),
         ({"rank": 2, "num_replicas": 2}, "rank must be below num_replicas=2"),
         ({"rank": -1, "num_replicas": 2}, "rank must be at least 0"),
         ({"num_replicas": 0}, "num_replicas must be at least 1"),

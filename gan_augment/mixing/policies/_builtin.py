@@ -38,9 +38,9 @@ class Same(LabelPolicy):
         known = source.num_classes
         if known > num_classes or (known < num_classes and not source.partial):
             raise ValueError(
-                f"The source must have the classes of the data for labels='same', but it has {known} and the data "
-                f"{num_classes}; pass num_classes= if the data have more classes than they show, or map the classes "
-                "with labels=Conditional(class_map={...})."
+                f"With labels='same', the source must have as many classes as the data, but it has {known} and the "
+                f"data have {num_classes}. If some classes of the data have no images, pass num_classes=; otherwise "
+                "map the classes with labels=Conditional(class_map={...})."
             )
 
 

@@ -114,7 +114,8 @@ class LabelPolicy:
         absent = [asked for several in options.values() for asked in several if asked not in known]
         if absent:
             raise ValueError(
-                f"labels={self._shown} must name classes of the source, but it has {known[:20]} and not {absent[0]}."
+                f"labels={self._shown} must name classes of the source, but the source has no class {absent[0]}; its "
+                f"classes are {known[:20]}."
             )
 
     def check_classes(self, source: Source, num_classes: int) -> None:
@@ -153,8 +154,8 @@ class LabelPolicy:
             found = class_map_by_name(known, names)
             which = "{the source's class: the data's class, ...}" if found is None else found
             raise ValueError(
-                f"The classes of the source must be those of the data for labels={self._shown}, but class {index} is "
-                f"{known[index]!r} of the source and {names[index]!r} of the data; map the classes with "
+                f"The classes of the source must match those of the data for labels={self._shown}, but class {index} "
+                f"is {known[index]!r} in the source and {names[index]!r} in the data; map the classes with "
                 f"labels=Conditional(class_map={which})."
             )
 
@@ -168,7 +169,8 @@ def check_given(classes: Iterable[int], num_classes: int) -> None:
     if beyond:
         raise ValueError(
             f"labels must give classes of the data, from 0 to {num_classes - 1}, but give {beyond}; map the "
-            "classes with labels=Conditional(class_map={...}), or raise num_classes for a class of its own."
+            "classes with labels=Conditional(class_map={...}), or raise num_classes to add a class for the synthetic "
+            "images."
         )
 
 
