@@ -1,4 +1,13 @@
-from ._checks import check_count, check_dense, check_range, check_share, check_tensor, check_types
+from ._checks import (
+    ROW_BYTES,
+    check_count,
+    check_dense,
+    check_range,
+    check_share,
+    check_space,
+    check_tensor,
+    check_types,
+)
 from ._class_names import as_names, class_map_by_name, differing_class, names_are_meaningful, stored_class_names
 from ._folders import (
     CONFIG,
@@ -14,7 +23,6 @@ from ._folders import (
     stored_tensors,
     write_files,
 )
-from ._hub_names import HubName, hub_name
 from ._images import (
     ResizeMode,
     as_uint8,
@@ -33,8 +41,7 @@ from ._progress import progress_bar
 from ._rounding import evenly_spaced, largest_remainder
 from ._seeds import MAX_SEED, check_seed, draw_seed, mix_seed
 from ._signals import end_by_signal, on_end_signal
-from ._space import ROW_BYTES, check_space
-from ._words import first_line, one_line, plain, short
+from ._words import HubName, first_line, hub_name, one_line, plain, short
 from ._writing import (
     NoRoomError,
     aside_path,

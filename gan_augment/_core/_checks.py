@@ -1,15 +1,24 @@
-"""Checks of arguments. Each error says what the argument must be, what it was, and what to do."""
+"""Checks of arguments and free space. Each error says what the value must be, what it was, and what to do."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import os
+import shutil
 import typing
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+MAX_ITEMS = 10**8  # images in a pool, an export or a draw
+ROW_BYTES = 64  # bytes per image beside its pixels: label, position and order
+UNQUESTIONED = 2**26  # bytes that need no check
+UNKNOWN_MEMORY = 2**36  # bytes, assumed if the system does not tell
 
 
 def check_count(name: str, value: int, minimum: int) -> int:
@@ -40,16 +49,14 @@ def _accepts(annotation: Any, value: Any) -> bool:
     return type(value) is annotation or (annotation is float and type(value) is int)
 
 
-@functools.cache
-def _type_hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+_type_hints = functools.cache(typing.get_type_hints)
 
 
 def check_types(config: Any) -> None:
     """Checks that the fields of a dataclass have the annotated types.
 
     Raises:
-        ValueError: If one does not. The message names the first one.
+        ValueError: If a field has another type. The message names the field.
     """
     hints = _type_hints(type(config))  # type: ignore[arg-type]  # classes are hashable
     for field in dataclasses.fields(config):
@@ -82,10 +89,10 @@ def check_share(name: str, value: float) -> None:
 
 
 def check_dense(tensor: Tensor, name: str) -> None:
-    """Checks that a tensor has plain values in memory: not sparse, quantized, nested or on the meta device.
+    """Checks that a tensor has plain values in memory.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If it is sparse, quantized, nested or on the meta device.
     """
     if tensor.is_meta or tensor.is_quantized or tensor.is_nested or tensor.layout != torch.strided:
         kind = "meta" if tensor.is_meta else "nested" if tensor.is_nested else str(tensor.layout)[6:]
@@ -94,12 +101,57 @@ def check_dense(tensor: Tensor, name: str) -> None:
 
 
 def check_tensor(value: Any, name: str) -> None:
-    """Checks that a value is a tensor with plain values in memory; see :func:`check_dense`.
+    """Checks that a value is a tensor with plain values in memory.
 
     Raises:
         TypeError: If it is not a tensor.
-        ValueError: If it has no plain values.
+        ValueError: If :func:`check_dense` refuses it.
     """
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a tensor, but got {type(value)} instead.")
     check_dense(value, name)
+
+
+def check_space(
+    what: str, count: int, each: int, *, folder: Path | None = None, remedy: str = "Ask for fewer."
+) -> None:
+    """Checks that images fit into memory, or on the disk of a folder.
+
+    Args:
+        what (str): Argument and value as the subject of the error message, such as ``"n=1000"``.
+        count (int): Number of images.
+        each (int): Bytes per image.
+        folder (Path, optional): Folder for the images, which may not exist yet. Default: None, memory.
+        remedy (str): Last sentence of the error message.
+
+    Raises:
+        ValueError: If there is not enough space, or there are more than ``MAX_ITEMS``.
+
+    Example:
+        >>> check_space("n=1000", 1000, 784)
+    """
+    needed = count * each
+    if count > MAX_ITEMS:
+        most = f"there may be at most {MAX_ITEMS:,} images"
+    elif needed > UNQUESTIONED and needed > (free := free_memory() if folder is None else free_disk(folder)):
+        place = "of memory" if folder is None else f"on the disk of {str(folder)!r}"
+        most = f"only {free:,} bytes {place} are free"
+    else:
+        return
+    raise ValueError(f"{what} takes {needed:,} bytes for {count:,} images, but {most}. {remedy}")
+
+
+def free_memory() -> int:
+    """Returns the bytes of available memory, or of all memory if the system does not tell what is in use."""
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return UNKNOWN_MEMORY
+
+
+def free_disk(folder: Path) -> int:
+    """Returns the free bytes on the disk where a folder is, or will be."""
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(existing).free

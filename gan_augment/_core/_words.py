@@ -1,13 +1,18 @@
-"""Texts of exceptions and values from outside, as one line of limited length."""
+"""Texts from outside: messages and values as one line of limited length, and names of repositories on the Hub."""
 
 from __future__ import annotations
 
+import re
 import reprlib
 import unicodedata
+from dataclasses import dataclass
 
 _LONGEST = 400
 _repr = reprlib.Repr()
 _repr.maxlevel, _repr.maxstring, _repr.maxother = 3, 120, 120
+# The Hub's rule: up to 96 letters and digits, with . _ - between them.
+_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+_HUB_NAME = re.compile(rf"({_PART}/{_PART})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{{0,254}}))?")
 
 
 def plain(text: object) -> str:
@@ -35,3 +40,20 @@ def one_line(text: object) -> str:
 def short(value: object) -> str:
     """Returns the ``repr`` of a value from outside, shortened if it is long or deep."""
     return one_line(_repr.repr(value))
+
+
+@dataclass(frozen=True)
+class HubName:
+    """A repository on the Hugging Face Hub, ``org/name[@revision]``."""
+
+    repo_id: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return self.repo_id if self.revision is None else f"{self.repo_id}@{self.revision}"
+
+
+def hub_name(name: str) -> HubName | None:
+    """Returns the repository with the name ``org/name[@revision]``, or None for anything else."""
+    match = _HUB_NAME.fullmatch(name)
+    return HubName(match[1], match[2]) if match and ".." not in name and "--" not in match[1] else None

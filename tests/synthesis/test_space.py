@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from gan_augment import GANAugmentedDataset, Generator, GeneratorConfig, SyntheticMix, SyntheticPool, evaluate
-from gan_augment._core import _space
+from gan_augment._core import _checks
 from gan_augment.models import SRGAN, SRGANConfig
 from gan_augment.synthesis import ClassSources, UpscaledSource, Upscaler, draw_candidates, export_images
 
@@ -61,16 +61,16 @@ def test_a_data_set_of_a_thousand_million_synthetic_images_is_refused(tiny, pool
 
 
 def test_images_that_do_not_fit_the_memory_or_disk_are_refused(tiny, pool, tmp_path, monkeypatch):
-    monkeypatch.setattr(_space, "UNQUESTIONED", 0)
-    monkeypatch.setattr(_space, "free_memory", lambda: 50_000)
+    monkeypatch.setattr(_checks, "UNQUESTIONED", 0)
+    monkeypatch.setattr(_checks, "free_memory", lambda: 50_000)
     refused(tiny.sample, 100, words="n=100 takes .* only 50,000 bytes of memory are free. Ask for fewer.")
     refused(SyntheticPool.generate, tiny, 300, words="size=300 takes .* bytes of memory")
-    monkeypatch.setattr(_space, "free_memory", lambda: 10**6)
+    monkeypatch.setattr(_checks, "free_memory", lambda: 10**6)
     wide = Generator(GeneratorConfig(image_size=64))
     refused(
         wide.sample, 20, batch_size=20, words="batch_size=20 takes .* of memory are free. Pass a smaller batch_size"
     )
-    monkeypatch.setattr(_space, "free_disk", lambda folder: 50_000)
+    monkeypatch.setattr(_checks, "free_disk", lambda folder: 50_000)
     refused(
         SyntheticPool.generate, tiny, 300, out=tmp_path / "p", words="size=300 takes .* only 50,000 bytes on the disk"
     )
@@ -104,5 +104,5 @@ def test_a_source_with_an_impossible_number_of_classes_is_refused(classes):
 
 
 def test_the_free_memory_and_disk_are_those_of_the_machine(tmp_path):
-    assert 2**26 < _space.free_memory() < 2**50
-    assert 0 < _space.free_disk(tmp_path / "not" / "there") < 2**60
+    assert 2**26 < _checks.free_memory() < 2**50
+    assert 0 < _checks.free_disk(tmp_path / "not" / "there") < 2**60
