@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-# Attributes in which libraries store names: lists, mappings from name to index, and from index to name.
+# Attributes in which libraries store names: lists, and mappings between names and indices.
 _LISTS = ("classes", "class_names", "categories", "CLASSES", "label_names", "target_names", "vocab")
-_INDEX_OF = (
+_MAPPINGS = (
     *("class_to_idx", "class_to_index", "class_to_id", "class2idx", "class2id", "class_indices"),
     *("label_to_idx", "label_to_index", "label_to_id", "label2idx", "label2id"),
-)
-_NAME_OF = (
     *("idx_to_class", "index_to_class", "id_to_class", "idx2class", "id2class"),
     *("idx_to_label", "index_to_label", "id_to_label", "idx2label", "id2label"),
 )
@@ -28,11 +26,9 @@ def stored_class_names(dataset: Any) -> tuple[str, ...] | None:
     Looks at the attributes of torchvision, timm (also of its ``reader``), fastai, transformers, MedMNIST and
     OpenMMLab.
     """
-    listed, *mapped = (
-        next(filter(None, (as_names(getattr(dataset, attribute, None)) for attribute in attributes)), None)
-        for attributes in (_LISTS, _INDEX_OF, _NAME_OF)
-    )
-    for names in mapped:  # mappings are exact, while a list may have another order
+    listed = next(filter(None, (as_names(getattr(dataset, attribute, None)) for attribute in _LISTS)), None)
+    for attribute in _MAPPINGS:  # mappings are exact, while a list may have another order
+        names = as_names(getattr(dataset, attribute, None))
         if names is not None and (listed is None or sorted(names) == sorted(listed)):
             return names
     if listed is not None:
@@ -49,27 +45,26 @@ def stored_class_names(dataset: Any) -> tuple[str, ...] | None:
 def as_names(value: Any) -> tuple[str, ...] | None:
     """Returns names from a list or from a mapping between names and indices, or None for anything else."""
     if isinstance(value, Mapping):
-        pairs = list(value.items())
-        if pairs and all(_is_index(index) for _, index in pairs):
-            by_index = [(int(index), str(name)) for name, index in pairs]
-        elif pairs and all(_is_index(index) or str(index).isdecimal() for index, _ in pairs):
-            by_index = [(int(index), str(name)) for index, name in pairs]
+        if all(_is_index(index) for index in value.values()):
+            name_of = {int(index): str(name) for name, index in value.items()}
+        elif all(_is_index(index) or str(index).isdecimal() for index in value):
+            name_of = {int(index): str(name) for index, name in value.items()}
         else:
             return None
-        names = dict(sorted(by_index))
-        return tuple(names.values()) if list(names) == list(range(len(pairs))) else None
+        found = [name_of[index] for index in range(len(value)) if index in name_of]
+        return tuple(found) if found and len(found) == len(value) else None
     if isinstance(value, (str, bytes, Set)) or not (hasattr(value, "__len__") and isinstance(value, Iterable)):
         return None
-    names_: list[str] = []
+    names = []
     for name in value:  # stops at the first that is not a name, since a data set is iterable too
         if isinstance(name, bytes):  # from h5py, or a numpy array of bytes
             name = name.decode("utf-8", "replace")
-        # ImageNet has tuples of synonyms.
-        several = isinstance(name, tuple) and bool(name) and all(isinstance(each, str) for each in name)
-        if not (isinstance(name, str) or _is_index(name) or several):
+        if isinstance(name, tuple) and name and all(isinstance(each, str) for each in name):
+            name = ", ".join(name)  # ImageNet's synonyms
+        if not (isinstance(name, str) or _is_index(name)):
             return None
-        names_.append(", ".join(name) if several else str(name))
-    return tuple(names_) or None
+        names.append(str(name))
+    return tuple(names) or None
 
 
 def names_are_meaningful(names: Sequence[str]) -> bool:
@@ -99,7 +94,10 @@ def differing_class(first: Sequence[str], second: Sequence[str]) -> int | None:
 
 
 def class_map_by_name(source: Sequence[str], data: Sequence[str]) -> dict[int, int] | None:
-    """Maps each class of the source to that of the data with the same name; None if names differ, or are too many."""
+    """Maps each class of the source to the data's class of the same name, or returns None if names differ.
+
+    It also returns None for more than 20 classes.
+    """
     place = {tuple(_words(name)): index for index, name in enumerate(data)}
     found = {index: place.get(tuple(_words(name))) for index, name in enumerate(source)}
     known = {index: other for index, other in found.items() if other is not None}
