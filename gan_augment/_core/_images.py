@@ -134,18 +134,17 @@ def undo_resize(
     Raises:
         ValueError: If there is no inverse, since a square crop does not contain a wide image.
     """
-    if tuple(images.shape[-2:]) == (height, width):
+    if images.shape[-2:] == (height, width):
         return images
     if resize_mode == "pad" and source is None and max(height, width) <= images.shape[-1]:
         source = (height, width)  # the training images had many sizes; this may be one of them
     if resize_mode == "pad" and source is not None:
         top, left = (images.shape[-2] - source[0]) // 2, (images.shape[-1] - source[1]) // 2
         images = images[..., top : top + source[0], left : left + source[1]]
-    if tuple(images.shape[-2:]) == (height, width):
-        return images
-    stretched = resize_mode == "resize" and source is None  # training images of any shape were made square
-    shape = source if resize_mode == "resize" and source is not None else images.shape[-2:]
-    if not stretched and abs(height / width - shape[0] / shape[1]) > 0.02 * shape[0] / shape[1]:
+        if images.shape[-2:] == (height, width):
+            return images
+    shape = source if resize_mode == "resize" else images.shape[-2:]  # None: images of any shape were made square
+    if shape is not None and abs(height / width - shape[0] / shape[1]) > 0.02 * shape[0] / shape[1]:
         raise ValueError(
             f"Synthetic images must have the shape of the real ones, but got {shape[0]} x {shape[1]} for "
             f"real images of {height} x {width}; crop the real ones first."

@@ -70,16 +70,10 @@ def _open_locked(path: Path, folder: Path) -> int:
                     f"{str(folder)!r} is in use by {holder}; wait until it ends, stop it, or choose another folder."
                 ) from error
             raise
-        if _is_at(descriptor, path):
-            return descriptor
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
         os.close(descriptor)  # its owner ended and removed it between the two calls
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
 
 
 def _lock(descriptor: int) -> None:

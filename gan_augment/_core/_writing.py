@@ -54,16 +54,23 @@ def write_aside(path: Path, size: int | None = None) -> Iterator[Path]:
         ...     [path.name for path in Path(folder).iterdir()]
         ['a.txt']
     """
+    with _removed_aside(path, path, size) as aside:
+        yield aside
+        _sync(aside)
+        os.replace(aside, path)
+        _sync(path.parent)
+
+
+@contextmanager
+def _removed_aside(path: Path, written: Path, size: int | None) -> Iterator[Path]:
+    """Yields a temporary path beside ``path``, and removes what is left there after the block."""
     aside = aside_path(path)
     _own.add(aside.name)
     try:
-        with explain_full_disk(path, size):
+        with explain_full_disk(written, size):
             yield aside
-            _sync(aside)
-            os.replace(aside, path)
-            _sync(path.parent)
     finally:
-        aside.unlink(missing_ok=True)
+        _remove(aside)
         _own.discard(aside.name)
 
 
@@ -90,19 +97,12 @@ def write_folder_aside(folder: Path, size: int | None = None) -> Iterator[Path]:
     place = folder / "x" if os.path.ismount(folder) else folder  # a mount point cannot be replaced, only filled
     make_folder(place.parent)
     remove_asides(place.parent)
-    aside = aside_path(place)
-    _own.add(aside.name)
-    try:
-        with explain_full_disk(folder, size):
-            aside.mkdir()
-            yield aside
-            with ThreadPoolExecutor(SYNCS) as threads:  # many syncs together take the time of one
-                for _ in threads.map(_sync, [aside, *aside.rglob("*")]):
-                    pass
-            _rename_folder(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        _own.discard(aside.name)
+    with _removed_aside(place, folder, size) as aside:
+        aside.mkdir()
+        yield aside
+        with ThreadPoolExecutor(SYNCS) as threads:  # many syncs together take the time of one
+            list(threads.map(_sync, [aside, *aside.rglob("*")]))
+        _rename_folder(aside, folder)
 
 
 def _rename_folder(aside: Path, folder: Path) -> None:
