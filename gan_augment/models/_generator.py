@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._core import check_count, check_seed
 from ._anchors import AnchorWalk, to_sphere
 from ._blocks import (
     ClassConditionalNorm2d,
@@ -21,8 +22,7 @@ from ._blocks import (
     upsampling_conv,
 )
 from ._config import GeneratorConfig
-from ._folder import save_pretrained
-from ._sampling import sample_uint8
+from ._sampling import check_labels, check_memory, check_truncation, draw_images, draw_latents
 from ._source import Geometry, Source, computed
 from ._variations import Variations
 
@@ -181,7 +181,13 @@ class Generator(Picklable, Source):
             >>> bool((generator.sample(3, seed=7) == generator.sample(9, seed=7)[:3]).all())
             True
         """
-        return sample_uint8(self, n, labels, seed, truncation, batch_size)
+        n = check_count("n", n, 0)
+        batch_size = 32 if batch_size is None else check_count("batch_size", batch_size, 1)
+        check_truncation(truncation, self.config)
+        check_memory(self.config, n, batch_size)
+        classes = check_labels(labels, n, self.num_classes)
+        latents = draw_latents(self, n, check_seed(seed), classes, truncation)
+        return draw_images(self, latents, classes, batch_size)
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str], **kwargs: Any) -> Generator:
@@ -197,6 +203,8 @@ class Generator(Picklable, Source):
         half_precision: bool = False,
     ) -> None:
         """Writes the generator to a folder; see :func:`gan_augment.save_pretrained`."""
+        from ._folder import save_pretrained  # imports this module
+
         save_pretrained(self, folder, discriminator=discriminator, half_precision=half_precision)
 
     def push_to_hub(self, repo_id: str, *, license: str, **kwargs: Any) -> str:  # noqa: A002  # the Hub's word

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from .._core import ROW_BYTES, check_count, check_dense, check_seed, check_space, to_uint8
+from .._core import ROW_BYTES, check_dense, check_space, to_uint8
 from ._anchors import ANCHOR_DRAWS
+from ._config import GeneratorConfig
 
 if TYPE_CHECKING:
     from ._generator import Generator
@@ -106,60 +107,41 @@ def check_labels(labels: Tensor | Sequence[int] | int | None, n: int, num_classe
     return tensor
 
 
-@torch.inference_mode()
-def _forward_blocks(generator: Generator, latents: Tensor, labels: Tensor | None, batch_size: int) -> Tensor:
+def draw_images(generator: Generator, latents: Tensor, labels: Tensor | None, batch_size: int) -> Tensor:
+    """Maps latents and their classes to uint8 images, in eval mode."""
     config, n = generator.config, len(latents)
     parameter = next(generator.parameters())
     device, dtype = parameter.device, parameter.dtype
-    out = torch.empty((n, config.channels, config.image_size, config.image_size), dtype=torch.uint8)
-    out = out.to(device)
     step = math.ceil(batch_size / BLOCK) * BLOCK
-    for start in range(0, n, step):
-        latent = latents[start : start + step]
-        count = len(latent)
-        rows = torch.arange(math.ceil(count / BLOCK) * BLOCK) % count  # fills the last block
-        label = None if labels is None else labels[start : start + step][rows].to(device)
-        out[start : start + count] = to_uint8(generator(latent[rows].to(device, dtype), label))[:count]
-    return out
+    with torch.inference_mode(), eval_mode(generator), torch.autocast(device.type, enabled=False):
+        out = torch.empty((n, config.channels, config.image_size, config.image_size), dtype=torch.uint8, device=device)
+        for start in range(0, n, step):
+            latent = latents[start : start + step]
+            count = len(latent)
+            rows = torch.arange(math.ceil(count / BLOCK) * BLOCK) % count  # fills the last block
+            label = None if labels is None else labels[start : start + step][rows].to(device)
+            out[start : start + count] = to_uint8(generator(latent[rows].to(device, dtype), label))[:count]
+    return out.clone()  # a normal tensor that can enter autograd, unlike those of inference mode
 
 
-def _check_memory(generator: Generator, n: int, batch_size: int) -> None:
+def check_memory(config: GeneratorConfig, n: int, batch_size: int) -> None:
     """Checks that there is memory for all images, and for those of one batch."""
-    config = generator.config
     columns = config.latent_dim + config.variations + ANCHOR_DRAWS
     check_space(f"n={n}", n, 2 * config.channels * config.image_size**2 + 32 * columns + ROW_BYTES)
     if (at_once := min(batch_size, n)) > BLOCK:
-        check_space(
-            f"batch_size={batch_size}",
-            at_once,
-            4 * config.cost.values,
-            remedy="Pass a smaller batch_size, or leave it out.",
-        )
+        remedy = "Pass a smaller batch_size, or leave it out."
+        check_space(f"batch_size={batch_size}", at_once, 4 * config.cost.values, remedy=remedy)
 
 
-def sample_uint8(
-    generator: Generator,
-    n: int,
-    labels: Tensor | Sequence[int] | int | None,
-    seed: int | None,
-    truncation: float | None,
-    batch_size: int | None,
-) -> Tensor:
-    """Draws images; see :meth:`Generator.sample`."""
-    n = check_count("n", n, 0)
-    batch_size = 32 if batch_size is None else check_count("batch_size", batch_size, 1)
-    if truncation is not None and not (math.isfinite(truncation) and truncation > 0):
+def check_truncation(truncation: float | None, config: GeneratorConfig) -> None:
+    if truncation is None:
+        return
+    if not (math.isfinite(truncation) and truncation > 0):
         raise ValueError(f"truncation must be a number above 0, but got {truncation} instead.")
-    if truncation is not None and generator.config.anchors:
+    if config.anchors:
         raise ValueError("truncation must be None for a generator with anchors, since it samples between them.")
-    if truncation is not None and generator.config.latent == "uniform" and truncation > 1:
+    if config.latent == "uniform" and truncation > 1:
         raise ValueError(f"truncation must be at most 1 for uniform latents, but got {truncation} instead.")
-    _check_memory(generator, n, batch_size)
-    tensor = check_labels(labels, n, generator.num_classes)
-    latents = draw_latents(generator, n, check_seed(seed), tensor, truncation)
-    with eval_mode(generator), torch.autocast(next(generator.parameters()).device.type, enabled=False):
-        images = _forward_blocks(generator, latents, tensor, batch_size)
-    return images.clone()  # a normal tensor that can enter autograd, unlike those of inference mode
 
 
 def sample_grid(generator: Generator, seed: int = 0, width: int = WIDTH) -> PIL.Image.Image:
