@@ -38,6 +38,8 @@ def _accepts(annotation: Any, value: Any) -> bool:
     if origin is tuple:
         kinds = options[:1] * len(value) if isinstance(value, tuple) and options[-1] is Ellipsis else options
         return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_accepts, kinds, value))
+    if origin is list:
+        return isinstance(value, list) and all(_accepts(options[0], each) for each in value)
     if origin is dict:
         return isinstance(value, dict) and all(
             _accepts(options[0], key) and _accepts(options[1], each) for key, each in value.items()
@@ -70,7 +72,9 @@ def _describe(annotation: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(repr(v) for v in typing.get_args(annotation))
     if origin is tuple:
-        return "a tuple of " + ", ".join("..." if v is Ellipsis else v.__name__ for v in typing.get_args(annotation))
+        return "a tuple of " + ", ".join(v.__name__ for v in typing.get_args(annotation) if v is not Ellipsis)
+    if origin is list:
+        return f"a list of {typing.get_args(annotation)[0].__name__}"
     if origin is dict:
         return "a dict of " + " to ".join("values" if v is Any else v.__name__ for v in typing.get_args(annotation))
     if origin is not None:

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core import hub_name, one_line, plain
+from .._core import check_types, hub_name, one_line, plain
 from ._config import GeneratorConfig
 
 MAX_METADATA = 2**15
 REAL = "real images"  # the "of" of a measurement of the floor
 MAX_DEPTH = 20  # levels of nested mappings and lists
-_FIELDS = ("name", "data", "training", "measured")
+_FIELDS = ("name", "data", "training", "measured")  # in the metadata under "gan_augment"
+_STORED = ("license", "datasets", *_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,16 @@ class Card:
     fingerprints: Tensor | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in _FIELDS:
-            kind: type = {"name": str, "measured": list}.get(name, dict)
-            if not isinstance(getattr(self, name), kind):
-                raise ValueError(f"A card's {name} must be a {kind.__name__}, but got {type(getattr(self, name))}.")
-        if not all(isinstance(figure, dict) for figure in self.measured):
-            raise ValueError("Each of a card's measured values must be a mapping.")
-        if not isinstance(self.license, (str, type(None))):
-            raise ValueError(f"A card's license must be a str or None, but got {type(self.license)}.")
-        if not isinstance(self.datasets, (tuple, list)) or not all(isinstance(d, str) for d in self.datasets):
-            raise ValueError(f"A card's datasets must be a tuple of str, but got {one_line(repr(self.datasets))}.")
+        for name in _STORED:
+            object.__setattr__(self, name, _as_json(name, getattr(self, name)))
+        if isinstance(self.datasets, list):
+            object.__setattr__(self, "datasets", tuple(self.datasets))
+        try:
+            check_types(self)
+        except ValueError as error:
+            raise ValueError(f"A card's {error}") from None
         if self.fingerprints is not None and (self.fingerprints.dtype != torch.int64 or self.fingerprints.ndim != 1):
             raise ValueError("A card's fingerprints must be an int64 vector.")
-        for name in ("license", *_FIELDS):
-            object.__setattr__(self, name, _as_json(name, getattr(self, name)))
-        object.__setattr__(self, "datasets", tuple(_as_json("datasets", self.datasets)))
 
     @property
     def forbids_commercial_use(self) -> bool:
@@ -83,17 +79,14 @@ class Card:
             grid (str, optional): Name of a picture of samples to show.
 
         Raises:
-            ValueError: If its mappings now hold invalid values, or the metadata are too long.
+            ValueError: If values that were added to its mappings are invalid, or the metadata are too long.
         """
         import yaml
 
         card = replace(self)  # checks values that were added to its mappings
-        own = {name: getattr(card, name) for name in _FIELDS}
-        metadata = {**_hub_metadata(card), "gan_augment": own}
-        front = yaml.safe_dump(
-            json.loads(json.dumps(metadata)), sort_keys=False
-        )  # copies, since YAML would alias a repeated object
-        text = f"---\n{front}---\n\n{card._body(config, grid)}"
+        metadata = {**_hub_metadata(card), "gan_augment": {name: getattr(card, name) for name in _FIELDS}}
+        copied = json.loads(json.dumps(metadata))  # YAML would write an alias for a repeated object
+        text = f"---\n{yaml.safe_dump(copied, sort_keys=False)}---\n\n{card._body(config, grid)}"
         Card.from_readme(text)  # what is written must be readable
         return text
 
@@ -144,7 +137,7 @@ class Card:
         own = metadata.get("gan_augment")
         kept: dict[str, Any] = {}
         for key, value in {**metadata, **(own if isinstance(own, dict) else {})}.items():
-            if key in ("license", "datasets", *_FIELDS):
+            if key in _STORED:
                 with contextlib.suppress(ValueError):
                     kept[key] = getattr(cls(**{"name": name, key: value}), key)
         return cls(**{"name": name, **kept}, fingerprints=fingerprints), problem
@@ -152,6 +145,14 @@ class Card:
     def _body(self, config: GeneratorConfig, grid: str | None) -> str:
         classes = f"class-conditional, {config.num_classes} classes" if config.num_classes else "unconditional"
         kind = "grey" if config.channels == 1 else "RGB"
+        hashes = ""
+        if self.fingerprints is not None:
+            seen = "the generator" + (", or the one that it started from," if "init" in self.training else "")
+            hashes = (
+                f"## Fingerprints\n\n`fingerprints.safetensors` holds content hashes of {len(self.fingerprints):,} "
+                "training images (the first 8 bytes of the SHA-256 of size and pixels). `evaluate` and `study` use "
+                f"them to refuse test images that {seen} has seen.\n"
+            )
         sections = [
             f"# {one_line(self.name)}\n\nA DCGAN generator of {config.image_size} px {kind} images, {classes}, "
             "for `gan_augment.from_pretrained`.\n",
@@ -159,6 +160,7 @@ class Card:
             _section("Training data", self.data),
             _section("Training", {k: v for k, v in self.training.items() if k != "recipe"}),
             _measured(self.measured),
+            hashes,
             "## Use and limits\n\n"
             "This generator adds synthetic images to the training set of an image classifier. It knows only its "
             "training images: it adds what they show, with their biases, and nothing else. Do not use it for "
@@ -167,14 +169,6 @@ class Card:
             "## Marks\n\n"
             "Every image from this generator is synthetic. Say so wherever one leaves your training script.\n",
         ]
-        if self.fingerprints is not None:
-            seen = "the generator" + (", or the one that it started from," if "init" in self.training else "")
-            sections.insert(
-                -2,
-                f"## Fingerprints\n\n`fingerprints.safetensors` holds content hashes of {len(self.fingerprints):,} "
-                "training images (the first 8 bytes of the SHA-256 of size and pixels). `evaluate` and `study` use "
-                f"them to refuse test images that {seen} has seen.\n",
-            )
         return "\n".join(section for section in sections if section)
 
 
@@ -199,10 +193,9 @@ def _values_of_samples(card: Card) -> list[dict[str, Any]]:
     return [
         figure
         for figure in card.measured
-        if figure.get("of", "samples") != REAL
+        if figure.get("of") != REAL
         and not re.search(r"\bfloor\b", str(figure.get("on", "")))  # in older cards
-        and isinstance(figure.get("value"), (int, float))
-        and not isinstance(figure["value"], bool)
+        and type(figure.get("value")) in (int, float)
     ]
 
 
@@ -212,11 +205,12 @@ def _hub_metadata(card: Card) -> dict[str, Any]:
 
     task = "unconditional-image-generation"
     start = hub_name(str(card.training.get("init", "")))
+    images = card.datasets[0] if card.datasets else "images"
     results = [
         EvalResult(
             task_type=task,
-            dataset_type=card.datasets[0] if card.datasets else "images",
-            dataset_name=card.datasets[0] if card.datasets else "images",
+            dataset_type=images,
+            dataset_name=images,
             metric_type=_slug(str(figure.get("metric", "figure")).partition("[")[0], "figure"),
             metric_name=str(figure.get("metric", "figure")),
             metric_value=figure["value"],
@@ -285,10 +279,7 @@ def _read_front(text: str, strict: bool = True) -> Any:
 
 
 def _plain_loader(strict: bool) -> Any:
-    """Returns a safe YAML loader without aliases, with which a few lines can expand without bound.
-
-    If it is strict, it also refuses equal keys.
-    """
+    """Returns a safe YAML loader that refuses aliases, which expand without bound, and equal keys if it is strict."""
     import yaml
 
     class PlainLoader(yaml.SafeLoader):
@@ -316,9 +307,8 @@ def _section(title: str, values: dict[str, Any]) -> str:
 def _measured(figures: list[dict[str, Any]]) -> str:
     if not figures:
         return ""
-    columns = [
-        name for name in ("metric", "of", "value", "on", "features") if any(name in figure for figure in figures)
-    ]
+    shown = ("metric", "of", "value", "on", "features")
+    columns = [name for name in shown if any(name in figure for figure in figures)]
     rows = [columns, ["---"] * len(columns), *([figure.get(name, "") for name in columns] for figure in figures)]
     table = "\n".join("".join(f"| {_cell(value)} " for value in row) + "|" for row in rows)
     commands = sorted({_line(figure["command"]) for figure in figures if "command" in figure})
@@ -331,5 +321,4 @@ def _line(value: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Returns a value as a cell of a table, with escaped bars."""
     return _line(value).replace("\\", "\\\\").replace("|", "\\|")
