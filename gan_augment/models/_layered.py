@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +59,8 @@ class LayeredConfig(GeneratorConfig):
     """Configuration of a :class:`LayeredGenerator`.
 
     Args:
-        layers (tuple of dict): Layers with their ``kind`` and the fields of that kind, see ``LAYERS``. The first may
-            join the class to the latent. The last is ``tanh``, ``sigmoid`` or ``hardtanh``.
+        layers (tuple of dict): Layers with their ``kind`` and its fields; see ``LAYERS``. The first may join the class
+            to the latent. The last is ``tanh``, ``sigmoid`` or ``hardtanh``.
         image_size (int): Side of the square images in pixels, from 8 to 1024.
         channels, latent_dim, latent, num_classes, resize_mode, source_size, class_names: See
             :class:`GeneratorConfig`. Its other fields must keep their defaults.
@@ -126,7 +127,6 @@ def shape_and_cost(layers: Any, latent_dim: int, num_classes: int) -> tuple[tupl
             if [each["kind"] for each in layers[:index]] not in ([], ["rescale"]):
                 raise ValueError(f"Layer {index} must not be {kind!r}, since only the first layer can join the class.")
             classes = layer["num_classes"]
-        _check_fit(index, layer, shape)
         before, shape = shape, _next_shape(index, layer, shape)
         if max(shape[1:], default=1) > MAX_SIDE:
             raise ValueError(f"Layer {index} must give at most {MAX_SIDE} px, but gives {max(shape[1:])}.")
@@ -155,63 +155,52 @@ def _check_layer(index: int, layer: Any) -> None:
             raise ValueError(f"Layer {index}'s {name} must be in {allowed}, but got {str(value)[:100]} instead.")
 
 
-def _check_fit(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> None:
-    """Checks what torch would check only in a forward pass."""
-    kind = layer["kind"]
-    if kind == "prelu" and layer["num_parameters"] not in (1, shape[0]):
-        raise ValueError(
-            f"Layer {index}'s num_parameters must be 1 or {shape[0]} like its input, but got {layer['num_parameters']}."
-        )
-    if kind == "conv_transpose" and layer["output_padding"] >= layer["stride"]:
-        raise ValueError(
-            f"Layer {index}'s output_padding must be below its stride, {layer['stride']}, but got "
-            f"{layer['output_padding']}."
-        )
-    if kind == "instance_norm" and max(shape[1:], default=1) == 1:
-        raise ValueError(f"Layer {index} must not be 'instance_norm' on a single pixel, which would become zero.")
-
-
 def _next_shape(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> tuple[int, ...]:
-    kind = layer["kind"]
+    """Returns the output shape of a layer, after checks that torch would do only in a forward pass."""
+    kind, size, sides = layer["kind"], shape[0], shape[1:] or (1, 1)
 
-    def expect(name: str, value: int) -> None:
-        if layer[name] != value:
-            raise ValueError(f"Layer {index}'s {name} must be {value} like its input, but got {layer[name]}.")
+    def check(good: bool, error: str) -> None:
+        if not good:
+            raise ValueError(f"Layer {index}{error}")
+
+    def check_like_input(name: str) -> None:
+        check(layer[name] == size, f"'s {name} must be {size} like its input, but got {layer[name]}.")
 
     if kind == "one_hot":
-        return (shape[0] + layer["num_classes"],)
+        return (size + layer["num_classes"],)
+    if kind == "embedding" and layer["join"] != "multiply":
+        return (size + layer["dim"],)
     if kind == "embedding":
-        if layer["join"] == "multiply":
-            expect("dim", shape[0])
-            return shape
-        return (shape[0] + layer["dim"],)
+        check_like_input("dim")
+        return shape
     if kind == "linear":
-        if len(shape) > 1:
-            raise ValueError(f"Layer {index} must not be 'linear' after feature maps.")
-        expect("in_features", shape[0])
+        check(len(shape) == 1, " must not be 'linear' after feature maps.")
+        check_like_input("in_features")
         return (layer["out_features"],)
     if kind == "reshape":
-        shape_of = (layer["channels"], layer["side"], layer["side"])
-        if len(shape) > 1 or shape[0] != layer["channels"] * layer["side"] ** 2:
-            raise ValueError(f"Layer {index} must keep the number of values, but takes {shape} to {shape_of}.")
-        return shape_of
+        maps = (layer["channels"], layer["side"], layer["side"])
+        same = len(shape) == 1 and size == math.prod(maps)
+        check(same, f" must keep the number of values, but takes {shape} to {maps}.")
+        return maps
+    if kind == "prelu":
+        known = layer["num_parameters"]
+        check(known in (1, size), f"'s num_parameters must be 1 or {size} like its input, but got {known}.")
+    if kind == "instance_norm":
+        check(max(sides) > 1, " must not be 'instance_norm' on a single pixel, which would become zero.")
     if kind in ("batch_norm", "instance_norm"):
-        expect("num_features", shape[0])
+        check_like_input("num_features")
+    if kind in ("batch_norm", "instance_norm", "activation", "prelu", "rescale"):
         return shape
-    if kind in ("activation", "prelu", "rescale"):
-        return shape
-    maps = shape if len(shape) == 3 else (*shape, 1, 1)
-    if kind == "upsample":
-        return (maps[0], maps[1] * layer["factor"], maps[2] * layer["factor"])
-    if kind == "pixel_shuffle":
-        square = layer["factor"] ** 2
-        if maps[0] % square:
-            raise ValueError(f"Layer {index} must come after a multiple of {square} maps, but got {maps[0]}.")
-        return (maps[0] // square, maps[1] * layer["factor"], maps[2] * layer["factor"])
-    expect("in_channels", maps[0])
-    side = conv_side(layer, maps[1])
-    if side < 1:
-        raise ValueError(f"Layer {index} must give at least one pixel, but gives {side}.")
+    if kind in ("upsample", "pixel_shuffle"):
+        factor, square = layer["factor"], layer["factor"] ** 2 if kind == "pixel_shuffle" else 1
+        check(size % square == 0, f" must come after a multiple of {square} maps, but got {size}.")
+        return (size // square, sides[0] * factor, sides[1] * factor)
+    if kind == "conv_transpose":
+        stride, more = layer["stride"], layer["output_padding"]
+        check(more < stride, f"'s output_padding must be below its stride, {stride}, but got {more}.")
+    check_like_input("in_channels")
+    side = conv_side(layer, sides[0])
+    check(side > 0, f" must give at least one pixel, but gives {side}.")
     return (layer["out_channels"], side, side)
 
 
