@@ -42,15 +42,7 @@ class ClassConditionalNorm2d(nn.Module):
 
 
 class SelfAttention2d(nn.Module):
-    """Applies the self-attention of SAGAN (https://arxiv.org/abs/1805.08318), initialised as the identity.
-
-    Args:
-        channels (int): Number of channels of the input and output.
-        config (GeneratorConfig or DiscriminatorConfig): Initialisation and normalisation of its 1x1 convolutions.
-
-    Shape:
-        Input and output ``(n, channels, h, w)``.
-    """
+    """Applies the self-attention of SAGAN (https://arxiv.org/abs/1805.08318), initialised as the identity."""
 
     def __init__(self, channels: int, config: NetworkConfig) -> None:
         super().__init__()
@@ -95,7 +87,7 @@ def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) ->
     inner = layer[1] if isinstance(layer, ResizeConv2d) else layer
     for name, parameter in inner.named_parameters():
         if config.initialization == "torch":
-            continue
+            break
         if name == "bias":
             nn.init.zeros_(parameter)
         elif config.initialization == "glorot":
@@ -103,10 +95,9 @@ def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) ->
             nn.init.xavier_uniform_(parameter.flatten(1) if dense else parameter)
         else:
             nn.init.normal_(parameter, 0.0, 0.02)
-    if not config.spectral_norm:
-        return layer
-    # A transposed convolution's output channels are its weight's second dimension.
-    parametrizations.spectral_norm(inner, dim=1 if isinstance(inner, nn.ConvTranspose2d) else 0)
+    if config.spectral_norm:
+        # A transposed convolution's output channels are its weight's second dimension.
+        parametrizations.spectral_norm(inner, dim=1 if isinstance(inner, nn.ConvTranspose2d) else 0)
     return layer
 
 
@@ -142,21 +133,10 @@ def unconditional_norm(num_features: int, config: NetworkConfig) -> nn.Module:
 
 
 def append_stddev(features: Tensor, group: int) -> Tensor:
-    """Appends the standard deviation within each group of images as another feature map.
+    """Appends the standard deviation within groups of up to ``group`` images to maps ``(n, c, h, w)``, as one more map.
 
-    It is the mean of the standard deviations of all units (https://arxiv.org/abs/1710.10196). The images of a group
-    are neighbours in the batch, so batches of real and of synthetic images, one after the other, do not mix.
-
-    Args:
-        features (Tensor): Feature maps ``(n, c, h, w)``.
-        group (int): Maximum number of images in a group; the largest divisor of ``n`` up to it is used.
-
-    Returns:
-        Tensor: ``(n, c + 1, h, w)``.
-
-    Example:
-        >>> append_stddev(torch.tensor([1.0, 3.0, 5.0, 5.0]).reshape(4, 1, 1, 1), 2)[:, 1].flatten().round(decimals=2)
-        tensor([1., 1., 0., 0.])
+    It is the mean over all units (https://arxiv.org/abs/1710.10196). The images of a group are neighbours in the
+    batch, so real and synthetic images do not mix if they follow each other.
     """
     n, channels, height, width = features.shape
     size = max(divisor for divisor in range(1, group + 1) if n % divisor == 0)
@@ -168,11 +148,7 @@ def append_stddev(features: Tensor, group: int) -> Tensor:
 
 
 class Mapping(nn.Module):
-    """Maps latents to latents, like https://arxiv.org/abs/1912.05270; initialised as the identity.
-
-    Args:
-        config (GeneratorConfig): Configuration with the number of layers and the length of the latent.
-    """
+    """Maps latents to latents, like https://arxiv.org/abs/1912.05270; initialised as the identity."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -201,14 +177,8 @@ class Picklable(nn.Module):
         if not self.config.spectral_norm:
             return super().__reduce_ex__(protocol)
         trained = any(parameter.requires_grad for parameter in self.parameters())
-        return _rebuild, (
-            type(self),
-            self.config,
-            self.state_dict(),
-            self.training,
-            trained,
-            getattr(self, "card", None),
-        )
+        card = getattr(self, "card", None)
+        return _rebuild, (type(self), self.config, self.state_dict(), self.training, trained, card)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         twin = type(self).__new__(type(self))

@@ -214,18 +214,12 @@ class DiscriminatorConfig(_NetworkConfig):
 
     Args:
         image_size (int): Side of the square images in pixels: 16, 28, 32, 64, 128 or 256. Default: 64.
-        channels (int): 1 (grey) or 3 (RGB). Default: 3.
-        width (int): Number of feature maps at half the image size. It doubles each time the resolution halves.
-            Default: 64.
-        max_width (int): Maximum number of feature maps at any resolution. Default: 1024.
+        channels, width, max_width, spectral_norm, attention_resolution, initialization: See :class:`GeneratorConfig`.
         kernel_size (int): Kernel size of every layer except the last. Default: 4.
         num_classes (int): Number of classes of a projection discriminator (https://arxiv.org/abs/1802.05637).
             Default: 0, unconditional.
         normalization (str): ``"batch"``, ``"instance"`` or ``"none"``, in all layers but the first and last.
             Default: ``"batch"``.
-        spectral_norm (bool): Whether every layer has spectral normalisation (https://arxiv.org/abs/1802.05957).
-            Default: False.
-        attention_resolution (int): Side of the feature map with self-attention. Default: 0, none.
         base_size (int, optional): Side of the last feature map, at which the halving stops. The last layer is a
             convolution over the whole of it. Default: 4, or 7 for 28 px.
         negative_slope (float): Slope of the leaky ReLU, from 0 to below 1. Default: 0.2.
@@ -233,8 +227,6 @@ class DiscriminatorConfig(_NetworkConfig):
         normalize_first (bool): Whether the first layer is normalised too. Default: False.
         minibatch_stddev (int): Number of images in a group whose standard deviation is another feature map of the last
             layer (https://arxiv.org/abs/1710.10196). Default: 0, none.
-        initialization (str): ``"dcgan"``, ``"glorot"`` or ``"torch"``; see :class:`GeneratorConfig`.
-            Default: ``"dcgan"``.
 
     Raises:
         ValueError: If a value is of the wrong type or out of range, or the network takes too much time or memory.

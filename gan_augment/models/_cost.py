@@ -18,22 +18,10 @@ WRITTEN_VALUE = 128  # multiply-adds in the time that writing one value to memor
 
 @dataclass
 class Cost:
-    """Adds up the cost of the forward pass of one image, layer by layer.
+    """Adds up the cost of the forward pass of one image, layer by layer."""
 
-    Attributes:
-        operations (int): Number of multiply-adds, plus ``WRITTEN_VALUE`` for each value that a layer writes.
-        values (int): Largest number of values that one layer reads and writes.
-        weights (int): Number of weights of all layers.
-
-    Example:
-        >>> cost = Cost()
-        >>> cost.conv(3, 64, kernel=3, side=32)
-        >>> cost.weights, cost.values
-        (1728, 68608)
-    """
-
-    operations: int = 0
-    values: int = 0
+    operations: int = 0  # multiply-adds, plus WRITTEN_VALUE for each value that a layer writes
+    values: int = 0  # the most that one layer reads and writes
     weights: int = 0
 
     def layer(self, read: int, written: int, multiply_adds: int = 0, weights: int = 0) -> None:
@@ -65,17 +53,7 @@ class Cost:
         self.layer(places * keys, places * keys, places * keys * (inner + values))
 
     def check(self, what: str, remedy: str, operations: int = MAX_OPERATIONS, values: int = MAX_VALUES) -> None:
-        """Checks that the cost is within the limits.
-
-        Args:
-            what (str): Subject of the error message, such as ``"A generator"``.
-            remedy (str): Instruction at the end of the message.
-            operations (int): Maximum number of operations.
-            values (int): Maximum number of values in a layer.
-
-        Raises:
-            ValueError: If a limit is exceeded.
-        """
+        """Raises an error about ``what``, such as ``"A generator"``, if the cost exceeds a limit."""
         for name, found, most in (
             ("operations", self.operations, operations),
             ("values in a layer", self.values, values),
