@@ -63,16 +63,6 @@ class SelfAttention2d(nn.Module):
         return x + self.gain * out
 
 
-class ResizeConv2d(nn.Sequential):
-    """Doubles the resolution by nearest-neighbour interpolation, then convolves."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, bias: bool) -> None:
-        super().__init__(
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias),
-        )
-
-
 def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) -> nn.Module:
     """Initialises a layer as configured, and adds spectral normalisation if the network has it.
 
@@ -80,11 +70,11 @@ def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) ->
     and https://arxiv.org/abs/1802.05957.
 
     Args:
-        layer (nn.Module): A convolution, an embedding or a :class:`ResizeConv2d`.
+        layer (nn.Module): A convolution, an embedding, or a sequence with a convolution in the second place.
         config (GeneratorConfig or DiscriminatorConfig): Configuration of the network.
         dense (bool): Whether the convolution acts as a dense layer, from or to a map of one pixel. Default: False.
     """
-    inner = layer[1] if isinstance(layer, ResizeConv2d) else layer
+    inner = layer[1] if isinstance(layer, nn.Sequential) else layer
     for name, parameter in inner.named_parameters():
         if config.initialization == "torch":
             break
@@ -104,7 +94,8 @@ def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) ->
 def upsampling_conv(in_channels: int, out_channels: int, kernel_size: int, upsampling: str, bias: bool) -> nn.Module:
     """Returns a layer that exactly doubles the resolution of a generator, for any kernel size."""
     if upsampling == "resize":
-        return ResizeConv2d(in_channels, out_channels, kernel_size, bias)
+        same_size = same_size_conv(in_channels, out_channels, kernel_size, upsampling, bias)
+        return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), same_size)
     odd = kernel_size % 2
     padding = (kernel_size - 2 + odd) // 2
     return nn.ConvTranspose2d(in_channels, out_channels, kernel_size, 2, padding, output_padding=odd, bias=bias)
@@ -114,11 +105,6 @@ def same_size_conv(in_channels: int, out_channels: int, kernel_size: int, upsamp
     """Returns a layer that keeps the resolution of a generator, for any odd kernel size."""
     kind = nn.Conv2d if upsampling == "resize" else nn.ConvTranspose2d
     return kind(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
-
-
-def downsampling_conv(in_channels: int, out_channels: int, kernel_size: int, bias: bool) -> nn.Module:
-    """Returns a layer that exactly halves the resolution of a discriminator, for any kernel size."""
-    return nn.Conv2d(in_channels, out_channels, kernel_size, 2, (kernel_size - 1) // 2, bias=bias)
 
 
 def unconditional_norm(num_features: int, config: NetworkConfig) -> nn.Module:

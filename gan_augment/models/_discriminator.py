@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._blocks import Picklable, SelfAttention2d, append_stddev, downsampling_conv, initialized, unconditional_norm
+from ._blocks import Picklable, SelfAttention2d, append_stddev, initialized, unconditional_norm
 from ._config import DiscriminatorConfig
 
 
@@ -30,11 +30,8 @@ class DiscriminatorBlock(nn.Module):
         norm = unconditional_norm(after, config) if normalized else nn.Identity()
         # Normalisation removes any bias. As in pytorch/examples, no layer has one with batch normalisation.
         bias = not normalized and config.normalization != "batch"
-        conv = (
-            downsampling_conv(before, after, config.kernel_size, bias)
-            if halves
-            else nn.Conv2d(before, after, 1, bias=bias)
-        )
+        kernel, stride = (config.kernel_size, 2) if halves else (1, 1)
+        conv = nn.Conv2d(before, after, kernel, stride, padding=(kernel - 1) // 2, bias=bias)
         self.conv = initialized(conv, config)
         self.norm = norm
         self.attention = SelfAttention2d(after, config) if attention else nn.Identity()

@@ -22,6 +22,7 @@ from ._blocks import (
     upsampling_conv,
 )
 from ._config import GeneratorConfig
+from ._folder import save_pretrained
 from ._sampling import check_labels, check_memory, check_truncation, draw_images, draw_latents
 from ._source import Geometry, Source, computed
 from ._variations import Variations
@@ -39,9 +40,7 @@ class _GeneratorBlock(nn.Module):
         self.conditional, self.negative_slope = config.num_classes > 0, config.negative_slope
         self.per_unit = first and config.normalize_units
         features = channels * side**2 if self.per_unit else channels
-        self.norm = (
-            ClassConditionalNorm2d(features, config) if self.conditional else unconditional_norm(features, config)
-        )
+        self.norm = (ClassConditionalNorm2d if self.conditional else unconditional_norm)(features, config)
         attention = side == config.attention_resolution and not (first and config.stem_width)
         self.attention = SelfAttention2d(channels, config) if attention else nn.Identity()
 
@@ -92,9 +91,8 @@ class Generator(Picklable, Source):
             widths, sides = (config.stem_width, *widths), (sides[0], *sides)
         layers: list[nn.Module] = [nn.ConvTranspose2d(config.latent_dim, widths[0], sides[0], bias=bias)]
         for wide, narrow, before, after in zip(widths, widths[1:], sides, sides[1:]):
-            layers.append(
-                (same_size_conv if before == after else upsampling_conv)(wide, narrow, kernel, upsampling, bias)
-            )
+            conv = same_size_conv if before == after else upsampling_conv
+            layers.append(conv(wide, narrow, kernel, upsampling, bias))
         self.blocks = nn.ModuleList(
             _GeneratorBlock(layer, width, side, level == 0, config)
             for level, (layer, width, side) in enumerate(zip(layers, widths, sides))
@@ -121,10 +119,8 @@ class Generator(Picklable, Source):
         """
         width, further = self.config.latent_dim, self.config.variations
         if latent.shape[1] not in (width, width + further):
-            wide = f" or {width + further}" if further else ""
-            raise ValueError(
-                f"latent must have {width}{wide} entries for each image, but got {latent.shape[1]} instead."
-            )
+            entries = f"{width} or {width + further}" if further else width
+            raise ValueError(f"latent must have {entries} entries for each image, but got {latent.shape[1]} instead.")
         x = self.mapping(latent[:, :width])[:, :, None, None]
         for block in self.blocks:
             x = block(x, labels, class_weight)
@@ -143,8 +139,7 @@ class Generator(Picklable, Source):
         if self.anchors is None or self.anchor_labels is None:
             raise ValueError("The generator must have anchors, but it has none.")
         anchors, labels = to_sphere(self.anchors.cpu().float()), self.anchor_labels.cpu()
-        config = self.config
-        return AnchorWalk(anchors, labels, config.latent_noise, max(config.num_classes, 1))
+        return AnchorWalk(anchors, labels, self.config.latent_noise, max(self.config.num_classes, 1))
 
     def sample(
         self,
@@ -192,8 +187,9 @@ class Generator(Picklable, Source):
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str], **kwargs: Any) -> Generator:
         """Loads a generator by name or from a folder; see :func:`gan_augment.from_pretrained`."""
-        generator: Generator = _hub().from_pretrained(name_or_path, **kwargs)
-        return generator
+        from .. import hub  # the only import against the order of the rooms, with that of push_to_hub
+
+        return hub.from_pretrained(name_or_path, **kwargs)
 
     def save_pretrained(
         self,
@@ -203,17 +199,10 @@ class Generator(Picklable, Source):
         half_precision: bool = False,
     ) -> None:
         """Writes the generator to a folder; see :func:`gan_augment.save_pretrained`."""
-        from ._folder import save_pretrained  # imports this module
-
         save_pretrained(self, folder, discriminator=discriminator, half_precision=half_precision)
 
     def push_to_hub(self, repo_id: str, *, license: str, **kwargs: Any) -> str:  # noqa: A002  # the Hub's word
         """Publishes the generator, privately by default; see :func:`gan_augment.push_to_hub`."""
-        return str(_hub().push_to_hub(self, repo_id, license=license, **kwargs))
+        from .. import hub
 
-
-def _hub() -> Any:
-    """Returns the ``hub`` package, which builds on this one: the only import against the order."""
-    from .. import hub
-
-    return hub
+        return hub.push_to_hub(self, repo_id, license=license, **kwargs)

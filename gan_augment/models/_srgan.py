@@ -48,8 +48,7 @@ class SRGANConfig(JSONConfig):
         check_range("blocks", self.blocks, 1, 64)
         if self.scale not in (2, 4, 8):
             raise ValueError(f"scale must be 2, 4 or 8, but got {self.scale} instead.")
-        cost = srgan_cost(self, TILE)
-        cost.check("An SRGAN", "reduce scale, width or blocks", MAX_OPERATIONS, MAX_VALUES)
+        srgan_cost(self, TILE).check("An SRGAN", "reduce scale, width or blocks", MAX_OPERATIONS, MAX_VALUES)
 
 
 class _Residual(nn.Module):
@@ -60,13 +59,8 @@ class _Residual(nn.Module):
         def norm() -> nn.Module:
             return nn.BatchNorm2d(width) if config.batch_norm else nn.Identity()
 
-        self.layers = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1),
-            norm(),
-            nn.PReLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            norm(),
-        )
+        first, second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+        self.layers = nn.Sequential(first, norm(), nn.PReLU(), second, norm())
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.layers(x)
@@ -103,8 +97,7 @@ class SRGAN(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         x = self.first(images)
         x = x + self.joined(self.blocks(x))
-        out: Tensor = (torch.tanh(self.last(self.doublings(x))) + 1) / 2
-        return out
+        return (torch.tanh(self.last(self.doublings(x))) + 1) / 2
 
     @classmethod
     def from_checkpoint(cls, tensors: dict[str, Tensor]) -> SRGAN | None:
