@@ -119,7 +119,7 @@ def check_tensor(value: Any, name: str) -> None:
 def check_space(
     what: str, count: int, each: int, *, folder: Path | None = None, remedy: str = "Ask for fewer."
 ) -> None:
-    """Checks that images fit into memory, or on the disk of a folder.
+    """Checks that ``count`` images of ``each`` bytes fit into memory, or on the disk of a folder.
 
     Args:
         what (str): Argument and value as the subject of the error message, such as ``"n=1000"``.

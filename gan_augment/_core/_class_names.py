@@ -23,8 +23,7 @@ _MAX_SHOWN = 20
 def stored_class_names(dataset: Any) -> tuple[str, ...] | None:
     """Returns the class names that a data set stores, in the order of its labels, or None if it stores none.
 
-    Looks at the attributes of torchvision, timm (also of its ``reader``), fastai, transformers, MedMNIST and
-    OpenMMLab.
+    Knows the attributes of torchvision, timm, fastai, transformers, MedMNIST and OpenMMLab.
     """
     listed = next(filter(None, (as_names(getattr(dataset, attribute, None)) for attribute in _LISTS)), None)
     for attribute in _MAPPINGS:  # mappings are exact, while a list may have another order
@@ -96,7 +95,7 @@ def differing_class(first: Sequence[str], second: Sequence[str]) -> int | None:
 def class_map_by_name(source: Sequence[str], data: Sequence[str]) -> dict[int, int] | None:
     """Maps each class of the source to the data's class of the same name, or returns None if names differ.
 
-    It also returns None for more than 20 classes.
+    For more than 20 classes it returns None.
     """
     place = {tuple(_words(name)): index for index, name in enumerate(data)}
     found = {index: place.get(tuple(_words(name))) for index, name in enumerate(source)}

@@ -31,7 +31,7 @@ def write_files(folder: Path, contents: Mapping[str, bytes], optional: Collectio
     Args:
         folder (Path): Folder, which is created if it is missing.
         contents (mapping of str to bytes): Files by name, with ``config.json`` last.
-        optional (collection of str): Names of optional files, which are removed if they are not in ``contents``.
+        optional (collection of str): Names of files that are removed if they are not in ``contents``.
     """
     if not holds_something(folder):
         with write_folder_aside(folder, sum(map(len, contents.values()))) as aside:
@@ -118,11 +118,7 @@ def read_config(
 
 
 def config_sha256(folder: Path) -> str:
-    """Returns the SHA-256 of a folder's ``config.json``, which has the hashes of all other files but the card.
-
-    Raises:
-        FileNotFoundError: If it is missing.
-    """
+    """Returns the SHA-256 of a folder's ``config.json``, which has the hashes of all other files but the card."""
     return hashlib.sha256(read_file(folder, CONFIG, MAX_CONFIG)).hexdigest()
 
 
@@ -130,7 +126,7 @@ def check_pinned(folder: Path, sha256: str, remedy: str) -> None:
     """Checks that the ``config.json`` of a folder has the SHA-256 in a registry.
 
     Raises:
-        ValueError: If it has not. The message ends with ``remedy``, such as ``"reinstall gan-augment"``.
+        ValueError: If it has another. The message ends with ``remedy``, such as ``"reinstall gan-augment"``.
     """
     if config_sha256(folder) != sha256:
         raise ValueError(
@@ -147,10 +143,9 @@ def stored_tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor
     tensors = {}
     for name, tensor in network.state_dict().items():
         tensor = tensor.detach().cpu().contiguous()  # safetensors does not store channels-last tensors
-        if tensor.is_floating_point():
-            tensor = tensor.half() if half_precision else tensor
-            if not bool(tensor.isfinite().all()):
-                raise ValueError(f"Weights must be finite, but {name} is not; it cannot be saved.")
+        tensor = tensor.half() if half_precision and tensor.is_floating_point() else tensor
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"Weights must be finite, but {name} is not; it cannot be saved.")
         tensors[name] = tensor.clone()
     return tensors
 

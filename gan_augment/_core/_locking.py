@@ -1,4 +1,4 @@
-"""A lock on a folder, which the system releases when the process ends."""
+"""A lock on a folder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,9 @@ LOCKED_BYTE = 2**20  # position that is locked on Windows, where nobody can then
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Locks a folder for the block, so that only one process (and thread) works in it.
+    """Locks an existing folder for the block, so that only one process (and thread) works in it.
 
     The system releases the lock when the process ends, even if it is killed.
-
-    Args:
-        folder (Path): An existing folder.
 
     Raises:
         ValueError: If it is locked already. The message names the process.

@@ -21,12 +21,9 @@ def end_by_signal(number: int) -> NoReturn:
 
 @contextmanager
 def on_end_signal(handle: Callable[[int], None]) -> Iterator[None]:
-    """Calls a function when a signal asks the process to end, in the main thread.
+    """Calls a function with the number of a signal that asks the process to end, in the main thread.
 
     The second time, the same signal ends the process. Signals that are ignored, for example by nohup, stay ignored.
-
-    Args:
-        handle (callable): Function of the number of the signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -44,7 +44,7 @@ def write_aside(path: Path, size: int | None = None) -> Iterator[Path]:
         size (int, optional): Number of bytes, for the message if the disk is full.
 
     Raises:
-        NoRoomError: If the disk is full. The message names ``path`` and the space that it needs.
+        NoRoomError: If the disk is full.
 
     Example:
         >>> import tempfile
@@ -90,7 +90,7 @@ def write_folder_aside(folder: Path, size: int | None = None) -> Iterator[Path]:
         size (int, optional): Number of bytes, for the message if the disk is full.
 
     Raises:
-        NoRoomError: If the disk is full. The message names ``folder`` and the space that it needs.
+        NoRoomError: If the disk is full.
         ValueError: If another process wrote to ``folder`` during the block.
     """
     folder = Path(os.path.realpath(folder))  # a link may lead to another disk, where a rename would fail
@@ -134,9 +134,8 @@ def make_folder(folder: Path) -> None:
         ValueError: If a file has the name of the folder or a parent.
     """
     missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
-    for each in missing:
-        if each.exists():
-            raise ValueError(f"{str(folder)!r} must be a folder, but {str(each)!r} is a file; choose another path.")
+    if file := next((each for each in missing if each.exists()), None):
+        raise ValueError(f"{str(folder)!r} must be a folder, but {str(file)!r} is a file; choose another path.")
     with explain_full_disk(folder):
         for each in reversed(missing):
             each.mkdir(exist_ok=True)
@@ -153,9 +152,7 @@ def holds_something(path: Path) -> bool:
 def remove_asides(folder: Path, locked: bool = False) -> None:
     """Removes temporary files of killed processes from a folder, but not from its subfolders.
 
-    Args:
-        folder (Path): The folder.
-        locked (bool): Whether this process holds the lock of the folder, so that no other process writes to it.
+    If ``locked``, this process holds the lock of the folder, and removes every temporary file but its own.
     """
     if not folder.is_dir():
         return
@@ -167,14 +164,11 @@ def remove_asides(folder: Path, locked: bool = False) -> None:
 
 @contextmanager
 def explain_full_disk(path: Path, size: int | None = None) -> Iterator[None]:
-    """Raises an error that says what to do if the disk is full during the block.
+    """Raises a :class:`NoRoomError` that says what to do if the disk is full during the block.
 
     Args:
         path (Path): File or folder that is written.
         size (int, optional): Its size in bytes.
-
-    Raises:
-        NoRoomError: Instead of the system's error.
     """
     try:
         yield
@@ -200,7 +194,7 @@ def _host() -> str:
 
 
 def _is_stale(path: Path, host: str, pid: int) -> bool:
-    """Returns whether the process that wrote a path has ended, or the path is a day old if that cannot be checked."""
+    """Returns whether the writing process has ended, or whether the path is a day old if that cannot be checked."""
     if host == _host() and os.name == "posix":
         return pid == os.getpid() or not _is_running(pid)
     try:
@@ -217,11 +211,10 @@ def _is_running(pid: int) -> bool:
         return False
     except (OSError, OverflowError):  # it belongs to another user
         return True
-    try:
+    with contextlib.suppress(OSError, IndexError):
         state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except (OSError, IndexError):
-        return True
-    return state != b"Z"  # a zombie: killed, but not yet waited for
+        return state != b"Z"  # a zombie: killed, but not yet waited for
+    return True
 
 
 def _remove(path: Path) -> None:
