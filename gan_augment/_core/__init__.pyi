@@ -35,12 +35,11 @@ from ._images import (
     to_uint8,
     undo_resize,
 )
-from ._locking import LOCK, lock_folder
 from ._neighbours import Neighbours, nearest_neighbours
+from ._processes import LOCK, end_by_signal, lock_folder, on_end_signal
 from ._progress import progress_bar
 from ._rounding import evenly_spaced, largest_remainder
 from ._seeds import MAX_SEED, check_seed, draw_seed, mix_seed
-from ._signals import end_by_signal, on_end_signal
 from ._words import HubName, first_line, hub_name, one_line, plain, short
 from ._writing import (
     NoRoomError,

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from ._locking import LOCK
+from ._processes import LOCK
 
 ASIDE = re.compile(r"\..+\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
