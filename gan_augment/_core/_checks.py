@@ -35,15 +35,14 @@ def _accepts(annotation: Any, value: Any) -> bool:
     origin, options = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal:
         return isinstance(value, str) and value in options
-    if origin is tuple:
-        kinds = options[:1] * len(value) if isinstance(value, tuple) and options[-1] is Ellipsis else options
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_accepts, kinds, value))
-    if origin is list:
-        return isinstance(value, list) and all(_accepts(options[0], each) for each in value)
+    if origin in (list, tuple, dict) and not isinstance(value, origin):
+        return False
     if origin is dict:
-        return isinstance(value, dict) and all(
-            _accepts(options[0], key) and _accepts(options[1], each) for key, each in value.items()
-        )
+        return all(_accepts(options[0], key) and _accepts(options[1], each) for key, each in value.items())
+    if origin is list or options[-1:] == (Ellipsis,):
+        return all(_accepts(options[0], each) for each in value)
+    if origin is tuple:
+        return len(value) == len(options) and all(map(_accepts, options, value))
     if origin is not None:  # a union with None
         return any(_accepts(option, value) for option in options)
     if annotation is Any:
@@ -71,12 +70,9 @@ def _describe(annotation: Any) -> str:
     origin = typing.get_origin(annotation)
     if origin is Literal:
         return "one of " + ", ".join(repr(v) for v in typing.get_args(annotation))
-    if origin is tuple:
-        return "a tuple of " + ", ".join(v.__name__ for v in typing.get_args(annotation) if v is not Ellipsis)
-    if origin is list:
-        return f"a list of {typing.get_args(annotation)[0].__name__}"
-    if origin is dict:
-        return "a dict of " + " to ".join("values" if v is Any else v.__name__ for v in typing.get_args(annotation))
+    if origin in (list, tuple, dict):
+        names = ["values" if v is Any else v.__name__ for v in typing.get_args(annotation) if v is not Ellipsis]
+        return f"a {origin.__name__} of {(' to ' if origin is dict else ', ').join(names)}"
     if origin is not None:
         return " or ".join(_describe(option) for option in typing.get_args(annotation))
     return "None" if annotation is type(None) else str(annotation.__name__)
