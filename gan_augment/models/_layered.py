@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -231,12 +232,12 @@ class _Rescale(nn.Module):
 
 
 class _Join(nn.Module):
-    """Joins the class to the latent."""
+    """Joins the class to the latent, as an embedding with ``dim`` values or as one-hot."""
 
-    def __init__(self, layer: dict[str, Any]) -> None:
+    def __init__(self, num_classes: int, join: str, dim: int | None = None) -> None:
         super().__init__()
-        self.num_classes, self.join = layer["num_classes"], layer["join"]
-        self.embedding = nn.Embedding(self.num_classes, layer["dim"]) if layer["kind"] == "embedding" else None
+        self.num_classes, self.join = num_classes, join
+        self.embedding = None if dim is None else nn.Embedding(num_classes, dim)
 
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
         if self.embedding is None:
@@ -250,25 +251,19 @@ class _Join(nn.Module):
 
 def build_layer(layer: dict[str, Any]) -> nn.Module:
     """Returns the module of a layer."""
-    fields = {name: value for name, value in layer.items() if name != "kind"}
-    kind = layer["kind"]
-    if kind in ("embedding", "one_hot"):
-        return _Join(layer)
-    if kind == "activation":
-        function = FUNCTIONS[fields["function"]]
-        return function(fields.get("slope", 0.0)) if function is nn.LeakyReLU else function()
-    if kind == "reshape":
-        return nn.Unflatten(1, (fields["channels"], fields["side"], fields["side"]))
-    if kind == "upsample":
-        return nn.Upsample(scale_factor=fields["factor"], mode=fields["mode"])
-    if kind == "pixel_shuffle":
-        return nn.PixelShuffle(fields["factor"])
-    return _MODULES[kind](**fields)
+    return _MODULES[layer["kind"]](**{name: value for name, value in layer.items() if name != "kind"})
 
 
-_MODULES: dict[str, type[nn.Module]] = {
-    "rescale": _Rescale, "linear": nn.Linear, "conv": nn.Conv2d, "conv_transpose": nn.ConvTranspose2d,
-    "batch_norm": _AnyBatchNorm, "instance_norm": nn.InstanceNorm2d, "prelu": nn.PReLU,
+def _activation(function: str, slope: float = 0.0) -> nn.Module:
+    return nn.LeakyReLU(slope) if function == "leaky_relu" else FUNCTIONS[function]()
+
+
+_MODULES: dict[str, Callable[..., nn.Module]] = {
+    "embedding": _Join, "one_hot": _Join, "rescale": _Rescale, "linear": nn.Linear, "conv": nn.Conv2d,
+    "conv_transpose": nn.ConvTranspose2d, "batch_norm": _AnyBatchNorm, "instance_norm": nn.InstanceNorm2d,
+    "reshape": lambda channels, side: nn.Unflatten(1, (channels, side, side)),
+    "upsample": lambda factor, mode: nn.Upsample(scale_factor=factor, mode=mode),
+    "pixel_shuffle": lambda factor: nn.PixelShuffle(factor), "activation": _activation, "prelu": nn.PReLU,
 }  # fmt: skip
 
 
