@@ -25,8 +25,8 @@ _STORED = ("license", "datasets", *_FIELDS)
 class Card:
     """Describes the weights of a generator.
 
-    All fields except the fingerprints are stored in a README. ``data``, ``training`` and ``measured`` are kept as JSON
-    stores them: tuples become lists, and keys become text.
+    All fields except the fingerprints are stored in a README, as JSON stores them: tuples become lists, and keys
+    become text.
 
     Args:
         name (str): Name of the generator.
@@ -35,9 +35,8 @@ class Card:
         data (dict): Description of the training data: ``description``, ``terms``, ``left_out``, ...
         training (dict): Counts, steps, seed, losses and recipe.
         measured (list of dict): Measurements, with ``metric``, ``value``, ``on`` (which images and how many),
-            ``features`` and ``command``. With ``of="real images"``, the value belongs to real images in place of the
-            samples, and is not reported to the Hub as one of the generator. With ``benchmark`` (a Hub id) and
-            ``task``, the Hub adds it to the leaderboard of that benchmark.
+            ``features`` and ``command``. Values ``of="real images"`` are not reported to the Hub. Those with
+            ``benchmark`` (a Hub id) and ``task`` are added to the leaderboard of that benchmark.
         fingerprints (Tensor, optional): Content hashes of the training images, int64, sorted; see
             :func:`gan_augment.data.fingerprint`.
 
@@ -117,13 +116,7 @@ class Card:
     def from_edited_readme(cls, text: str, name: str, fingerprints: Tensor | None = None) -> tuple[Card, str | None]:
         """Reads as much as possible of a README that people may have edited.
 
-        Args:
-            text (str): The README.
-            name (str): Name for a card without one.
-            fingerprints (Tensor, optional): Content hashes of the training images.
-
-        Returns:
-            tuple: The card, and what is wrong with the README: None if it is as :meth:`to_readme` wrote it.
+        Returns the card, which has ``name`` if the README gives none, and the README's first error, if any.
         """
         try:
             return cls.from_readme(text, fingerprints), None
@@ -173,10 +166,7 @@ class Card:
 
 
 def eval_results(card: Card) -> list[dict[str, Any]]:
-    """Returns the values on benchmarks in the form of the Hub's ``.eval_results/*.yaml``.
-
-    The Hub accepts only registered benchmarks: https://huggingface.co/docs/hub/eval-results.
-    """
+    """Returns the values on benchmarks as the Hub reads them: https://huggingface.co/docs/hub/eval-results."""
     return [
         {
             "dataset": {"id": figure["benchmark"], "task_id": figure["task"]},

@@ -35,11 +35,7 @@ class JSONConfig:
 
     @classmethod
     def from_dict(cls: type[_T], values: dict[str, Any]) -> _T:
-        """Builds the configuration from the output of :meth:`to_dict`, also of an older version.
-
-        Args:
-            values (dict): Fields of the configuration. Missing fields, which older versions did not have, get their
-                defaults.
+        """Builds the configuration from the output of :meth:`to_dict`, also of an older version with fewer fields.
 
         Raises:
             ValueError: If a field is unknown, of the wrong type or out of range.
@@ -81,16 +77,12 @@ class GeneratorConfig(_NetworkConfig):
         image_size (int): Side of the square images in pixels: 16, 28, 32, 64, 128 or 256. Default: 64.
         channels (int): 1 (grey) or 3 (RGB). Default: 3.
         latent_dim (int): Length of the latent. Default: 100.
-        latent (str): Distribution of the latent: ``"normal"``, N(0, 1), or ``"uniform"``, U(-1, 1).
-            Default: ``"normal"``.
-        width (int): Number of feature maps at half the image size. It doubles each time the resolution halves.
-            Default: 64.
+        latent (str): Distribution of the latent: ``"normal"``, N(0, 1), or ``"uniform"``, -1..1. Default: ``"normal"``.
+        width (int): Number of feature maps at half the image size. It doubles when the resolution halves. Default: 64.
         max_width (int): Maximum number of feature maps at any resolution. Default: 1024.
-        kernel_size (int): Kernel size of every layer except the first. It must be odd if ``upsampling="resize"``.
-            Default: 4.
-        upsampling (str): ``"transposed"`` convolution, or ``"resize"``: nearest-neighbour interpolation and a
-            convolution, which leaves no checkerboard (https://distill.pub/2016/deconv-checkerboard).
-            Default: ``"transposed"``.
+        kernel_size (int): Kernel size of all layers but the first; odd if ``upsampling="resize"``. Default: 4.
+        upsampling (str): ``"transposed"`` convolution, or ``"resize"``: interpolation and a convolution, which leaves
+            no checkerboard (https://distill.pub/2016/deconv-checkerboard). Default: ``"transposed"``.
         num_classes (int): Number of classes, with class-conditional normalisation
             (https://arxiv.org/abs/1610.07629). Default: 0, unconditional.
         normalization (str): ``"batch"``, ``"instance"`` or ``"none"``. Default: ``"batch"``.
@@ -101,18 +93,17 @@ class GeneratorConfig(_NetworkConfig):
         resize_mode (str): How training images were made square: ``"resize"`` (both sides), ``"crop"`` (shorter side,
             then the centre) or ``"pad"`` (black around the image). Default: ``"resize"``.
         source_size (tuple, optional): Height and width of the training images before that, if all had the same.
-        class_names (tuple of str, optional): Names of the classes, if they are known.
+        class_names (tuple of str, optional): Names of the classes.
         base_size (int, optional): Side of the first feature map, which doubles until it is ``image_size``.
             Default: 4, or 7 for 28 px.
         stem_width (int): Number of feature maps to which the latent is mapped at ``base_size``, before a layer with
-            stride 1, as in TensorFlow's DCGAN tutorial. It requires an odd ``kernel_size``. Default: 0, no such layer.
-        normalize_units (bool): Whether batch normalisation of the first layer has statistics, scale and shift for
-            every unit, like Keras after a dense layer, instead of every feature map. Default: False.
+            stride 1, like in TensorFlow's DCGAN tutorial. It requires an odd ``kernel_size``. Default: 0, none.
+        normalize_units (bool): Whether batch normalisation of the first layer works on every unit, like Keras after a
+            dense layer, instead of every feature map. Default: False.
         negative_slope (float): Slope of the leaky ReLU in hidden layers, from 0 to below 1. Default: 0, ReLU.
         initialization (str): ``"dcgan"`` (weights from N(0, 0.02), scales from N(1, 0.02)), ``"glorot"`` (uniform,
             zero biases and unit scales, like Keras) or ``"torch"`` (torch's default). Default: ``"dcgan"``.
-        mapping_layers (int): Number of layers of a residual network that maps the latent first. It is initialised as
-            the identity. Default: 0.
+        mapping_layers (int): Number of layers of a residual network that maps the latent first. Default: 0.
         anchors (int): Number of latents of training images that the generator stores and samples between. Default: 0.
         latent_noise (float): Standard deviation of the noise on each coordinate of such a latent. Default: 0.1.
         deformations, tones (int): Number of further entries of the latent that deform the image and change its tones;
@@ -155,9 +146,8 @@ class GeneratorConfig(_NetworkConfig):
     def __post_init__(self) -> None:
         check_types(self)
         if self.class_names is not None and len(self.class_names) != self.num_classes:
-            raise ValueError(
-                f"class_names must be {self.num_classes}, as many as num_classes, but got {len(self.class_names)}."
-            )
+            count = len(self.class_names)
+            raise ValueError(f"class_names must be {self.num_classes}, as many as num_classes, but got {count}.")
         check_range("latent_dim", self.latent_dim, 1, 4096)
         _check_common(self)
         if self.upsampling == "resize" and self.kernel_size % 2 == 0:
@@ -166,10 +156,10 @@ class GeneratorConfig(_NetworkConfig):
         check_range("mapping_layers", self.mapping_layers, 0, 16)
         check_range("anchors", self.anchors, 0, MAX_ANCHORS)
         check_range("latent_noise", self.latent_noise, 0.0, 10.0)
-        for name in ("deformations", "tones"):
-            check_range(name, getattr(self, name), 0, MAX_VARIATIONS)
-            if getattr(self, name) and not self.anchors:
-                raise ValueError(f"{name} must be 0 for a generator without anchors, but got {getattr(self, name)}.")
+        for name, count in (("deformations", self.deformations), ("tones", self.tones)):
+            check_range(name, count, 0, MAX_VARIATIONS)
+            if count and not self.anchors:
+                raise ValueError(f"{name} must be 0 for a generator without anchors, but got {count}.")
         if self.anchors and self.latent != "normal":
             raise ValueError(f"latent must be 'normal' for a generator with anchors, but got {self.latent!r} instead.")
         if 0 < self.anchors < self.num_classes:

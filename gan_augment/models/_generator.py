@@ -113,9 +113,8 @@ class Generator(Picklable, Source):
     def forward(self, latent: Tensor, labels: Tensor | None = None, class_weight: float = 1.0) -> Tensor:
         """Maps latents ``(n, latent_dim)`` and classes ``(n,)`` to images ``(n, c, s, s)`` in -1..1.
 
-        If the generator has variations, further entries of the latents vary the images. The scales and shifts of the
-        class are interpolated with their mean over all classes: ``class_weight``, 0..1, is the share of the class.
-        With 0, the generator is unconditional (https://arxiv.org/abs/2201.06578).
+        Further entries of the latents vary the images, if the generator has variations. ``class_weight``, 0..1,
+        interpolates between the mean of all classes and the class (https://arxiv.org/abs/2201.06578).
         """
         width, further = self.config.latent_dim, self.config.variations
         if latent.shape[1] not in (width, width + further):
@@ -152,8 +151,7 @@ class Generator(Picklable, Source):
     ) -> Tensor:
         """Draws images in eval mode, as a pure function of the seed.
 
-        Image ``i`` depends only on the weights, the seed, ``i`` and its label. It does not depend on ``n``, the batch
-        size or the mode of the network, which stays as it is.
+        Image ``i`` depends only on the weights, the seed, ``i`` and its label. The network keeps its mode.
 
         Args:
             n (int): Number of images.

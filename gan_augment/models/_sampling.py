@@ -45,12 +45,10 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
 def draw_latents(
     generator: Generator, n: int, seed: int, labels: Tensor | None = None, truncation: float | None = None
 ) -> Tensor:
-    """Draws latents ``(n, latent_dim)`` on the CPU; the first rows are the same for every ``n``.
-
-    With variations there are further columns. With anchors, the latents are between those of the class.
+    """Draws latents ``(n, latent_dim + variations)`` on the CPU; the first rows are the same for every ``n``.
 
     Args:
-        generator (Generator): Generator for the latents.
+        generator (Generator): Generator for the latents. If it has anchors, the latents lie between those of the class.
         n (int): Number of latents.
         seed (int): Seed.
         labels (Tensor, optional): Class of each latent, int64 ``(n,)``, for a generator with anchors and classes.

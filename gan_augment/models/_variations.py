@@ -26,12 +26,7 @@ def warp(images: Tensor, fields: Tensor) -> Tensor:
 
 
 def tone(images: Tensor, curves: Tensor) -> Tensor:
-    """Changes the values of images along curves.
-
-    Args:
-        images (Tensor): Float images ``(n, c, h, w)`` in -1..1.
-        curves (Tensor): Amount to add to a value at each knot, ``(n, c, KNOTS)``, with linear interpolation.
-    """
+    """Adds curves ``(n, c, KNOTS)`` over the values -1..1, with linear interpolation, to images ``(n, c, h, w)``."""
     place = (images.clamp(-1, 1) + 1) / 2 * (KNOTS - 1)
     below = place.nan_to_num().floor().clamp(max=KNOTS - 2)  # NaN, from a diverged network, is reported elsewhere
     flat = below.long().flatten(2)
