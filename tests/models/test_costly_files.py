@@ -1,35 +1,21 @@
 """Tests that small folders with costly networks are refused, and finite weights that overflow."""
 
-import hashlib
-import json
 import time
 import tracemalloc
 
 import pytest
 import torch
-from safetensors.torch import load_file, save
 
 from gan_augment import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, from_pretrained
 from gan_augment.hub import load_upscaler, save_upscaler
 from gan_augment.models import SRGAN, SRGANConfig, load_discriminator, save_pretrained
 from gan_augment.synthesis import Upscaler
 
-
-def rewrite(folder, name, change):
-    """Changes the tensors of a file and updates its hash."""
-    tensors = load_file(folder / name)
-    change(tensors)
-    data = save(tensors)
-    (folder / name).write_bytes(data)
-    config = json.loads((folder / "config.json").read_text())
-    config["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    (folder / "config.json").write_text(json.dumps(config))
+from .test_files import edit_config, edit_weights
 
 
 def reconfigure(folder, part, **fields):
-    config = json.loads((folder / "config.json").read_text())
-    config[part].update(fields)
-    (folder / "config.json").write_text(json.dumps(config))
+    edit_config(folder, lambda config: config[part].update(fields))
 
 
 @pytest.fixture
@@ -78,9 +64,8 @@ def test_costly_layers_are_refused_before_anything_is_built(folder):
         {**layer, "out_channels": 1},
         {"kind": "activation", "function": "tanh"},
     ]
-    config = json.loads((folder / "config.json").read_text())
-    config["generator"] = {"image_size": 1024, "channels": 1, "latent_dim": 1, "layers": layers}
-    (folder / "config.json").write_text(json.dumps(config))
+    generator = {"image_size": 1024, "channels": 1, "latent_dim": 1, "layers": layers}
+    edit_config(folder, lambda config: config.update(generator=generator))
     refused_cheaply(lambda: from_pretrained(folder), "config.json is not usable: The layers up to .* operations")
 
 
@@ -92,7 +77,7 @@ def test_a_costly_upscaler_is_refused_before_anything_is_built(tmp_path):
 
 @pytest.mark.parametrize("name", ["blocks.0.conv.weight", "to_image.weight"])
 def test_finite_weights_whose_images_are_not_finite_are_refused(folder, name):
-    rewrite(folder, "generator.safetensors", lambda tensors: tensors[name].fill_(3e38))
+    edit_weights(folder, lambda tensors: tensors[name].fill_(3e38), "generator.safetensors")
     with pytest.raises(ValueError, match=r"generator.safetensors is not usable: .*too large\."):
         from_pretrained(folder)
 
@@ -102,24 +87,24 @@ def test_finite_weights_with_one_class_whose_images_are_not_finite_are_refused(f
         tensors["blocks.1.norm.scale.weight"][2] = 3e38
         tensors["blocks.1.norm.shift.weight"][2] = 3e38
 
-    rewrite(folder, "generator.safetensors", change)
+    edit_weights(folder, change, "generator.safetensors")
     with pytest.raises(ValueError, match=r"generator.safetensors is not usable: .*too large\."):
         from_pretrained(folder)
 
 
 def test_a_discriminator_whose_logits_are_not_finite_is_refused(folder):
-    rewrite(folder, "discriminator.safetensors", lambda tensors: tensors["head.weight"].fill_(3e38))
+    edit_weights(folder, lambda tensors: tensors["head.weight"].fill_(3e38), "discriminator.safetensors")
     with pytest.raises(ValueError, match=r"discriminator.safetensors is not usable: .*too large\."):
         load_discriminator(folder)
 
 
 def test_an_upscaler_whose_images_are_not_finite_is_refused(tmp_path):
     save_upscaler(SRGAN(SRGANConfig(width=4, blocks=1)), tmp_path)
-    rewrite(tmp_path, "upscaler.safetensors", lambda tensors: tensors["last.weight"].fill_(3e38))
+    edit_weights(tmp_path, lambda tensors: tensors["last.weight"].fill_(3e38), "upscaler.safetensors")
     with pytest.raises(ValueError, match="too large"):
         Upscaler.load(tmp_path)
 
 
 def test_large_weights_that_give_images_are_loaded(folder):
-    rewrite(folder, "generator.safetensors", lambda tensors: tensors["to_image.weight"].mul_(1e6))
+    edit_weights(folder, lambda tensors: tensors["to_image.weight"].mul_(1e6), "generator.safetensors")
     assert from_pretrained(folder).sample(3, seed=0).dtype == torch.uint8
