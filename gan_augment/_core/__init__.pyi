@@ -36,10 +36,9 @@ from ._images import (
     undo_resize,
 )
 from ._neighbours import Neighbours, nearest_neighbours
+from ._numbers import MAX_SEED, check_seed, draw_seed, evenly_spaced, largest_remainder, mix_seed
 from ._processes import LOCK, end_by_signal, lock_folder, on_end_signal
 from ._progress import progress_bar
-from ._rounding import evenly_spaced, largest_remainder
-from ._seeds import MAX_SEED, check_seed, draw_seed, mix_seed
 from ._words import HubName, first_line, hub_name, one_line, plain, short
 from ._writing import (
     NoRoomError,
