@@ -229,14 +229,13 @@ def _as_json(name: str, value: Any) -> Any:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
         text.encode()  # refuses lone surrogates
         value = json.loads(text)
-        depth = _depth(value)
+        if _depth(value) <= MAX_DEPTH:
+            return value
     except (TypeError, ValueError) as error:
         raise ValueError(f"A card's {name} must be valid JSON, but: {one_line(error)}.") from error
-    except RecursionError as error:
-        raise ValueError(f"A card's {name} must be nested at most {MAX_DEPTH} deep, but is deeper.") from error
-    if depth > MAX_DEPTH:
-        raise ValueError(f"A card's {name} must be nested at most {MAX_DEPTH} deep, but is {depth} deep.")
-    return value
+    except RecursionError:
+        pass
+    raise ValueError(f"A card's {name} must be nested at most {MAX_DEPTH} deep, but is deeper.")
 
 
 def _depth(value: Any) -> int:

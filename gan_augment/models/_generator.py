@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._core import check_count, check_seed
+from . import _folder
 from ._anchors import AnchorWalk, to_sphere
 from ._blocks import (
     ClassConditionalNorm2d,
@@ -22,13 +23,9 @@ from ._blocks import (
     upsampling_conv,
 )
 from ._config import GeneratorConfig
-from ._folder import save_pretrained
 from ._sampling import check_labels, check_memory, check_truncation, draw_images, draw_latents
 from ._source import Geometry, Source, computed
 from ._variations import Variations
-
-if TYPE_CHECKING:
-    from ._discriminator import Discriminator
 
 
 class _GeneratorBlock(nn.Module):
@@ -182,22 +179,14 @@ class Generator(Picklable, Source):
         latents = draw_latents(self, n, check_seed(seed), classes, truncation)
         return draw_images(self, latents, classes, batch_size)
 
+    save_pretrained = _folder.save_pretrained
+
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str], **kwargs: Any) -> Generator:
         """Loads a generator by name or from a folder; see :func:`gan_augment.from_pretrained`."""
         from .. import hub  # the only import against the order of the rooms, with that of push_to_hub
 
         return hub.from_pretrained(name_or_path, **kwargs)
-
-    def save_pretrained(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        discriminator: Discriminator | None = None,
-        half_precision: bool = False,
-    ) -> None:
-        """Writes the generator to a folder; see :func:`gan_augment.save_pretrained`."""
-        save_pretrained(self, folder, discriminator=discriminator, half_precision=half_precision)
 
     def push_to_hub(self, repo_id: str, *, license: str, **kwargs: Any) -> str:  # noqa: A002  # the Hub's word
         """Publishes the generator, privately by default; see :func:`gan_augment.push_to_hub`."""

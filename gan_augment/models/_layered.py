@@ -86,13 +86,11 @@ class LayeredConfig(GeneratorConfig):
         check_types(self)
         check_range("image_size", self.image_size, 8, MAX_SIDE)
         # GeneratorConfig checks the fields that do not depend on its own layers.
-        standard = {name: value for name, value in own.items() if name not in ("image_size", "num_classes")}
-        GeneratorConfig(**{**standard, "num_classes": self.num_classes, "image_size": 256, "source_size": None})
+        GeneratorConfig(**{**own, "image_size": 256, "source_size": None})
         shape, _ = shape_and_cost(self.layers, self.latent_dim, self.num_classes)
-        if shape != (self.channels, self.image_size, self.image_size):
-            raise ValueError(
-                f"The layers must end in {(self.channels, self.image_size, self.image_size)}, but end in {shape}."
-            )
+        image = (self.channels, self.image_size, self.image_size)
+        if shape != image:
+            raise ValueError(f"The layers must end in {image}, but end in {shape}.")
         last = self.layers[-1]
         if last["kind"] != "activation" or last["function"] not in FINAL_FUNCTIONS:
             raise ValueError(f"The last layer must be one of {FINAL_FUNCTIONS}, but is {last!r}.")
