@@ -101,12 +101,7 @@ def check_dense(tensor: Tensor, name: str) -> None:
 
 
 def check_tensor(value: Any, name: str) -> None:
-    """Checks that a value is a tensor with plain values in memory.
-
-    Raises:
-        TypeError: If it is not a tensor.
-        ValueError: If :func:`check_dense` refuses it.
-    """
+    """Checks that a value is a tensor with plain values in memory; raises a TypeError or ValueError otherwise."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a tensor, but got {type(value)} instead.")
     check_dense(value, name)

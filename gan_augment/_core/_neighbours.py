@@ -12,15 +12,10 @@ ROWS, COLUMNS = 1024, 4096  # of the matrix of distances that are in memory at o
 
 
 class Neighbours(NamedTuple):
-    """The nearest neighbours of some rows, nearest first.
+    """The nearest neighbours of some rows, nearest first."""
 
-    Attributes:
-        squares (Tensor): Squared Euclidean distances ``(n, k)``, exactly 0 for a copy.
-        indices (Tensor): int64 ``(n, k)``: the places of the neighbours.
-    """
-
-    squares: Tensor
-    indices: Tensor
+    squares: Tensor  # squared Euclidean distances (n, k), exactly 0 for a copy
+    indices: Tensor  # places of the neighbours, int64 (n, k)
 
 
 def nearest_neighbours(

@@ -40,14 +40,11 @@ def check_seed(seed: int | None) -> int:
 def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     """Divides a total in proportion to weights into whole numbers that add up to it.
 
-    Of equal remainders, the first ones are rounded up.
+    Each part is less than 1 from its exact share. Of equal remainders, the first ones are rounded up.
 
     Args:
         total (int): The count to divide.
         weights (sequence of int): Non-negative weights, not all zero unless the total is zero.
-
-    Returns:
-        list of int: One part for each weight, less than 1 from its exact share.
 
     Example:
         >>> largest_remainder(5, [1, 1, 2])

@@ -64,10 +64,9 @@ class SelfAttention2d(nn.Module):
 
 
 def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) -> nn.Module:
-    """Initialises a layer as configured, and adds spectral normalisation if the network has it.
+    """Initialises a layer as configured, and adds spectral normalisation (https://arxiv.org/abs/1802.05957) if set.
 
-    Sources: https://arxiv.org/abs/1511.06434 ("dcgan": N(0, 0.02)), https://proceedings.mlr.press/v9/glorot10a.html
-    and https://arxiv.org/abs/1802.05957.
+    Sources: https://arxiv.org/abs/1511.06434 ("dcgan"), https://proceedings.mlr.press/v9/glorot10a.html ("glorot").
 
     Args:
         layer (nn.Module): A convolution, an embedding, or a sequence with a convolution in the second place.
@@ -91,20 +90,16 @@ def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) ->
     return layer
 
 
-def upsampling_conv(in_channels: int, out_channels: int, kernel_size: int, upsampling: str, bias: bool) -> nn.Module:
-    """Returns a layer that exactly doubles the resolution of a generator, for any kernel size."""
+def scaled_conv(
+    in_channels: int, out_channels: int, kernel_size: int, upsampling: str, bias: bool, scale: int = 2
+) -> nn.Module:
+    """Returns a layer that exactly doubles the resolution of a generator, or keeps it with ``scale=1``."""
     if upsampling == "resize":
-        same_size = same_size_conv(in_channels, out_channels, kernel_size, upsampling, bias)
-        return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), same_size)
-    odd = kernel_size % 2
-    padding = (kernel_size - 2 + odd) // 2
-    return nn.ConvTranspose2d(in_channels, out_channels, kernel_size, 2, padding, output_padding=odd, bias=bias)
-
-
-def same_size_conv(in_channels: int, out_channels: int, kernel_size: int, upsampling: str, bias: bool) -> nn.Module:
-    """Returns a layer that keeps the resolution of a generator, for any odd kernel size."""
-    kind = nn.Conv2d if upsampling == "resize" else nn.ConvTranspose2d
-    return kind(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
+        conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
+        return conv if scale == 1 else nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), conv)
+    more = (kernel_size - scale) % 2
+    padding = (kernel_size - scale + more) // 2
+    return nn.ConvTranspose2d(in_channels, out_channels, kernel_size, scale, padding, output_padding=more, bias=bias)
 
 
 def unconditional_norm(num_features: int, config: NetworkConfig) -> nn.Module:

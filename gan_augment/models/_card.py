@@ -219,8 +219,7 @@ def _hub_metadata(card: Card) -> dict[str, Any]:
         model_name=card.name,
         eval_results=results or None,
     )
-    metadata: dict[str, Any] = known.to_dict()  # type: ignore[no-untyped-call]
-    return metadata
+    return dict(known.to_dict())  # type: ignore[no-untyped-call]
 
 
 def _as_json(name: str, value: Any) -> Any:

@@ -48,6 +48,11 @@ class JSONConfig:
             raise ValueError(f"A {cls.__name__} has the fields {names}, but {unknown} is unknown.")
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
+    def _require(self, name: str, good: bool, must: str) -> None:
+        """Raises an error that says what a field must be, unless it is good."""
+        if not good:
+            raise ValueError(f"{name} must be {must}, but got {getattr(self, name)!r} instead.")
+
 
 class _NetworkConfig(JSONConfig):
     """Base class of the configurations of both networks, with the sizes of their feature maps."""
@@ -150,41 +155,27 @@ class GeneratorConfig(_NetworkConfig):
             raise ValueError(f"class_names must be {self.num_classes}, as many as num_classes, but got {count}.")
         check_range("latent_dim", self.latent_dim, 1, 4096)
         _check_common(self)
-        if self.upsampling == "resize" and self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd for upsampling='resize', but got {self.kernel_size} instead.")
         check_range("stem_width", self.stem_width, 0, 4096)
         check_range("mapping_layers", self.mapping_layers, 0, 16)
         check_range("anchors", self.anchors, 0, MAX_ANCHORS)
         check_range("latent_noise", self.latent_noise, 0.0, 10.0)
         for name, count in (("deformations", self.deformations), ("tones", self.tones)):
             check_range(name, count, 0, MAX_VARIATIONS)
-            if count and not self.anchors:
-                raise ValueError(f"{name} must be 0 for a generator without anchors, but got {count}.")
-        if self.anchors and self.latent != "normal":
-            raise ValueError(f"latent must be 'normal' for a generator with anchors, but got {self.latent!r} instead.")
-        if 0 < self.anchors < self.num_classes:
-            raise ValueError(
-                f"anchors must be at least one for each of {self.num_classes} classes, but got {self.anchors} instead."
-            )
-        if self.stem_width and self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd for stem_width above 0, but got {self.kernel_size} instead.")
-        if self.normalize_units and self.normalization != "batch":
-            raise ValueError(
-                f"normalize_units must be False for normalization={self.normalization!r}, but got True instead."
-            )
-        if self.num_classes and self.normalization == "none":
-            raise ValueError(
-                "normalization must be 'batch' or 'instance' for a class-conditional generator, "
-                "which applies its class there, but got 'none' instead."
-            )
-        if self.source_size is not None:
-            for side in self.source_size:
-                check_range("source_size", side, 1, 65536)
-            if self.resize_mode == "pad" and max(self.source_size) > self.image_size:
-                raise ValueError(
-                    f"source_size must be at most image_size={self.image_size} for resize_mode='pad', "
-                    f"but got {self.source_size} instead."
-                )
+            self._require(name, self.anchors > 0 or not count, "0 for a generator without anchors")
+        odd, norm, classes = self.kernel_size % 2 == 1, self.normalization, self.num_classes
+        self._require("kernel_size", odd or self.upsampling != "resize", "odd for upsampling='resize'")
+        self._require("kernel_size", odd or not self.stem_width, "odd for stem_width above 0")
+        self._require("latent", self.latent == "normal" or not self.anchors, "'normal' for a generator with anchors")
+        self._require("anchors", not 0 < self.anchors < classes, f"at least one for each of {classes} classes")
+        self._require(
+            "normalize_units", norm == "batch" or not self.normalize_units, f"False for normalization={norm!r}"
+        )
+        conditional = "'batch' or 'instance' for a class-conditional generator, which applies its class there"
+        self._require("normalization", norm != "none" or not classes, conditional)
+        for side in self.source_size or ():
+            check_range("source_size", side, 1, 65536)
+        fits = self.resize_mode != "pad" or max(self.source_size or (0,)) <= self.image_size
+        self._require("source_size", fits, f"at most image_size={self.image_size} for resize_mode='pad'")
         self.cost.check("A generator", _CHEAPER)
 
     @property
@@ -246,10 +237,9 @@ class DiscriminatorConfig(_NetworkConfig):
         check_types(self)
         _check_common(self)
         check_share("dropout", self.dropout)
-        if self.normalize_first and self.normalization == "none":
-            raise ValueError("normalize_first must be False for normalization='none', but got True instead.")
-        if self.minibatch_stddev == 1:
-            raise ValueError("minibatch_stddev must be 0 (none) or at least 2, but got 1 instead.")
+        normalized = self.normalization != "none"
+        self._require("normalize_first", normalized or not self.normalize_first, "False for normalization='none'")
+        self._require("minibatch_stddev", self.minibatch_stddev != 1, "0 (none) or at least 2")
         check_range("minibatch_stddev", self.minibatch_stddev, 0, 1024)
         discriminator_cost(self).check("A discriminator", _CHEAPER)
 
@@ -258,23 +248,16 @@ NetworkConfig: TypeAlias = GeneratorConfig | DiscriminatorConfig
 
 
 def _check_common(config: NetworkConfig) -> None:
-    if config.image_size not in IMAGE_SIZES:
-        raise ValueError(f"image_size must be one of {IMAGE_SIZES}, but got {config.image_size} instead.")
-    if config.channels not in (1, 3):
-        raise ValueError(f"channels must be 1 or 3, but got {config.channels} instead.")
+    size = config.image_size
+    config._require("image_size", size in IMAGE_SIZES, f"one of {IMAGE_SIZES}")
+    config._require("channels", config.channels in (1, 3), "1 or 3")
     check_range("width", config.width, 1, 512)
     check_range("max_width", config.max_width, config.width, 4096)
     check_range("kernel_size", config.kernel_size, 3, 7)
     check_range("num_classes", config.num_classes, 0, MAX_CLASSES)
     check_share("negative_slope", config.negative_slope)
-    size = config.image_size
     bases = [size // 2**level for level in range(1, 8) if size % 2**level == 0 and size // 2**level > 1]
-    if config.base_size not in (None, *bases):
-        raise ValueError(
-            f"base_size must be None or one of {bases} at image_size={size}, but got {config.base_size} instead."
-        )
-    if config.attention_resolution not in (0, *config.sides):
-        raise ValueError(
-            f"attention_resolution must be 0 (none) or one of {list(config.sides)} at image_size={size} "
-            f"and base_size={config.sides[0]}, but got {config.attention_resolution} instead."
-        )
+    config._require("base_size", config.base_size in (None, *bases), f"None or one of {bases} at image_size={size}")
+    sides = config.sides
+    known = f"0 (none) or one of {list(sides)} at image_size={size} and base_size={sides[0]}"
+    config._require("attention_resolution", config.attention_resolution in (0, *sides), known)

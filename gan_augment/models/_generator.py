@@ -18,9 +18,8 @@ from ._blocks import (
     Picklable,
     SelfAttention2d,
     initialized,
-    same_size_conv,
+    scaled_conv,
     unconditional_norm,
-    upsampling_conv,
 )
 from ._config import GeneratorConfig
 from ._sampling import check_labels, check_memory, check_truncation, draw_images, draw_latents
@@ -60,11 +59,8 @@ class Generator(Picklable, Source):
     A generator is a :class:`Source`: every function that takes a source takes a generator.
 
     Args:
-        config (GeneratorConfig, optional): Configuration. Default: that of ``dcgan`` in pytorch/examples.
-
-    Attributes:
-        config (GeneratorConfig): The configuration.
-        card (Card, optional): The card of the weights, if :func:`from_pretrained` loaded them.
+        config (GeneratorConfig, optional): Configuration, kept as ``config``. Default: that of ``dcgan`` in
+            pytorch/examples.
 
     Example:
         >>> generator = Generator(GeneratorConfig(image_size=32, channels=1, num_classes=10))
@@ -88,13 +84,12 @@ class Generator(Picklable, Source):
             widths, sides = (config.stem_width, *widths), (sides[0], *sides)
         layers: list[nn.Module] = [nn.ConvTranspose2d(config.latent_dim, widths[0], sides[0], bias=bias)]
         for wide, narrow, before, after in zip(widths, widths[1:], sides, sides[1:]):
-            conv = same_size_conv if before == after else upsampling_conv
-            layers.append(conv(wide, narrow, kernel, upsampling, bias))
+            layers.append(scaled_conv(wide, narrow, kernel, upsampling, bias, after // before))
         self.blocks = nn.ModuleList(
             _GeneratorBlock(layer, width, side, level == 0, config)
             for level, (layer, width, side) in enumerate(zip(layers, widths, sides))
         )
-        last = upsampling_conv(widths[-1], config.channels, kernel, upsampling, config.normalization != "batch")
+        last = scaled_conv(widths[-1], config.channels, kernel, upsampling, config.normalization != "batch")
         self.to_image = initialized(last, config)
         self.mapping: nn.Module = Mapping(config) if config.mapping_layers else nn.Identity()
         self.anchors: Tensor | None

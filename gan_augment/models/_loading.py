@@ -30,7 +30,7 @@ def load_generator(folder: Path, *, pinned: bool = False) -> Generator:
 
     Args:
         folder (Path): Folder that :func:`save_pretrained` wrote.
-        pinned (bool): Whether a registry pins its hashes. Then the weights are not tested. Default: False.
+        pinned (bool): Whether a registry pins its hashes, so that the weights need no test. Default: False.
 
     Raises:
         FileNotFoundError: If the folder or a file other than the card is missing.
@@ -63,11 +63,10 @@ def load_generator(folder: Path, *, pinned: bool = False) -> Generator:
 def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:
     """Loads the discriminator from a generator's folder, in training mode, on the CPU, in float32.
 
+    It returns None if the generator was saved without a discriminator.
+
     Args:
         folder (str or Path): Folder that :func:`save_pretrained` wrote.
-
-    Returns:
-        Discriminator, optional: None if the generator was saved without one.
 
     Raises:
         FileNotFoundError: If the folder or a file is missing.
@@ -153,17 +152,10 @@ def _read_card(folder: Path, fingerprints: Tensor | None) -> Card:
 
 
 def check_finite(network: nn.Module, *inputs: Tensor | None) -> Any:
-    """Runs a network once and checks that the output of no layer overflows, or almost does.
-
-    Args:
-        network (nn.Module): Network with finite weights.
-        *inputs (Tensor): Inputs of the network.
-
-    Returns:
-        Any: Output of the network.
+    """Runs a network once, checks that the output of no layer overflows, or almost does, and returns its output.
 
     Raises:
-        ValueError: If an output is not finite or beyond 1e30. The message names the layer.
+        ValueError: If the output of a layer is not finite or beyond 1e30. The message names the layer.
     """
 
     def check(name: str, _module: nn.Module, _inputs: Any, out: Any) -> None:

@@ -60,22 +60,17 @@ def draw_latents(
     columns = wide + (ANCHOR_DRAWS if config.anchors else 0)
     blocks = [torch.rand((BLOCK, columns), generator=rng, dtype=torch.float64) for _ in range(math.ceil(n / BLOCK))]
     uniform = torch.cat(blocks)[:n] * 2 - 1 if blocks else torch.empty(0, columns)
-    latents = _as_latents(uniform[:, :wide], config.latent, truncation)
+    if config.latent == "uniform":
+        latents = uniform[:, :wide] * (1.0 if truncation is None else truncation)
+    else:  # the inverse of the normal distribution function; truncation narrows the interval of its argument
+        limit = 1.0 if truncation is None else math.erf(truncation / math.sqrt(2))
+        tiny = torch.finfo(torch.float64).eps
+        latents = torch.erfinv(uniform[:, :wide].clamp(tiny - 1, 1 - tiny) * limit) * math.sqrt(2)
+    latents = latents.float()
     if not config.anchors:
         return latents
     classes = torch.zeros(n, dtype=torch.int64) if labels is None else labels
     return generator.anchor_walk()(classes, (uniform[:, wide:] + 1) / 2, latents)
-
-
-def _as_latents(uniform: Tensor, latent: str, truncation: float | None) -> Tensor:
-    """Maps uniform numbers -1..1 to latents of a distribution."""
-    if latent == "uniform":
-        return (uniform * (1.0 if truncation is None else truncation)).float()
-    # The inverse of the normal distribution function; truncation narrows the interval of its argument.
-    limit = 1.0 if truncation is None else math.erf(truncation / math.sqrt(2))
-    tiny = torch.finfo(torch.float64).eps
-    inside = uniform.clamp(tiny - 1, 1 - tiny) * limit
-    return (torch.erfinv(inside) * math.sqrt(2)).float()
 
 
 def check_labels(labels: Tensor | Sequence[int] | int | None, n: int, num_classes: int) -> Tensor | None:
@@ -99,9 +94,9 @@ def check_labels(labels: Tensor | Sequence[int] | int | None, n: int, num_classe
         tensor = tensor.repeat(n)
     if tensor.shape != (n,):
         raise ValueError(f"labels must have shape ({n},), but got {tuple(tensor.shape)} instead.")
-    if n and not (int(tensor.min()) >= 0 and int(tensor.max()) < num_classes):
-        wrong = tensor[(tensor < 0) | (tensor >= num_classes)][0].item()
-        raise ValueError(f"labels must be between 0 and {num_classes - 1}, but got {wrong} instead.")
+    wrong = tensor[(tensor < 0) | (tensor >= num_classes)]
+    if len(wrong):
+        raise ValueError(f"labels must be between 0 and {num_classes - 1}, but got {wrong[0].item()} instead.")
     return tensor
 
 

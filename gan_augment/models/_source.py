@@ -18,8 +18,8 @@ class Geometry:
     """How the training images of a source were brought to its size, so that it can be undone.
 
     Attributes:
-        resize_mode (str): ``"resize"``, ``"crop"`` or ``"pad"``. Default: ``"crop"``, with which synthetic images
-            may be resized but not stretched.
+        resize_mode (str): ``"resize"``, ``"crop"`` or ``"pad"``. Default: ``"crop"``, so synthetic images are never
+            stretched.
         source_size (tuple, optional): Height and width of the training images before that.
     """
 
@@ -52,13 +52,12 @@ class Source:
         num_classes (int): Number of classes. Default: 0, an unconditional source.
         class_indices (sequence of int): The classes that the source can draw. Default: all ``num_classes``.
         class_names (sequence of str, optional): A name for each class. The names are compared with those of your data.
-        geometry (Geometry): How the training images were brought to the size of the source. Matching a synthetic
-            image to a real one undoes it.
+        geometry (Geometry): How the training images were resized, which matching to a real image undoes.
         image_shape (tuple, optional): Channels, height and width of the images, if they are known in advance.
         card (Card, optional): What is known about the weights.
         fingerprints (Tensor, optional): Content hashes of all training images, int64 ``(m,)``, see
-            :func:`gan_augment.data.fingerprint`. Default: those of the card. If they are None, nobody can tell whether
-            the source has seen your test images.
+            :func:`gan_augment.data.fingerprint`. They show whether the source has seen your test images. Default:
+            those of the card.
         name (str): What the source is called in exported images. Default: the name of the card, or of the class.
         device (torch.device, optional): Where the source draws images. If it is set, :meth:`to` moves the source.
         partial (bool): Whether the source may lack classes of your data, like a mapping from class to generator. Its

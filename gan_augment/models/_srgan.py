@@ -46,8 +46,7 @@ class SRGANConfig(JSONConfig):
         check_types(self)
         check_range("width", self.width, 1, 512)
         check_range("blocks", self.blocks, 1, 64)
-        if self.scale not in (2, 4, 8):
-            raise ValueError(f"scale must be 2, 4 or 8, but got {self.scale} instead.")
+        self._require("scale", self.scale in (2, 4, 8), "2, 4 or 8")
         srgan_cost(self, TILE).check("An SRGAN", "reduce scale, width or blocks", MAX_OPERATIONS, MAX_VALUES)
 
 

@@ -35,20 +35,16 @@ def tone(images: Tensor, curves: Tensor) -> Tensor:
 
 
 class Variations(nn.Module):
-    """Varies images by normal random numbers; a spatial transformer's last layer, which also changes tones.
+    """Varies images by normal random numbers, each of which scales a field or a curve.
 
-    Each number scales a field that warps the image (https://arxiv.org/abs/1506.02025) or a curve that changes its
-    values. Both are learned from training images, as principal components of the differences within a class
-    (https://arxiv.org/abs/1510.02795). Before that they are zero and change nothing.
+    Fields ``(deformations, 2, CONTROLS, CONTROLS)`` warp the image (https://arxiv.org/abs/1506.02025), and curves
+    ``(tones, channels, KNOTS)`` change its values. They are principal components of the differences between training
+    images of a class (https://arxiv.org/abs/1510.02795). Initially they are zero and change nothing.
 
     Args:
         channels (int): Number of channels of the images.
         deformations (int): Number of fields.
         tones (int): Number of curves.
-
-    Attributes:
-        fields (Tensor): The fields, ``(deformations, 2, CONTROLS, CONTROLS)``.
-        curves (Tensor): The curves, ``(tones, channels, KNOTS)``.
     """
 
     def __init__(self, channels: int, deformations: int, tones: int) -> None:
