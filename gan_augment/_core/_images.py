@@ -102,19 +102,14 @@ def resize_to_square(image: Tensor, image_size: int, resize_mode: ResizeMode) ->
         ValueError: If an image is larger than the square that it should be padded to.
     """
     height, width = image.shape[-2:]
-    if resize_mode == "pad":
-        if max(height, width) > image_size:
-            raise ValueError(
-                f"Images must be at most {image_size} px for resize_mode='pad', but got {height} x {width}; "
-                "try resize_mode='crop' or a larger image_size."
-            )
-        top, left = (image_size - height) // 2, (image_size - width) // 2
-        right, bottom = image_size - width - left, image_size - height - top
-        padded: Tensor = F.pad(image, [left, top, right, bottom])
-        return padded
-    if resize_mode == "crop":
-        side = min(height, width)
-        image = F.center_crop(image, [side, side])
+    if resize_mode == "pad" and max(height, width) > image_size:
+        raise ValueError(
+            f"Images must be at most {image_size} px for resize_mode='pad', but got {height} x {width}; "
+            "try resize_mode='crop' or a larger image_size."
+        )
+    if resize_mode != "resize":
+        side = image_size if resize_mode == "pad" else min(height, width)
+        image = F.center_crop(image, [side, side])  # pads smaller images with black
     resized: Tensor = F.resize(image, [image_size, image_size], antialias=True)
     return resized
 

@@ -74,16 +74,15 @@ def initialized(layer: nn.Module, config: NetworkConfig, dense: bool = False) ->
         dense (bool): Whether the convolution acts as a dense layer, from or to a map of one pixel. Default: False.
     """
     inner = layer[1] if isinstance(layer, nn.Sequential) else layer
-    for name, parameter in inner.named_parameters():
-        if config.initialization == "torch":
-            break
-        if name == "bias":
-            nn.init.zeros_(parameter)
-        elif config.initialization == "glorot":
-            # The fans of a dense layer are its units; those of a kernel count all its pixels.
-            nn.init.xavier_uniform_(parameter.flatten(1) if dense else parameter)
-        else:
-            nn.init.normal_(parameter, 0.0, 0.02)
+    if config.initialization != "torch":
+        for name, parameter in inner.named_parameters():
+            if name == "bias":
+                nn.init.zeros_(parameter)
+            elif config.initialization == "glorot":
+                # The fans of a dense layer are its units; those of a kernel count all its pixels.
+                nn.init.xavier_uniform_(parameter.flatten(1) if dense else parameter)
+            else:
+                nn.init.normal_(parameter, 0.0, 0.02)
     if config.spectral_norm:
         # A transposed convolution's output channels are its weight's second dimension.
         parametrizations.spectral_norm(inner, dim=1 if isinstance(inner, nn.ConvTranspose2d) else 0)
