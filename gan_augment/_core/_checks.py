@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 MAX_ITEMS = 10**8  # images in a pool, an export or a draw
-ROW_BYTES = 64  # bytes per image beside its pixels: label, position and order
+ROW_BYTES = 64  # bytes per image in addition to its pixels: label, position and order
 UNQUESTIONED = 2**26  # bytes that need no check
 UNKNOWN_MEMORY = 2**36  # bytes, assumed if the system does not tell
 

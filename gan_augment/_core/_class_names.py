@@ -1,4 +1,4 @@
-"""Class names, so that the meaning of a class index is not guessed if it can be known."""
+"""Class names of data sets, which say what a class index means."""
 
 from __future__ import annotations
 

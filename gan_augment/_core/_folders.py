@@ -72,7 +72,7 @@ def _hint(folder: Path) -> str:
 
 
 def _roots(folder: Path) -> list[Path]:
-    """Returns where the files of a folder may be: in it, or in the Hub's cache if it is a part of it."""
+    """Returns the folders that may hold the files of a folder: itself, and the blobs if it lies in the Hub's cache."""
     if folder.parent.name != "snapshots":
         return [folder]
     repository = folder.parents[1]  # cache/repository/snapshots/commit

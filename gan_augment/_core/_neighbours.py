@@ -1,4 +1,4 @@
-"""The one search for nearest neighbours, in blocks, so that its memory does not grow with the number of pairs."""
+"""Finds nearest neighbours block by block, so that the memory does not grow with the number of pairs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-ROWS, COLUMNS = 1024, 4096  # of the matrix of distances that are in memory at once
+ROWS, COLUMNS = 1024, 4096  # size of a block of the matrix of distances
 
 
 class Neighbours(NamedTuple):
@@ -25,7 +25,7 @@ def nearest_neighbours(
 
     Args:
         rows (Tensor): Float ``(n, d)``. Distances are computed in its type.
-        others (Tensor): Float ``(m, d)``, with ``m`` at least ``k``, and above it if ``own`` is given.
+        others (Tensor): Float ``(m, d)``, with ``m`` at least ``k``, or above ``k`` if ``own`` is given.
         k (int): Number of neighbours.
         own (Tensor, optional): int64 ``(n,)``: the place of each row among the others, which is left out.
         exact (bool): Whether to choose neighbours by differences, not by matrix products. It is slower, but then the

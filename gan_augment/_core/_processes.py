@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 LOCK = ".lock"
 BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-LOCKED_BYTE = 2**20  # position that is locked on Windows, where nobody can then read it
+LOCKED_BYTE = 2**20  # locked position on Windows, beyond the text, since locked bytes cannot be read
 
 
 def end_by_signal(number: int) -> NoReturn:
@@ -85,7 +85,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
-        if os.name == "posix":  # while the lock is held, so that it is our own file
+        if os.name == "posix":  # before the lock ends: afterwards it may be the file of another process
             path.unlink(missing_ok=True)
         os.close(descriptor)
         if os.name != "posix":  # Windows does not remove files that others have open

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from .._core import nearest_neighbours
 
 ANCHOR_DRAWS = 3  # uniform numbers per latent: the first anchor, the second, and the position between them
-PARTNERS = 10  # nearest anchors of the same class that can be the second one
+PARTNERS = 10  # number of nearest anchors of the class from which the second one is drawn
 
 
 class AnchorWalk:
@@ -19,7 +19,7 @@ class AnchorWalk:
 
     Each latent starts at a random anchor of its class, moves a random part of the way to one of the nearest anchors of
     the class, and gets some noise. This is like generative latent optimisation (https://arxiv.org/abs/1707.05776).
-    Entries beyond those of the anchors are normal and do not depend on the class.
+    Further entries of a latent are normal and do not depend on the class.
 
     Args:
         anchors (Tensor): Anchors ``(m, d)`` on the sphere of radius ``sqrt(d)``, close to which normal latents are.

@@ -110,7 +110,7 @@ class GeneratorConfig(_NetworkConfig):
             zero biases and unit scales, like Keras) or ``"torch"`` (torch's default). Default: ``"dcgan"``.
         mapping_layers (int): Number of layers of a residual network that maps the latent first. Default: 0.
         anchors (int): Number of latents of training images that the generator stores and samples between. Default: 0.
-        latent_noise (float): Standard deviation of the noise on each coordinate of such a latent. Default: 0.1.
+        latent_noise (float): Standard deviation of the noise on each coordinate between anchors. Default: 0.1.
         deformations, tones (int): Number of further entries of the latent that deform the image and change its tones;
             see :class:`Variations`. They require anchors. Default: 0.
 

@@ -179,7 +179,7 @@ class Generator(Picklable, Source):
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str], **kwargs: Any) -> Generator:
         """Loads a generator by name or from a folder; see :func:`gan_augment.from_pretrained`."""
-        from .. import hub  # the only import against the order of the rooms, with that of push_to_hub
+        from .. import hub  # against the order of the rooms, like push_to_hub
 
         return hub.from_pretrained(name_or_path, **kwargs)
 

@@ -46,12 +46,12 @@ class Source:
     """Base class of sources of synthetic images, such as a :class:`Generator` or a :class:`SyntheticPool`.
 
     A source defines :meth:`sample`. All attributes have defaults: set those that differ, in the class or in its
-    ``__init__``. An object that is not a ``Source`` but has such a ``sample`` can be used in its place.
+    ``__init__``. Any other object with such a ``sample`` can be used like a ``Source``.
 
     Attributes:
         num_classes (int): Number of classes. Default: 0, an unconditional source.
         class_indices (sequence of int): The classes that the source can draw. Default: all ``num_classes``.
-        class_names (sequence of str, optional): A name for each class. The names are compared with those of your data.
+        class_names (sequence of str, optional): A name for each class, which is compared with the classes of your data.
         geometry (Geometry): How the training images were resized, which matching to a real image undoes.
         image_shape (tuple, optional): Channels, height and width of the images, if they are known in advance.
         card (Card, optional): What is known about the weights.
