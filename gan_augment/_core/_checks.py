@@ -83,11 +83,6 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
 
 
-def check_share(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, but got {value} instead.")
-
-
 def check_dense(tensor: Tensor, name: str) -> None:
     """Checks that a tensor has plain values in memory.
 

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from .._core import ResizeMode, check_range, check_share, check_types
+from .._core import ResizeMode, check_range, check_types
 from ._cost import Cost, discriminator_cost, generator_cost
 
 Latent = Literal["normal", "uniform"]
@@ -236,7 +236,7 @@ class DiscriminatorConfig(_NetworkConfig):
     def __post_init__(self) -> None:
         check_types(self)
         _check_common(self)
-        check_share("dropout", self.dropout)
+        self._require("dropout", 0 <= self.dropout < 1, "at least 0 and below 1")
         normalized = self.normalization != "none"
         self._require("normalize_first", normalized or not self.normalize_first, "False for normalization='none'")
         self._require("minibatch_stddev", self.minibatch_stddev != 1, "0 (none) or at least 2")
@@ -255,7 +255,7 @@ def _check_common(config: NetworkConfig) -> None:
     check_range("max_width", config.max_width, config.width, 4096)
     check_range("kernel_size", config.kernel_size, 3, 7)
     check_range("num_classes", config.num_classes, 0, MAX_CLASSES)
-    check_share("negative_slope", config.negative_slope)
+    config._require("negative_slope", 0 <= config.negative_slope < 1, "at least 0 and below 1")
     bases = [size // 2**level for level in range(1, 8) if size % 2**level == 0 and size // 2**level > 1]
     config._require("base_size", config.base_size in (None, *bases), f"None or one of {bases} at image_size={size}")
     sides = config.sides

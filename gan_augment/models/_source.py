@@ -45,8 +45,8 @@ def computed(function: Callable[[Any], Any]) -> Any:
 class Source:
     """Base class of sources of synthetic images, such as a :class:`Generator` or a :class:`SyntheticPool`.
 
-    A source defines :meth:`sample`. All attributes have defaults: set those that differ, in the class or in its
-    ``__init__``. Any other object with such a ``sample`` can be used like a ``Source``.
+    A source defines :meth:`sample`. Set the attributes whose defaults do not fit, in the class or its ``__init__``.
+    Any other object with such a ``sample`` can be used like a ``Source``.
 
     Attributes:
         num_classes (int): Number of classes. Default: 0, an unconditional source.
@@ -55,9 +55,8 @@ class Source:
         geometry (Geometry): How the training images were resized, which matching to a real image undoes.
         image_shape (tuple, optional): Channels, height and width of the images, if they are known in advance.
         card (Card, optional): What is known about the weights.
-        fingerprints (Tensor, optional): Content hashes of all training images, int64 ``(m,)``, see
-            :func:`gan_augment.data.fingerprint`. They show whether the source has seen your test images. Default:
-            those of the card.
+        fingerprints (Tensor, optional): Content hashes of all training images, int64 ``(m,)``, which show whether the
+            source has seen your test images; see :func:`gan_augment.data.fingerprint`. Default: those of the card.
         name (str): What the source is called in exported images. Default: the name of the card, or of the class.
         device (torch.device, optional): Where the source draws images. If it is set, :meth:`to` moves the source.
         partial (bool): Whether the source may lack classes of your data, like a mapping from class to generator. Its
