@@ -137,7 +137,7 @@ def shape_and_cost(layers: Any, latent_dim: int, num_classes: int) -> tuple[tupl
 
 
 def _check_layer(index: int, layer: Any) -> None:
-    fields = LAYERS.get(layer.get("kind", "")) if isinstance(layer, dict) else None
+    fields = LAYERS.get(str(layer.get("kind"))) if isinstance(layer, dict) else None
     if fields is None:
         raise ValueError(f"Layer {index} must have one of the kinds {sorted(LAYERS)}, but got {str(layer)[:100]}.")
     optional = {"slope"}

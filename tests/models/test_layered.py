@@ -72,6 +72,7 @@ def test_the_classes_differ(config):
         (lambda layers: [*layers[:2], {**layers[2], "num_features": 3}, *layers[3:]], "num_features must be 64"),
         (lambda layers: [*layers[:2], {**layers[2], "momentum": 3}, *layers[3:]], "must have the fields"),
         (lambda layers: [*layers[:2], {"kind": "exec"}, *layers[3:]], "must have one of the kinds"),
+        (lambda layers: [*layers[:2], {"kind": ["conv"]}, *layers[3:]], "must have one of the kinds"),
         (lambda layers: [*layers[:6], {**layers[6], "factor": 3}, *layers[7:]], "must end in"),
         (lambda layers: [{**layers[0], "num_classes": 4}, *layers[1:]], "num_classes must be 4"),
         (
