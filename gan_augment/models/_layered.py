@@ -163,7 +163,8 @@ def _next_shape(index: int, layer: dict[str, Any], shape: tuple[int, ...]) -> tu
             raise ValueError(f"Layer {index}{error}")
 
     def check_like_input(name: str) -> None:
-        check(layer[name] == size, f"'s {name} must be {size} like its input, but got {layer[name]}.")
+        if layer[name] != size:
+            raise ValueError(f"Layer {index}'s {name} must be {size} like its input, but got {layer[name]}.")
 
     if kind == "one_hot":
         return (size + layer["num_classes"],)
