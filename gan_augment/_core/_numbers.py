@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -37,26 +38,44 @@ def check_seed(seed: int | None) -> int:
     return seed
 
 
-def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
+def largest_remainder(
+    total: int, weights: Sequence[int], *, limits: Sequence[int] | None = None, order: Iterable[int] | None = None
+) -> list[int]:
     """Divides a total in proportion to weights into whole numbers that add up to it.
 
-    Each part is less than 1 from its exact share. Of equal remainders, the first ones are rounded up.
+    Without limits, each part is less than 1 from its exact share.
 
     Args:
         total (int): The count to divide.
         weights (sequence of int): Non-negative weights, not all zero unless the total is zero.
+        limits (sequence of int, optional): The most that each part may get. The others get what exceeds a limit.
+        order (iterable of int, optional): All places, in the order in which parts with equal remainders are
+            rounded up. Default: from first to last.
+
+    Raises:
+        ValueError: If the total exceeds the sum of the limits.
 
     Example:
         >>> largest_remainder(5, [1, 1, 2])
         [1, 1, 3]
+        >>> largest_remainder(5, [1, 1, 2], limits=[5, 5, 2])
+        [2, 1, 2]
     """
+    if limits is not None and total > sum(limits):
+        raise ValueError(f"total must be at most {sum(limits)}, the sum of the limits, but got {total} instead.")
     if total == 0:
         return [0] * len(weights)
-    whole = sum(weights)
-    parts = [total * weight // whole for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda place: -(total * weights[place] % whole))
-    for place in by_remainder[: total - sum(parts)]:
-        parts[place] += 1
+    whole, most = sum(weights), [total] * len(weights) if limits is None else limits
+    parts = [min(total * weight // whole, limit) for weight, limit in zip(weights, most)]
+    places = range(len(weights)) if order is None else order
+    by_remainder = sorted(places, key=lambda place: whole * parts[place] - total * weights[place])
+    missing = total - sum(parts)
+    for place in itertools.cycle(by_remainder):
+        if missing == 0:
+            break
+        if parts[place] < most[place]:
+            parts[place] += 1
+            missing -= 1
     return parts
 
 

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,18 +21,22 @@ def test_parts_add_up_and_stay_next_to_their_exact_shares(total, weights):
     )
 
 
-@given(total=st.integers(0, 200), counts=WEIGHTS)
-def test_the_part_with_the_largest_deficit_is_next(total, counts):
+@given(data=st.data(), counts=WEIGHTS)
+def test_limits_hold_and_the_part_with_the_largest_deficit_is_next(data, counts):
+    limits = [max(0, count - 1) for count in counts]
+    total = data.draw(st.integers(0, sum(limits)))
+    order = data.draw(st.permutations(range(len(counts))))
     n = sum(counts)
-    expected = [total * count // n for count in counts]
+    expected = [min(total * count // n, limit) for count, limit in zip(counts, limits)]
     for _ in range(total - sum(expected)):
-        places = range(len(counts))
-        expected[max(places, key=lambda place: total * counts[place] - n * expected[place])] += 1
-    assert largest_remainder(total, counts) == expected
+        free = [place for place in order if expected[place] < limits[place]]
+        expected[max(free, key=lambda place: total * counts[place] - n * expected[place])] += 1
+    assert largest_remainder(total, counts, limits=limits, order=order) == expected
 
 
-def test_of_equal_remainders_the_first_are_rounded_up():
+def test_equal_remainders_are_rounded_up_in_the_given_order():
     assert largest_remainder(4, [1, 1, 1]) == [2, 1, 1]
+    assert largest_remainder(4, [1, 1, 1], order=[2, 0, 1]) == [1, 1, 2]
 
 
 def test_large_counts_are_exact():
@@ -40,3 +45,8 @@ def test_large_counts_are_exact():
 
 def test_nothing_is_divided_without_weights():
     assert largest_remainder(0, [0, 0]) == [0, 0]
+
+
+def test_more_than_the_limits_hold_is_refused():
+    with pytest.raises(ValueError, match="at most 3, the sum of the limits, but got 4"):
+        largest_remainder(4, [1, 1], limits=[1, 2])
