@@ -171,7 +171,9 @@ def read_tensors(
 
     path, known = folder / name, files[name]
     if path.is_file() and path.stat().st_size != known["bytes"]:
-        raise ValueError(f"{path} must have {short(known['bytes'])} bytes, but has {path.stat().st_size}: truncated?")
+        raise ValueError(
+            f"{path} must have {short(known['bytes'])} bytes, but has {path.stat().st_size}; the file may be truncated."
+        )
     data = read_file(folder, name, limit)
     found = hashlib.sha256(data).hexdigest()
     if found != known["sha256"]:

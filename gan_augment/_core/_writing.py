@@ -178,8 +178,8 @@ def explain_full_disk(path: Path, size: int | None = None) -> Iterator[None]:
         needed = "more space than is left" if size is None else f"{size:,} bytes"
         raise NoRoomError(
             error.errno,
-            f"{path} needs {needed}, but there is no room ({os.strerror(error.errno)}); free some space or raise the "
-            "quota, and start again. What was written before is complete.",
+            f"{path} needs {needed}, but there is not enough space ({os.strerror(error.errno)}); free some space or "
+            "raise the quota, and start again. Files written before this one are complete.",
         ) from error
 
 

@@ -156,11 +156,10 @@ class Card:
             hashes,
             "## Use and limits\n\n"
             "This generator adds synthetic images to the training set of an image classifier. It knows only its "
-            "training images: it adds what they show, with their biases, and nothing else. Do not use it for "
-            "identification, biometrics or clinical decisions. It makes no claim of privacy. Whether it helps on your "
-            "data is an experiment, and the answer may be no.\n",
-            "## Marks\n\n"
-            "Every image from this generator is synthetic. Say so wherever one leaves your training script.\n",
+            "training images, so it can add only what those images show, including their biases. Do not use it for "
+            "identification, biometrics or clinical decisions. It makes no claim of privacy. It may not help on your "
+            "data: measure that with `gan-augment study`.\n",
+            "## Marks\n\nEvery image from this generator is synthetic. Say so when you publish or share one.\n",
         ]
         return "\n".join(section for section in sections if section)
 
@@ -300,7 +299,7 @@ def _measured(figures: list[dict[str, Any]]) -> str:
     rows = [columns, ["---"] * len(columns), *([figure.get(name, "") for name in columns] for figure in figures)]
     table = "\n".join("".join(f"| {_cell(value)} " for value in row) + "|" for row in rows)
     commands = sorted({_line(figure["command"]) for figure in figures if "command" in figure})
-    return f"## Measured\n\n{table}\n" + "".join(f"\nBy `{command}`.\n" for command in commands)
+    return f"## Measured\n\n{table}\n" + "".join(f"\nMeasured with `{command}`.\n" for command in commands)
 
 
 def _line(value: Any) -> str:

@@ -152,7 +152,7 @@ class GeneratorConfig(_NetworkConfig):
         check_types(self)
         if self.class_names is not None and len(self.class_names) != self.num_classes:
             count = len(self.class_names)
-            raise ValueError(f"class_names must be {self.num_classes}, as many as num_classes, but got {count}.")
+            raise ValueError(f"class_names must be {self.num_classes} names, one for each class, but got {count}.")
         check_range("latent_dim", self.latent_dim, 1, 4096)
         _check_common(self)
         check_range("stem_width", self.stem_width, 0, 4096)

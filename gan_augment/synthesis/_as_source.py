@@ -210,7 +210,7 @@ def check_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...
     if not _all_are(str, names):
         raise TypeError(f"class_names must be a sequence of str, but got {str(names)[:100]!r}.")
     if len(names) != num_classes:
-        raise ValueError(f"class_names must have {num_classes} names, one for each class, but has {len(names)}.")
+        raise ValueError(f"class_names must be {num_classes} names, one for each class, but got {len(names)}.")
     return tuple(names)
 
 

@@ -62,7 +62,7 @@ def test_a_file_without_room_leaves_the_old_one_and_says_what_it_needs(tmp_path,
     path = tmp_path / "a"
     write_whole(path, b"old")
     with pytest.raises(
-        NoRoomError, match=rf"^{re.escape(str(path))} needs 60,000 bytes, but there is no room"
+        NoRoomError, match=rf"^{re.escape(str(path))} needs 60,000 bytes, but there is not enough space"
     ) as caught:
         write_whole(path, bytes(60_000))
     assert caught.value.errno == errno.EFBIG

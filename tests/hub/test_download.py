@@ -489,7 +489,9 @@ def test_a_download_to_a_full_disk_says_what_it_needs_and_goes_on_when_there_is_
     size = len(files["generator.safetensors"])
     kind, words, _ = client(limited, repo, size - 1, cache_dir=tmp_path)
     assert issubclass(kind, OSError)
-    assert re.fullmatch(rf"\S+generator\.safetensors needs {size:,} bytes, but there is no room [^\n]*\.", words)
+    assert re.fullmatch(
+        rf"\S+generator\.safetensors needs {size:,} bytes, but there is not enough space [^\n]*\.", words
+    )
     assert not list(tmp_path.rglob("*.incomplete"))
     assert torch.equal(client(sample, repo, cache_dir=tmp_path), from_pretrained_bytes(files, tmp_path / "files"))
 

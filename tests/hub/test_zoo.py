@@ -36,6 +36,8 @@ def test_an_entry_says_what_its_files_say(name):
     assert generator.card.measured
     assert len(generator.card.fingerprints) >= generator.card.training["images"]
     assert sum(file.stat().st_size for file in entry.folder.iterdir()) < 16_000_000
+    readme = (entry.folder / "README.md").read_text(encoding="utf-8")
+    assert readme == generator.card.to_readme(config, grid="grid.png")
 
 
 @pytest.mark.parametrize("name", INSTALLED)

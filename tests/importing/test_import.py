@@ -351,7 +351,7 @@ def test_the_usual_layers_are_assumed_without_statistics(tmp_path):
 )
 def test_norms_that_no_tensor_shows_are_warned_of(norm, words, tmp_path):
     torch.save(as_trained(Wrapped("main", *plain(32, norm=norm))).state_dict(), tmp_path / "G.pth")
-    with pytest.warns(UserWarning, match=f"nothing in the file confirms .*{words}.*Look at samples"):
+    with pytest.warns(UserWarning, match=f"nothing in the file confirms .*{words}.*Look at the samples"):
         generator = import_checkpoint(tmp_path / "G.pth")
     assert any(words in each for each in generator.card.training["assumed"]["warnings"])
 

@@ -97,7 +97,7 @@ def test_names_are_found_and_compared(keep):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         augmented(data, named(NAMES), num_classes=3)
-    with pytest.raises(ValueError, match=r"class 0 is 'ant' of the source and 'cat' of the data.*\{0: 2, 1: 1, 2: 0\}"):
+    with pytest.raises(ValueError, match=r"class 0 is 'ant' in the source and 'cat' in the data.*\{0: 2, 1: 1, 2: 0\}"):
         augmented(keep(NAMES[::-1]), named(NAMES))
 
 
@@ -224,7 +224,7 @@ def test_setting_classes_removes_the_warning():
     "classes", [NAMES[::-1], tuple(NAMES[::-1]), index_of(NAMES[::-1]), Labelled(classes=NAMES[::-1])]
 )
 def test_a_mix_compares_the_names_that_it_is_given(classes):
-    with pytest.raises(ValueError, match=r"class 0 is 'ant' of the source and 'cat' of the data"):
+    with pytest.raises(ValueError, match=r"class 0 is 'ant' in the source and 'cat' in the data"):
         SyntheticMix(named(NAMES), 1.0, classes=classes)
     mix = SyntheticMix(named(NAMES[::-1]), 1.0, classes=classes)
     images, labels = mix(torch.zeros(3, 1, 16, 16), torch.arange(3))
@@ -234,7 +234,7 @@ def test_a_mix_compares_the_names_that_it_is_given(classes):
 
 
 def test_a_mix_infers_the_number_of_classes_from_their_names():
-    with pytest.raises(ValueError, match="it has 3 and the data 2"):
+    with pytest.raises(ValueError, match="it has 3 and the data have 2"):
         SyntheticMix(named(NAMES), classes=["ant", "bee"])
     rows = SyntheticMix(named(NAMES), 1.0, classes=NAMES, labels="uniform")(
         torch.zeros(1, 1, 16, 16), torch.tensor([1])
@@ -291,7 +291,7 @@ def test_names_set_on_a_subset_or_a_concatenation_are_used(wrap):
         mixed = augmented(data, named(NAMES))
     assert mixed.classes == NAMES
     assert mixed.class_to_idx == index_of(NAMES)
-    with pytest.raises(ValueError, match="class 0 is 'cat' of the source and 'ant' of the data"):
+    with pytest.raises(ValueError, match="class 0 is 'cat' in the source and 'ant' in the data"):
         augmented(data, named(NAMES[::-1]))
 
 

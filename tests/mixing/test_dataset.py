@@ -531,7 +531,7 @@ def test_an_unknown_name_is_refused():
 
 @pytest.mark.parametrize("labels", [[0, 1, 2, 3], [0, 1, 7]])
 def test_a_different_number_of_classes_is_refused(labels):
-    with pytest.raises(ValueError, match=f"it has 3 and the data {max(labels) + 1}.*class_map"):
+    with pytest.raises(ValueError, match=f"it has 3 and the data have {max(labels) + 1}.*class_map"):
         augmented(real(labels))
 
 

@@ -260,7 +260,7 @@ def test_items_with_two_images_are_refused_by_all_three(item):
 def test_entries_without_a_neutral_value_are_refused():
     boxes = tv_tensors.BoundingBoxes(torch.zeros(1, 4), format="XYXY", canvas_size=(16, 16))
     for extra in (boxes, object()):
-        with pytest.raises(TypeError, match="Entries of an item an item may hold text, numbers"):
+        with pytest.raises(TypeError, match="an item may hold text, numbers"):
             GANAugmentedDataset(Items(lambda label, e=extra: (picture(label), label, e)), pool(channels=3), 0.5)
 
 

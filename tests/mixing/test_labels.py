@@ -254,7 +254,7 @@ def test_a_class_map_must_map_classes_to_classes(class_map):
 
 
 def test_a_class_map_of_unknown_classes_is_refused():
-    with pytest.raises(ValueError, match=r"classes of the source.*not 7"):
+    with pytest.raises(ValueError, match=r"classes of the source.*no class 7"):
         SyntheticMix(pool(), labels=Conditional(class_map={7: 0}))
 
 

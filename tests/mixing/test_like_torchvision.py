@@ -144,7 +144,7 @@ def test_a_labels_getter_finds_labels_anywhere(source):
     out = SyntheticMix(source, 1.0, labels_getter=_deep)(sample)
     assert torch.equal(shown(out["images"]), _deep(out))
     assert isinstance(out["deep"], tuple)
-    with pytest.raises(ValueError, match="of the input itself"):
+    with pytest.raises(ValueError, match="in the input exactly once"):
         SyntheticMix(source, 1.0, labels_getter=lambda inputs: _deep(inputs).clone())(sample)
 
 

@@ -377,7 +377,7 @@ def test_images_of_another_shape_are_refused_with_both_shapes():
 
 
 def test_a_source_with_other_classes_is_refused_with_a_remedy():
-    with pytest.raises(ValueError, match=r"it has 3 and the data 5.*class_map"):
+    with pytest.raises(ValueError, match=r"it has 3 and the data have 5.*class_map"):
         SyntheticMix(pool(), num_classes=5)
 
 
@@ -395,7 +395,7 @@ def test_an_unconditional_source_must_have_a_policy(unconditional, labels):
     ],
 )
 def test_boxes_and_masks_are_refused(thing):
-    with pytest.raises(ValueError, match=f"must not be given {type(thing).__name__}"):
+    with pytest.raises(ValueError, match=f"cannot mix items with {type(thing).__name__}"):
         SyntheticMix(pool())(*batch([0]), thing)
 
 
@@ -432,7 +432,7 @@ def test_labels_getter_none_requires_labels_none():
 
 
 def test_labels_must_be_an_object_of_the_input():
-    with pytest.raises(ValueError, match="single object of the input"):
+    with pytest.raises(ValueError, match="in the input exactly once"):
         SyntheticMix(pool(), labels_getter=lambda inputs: inputs[1].clone())(*batch([0, 1]))
 
 

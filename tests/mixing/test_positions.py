@@ -193,7 +193,7 @@ def test_a_restart_in_the_middle_of_an_epoch_resumes_with_the_same_batches(mode)
     assert batches(0)[5:] == batches(5)
 
 
-# Samplers made before wrapping ---------------------------------------------------------------------
+# Samplers created before you wrapped ---------------------------------------------------------------------
 
 
 def passes(dataset, sampler, count, *, num_workers=0, told=False):
@@ -206,7 +206,7 @@ def passes(dataset, sampler, count, *, num_workers=0, told=False):
             list(DataLoader(dataset, batch_size=16, sampler=sampler, num_workers=num_workers))
         if told:
             dataset.set_epoch(count)
-    return [str(each.message) for each in caught if "made before wrapping" in str(each.message)]
+    return [str(each.message) for each in caught if "created before you wrapped" in str(each.message)]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_workers_warn_if_set_epoch_is_never_called(capfd):
     loader = DataLoader(dataset, 16, sampler=sampler, num_workers=2, worker_init_fn=_show_warnings)
     for _ in range(3):
         list(loader)
-    assert capfd.readouterr().err.count("made before wrapping") == 1
+    assert capfd.readouterr().err.count("created before you wrapped") == 1
 
 
 def _show_warnings(worker):

@@ -58,7 +58,7 @@ def augmented(dataset, *args, **options):
 
 @pytest.mark.parametrize("options", [{"target_transform": parity}, {"transforms": joint_parity}])
 def test_classes_are_counted_after_the_target_transform(options):
-    with pytest.raises(ValueError, match="it has 3 and the data 2"):
+    with pytest.raises(ValueError, match="it has 3 and the data have 2"):
         augmented(Named(**options), pool(), 0.5)
     data = augmented(Named(**options), pool(), 0.5, labels=Conditional(class_map={0: 0, 1: 1, 2: 0}))
     assert {item[1] for item in data} == {0, 1}
@@ -184,7 +184,7 @@ def test_different_class_names_are_refused_and_equal_ones_are_not():
     named = SyntheticPool(pool().rows(torch.arange(12)), pool().labels, class_names=["a - first", "B", "c"])
     assert len(augmented(data, named, 0.5)) == 48
     data.classes = ["c", "b", "a"]
-    with pytest.raises(ValueError, match="class 0 is 'a - first' of the source and 'c' of the data"):
+    with pytest.raises(ValueError, match="class 0 is 'a - first' in the source and 'c' in the data"):
         augmented(data, named, 0.5)
     mapped = augmented(data, named, 0.5, labels=Conditional(class_map={0: 2, 1: 1, 2: 0}))
     assert mapped.class_counts == {0: (8, 8), 1: (8, 8), 2: (8, 8)}

@@ -96,7 +96,7 @@ def test_a_second_process_is_refused(run, tmp_path):
 def test_a_full_disk_ends_in_a_sentence_and_the_study_goes_on_when_there_is_room(run, tmp_path):
     whole = run()
     with small_disk(tmp_path / "disk", "300k") as disk:
-        with pytest.raises(OSError, match=r"needs .+, but there is no room [^\n]*\.$"):
+        with pytest.raises(OSError, match=r"needs .+, but there is not enough space [^\n]*\.$"):
             run(disk / "study")
         assert not [path for path in disk.rglob("*") if path.name.startswith(".")]
         enlarge(disk, "16m")

@@ -102,7 +102,7 @@ def test_a_source_with_other_class_names_is_refused(pool):
     named = TensorDataset(images, labels)
     named.classes = ["c", "a", "b"]
     mixed = SyntheticPool(*gratings(90, 5), class_names=("a", "b", "c"))
-    with pytest.raises(ValueError, match="class 0 is 'a' of the source and 'c' of the data"):
+    with pytest.raises(ValueError, match="class 0 is 'a' in the source and 'c' in the data"):
         study(named, mixed, **SMALL)
 
 

@@ -196,7 +196,7 @@ class Noise:
 def test_a_full_disk_leaves_nothing_and_the_same_call_goes_on_when_there_is_room(tmp_path):
     with small_disk(tmp_path / "disk") as disk:
         with pytest.raises(
-            OSError, match=r"out needs more space than is left, but there is no room [^\n]*\.$"
+            OSError, match=r"out needs more space than is left, but there is not enough space [^\n]*\.$"
         ) as caught:
             export_images(Noise(), disk / "out", 10)
         assert caught.value.errno == errno.ENOSPC
@@ -210,7 +210,9 @@ def test_a_full_disk_ends_the_command_in_one_sentence(tmp_path, capsys):
     with small_files(100):
         assert main(["sample", "dcgan-mnist-32", "--out", str(tmp_path / "out"), "--n", "3"]) == 2
     said = capsys.readouterr().err
-    assert re.fullmatch(r"gan-augment: \S+out needs more space than is left, but there is no room [^\n]*\.\n", said)
+    assert re.fullmatch(
+        r"gan-augment: \S+out needs more space than is left, but there is not enough space [^\n]*\.\n", said
+    )
     assert list(tmp_path.iterdir()) == []
 
 

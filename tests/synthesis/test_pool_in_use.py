@@ -197,7 +197,7 @@ def test_class_names_of_another_count_are_refused(folder, names):
             raise AssertionError("it was drawn from")
 
     images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
-    words = rf"class_names (must have 2 names, one for each class, but has {len(names)}|are {len(names)}, not 2)"
+    words = rf"class_names (must be 2 names, one for each class, but got {len(names)}|are {len(names)}, not 2)"
     with pytest.raises(ValueError, match=words):
         SyntheticPool(images, torch.tensor([0, 1]), class_names=names)
     with pytest.raises(ValueError, match=words):
@@ -241,7 +241,9 @@ def small_disk(request, tmp_path):
 def test_a_full_disk_is_an_error_that_leaves_nothing(small_disk):
     pool = SyntheticPool(torch.zeros(500, 3, 32, 32, dtype=torch.uint8))
     for write in (pool.save, lambda out: SyntheticPool.generate(pool, 500, out=out, progress=False)):
-        with pytest.raises((OSError, ValueError), match=r"needs [\d,]+ bytes, but there is no room|takes [\d,]+ bytes"):
+        with pytest.raises(
+            (OSError, ValueError), match=r"needs [\d,]+ bytes, but there is not enough space|takes [\d,]+ bytes"
+        ):
             write(small_disk / "pool")
     assert list(small_disk.iterdir()) == []
     SyntheticPool(torch.zeros(50, 3, 32, 32, dtype=torch.uint8)).save(small_disk / "pool")
@@ -250,7 +252,9 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(small_disk):
 
 def test_a_disk_that_fills_up_meanwhile_is_an_error_that_leaves_nothing(small_disk, monkeypatch):
     monkeypatch.delattr(os, "posix_fallocate")  # as on systems without it
-    with pytest.raises((OSError, ValueError), match=r"needs [\d,]+ bytes, but there is no room|takes [\d,]+ bytes"):
+    with pytest.raises(
+        (OSError, ValueError), match=r"needs [\d,]+ bytes, but there is not enough space|takes [\d,]+ bytes"
+    ):
         SyntheticPool(torch.zeros(500, 3, 32, 32, dtype=torch.uint8)).save(small_disk / "pool")
     assert list(small_disk.iterdir()) == []
 

@@ -231,7 +231,7 @@ def test_a_source_that_cannot_draw_the_class_of_its_key_is_refused():
 
 
 def test_sources_of_two_sizes_or_geometries_are_refused():
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="the same shape"):
         ClassSources({0: Constant(), 1: Constant(shape=(1, 5, 5))}).sample(2, torch.tensor([0, 1]), seed=0)
     with pytest.raises(ValueError, match="must have the same geometry"):
         ClassSources({0: Constant(), 1: Constant(geometry=Geometry("pad", (3, 3)))})

@@ -113,7 +113,7 @@ def test_two_processes_do_not_go_on_with_one_run(labelled, tiny_recipe, tmp_path
 
 def test_a_run_on_a_full_disk_ends_in_a_sentence_and_goes_on_when_there_is_room(labelled, tiny_recipe, tmp_path):
     with small_disk(tmp_path / "disk", "128k") as disk:
-        with pytest.raises(OSError, match=r"needs [\d,]+ bytes, but there is no room [^\n]*\.$"):
+        with pytest.raises(OSError, match=r"needs [\d,]+ bytes, but there is not enough space [^\n]*\.$"):
             fit(labelled, out=disk / "run", progress=False, checkpoint_every=0.0, **tiny_recipe)
         assert not [path for path in disk.rglob("*") if path.name.startswith(".")]
         enlarge(disk, "16m")
