@@ -28,7 +28,7 @@ from gan_augment.evaluation import BatchTransform, is_correct, predict_logits
 from gan_augment.studies import Interval, crossed_difference
 from gan_augment.studies._arms import TrainSettings, train, weighted
 from gan_augment.studies._folder import read_split
-from gan_augment.studies._pools import LoadedSource, MatchedSource, build_filter, make_pool
+from gan_augment.studies._synthetic import LoadedSource, MatchedSource, build_filter, make_pool
 from gan_augment.synthesis import FILTERS
 
 NONE, PLAIN = "none", "plain"

@@ -1,4 +1,4 @@
+from ._demo import SNIPPET, check_digits_unseen, run_demo
 from ._digits import load_digits
-from ._run import SNIPPET, check_digits_unseen, run_demo
 
 __all__ = ["SNIPPET", "check_digits_unseen", "load_digits", "run_demo"]

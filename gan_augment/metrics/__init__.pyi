@@ -2,13 +2,13 @@ from ._agreement import ClassAgreement, class_agreement, class_share
 from ._copies import ClosestPairs, Copies, closest_pairs, copy_report, nearest_training_image, pairs_picture
 from ._distances import DensityCoverage, PrecisionRecall, density_coverage, frechet_distance, kid, precision_recall
 from ._diversity import Diversity, diversity_report
+from ._feature_networks import EfficientNetFeatures, FeaturesLike, InceptionFeatures, RandomConvolutions, load_features
 from ._features import CallableFeatures, ClassifierFeatures, FeatureNetwork
 from ._inputs import check_images
 from ._leakage import Leakage, leaked_augmentation
 from ._measurement import check_counts, measure, measure_features, measure_floor, warn_if_few
 from ._memorization import authenticity, ct_score
 from ._metric import Estimate, FeatureSets, Measurement, Metric
-from ._networks import EfficientNetFeatures, FeaturesLike, InceptionFeatures, RandomConvolutions, load_features
 from ._registry import METRICS, register_metric
 
 __all__ = [

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from torchvision.utils import make_grid
 
 from .._core import check_count, nearest_neighbours
+from ._feature_networks import FeaturesLike, load_features
 from ._inputs import check_images, check_same_size, evenly, reduce_images
 from ._metric import Estimate
-from ._networks import FeaturesLike, load_features
 
 PROBES = 512  # training images whose distances to their nearest neighbours are the reference
 SAME = 1.0  # grey levels; training images that are closer are the same image

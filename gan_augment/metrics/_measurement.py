@@ -6,9 +6,9 @@ import warnings
 
 from torch import Tensor
 
+from ._feature_networks import FeaturesLike, load_features
 from ._inputs import check_images, check_same_size
 from ._metric import FeatureSets, Measurement
-from ._networks import FeaturesLike, load_features
 from ._registry import METRICS
 
 FEW = 50  # images per side, below which numbers are mostly chance

@@ -12,11 +12,11 @@ from ._config import (
     Upsampling,
 )
 from ._discriminator import Discriminator, DiscriminatorBlock
-from ._folder import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, OPTIONAL_FILES, save_pretrained
 from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
 from ._loading import check_finite, listed_files, load_discriminator, load_generator
 from ._sampling import check_labels, draw_latents, eval_mode, sample_grid
+from ._saving import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, OPTIONAL_FILES, save_pretrained
 from ._source import Geometry, Source, computed
 from ._srgan import SRGAN, SRGANConfig
 from ._variations import CONTROLS, KNOTS, Variations, warp

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._core import check_count, check_seed
-from . import _folder
+from . import _saving
 from ._anchors import AnchorWalk, to_sphere
 from ._blocks import (
     ClassConditionalNorm2d,
@@ -174,7 +174,7 @@ class Generator(Picklable, Source):
         latents = draw_latents(self, n, check_seed(seed), classes, truncation)
         return draw_images(self, latents, classes, batch_size)
 
-    save_pretrained = _folder.save_pretrained
+    save_pretrained = _saving.save_pretrained
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str], **kwargs: Any) -> Generator:

@@ -17,10 +17,10 @@ from .._core import CONFIG, one_line, read_config, read_file, read_tensors
 from ._card import Card
 from ._config import DiscriminatorConfig, GeneratorConfig
 from ._discriminator import Discriminator
-from ._folder import CARD, DISCRIMINATOR, FILE_LIMITS, FINGERPRINTS, OPTIONAL_FILES, WEIGHTS
 from ._generator import Generator
 from ._layered import LayeredConfig, LayeredGenerator
 from ._sampling import draw_latents, eval_mode
+from ._saving import CARD, DISCRIMINATOR, FILE_LIMITS, FINGERPRINTS, OPTIONAL_FILES, WEIGHTS
 
 LARGEST = 1e30  # in float32, other images may overflow once a value comes near 3e38
 

@@ -17,9 +17,9 @@ from ..data import fingerprints, seen
 from ..evaluation import BuildClassifier, OnSeen, SmallCNN, check_same_classes, check_unseen
 from ..mixing import LabelPolicy
 from ..synthesis import FILTERS, Filter, Source, SyntheticPool, as_source, fingerprints_of
-from ._pools import Fitting, LoadedSource, MatchedSource
 from ._settings import Settings
 from ._splits import StudyData
+from ._synthetic import Fitting, LoadedSource, MatchedSource
 
 KEY_SAMPLES = 8  # samples that identify a source
 REMEDY = (

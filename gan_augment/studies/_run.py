@@ -19,12 +19,12 @@ from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
 from ._folder import Outcome, SplitImages, load_pool, pool_folder, read_split, write_images
 from ._intervals import Interval, crossed_difference
+from ._jobs import Runner
 from ._pictures import report_pictures
-from ._pools import Fitting, LoadedSource, StudyPools
 from ._result import OVERSAMPLED, ArmResult, StudyResult, strictest_control
-from ._runner import Runner
 from ._settings import Settings
 from ._splits import StudyData
+from ._synthetic import Fitting, LoadedSource, StudyPools
 
 MAX_COPIES = 2000  # samples to search for copies
 FEW_SPLITS = 5

@@ -13,12 +13,12 @@ from .._version import __version__
 from ..evaluation import BuildClassifier, OnSeen
 from ._checks import check_exposure, check_request, study_keys
 from ._folder import study_folder, write_config
-from ._pools import Fitting, LoadedSource
+from ._jobs import Runner
 from ._result import StudyResult
 from ._run import StudyRun, conclude
-from ._runner import Runner
 from ._settings import METRICS, PRESETS, Settings, as_filter_sets, as_tuple
 from ._splits import StudyData
+from ._synthetic import Fitting, LoadedSource
 
 
 def study(

@@ -91,7 +91,7 @@ def test_the_command_prints_a_table_and_the_lines_to_copy(demo):
 
 
 def test_a_second_call_trains_nothing_again(demo, monkeypatch):
-    monkeypatch.setattr("gan_augment.studies._runner.run_job", None)
+    monkeypatch.setattr("gan_augment.studies._jobs.run_job", None)
     assert main(["demo", "--out", str(demo[0]), *ARGUMENTS]) == 0
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from gan_augment import SyntheticPool
 from gan_augment._core import LOCK, aside_path, lock_folder
 from gan_augment.cli import main
-from gan_augment.studies import _runner, study
+from gan_augment.studies import _jobs, study
 from gan_augment.training import unpack
 
 from ..core.disks import enlarge, small_disk
@@ -123,7 +123,7 @@ def test_ctrl_c_ends_the_command_in_one_sentence_and_the_same_command_goes_on(tm
     settings |= {"steps": 2, "seeds": 2, "pool-size": 60}
     arguments = ["study", "--quiet", *(f"--{name}={value}" for name, value in settings.items())]
     monkeypatch.chdir(tmp_path)
-    original = _runner.run_job
+    original = _jobs.run_job
 
     def run_job(job):
         if len(list((tmp_path / "study").glob("runs/*"))) == 2:
@@ -131,7 +131,7 @@ def test_ctrl_c_ends_the_command_in_one_sentence_and_the_same_command_goes_on(tm
         return original(job)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_runner, "run_job", run_job)
+        patch.setattr(_jobs, "run_job", run_job)
         assert main(arguments) == 130
     said = capsys.readouterr().err
     assert said.splitlines()[-1] == ("gan-augment: Stopped; run the same command again to continue the study in study.")
@@ -203,7 +203,7 @@ def test_a_worker_ends_when_nobody_holds_the_other_end():
     child = os.fork()
     if child == 0:
         alive.close()
-        _runner.start_worker(2, watched)
+        _jobs.start_worker(2, watched)
         time.sleep(60)
         os._exit(0)
     time.sleep(0.1)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from ..._version import __version__
-from . import _words as words
+from . import _sentences as words
 from ._plots import class_plot, escaped, families, interval_plot, most_changed, ratio_plot
+from ._sentences import Table
 from ._style import STYLE
-from ._words import Table
 
 if TYPE_CHECKING:
     from .._result import StudyResult

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ._words import ClassChange, ends, mean, number, points, policy, role
+from ._sentences import ClassChange, ends, mean, number, points, policy, role
 
 if TYPE_CHECKING:
     from .._result import ArmResult, StudyResult

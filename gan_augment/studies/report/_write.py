@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..._core import make_folder, write_whole
-from . import _words as words
+from . import _sentences as words
 from ._page import page
-from ._words import Table
+from ._sentences import Table
 
 if TYPE_CHECKING:
     from .._result import StudyResult

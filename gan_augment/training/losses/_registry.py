@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..recipes._options import AdversarialOptions, check_choice, within
+from ._builtin import Hinge, LeastSquares, NonSaturating, Relativistic, Wasserstein
 from ._loss import Loss
-from ._published import Hinge, LeastSquares, NonSaturating, Relativistic, Wasserstein
 
 if TYPE_CHECKING:
     from ..recipes._recipe import Recipe
