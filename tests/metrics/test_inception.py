@@ -8,7 +8,7 @@ import socket
 import pytest
 import torch
 
-from gan_augment.metrics import InceptionFeatures, _networks, load_features
+from gan_augment.metrics import InceptionFeatures, _feature_networks, load_features
 
 from .test_features import smooth
 
@@ -24,7 +24,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def pin(monkeypatch, data):
-    monkeypatch.setattr(_networks, "INCEPTION_SHA256", hashlib.sha256(data).hexdigest())
+    monkeypatch.setattr(_feature_networks, "INCEPTION_SHA256", hashlib.sha256(data).hexdigest())
 
 
 def test_weights_that_cannot_be_fetched_are_one_sentence(cache, monkeypatch):

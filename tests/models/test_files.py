@@ -20,7 +20,7 @@ from gan_augment import (
     from_pretrained,
     save_pretrained,
 )
-from gan_augment.models import _folder, load_discriminator
+from gan_augment.models import _saving, load_discriminator
 
 FILES = {"README.md", "config.json", "generator.safetensors", "grid.png"}
 LOADERS = {"generator.safetensors": from_pretrained, "discriminator.safetensors": load_discriminator}
@@ -530,7 +530,7 @@ def test_a_huge_configuration_file_is_refused_by_name_and_a_huge_card_not_read(f
 
 @pytest.mark.parametrize("name", LOADERS)
 def test_huge_weights_are_refused_by_name(judged, monkeypatch, name):
-    monkeypatch.setitem(_folder.FILE_LIMITS, name, (judged / name).stat().st_size - 1)
+    monkeypatch.setitem(_saving.FILE_LIMITS, name, (judged / name).stat().st_size - 1)
     with pytest.raises(ValueError, match=f"{name} must be at most"):
         LOADERS[name](judged)
 

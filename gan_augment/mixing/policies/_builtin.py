@@ -38,9 +38,9 @@ class Same(LabelPolicy):
         known = source.num_classes
         if known > num_classes or (known < num_classes and not source.partial):
             raise ValueError(
-                f"With labels='same', the source must have as many classes as the data, but it has {known} and the "
-                f"data have {num_classes}. If some classes of the data have no images, pass num_classes=; otherwise "
-                "map the classes with labels=Conditional(class_map={...})."
+                f"The source must have as many classes as the data for labels='same', but it has {known} and the data "
+                f"have {num_classes}; pass num_classes= if some classes of the data have no images, or map the classes "
+                "with labels=Conditional(class_map={...})."
             )
 
 
