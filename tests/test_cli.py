@@ -11,6 +11,8 @@ import pytest
 
 from gan_augment.cli import main
 from gan_augment.cli._parser import COMMANDS
+from gan_augment.mixing import POLICIES
+from gan_augment.synthesis import FILTERS
 
 COMMAND = [sys.executable, "-m", "gan_augment"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -40,6 +42,14 @@ def test_an_output_that_cannot_show_a_name_shows_it_escaped(tmp_path, monkeypatc
         patch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii"))
         assert main(["sample", "dcgan-mnist-32", "--n", "1", "--out", str(tmp_path / "caf\u00e9\udce9")]) == 0
         assert b"caf\\xe9\\udce9, each marked as synthetic" in written.getvalue()
+
+
+@pytest.mark.parametrize("names", [FILTERS, POLICIES])
+def test_the_help_of_a_study_names_all_filters_and_policies(names, capsys):
+    with pytest.raises(SystemExit):
+        main(["study", "--help"])
+    said = capsys.readouterr().out
+    assert all(name in said for name in names)
 
 
 @pytest.mark.slow

@@ -16,6 +16,9 @@ AddOption = Callable[..., argparse.Action]
 
 SOURCE = "name in the zoo, org/name on the Hub, or folder of a generator or pool"
 DATA = "folder, zip or tar of images, .npz file, or torchvision:<Name>"
+FILTERS = (
+    "filters to try on the synthetic images: agreement, confidence, density, copies, discriminator (default: none)"
+)
 QUIET = "show no progress bar"
 TRACEBACK = "show the traceback of an error"
 
@@ -110,7 +113,7 @@ def _study(add: AddOption) -> None:
     add("--ratios", type=_numbers, metavar="R,R,...", help="ratios to try (ratio 0 is always tried)")
     about = "label policies to try: same, conditional, uniform (default: same)"
     add("--labels", type=_names, metavar="POLICY,...", help=about)
-    add("--filters", type=_filters, metavar="F,F+F,none", help="filters to try on the synthetic images (default: none)")
+    add("--filters", type=_filters, metavar="F,F+F,none", help=FILTERS)
     add("--augment", type=_names, metavar="A,A,...", help="ordinary augmentations to try")
     add(
         "--metric",

@@ -1,8 +1,8 @@
 from ._download import download
+from ._entries import GeneratorEntry, UpscalerEntry, ZooEntry, find_entry, list_pretrained, list_upscalers, zoo_entries
 from ._names import resolve_name
 from ._pretrained import from_pretrained
 from ._publish import push_to_hub, push_zoo
-from ._registry import GeneratorEntry, UpscalerEntry, ZooEntry, find_entry, list_pretrained, list_upscalers, zoo_entries
 from ._upscalers import load_upscaler, save_upscaler
 
 __all__ = [

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from .._core import CONFIG, HubName, check_pinned, explain_full_disk, first_line, one_line
 from .._version import __version__
 from ..models import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, listed_files
+from ._entries import GeneratorEntry, not_installed
 from ._names import Target, resolve_name
-from ._registry import GeneratorEntry, not_installed
 
 
 class Access(NamedTuple):

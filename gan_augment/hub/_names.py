@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from .._core import HubName, hub_name
-from ._registry import GeneratorEntry, UpscalerEntry, find_entry, list_pretrained
+from ._entries import GeneratorEntry, UpscalerEntry, find_entry, list_pretrained
 
 Target: TypeAlias = GeneratorEntry | HubName | Path
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .._core import one_line, short
 
 if TYPE_CHECKING:
-    from ._registry import ZooEntry
+    from ._entries import ZooEntry
 
 GROUP = "gan_augment.zoo"
 _warned: set[str] = set()

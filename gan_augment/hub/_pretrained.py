@@ -9,8 +9,8 @@ import torch
 from .._core import HubName, one_line
 from ..models import Generator, load_generator
 from ._download import Access, local_folder, resolve_revision
+from ._entries import GeneratorEntry
 from ._plugins import warn_once
-from ._registry import GeneratorEntry
 
 
 def from_pretrained(

@@ -22,7 +22,7 @@ from ..models import (
     save_pretrained,
 )
 from ._download import Access, explain_error, local_folder
-from ._registry import GeneratorEntry, not_installed, zoo_entries
+from ._entries import GeneratorEntry, not_installed, zoo_entries
 
 EVAL_RESULTS = ".eval_results/gan-augment.yaml"
 COMMIT_MESSAGE = "Upload a generator of gan-augment"

@@ -26,9 +26,9 @@ from .._core import (
 from .._version import __version__
 from ..importing import find_networks, read_checkpoint
 from ..models import SRGAN, SRGANConfig
+from ._entries import UpscalerEntry, find_entry, list_upscalers, not_installed
 from ._names import expand_home
 from ._pretrained import warn_of_terms
-from ._registry import UpscalerEntry, find_entry, list_upscalers, not_installed
 
 WEIGHTS = "upscaler.safetensors"
 MAX_ATTEMPTS = 16  # groups of tensors in a file

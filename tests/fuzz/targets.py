@@ -11,7 +11,7 @@ import torch
 
 from gan_augment import Generator, GeneratorConfig, import_checkpoint
 from gan_augment.hub import resolve_name
-from gan_augment.hub._registry import read_zoo
+from gan_augment.hub._entries import read_zoo
 from gan_augment.importing import read_checkpoint
 from gan_augment.models import load_generator
 

@@ -31,7 +31,7 @@ from gan_augment import (
 )
 from gan_augment._core import HubName
 from gan_augment.cli import main
-from gan_augment.hub import _registry, find_entry
+from gan_augment.hub import _entries, find_entry
 from gan_augment.hub._download import explain_error
 
 from ..core.disks import small_files
@@ -144,29 +144,29 @@ def registered(repo, sha256):
         **{"commercial_use": False, "description": "Faces", "image_size": 16, "channels": 1, "num_classes": 3},
     }
     folder = Path(tempfile.mkdtemp())
-    shutil.copytree(_registry.ZOO_FOLDER, folder, dirs_exist_ok=True)
+    shutil.copytree(_entries.ZOO_FOLDER, folder, dirs_exist_ok=True)
     content = {"format": 1, "generators": [{**entry, "hub": repo} if repo else entry]}
     (folder / "faces.json").write_text(json.dumps(content))
-    _registry.ZOO_FOLDER = folder
+    _entries.ZOO_FOLDER = folder
     return "faces-of-the-hub"
 
 
 def sample_of_pin(repo, sha256, **options):
     """Returns samples of a generator that the registry pins on the Hub."""
-    before = _registry.ZOO_FOLDER
+    before = _entries.ZOO_FOLDER
     try:
         return sample(registered(repo, sha256), **options)
     finally:
-        _registry.ZOO_FOLDER = before
+        _entries.ZOO_FOLDER = before
 
 
 def failure_of_pin(repo, sha256, **options):
     """Returns the type and message of the exception for such a generator."""
-    before = _registry.ZOO_FOLDER
+    before = _entries.ZOO_FOLDER
     try:
         return failure(registered(repo, sha256), **options)[:2]
     finally:
-        _registry.ZOO_FOLDER = before
+        _entries.ZOO_FOLDER = before
 
 
 def publish_zoo(token):

@@ -23,7 +23,7 @@ from gan_augment import (
     list_pretrained,
 )
 from gan_augment.cli import main
-from gan_augment.hub import _plugins, _registry, find_entry, list_upscalers, save_upscaler, zoo_entries
+from gan_augment.hub import _entries, _plugins, find_entry, list_upscalers, save_upscaler, zoo_entries
 from gan_augment.models import SRGAN, SRGANConfig
 
 from .zoo_packages import DATA, entry, install
@@ -239,10 +239,10 @@ def test_the_files_that_our_registry_pins_may_come_from_any_package(site, alone,
 
 def copy_of_registry(monkeypatch, folder, *generators):
     """Replaces the generators of gan-augment-faces in the registry."""
-    shutil.copytree(_registry.ZOO_FOLDER, folder)
+    shutil.copytree(_entries.ZOO_FOLDER, folder)
     content = {"format": 1, "generators": generators}
     (folder / "faces.json").write_text(json.dumps(content))
-    monkeypatch.setattr(_registry, "ZOO_FOLDER", folder)
+    monkeypatch.setattr(_entries, "ZOO_FOLDER", folder)
 
 
 def test_other_weights_than_those_listed_are_refused_by_the_name_of_the_package(shapes):
@@ -312,9 +312,9 @@ def test_listing_imports_neither_torch_nor_a_zoo_package():
 
 
 def test_our_registry_and_the_package_of_faces_say_the_same():
-    ours, theirs = _registry.ZOO_FOLDER / "faces.json", ROOT / "zoo/faces/gan_augment_faces/zoo.json"
+    ours, theirs = _entries.ZOO_FOLDER / "faces.json", ROOT / "zoo/faces/gan_augment_faces/zoo.json"
     assert ours.read_bytes() == theirs.read_bytes()
-    entries = _registry.read_zoo(theirs.parent, "gan-augment-faces")
+    entries = _entries.read_zoo(theirs.parent, "gan-augment-faces")
     assert entries
     assert not any(each.commercial_use for each in entries)
-    assert all(each.commercial_use for each in _registry.read_zoo(_registry.ZOO_FOLDER, "gan-augment"))
+    assert all(each.commercial_use for each in _entries.read_zoo(_entries.ZOO_FOLDER, "gan-augment"))

@@ -15,7 +15,7 @@ from PIL import Image
 from gan_augment import Card, SyntheticPool, from_pretrained, list_pretrained
 from gan_augment.data import seen
 from gan_augment.demo import load_digits
-from gan_augment.hub import _registry, find_entry
+from gan_augment.hub import _entries, find_entry
 from gan_augment.models import REAL, sample_grid
 from gan_augment.models._sampling import CARD_WIDTH
 
@@ -75,12 +75,12 @@ def test_each_figure_is_published_once(name):
 
 
 def test_a_zoo_folder_with_other_weights_is_refused(tmp_path, monkeypatch):
-    shutil.copytree(_registry.ZOO_FOLDER, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(_entries.ZOO_FOLDER, tmp_path, dirs_exist_ok=True)
     generator = from_pretrained("dcgan-mnist-32")
     with torch.no_grad():
         generator.to_image.weight.add_(0.1)
     generator.save_pretrained(tmp_path / "dcgan-mnist-32")
-    monkeypatch.setattr(_registry, "ZOO_FOLDER", tmp_path)
+    monkeypatch.setattr(_entries, "ZOO_FOLDER", tmp_path)
     with pytest.raises(ValueError, match=r"SHA-256 .* of the registry"):
         from_pretrained("dcgan-mnist-32")
 

@@ -59,6 +59,8 @@ def test_a_registered_policy_is_chosen_by_its_name(monkeypatch):
     monkeypatch.setitem(POLICIES, "smoothed", Smoothed)
     assert SyntheticMix(pool(), 0.5, labels="smoothed").policy == Smoothed()
     assert augmented(pool(), "smoothed")[0][1].shape == (3,)
+    with pytest.raises(TypeError, match="labels must be 'smoothed', 'same'"):
+        SyntheticMix(pool(), 0.5, labels="smooth")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import functional as F
 
 from gan_augment import GANAugmentedDataset, SyntheticPool, Upscaler
 from gan_augment._core import config_sha256
-from gan_augment.hub import _registry, find_entry, list_upscalers, load_upscaler, save_upscaler
+from gan_augment.hub import _entries, find_entry, list_upscalers, load_upscaler, save_upscaler
 from gan_augment.models import SRGAN, SRGANConfig
 from gan_augment.synthesis import UpscaledSource
 
@@ -158,7 +158,7 @@ def shipped(network, tmp_path, monkeypatch):
         content["upscalers"].append({"name": name, "sha256": config_sha256(tmp_path / name), **terms, "scale": 2})
     (tmp_path / "zoo.json").write_text(json.dumps(content))
     (tmp_path / "faces.json").write_text('{"format": 1, "generators": []}')
-    monkeypatch.setattr(_registry, "ZOO_FOLDER", tmp_path)
+    monkeypatch.setattr(_entries, "ZOO_FOLDER", tmp_path)
     return tmp_path
 
 

@@ -28,6 +28,7 @@ def resolve_policy(labels: Labels, source: Source) -> LabelPolicy | None:
     elif isinstance(labels, int) and not isinstance(labels, bool):
         policy = Fixed(label=labels)
     else:
-        raise TypeError(f"labels must be {CHOICES}, but got {labels!r} instead.")
+        added = "".join(f"{name!r}, " for name in POLICIES if repr(name) not in CHOICES)
+        raise TypeError(f"labels must be {added}{CHOICES}, but got {labels!r} instead.")
     policy.check_source(source)
     return policy
