@@ -56,7 +56,7 @@ def _demo(add: AddOption) -> None:
 def _train(add: AddOption) -> None:
     add("--recipe", help="name from `gan-augment recipes` (default: tiny)")
     add("--data", help=DATA)
-    add("--validation", help="images to choose the best generator by, not used for training; same formats as --data")
+    add("--validation", help="images for choosing the best generator, not for training; same formats as --data")
     add("--init", help="generator to start from: name in the zoo, org/name on the Hub, or folder")
     add("--budget", help="wall-clock time such as 90s, 20m or 2h (default: no limit)")
     add("--out", help="new folder for the run")
@@ -118,10 +118,10 @@ def _study(add: AddOption) -> None:
     add(
         "--metric",
         choices=["accuracy", "balanced accuracy"],
-        help="score (default: accuracy; with --mode balance: balanced accuracy)",
+        help="score to compare (default: accuracy; with --mode balance: balanced accuracy)",
     )
     add("--seeds", type=int, help="number of paired seeds (default: 5)")
-    add("--splits", type=int, help="number of splits, 2 to --seeds (default: as many as --seeds)")
+    add("--splits", type=int, help="number of splits, from 2 to the number of seeds (default: one for each seed)")
     add("--steps", type=int, help="training steps of each classifier (default: 1000; quick: 400; demo: 250)")
     add(
         "--pool-size", type=int, help="number of synthetic images for each split (default: 10000; quick and demo: 4000)"
@@ -151,7 +151,7 @@ def _evaluate(add: AddOption) -> None:
 def _import(add: AddOption) -> None:
     add("file", help="PyTorch checkpoint or safetensors file")
     add("--out", required=True, help="new folder for the generator")
-    about = "setting that the file does not show, such as latent=uniform; any argument of import_checkpoint"
+    about = "a setting that the file does not show, such as latent=uniform; NAME is an argument of import_checkpoint"
     _add_settings(add, "--hint", "NAME=VALUE", about)
 
 
@@ -166,7 +166,7 @@ def _push(add: AddOption) -> None:
     add("repo", help="repository org/name; with --zoo, only the organisation")
     add("--license", help="licence of the weights, as the Hub spells it")
     add("--public", action="store_true", help="make the repository public (default: private)")
-    add("--half-precision", action="store_true", help="store float16, at half the size")
+    add("--half-precision", action="store_true", help="store the weights as float16, at half the size")
     add("--zoo", action="store_true", help="publish the zoo: gan-augment and gan-augment-faces")
 
 
@@ -254,5 +254,5 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], None], str, Callab
         "runs/photos/generator org/name --license mit",
         _push,
     ),
-    "list": ("List the generators and upscalers that ship with the package", _commands.run_list, "", lambda add: None),
+    "list": ("List the generators and upscalers of the zoo and their terms", _commands.run_list, "", lambda add: None),
 }

@@ -78,7 +78,7 @@ def run_demo(
     notes = (
         f"The generator was trained on {trained_on:,} other digits. Any gain comes from those digits; it is not free. "
         f"If you had these {trained_on:,} labelled digits, you would train on them directly.",
-        "A generator that is fitted to the few training images knows no more than they show. Measure before you mix: "
+        "A generator that you fit to your own few images learns only what they show. Measure before you mix: "
         "the answer may be ratio 0.",
     )
     result = dataclasses.replace(result, notes=(*notes, *result.notes))

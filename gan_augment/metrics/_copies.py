@@ -109,7 +109,7 @@ class Copies:
         distance_real (float): Median distance between a training image and its nearest other training image.
         closest (float): Smallest distance of all samples. For a copy, it is much smaller than ``distance_real``.
         near_copies (float): Share of samples, 0..1, closer to a training image than ``threshold``.
-        threshold (float): Percentile of the distances between training images and their nearest others, in grey
+        threshold (float): Percentile of the distances between training images and their nearest neighbours, in grey
             levels, without duplicates.
         expected (float): Share of near copies among new real images: measured if there are held-out images, else the
             percentile itself.
@@ -147,8 +147,8 @@ class Copies:
         return (
             f"{self.near_copies:.0%} of the samples are near copies of training images; of "
             f"{'held-out' if self.held_out else 'new'} real images, {self.expected:.0%} are. The median distance from "
-            f"a sample to the nearest training image is {self.relative:.2f} times that between real images: "
-            + ("copies; look at the closest pairs." if self.suspicious else "no sign of copying.")
+            f"a sample to the nearest training image is {self.relative:.2f} times that between neighbouring training "
+            "images: " + ("copies; look at the closest pairs." if self.suspicious else "no sign of copying.")
         )
 
 

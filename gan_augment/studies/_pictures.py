@@ -27,17 +27,16 @@ def report_pictures(pool: SyntheticPool, data: SplitImages, teacher: nn.Module, 
     probabilities = teacher_probabilities(teacher, images)
     sure = probabilities.amax(1) if labels is None else probabilities.gather(1, labels[:, None])[:, 0]
     order = sure.argsort(descending=True)
-    classifier = "a classifier trained on the real images assigns to " + (
-        "a class" if labels is None else "their class"
-    )
+    of_class = "their likeliest class" if labels is None else "their class"
+    classifier = f"probability of {of_class}, according to a classifier trained on the real images"
     batch = _batch_picture(pool, data, choice, probabilities.shape[1])
     pairs = pairs_picture(data.train, images)
     return {
         f"Synthetic images, {filtered}{by_class}": _grid(images, labels),
         f"Real training images{by_class}": _grid(data.train, data.train_labels if pool.num_classes else None),
         "A training batch; the synthetic images have an orange frame": batch,
-        f"Synthetic images that {classifier} with the most confidence": _tiles(images[order]),
-        f"Synthetic images that {classifier} with the least confidence": _tiles(images[order.flip(0)]),
+        f"Synthetic images with the highest {classifier}": _tiles(images[order]),
+        f"Synthetic images with the lowest {classifier}": _tiles(images[order.flip(0)]),
         "The synthetic images (left of each pair) that are closest to a training image (right)": pairs,
     }
 

@@ -35,7 +35,7 @@ class ArmResult:
         balanced_accuracy (tuple of float): Mean recall of the classes, for each seed.
         recall (tuple of float): Recall of each class, mean over the seeds.
         validation (float): Brier score on the validation images, mean over the seeds; lower is better. It chooses the
-            augmentation and the synthetic arm, because chance changes it less than the accuracy. One temperature for
+            augmentation and the synthetic arm, because it varies less by chance than the accuracy. One temperature for
             each arm corrects the confidence, which soft targets lower. NaN without validation images.
         calibration_error (float): Expected calibration error in 15 bins, mean over the seeds.
         log_loss (float): Cross-entropy in nats, mean over seeds and test images.
@@ -78,7 +78,7 @@ class StudyResult:
 
     Attributes:
         verdict (str): ``"helps"``, ``"no effect shown"`` or ``"hurts"``: the effect of the choice on the test images,
-            compared with the baseline, or in mode ``"balance"`` with ``oversampled`` if that shows less gain.
+            compared with the baseline, or in mode ``"balance"`` with ``oversampled`` if the gain over that is smaller.
         ratio (float): Ratio to use: that of the choice if it helps, otherwise 0. In mode ``"balance"`` it is the share
             in batches in which all classes are equally frequent.
         metric (str): ``"accuracy"`` or ``"balanced accuracy"``.
@@ -95,7 +95,7 @@ class StudyResult:
             ``"fitted"`` (number of generators that the study fitted), ``"fit_seconds"``, ``"pool_seconds"``,
             ``"pool_size"``, ``"seen"`` (sentence on seen test images), ``"copies"`` (sentence on near copies),
             ``"acceptance"`` (share of the candidates that each filter kept, by name).
-        notes (tuple of str): Limits and remarks, one sentence or two each.
+        notes (tuple of str): Limits and remarks, one or two sentences each.
         settings (dict): All settings, as JSON can store them; with ``"command"`` if it ran in a shell.
         pictures (dict of str to Tensor): Pictures for the report by caption, uint8 ``(c, h, w)``.
     """
@@ -142,7 +142,7 @@ class StudyResult:
 
     @property
     def headline(self) -> str:
-        """The verdict in a sentence, and what to do in another."""
+        """The verdict in one sentence, and the ratio to use in another."""
         control = strictest_control(self.baseline, self.comparisons)
         found = self.comparisons[control]
         verdict = "shows no effect" if self.verdict == "no effect shown" else self.verdict

@@ -187,7 +187,7 @@ class StudyPools:
         if few_steps(steps, recipe.total_steps(len(splits[0].train))) is not None:
             self.notes.append(
                 f"The budget ended after {steps} training steps of a generator. More steps may give better images and "
-                "another verdict: run a study with a larger budget."
+                "a different verdict: run a study with a larger budget."
             )
 
     def make_pools(self, splits: list[SplitImages], augment: str) -> None:

@@ -166,9 +166,10 @@ def method(result: StudyResult) -> list[str]:
     if result.balances:
         paragraphs.insert(
             2,
-            "In the synthetic arms, all classes are equally frequent and have the same synthetic share; oversampled is "
-            "the same arm at ratio 0. In the arm filled up, synthetic images fill up the smaller classes, and all "
-            "other images are real. Mixing helps if the choice is better than both the baseline and oversampled.",
+            "In the synthetic arms, all classes are equally frequent and have the same synthetic share; the arm "
+            "oversampled is the same without synthetic images. In the arm filled up, synthetic images fill up the "
+            "smaller classes, and all other images are real. Mixing helps if the choice is better than both the "
+            "baseline and oversampled.",
         )
     return paragraphs
 
