@@ -1,9 +1,9 @@
-"""Synthetic images of pretrained GANs, mixed into any image data set at a set ratio.
+"""Synthetic images of pretrained GANs, mixed into any image data set at a given ratio.
 
 >>> from gan_augment import SyntheticMix
 >>> mix = SyntheticMix("dcgan-mnist-32", ratio=0.25)
 
-Importing the package loads nothing else: each name, listed in ``__init__.pyi``, is loaded when it is first used.
+Importing the package loads nothing else. Each name that ``__init__.pyi`` lists is loaded when it is first used.
 """
 
 import lazy_loader as _lazy

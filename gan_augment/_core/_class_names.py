@@ -67,7 +67,7 @@ def as_names(value: Any) -> tuple[str, ...] | None:
 
 
 def names_are_meaningful(names: Sequence[str]) -> bool:
-    """Returns whether names say more than the index: "3" and "class 3" do not for class 3."""
+    """Returns whether names say more than the index. For class 3, the names "3" and "class 3" do not."""
     return any([int(number) for number in re.findall(r"\d+", name)] != [index] for index, name in enumerate(names))
 
 

@@ -126,7 +126,7 @@ def check_pinned(folder: Path, sha256: str, remedy: str) -> None:
     """Checks that the ``config.json`` of a folder has the SHA-256 in a registry.
 
     Raises:
-        ValueError: If it has another. The message ends with ``remedy``, such as ``"reinstall gan-augment"``.
+        ValueError: If it has a different one. The message ends with ``remedy``, such as ``"reinstall gan-augment"``.
     """
     if config_sha256(folder) != sha256:
         raise ValueError(
@@ -138,7 +138,7 @@ def stored_tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor
     """Returns the weights and buffers of a network in the form that safetensors stores.
 
     Raises:
-        ValueError: If one is not finite, also in half precision.
+        ValueError: If one is not finite, or would not be in half precision.
     """
     tensors = {}
     for name, tensor in network.state_dict().items():

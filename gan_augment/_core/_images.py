@@ -124,10 +124,10 @@ def undo_resize(
         height (int): Height of the real images.
         width (int): Width of the real images.
         resize_mode (str): How the training images were made square.
-        source (tuple, optional): Height and width of the training images before that.
+        source (tuple, optional): Height and width of the training images before they were made square.
 
     Raises:
-        ValueError: If there is no inverse, since a square crop does not contain a wide image.
+        ValueError: If there is no inverse, because a square crop does not contain all of a wide image.
     """
     if images.shape[-2:] == (height, width):
         return images

@@ -21,7 +21,7 @@ class Neighbours(NamedTuple):
 def nearest_neighbours(
     rows: Tensor, others: Tensor, k: int = 1, *, own: Tensor | None = None, exact: bool = False
 ) -> Neighbours:
-    """Finds the ``k`` nearest of the others for each row; of several equally near ones, the first if ``k`` is 1.
+    """Finds the ``k`` nearest of the others for each row; if ``k`` is 1, a tie goes to the first.
 
     Args:
         rows (Tensor): Float ``(n, d)``. Distances are computed in its type.

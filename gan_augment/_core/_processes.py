@@ -23,7 +23,7 @@ LOCKED_BYTE = 2**20  # locked position on Windows, beyond the text, since locked
 
 
 def end_by_signal(number: int) -> NoReturn:
-    """Ends like the signal: a KeyboardInterrupt for Ctrl-C, and exit status 128 plus the number for others."""
+    """Ends the process by a KeyboardInterrupt for Ctrl-C, or with exit status 128 plus the signal's number."""
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)

@@ -32,7 +32,7 @@ def first_line(error: BaseException) -> str:
 
 
 def one_line(text: object) -> str:
-    """Joins the lines of a text; of a long one it keeps the start and the end, which name the cause of an error."""
+    """Joins the lines of a text, and keeps the start and end of a long one, where errors name their cause."""
     line = plain(text)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 

@@ -26,7 +26,7 @@ _own: set[str] = set()  # temporary names in use by this process
 
 
 class NoRoomError(OSError):
-    """The disk is full, the quota reached or the file too large; the message says for what, and what to do."""
+    """Raised if a disk or quota is full, or a file too large. The message names the file and the remedy."""
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -164,7 +164,7 @@ def remove_asides(folder: Path, locked: bool = False) -> None:
 
 @contextmanager
 def explain_full_disk(path: Path, size: int | None = None) -> Iterator[None]:
-    """Raises a :class:`NoRoomError` that says what to do if the disk is full during the block.
+    """Raises a :class:`NoRoomError`, which says what to do, if the disk is full during the block.
 
     Args:
         path (Path): File or folder that is written.

@@ -54,7 +54,7 @@ def _stored_labels(dataset: Any) -> Tensor | None:
 
 
 def labels_match(dataset: Any, labels: Tensor) -> bool:
-    """Returns whether the labels are those of a few items of a data set, from many classes."""
+    """Returns whether labels match those of a few items of a data set, which are chosen from many classes."""
     if len(labels) != len(dataset):
         return False
     return all(label_at(dataset, index) == labels[index] for index in _choose_probes(len(labels), labels))
@@ -82,7 +82,7 @@ def find_class_names(dataset: Any) -> tuple[str, ...] | None:
 
     Looks where torchvision, timm, Hugging Face, fastai, MedMNIST and others store them, also in ``Subset``,
     ``ConcatDataset`` and other wrappers. Reads a few items to check whether a wrapper or a transform changes labels,
-    since then the inner names are not those of the items.
+    because then the names of the inner data set do not fit the items.
 
     Raises:
         ValueError: If the parts of a ``ConcatDataset`` give one class different names.

@@ -110,9 +110,9 @@ def walk_leaves(item: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 def find_label(item: Any) -> Path | None:
     """Returns the path of the label: the second entry of a sequence, or the entry whose key names a label.
 
-    If there is a mapping at this path, the label is searched in it. A mapping without such a key is searched for
-    mappings with one. Keys are tried in this order, ignoring case: ``labels``, ``label``, the first that contains
-    "label" and does not hold text, then ``target``, ``targets``, ``class``, ``cls`` and ``y``.
+    If there is a mapping at this path, the function looks for the label in it. In a mapping without such a key, it
+    looks for inner mappings that have one. Keys are tried in this order, ignoring case: ``labels``, ``label``, the
+    first that contains "label" and does not hold text, then ``target``, ``targets``, ``class``, ``cls`` and ``y``.
     """
     if isinstance(item, Mapping):
         key = label_key(item)

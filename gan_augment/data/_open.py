@@ -64,14 +64,14 @@ def open_images(
     ``"file.npz"``             arrays ``images``, ``train_images``, ``x_train``, ``x`` or ``arr_0``, and
                                ``labels``, ``train_labels``, ``y_train`` or ``y``
     ``"file.npz:test"``        arrays ``test_images`` or ``x_test``, and ``test_labels`` or ``y_test``
-    ``"torchvision:MNIST"``    training part of torchvision's; ``"torchvision:MNIST:test"`` is the test part
+    ``"torchvision:MNIST"``    training part of torchvision's MNIST; ``"torchvision:MNIST:test"``: its test part
     ========================== =====================================================================
 
     In folders and archives, a single outer folder is not a class, and each class folder must hold images. Folders of
     splits (``train``, ``test``) raise an error: name one of them. So do outer folders that all hold the same folders,
     such as ``fold1`` and ``fold2``. StyleGAN's ``dataset.json`` gives labels and must list every image. Hidden files
-    and files that are not images are skipped, with one warning that counts them, and so are arrays with other names.
-    Links are followed in folders and skipped in archives.
+    and files that are not images are skipped, with one warning that counts them. Arrays with other names are skipped
+    too. Links are followed in folders and skipped in archives.
 
     Arrays have shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` with 1 or 3 channels, uint8 or float 0..1.
     Labels are integers ``(n,)`` or ``(n, 1)``, and ``class_names``, ``classes``, ``label_names`` or ``target_names``

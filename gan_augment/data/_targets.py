@@ -68,7 +68,7 @@ class TargetKind:
 
 
 def read_target(target: Any, rows: int | None = None) -> tuple[Tensor, TargetKind]:
-    """Converts a label, or the labels of a batch of ``rows`` images, to a tensor, and returns their own form too.
+    """Converts a label, or the labels of a batch of ``rows`` images, to a tensor, and also returns their form.
 
     Returns:
         tuple: Class indices, int64 ``()`` or ``(rows,)``, or float probabilities ``(c,)`` or ``(rows, c)``; and
@@ -76,7 +76,7 @@ def read_target(target: Any, rows: int | None = None) -> tuple[Tensor, TargetKin
 
     Raises:
         TypeError: If it is not a number, or a tensor, array or list of numbers.
-        ValueError: If it has another shape, or is not a classification label, but multi-label or a regression target.
+        ValueError: If it has another shape, or is a multi-label or regression target.
 
     Example:
         >>> read_target(torch.tensor([0, 1, 0]))[0], read_target([[2], [1]], rows=2)[0]
@@ -132,7 +132,7 @@ def one_hot(labels: Tensor, num_classes: int) -> Tensor:
 
 
 def check_label_range(labels: Tensor, num_classes: int = MAX_LABELS) -> None:
-    """Checks that labels are below ``num_classes``, or at least not negative or absurdly large.
+    """Checks that labels are not negative, and that they are below ``num_classes`` or, by default, not absurdly large.
 
     Raises:
         ValueError: If a label is out of range. The message names the first one.

@@ -82,7 +82,8 @@ def evaluate(
         ModuleNotFoundError: If the feature network needs a package that is not installed.
 
     Warns:
-        UserWarning: If there are fewer than 50 real images or samples, or seen images with ``on_seen="warn"``.
+        UserWarning: If there are fewer than 50 real images or samples, or ``on_seen="warn"`` and the source has seen
+            real images.
 
     Example:
         >>> from gan_augment.demo import load_digits

@@ -79,7 +79,8 @@ def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> 
             Default: ``"refuse"``.
 
     Returns:
-        Exposure: ``seen`` of the ``of`` test images, and whether the source lists all its training images (``known``).
+        Exposure: How many of the test images the source has seen (``seen`` of ``of``), and whether it lists all its
+            training images (``known``).
 
     Raises:
         TypeError: If ``source`` is not a source or ``hashes`` is not a tensor.

@@ -70,7 +70,7 @@ class GeneratorEntry(ZooEntry):
 
 @dataclass(frozen=True, kw_only=True)
 class UpscalerEntry(ZooEntry):
-    """A network for super-resolution of the zoo.
+    """A super-resolution network of the zoo.
 
     Attributes:
         scale (int): Factor by which it enlarges each side.
@@ -82,8 +82,8 @@ class UpscalerEntry(ZooEntry):
 def zoo_entries() -> dict[str, ZooEntry]:
     """Returns all entries of the zoo by name, sorted, whether they are installed or not.
 
-    If two zoo packages have the same name, it is left out. If a package has a name of gan-augment's own registry with
-    another hash, its entry is left out. In both cases, there is one warning.
+    If two zoo packages have the same name, it is left out. If a package uses a name of gan-augment's own registry with
+    a different hash, its entry is left out. In both cases, there is one warning.
 
     Example:
         >>> zoo_entries()["dcgan-mnist-32"].commercial_use

@@ -24,7 +24,7 @@ def resolve_name(name: str | os.PathLike[str]) -> Target:
         name (str or Path): The name.
 
     Returns:
-        GeneratorEntry, HubName or Path: An entry may not be installed, and a path may not exist.
+        GeneratorEntry, HubName or Path: The entry need not be installed, and the path need not exist.
 
     Raises:
         TypeError: If it is neither a str nor a path.

@@ -25,8 +25,8 @@ def from_pretrained(
 ) -> Generator:
     """Loads a pretrained generator, in eval mode.
 
-    Installed names of the zoo and folders need no network. Nothing from the Hub or from a zoo package is unpickled or
-    executed. If the training data forbid commercial use, there is one warning.
+    Folders and installed generators of the zoo need no network. Nothing from the Hub or from a zoo package is unpickled
+    or executed. If the terms of the training data forbid commercial use, there is one warning.
 
     Args:
         name_or_path (str or Path): A name of :func:`list_pretrained`, a repository ``org/name[@revision]`` on
@@ -36,7 +36,7 @@ def from_pretrained(
             ``False`` uses none. Default: the saved one, if it exists.
         cache_dir (str or Path, optional): The folder for downloaded files. Default: the Hub's own cache.
         local_files_only (bool): Whether to look only in the cache, like ``HF_HUB_OFFLINE=1``. Default: False.
-        force_download (bool): Whether to download files again that are in the cache. Default: False.
+        force_download (bool): Whether to download the files again, even if they are in the cache. Default: False.
         device (str or torch.device): The device of the generator. Default: ``"cpu"``.
 
     Returns:

@@ -49,9 +49,9 @@ def import_checkpoint(
     """Imports a DCGAN generator from a checkpoint of another project.
 
     Nothing in the file is executed. Its tensors show the kinds and sizes of the layers. Everything else (strides,
-    paddings, resizing, activations, the latent's distribution) is found by trying: with the right layers, the inputs
-    of each batch norm have the mean and the variance that it stored in training. ``card.training["assumed"]`` lists
-    what was assumed, and a hint replaces an assumption. Look at samples before you use them.
+    paddings, resizing, activations, the latent's distribution) is found by trial: with the right layers, the inputs of
+    each batch norm have the mean and the variance that it stored in training. ``card.training["assumed"]`` lists what
+    was assumed, and a hint replaces an assumption. Look at samples before you use them.
 
     Args:
         file (str or Path): A PyTorch checkpoint (a ``state_dict``, or a dict that contains one), or a safetensors file.

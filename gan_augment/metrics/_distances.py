@@ -107,7 +107,7 @@ def precision_recall(real: Tensor, synthetic: Tensor, k: int = 5) -> PrecisionRe
     Args:
         real (Tensor): Features ``(n, d)``, more than ``k``.
         synthetic (Tensor): Features ``(m, d)``, more than ``k``.
-        k (int): Number of the neighbour that gives the radius. Default: 5.
+        k (int): Which nearest neighbour gives the radius, such as 5 for the fifth. Default: 5.
 
     Raises:
         ValueError: If a side has too few items, or the features are not finite or differ in length.
@@ -135,7 +135,8 @@ def density_coverage(real: Tensor, synthetic: Tensor, k: int = 5) -> DensityCove
     Args:
         real (Tensor): Features ``(n, d)``, more than ``k``.
         synthetic (Tensor): Features ``(m, d)``, more than ``k``.
-        k (int): Number of the neighbour that gives the radius of the balls around real items. Default: 5.
+        k (int): Which nearest neighbour gives the radius of the balls around real items, such as 5 for the fifth.
+            Default: 5.
 
     Raises:
         ValueError: If a side has too few items, or the features are not finite or differ in length.

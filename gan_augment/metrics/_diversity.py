@@ -60,7 +60,8 @@ class Diversity:
 
     Attributes:
         relative (float): Root mean square distance between two samples (of the same class), divided by that between
-            two real images. It is 1 for equal diversity, 0 for a single repeated image, and about sqrt(1 - 1/k) for k.
+            two real images. It is 1 for equal diversity, 0 for a single repeated image, and about sqrt(1 - 1/k) for k
+            repeated images.
         duplicates (float): Share of samples, 0..1, that almost equal another sample: their distance is less than a
             fifth of that between two real images.
         duplicates_real (float): The same share among as many real images.
@@ -114,9 +115,9 @@ def diversity_report(
     """Looks for collapse: of the whole generator, of one class, or onto a few images.
 
     Args:
-        real (Tensor): Real images, uint8 ``(m, c, h, w)``, at least two. They may have another size.
+        real (Tensor): Real images, uint8 ``(m, c, h, w)``, at least two. They may differ in size from the samples.
         samples (Tensor): Synthetic images, uint8 ``(n, c, h, w)``, at least two.
-        real_labels (Tensor, optional): Integers ``(m,)``. Pass both labels or none.
+        real_labels (Tensor, optional): Integers ``(m,)``. Pass both labels or neither.
         labels (Tensor, optional): Integers ``(n,)``. With labels, only images of the same class are compared.
         features (callable, optional): Maps uint8 images to features ``(n, d)``. Default: :func:`contrast_features`.
 

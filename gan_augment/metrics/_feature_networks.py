@@ -200,7 +200,7 @@ FeaturesLike: TypeAlias = str | FeatureNetwork | Callable[[Tensor], Tensor]
 
 
 def load_features(features: FeaturesLike = "efficientnet-lite0") -> FeatureNetwork:
-    """Returns a feature network by its name, or makes one of your callable.
+    """Returns a feature network by its name, or makes one from your callable.
 
     * ``"efficientnet-lite0"``: for numbers that you report. Trained on ImageNet; needs the extra ``eval``.
     * ``"inception"``: for comparison with the FID and KID of papers. Needs the extra ``eval``, and downloads its

@@ -40,7 +40,7 @@ def in_batches(images: Tensor, network: Callable[[Tensor], Tensor], device: torc
 
 
 class CallableFeatures:
-    """Makes a feature network of any callable. A module is called in eval mode.
+    """Makes a feature network from any callable. A module is called in eval mode.
 
     Args:
         function (callable): Maps uint8 images ``(n, c, h, w)`` to float features ``(n, d)``.

@@ -153,8 +153,8 @@ class Leakage:
 def leaked_augmentation(real: Tensor, samples: Tensor) -> Leakage:
     """Looks for traces of differentiable augmentation in samples, relative to real images.
 
-    A generator trained with it may learn to draw it (https://arxiv.org/abs/2006.06676, section 2), and a classifier
-    would then learn it from the samples.
+    A generator that is trained with augmentation may learn to draw its traces (https://arxiv.org/abs/2006.06676,
+    section 2), and a classifier would then learn them from the samples.
 
     Args:
         real (Tensor): Real images, uint8 ``(m, c, h, w)``, at least two; at most 1,000 are used.

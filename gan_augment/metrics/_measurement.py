@@ -34,8 +34,8 @@ def measure(
         features: Feature network; see :func:`load_features`. Default: ``"efficientnet-lite0"``.
         split (str): Split of the real images, such as ``"test"``. It is part of every label.
         train (Tensor, optional): Images that the generator was trained on, uint8 ``(t, c, h, w)``, to measure copying.
-        k (int, optional): Number of the nearest neighbour that gives the radius of neighbourhoods. You cannot compare
-            values with different ``k``. Default: 5, or 3 if a side has fewer than 500 images.
+        k (int, optional): Which nearest neighbour gives the radius of neighbourhoods, such as 5 for the fifth. You
+            cannot compare values with different ``k``. Default: 5, or 3 if a side has fewer than 500 images.
 
     Returns:
         dict: A :class:`Measurement` for ``"kid"``, ``"fid"``, ``"precision"``, ``"recall"``, ``"density"`` and
@@ -68,7 +68,7 @@ def measure(
 
 
 def warn_if_few(n_real: int, n_synthetic: int) -> None:
-    """Warns, at the line that called the caller, if numbers from these counts are mostly chance."""
+    """Warns if there are so few images that numbers are mostly chance; the warning points to the caller's caller."""
     if min(n_real, n_synthetic) < FEW:
         warnings.warn(
             f"With fewer than {FEW} real or synthetic images, the numbers are mostly chance, but there are {n_real} "
@@ -104,8 +104,9 @@ def measure_features(sets: FeatureSets, *, features: str, split: str) -> dict[st
 def measure_floor(sets: FeatureSets, *, features: str, split: str) -> dict[str, Measurement]:
     """Computes the metrics with real images in place of the synthetic ones: the best values one can expect.
 
-    These are as many training images or, for metrics that need the training images themselves, the unseen real images.
-    The result is empty without training images, and lacks the metrics for which there are too few of them.
+    The real images are an equal number of training images. For metrics that need the training images themselves, they
+    are the unseen real images. The result is empty without training images, and lacks the metrics for which there are
+    too few of them.
     """
     if sets.train is None:
         return {}

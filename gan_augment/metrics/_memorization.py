@@ -50,7 +50,7 @@ def ct_score(train: Tensor, test: Tensor, synthetic: Tensor) -> float:
 
     Args:
         train (Tensor): Features of the training images, ``(n, d)``.
-        test (Tensor): Features of real images that were not trained on, ``(k, d)``.
+        test (Tensor): Features of real images that the generator was not trained on, ``(k, d)``.
         synthetic (Tensor): Features ``(m, d)``.
 
     Raises:

@@ -38,7 +38,7 @@ class FeatureSets:
         real (Tensor): Features of real images, float ``(n, d)``.
         synthetic (Tensor): Features of synthetic images, ``(m, d)``.
         train (Tensor, optional): Features of the images that the generator was trained on, ``(t, d)``.
-        k (int): Number of the nearest neighbour that gives the radius of an item's neighbourhood. Default: 5.
+        k (int): Which nearest neighbour gives the radius of a neighbourhood, such as 5 for the fifth. Default: 5.
     """
 
     real: Tensor
@@ -111,7 +111,7 @@ class Metric:
         compute (callable): Maps :class:`FeatureSets` to an :class:`Estimate`, or to a float without standard error.
         higher_is_better (bool, optional): Whether higher values are better. Default: None, neither direction is.
         needs_train (bool): Whether to skip it if there are no features of training images. Default: False.
-        counts_train (bool): Whether its label names the training images instead of the unseen ones. Default: False.
+        counts_train (bool): Whether its label counts the training images instead of the unseen ones. Default: False.
         has_floor (bool): Whether :func:`measure_floor` computes it. Default: True.
         explain (callable, optional): Maps the :class:`Measurement`, and that of the floor or None, to a sentence for
             the text of an evaluation. Default: no sentence.

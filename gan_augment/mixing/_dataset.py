@@ -31,7 +31,7 @@ from .policies._registry import Labels, resolve_policy
 
 
 class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
-    """Mixes synthetic images into a map-style data set at a set ratio.
+    """Mixes synthetic images into a map-style data set at a given ratio.
 
     By default, synthetic images replace real ones. Length and order stay the same, so samplers, subsets and weights
     that were made for the data set remain valid.
@@ -39,11 +39,11 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     Which items are synthetic, with which image and target, is a pure function of the seed, the epoch and the index. It
     does not depend on the number of workers, their start method, the rank, the order or a restart. Call
     :meth:`set_epoch` before each epoch: then random transforms of all items are also functions of the epoch. If you
-    never call it, transforms draw from the global generators as usual, and a new epoch begins after each ``len(self)``
-    items that all workers and ranks fetched together, so that every real image is used.
+    never call it, transforms draw from the global generators as usual. A new epoch then begins each time that all
+    workers and ranks together have fetched ``len(self)`` items, so that every real image is used.
 
-    A source that is not a pool is sampled once, into a pool of as many images as are needed. For different images in
-    each epoch, pass a larger :class:`SyntheticPool`.
+    A source that is not a pool is sampled once, into a pool that is just large enough. For different images in each
+    epoch, pass a larger :class:`SyntheticPool`.
 
     Args:
         dataset (Dataset): Map-style data set. Its items are ``(image, label)``, with or without further entries, or
@@ -58,7 +58,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             make samplers, subsets and weights after wrapping. ``"balance"`` repeats real items until all classes are
             equally large, and then replaces the same share of each; the source must make every class. ``"fill"`` adds
             items until each class is as large as the largest one. It warns, because a classifier can learn that images
-            that look synthetic are rare.
+            that look synthetic belong to rare classes.
         balance_to (int, optional): Number of items of each class, for ``"balance"`` and ``"fill"``. Default: the size
             of the largest class.
         labels: The label policy; see :class:`SyntheticMix`. Default: ``"same"``.
@@ -67,14 +67,14 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         seed (int): Seed of the pool and of every epoch. Default: 0.
         transform (callable or "inherit" or None): Transform of synthetic images. ``"inherit"`` (the default) applies
             the data set's own transforms to an image of the kind that they expect. None applies no transform. A
-            callable gets a synthetic image like those of the data set before its transforms.
+            callable gets a synthetic image in the form that images of the data set have before its transforms.
         return_synthetic (bool): Whether items end with a bool, True for synthetic items. Default: False.
         progress (bool): Whether to show a bar while a pool is generated. Default: True.
 
     Raises:
         TypeError: If an argument has the wrong type, or items of the data set are not labelled images.
         ValueError: If the data set is empty, an argument is out of range, the source is unconditional and there is no
-            label policy for it, or synthetic images cannot be made like the real ones.
+            label policy for it, or synthetic images cannot be converted to the kind of the real ones.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -234,7 +234,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
     @property
     def epoch(self) -> int:
-        """The epoch that was set last. If none was set, the number of the pass that was read last, from 0."""
+        """The epoch that was set last. If none was set, the number of the pass that was read last, counted from 0."""
         return self._epoch.current
 
     @property

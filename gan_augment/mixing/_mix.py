@@ -35,7 +35,7 @@ from .policies._registry import Labels, resolve_policy
 
 
 class SyntheticMix(v2.Transform):  # type: ignore[misc]
-    """Mixes synthetic images into a batch, or into single samples, at a set ratio.
+    """Mixes synthetic images into a batch, or into single samples, at a given ratio.
 
     Use it like :class:`torchvision.transforms.v2.MixUp`, before or after it: on batches ``(images, labels)`` after the
     loader or in its ``collate_fn``, or on one sample through a data set's ``transforms=``. The input is never changed.

@@ -237,7 +237,7 @@ def oversampled_rows(labels: Tensor, seed: int) -> Tensor:
 
     Args:
         labels (Tensor): Classes of the images, int64 ``(n,)``.
-        seed (int): Seed of the draw. Within a class, numbers of repeats differ by at most one.
+        seed (int): Seed of the draw. Within a class, the numbers of repeats of two images differ by at most one.
 
     Returns:
         Tensor: int64 ``(m,)``.

@@ -154,7 +154,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
             self._epoch, self._start, self._position = epoch, 0, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the epoch, and the number of batches of it that this rank has yielded.
+        """Returns the epoch, and how many of its batches this rank has yielded.
 
         A loader with workers fetches batches in advance. To resume exactly, set ``"batch"`` to the number of batches
         that you trained on.
@@ -162,7 +162,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         return {"epoch": self._epoch, "batch": self._position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Loads a state: the next iteration begins after its batch."""
+        """Loads a state, so that the next iteration continues after the batches that it counts."""
         self.set_epoch(state["epoch"])
         self._start = self._position = check_count("batch", state["batch"], 0)
 

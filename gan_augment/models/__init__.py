@@ -1,4 +1,4 @@
-"""The networks: DCGAN generator and discriminator, one frozen configuration each."""
+"""The networks: the generator and discriminator of DCGAN, each with a frozen configuration."""
 
 import lazy_loader as _lazy
 

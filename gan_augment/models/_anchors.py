@@ -22,7 +22,7 @@ class AnchorWalk:
     Further entries of a latent are normal and do not depend on the class.
 
     Args:
-        anchors (Tensor): Anchors ``(m, d)`` on the sphere of radius ``sqrt(d)``, close to which normal latents are.
+        anchors (Tensor): Anchors ``(m, d)`` on the sphere of radius ``sqrt(d)``, near which normal latents lie.
         anchor_labels (Tensor): Class of each anchor, int64 ``(m,)``; all 0 without classes.
         noise (float): Standard deviation of the noise on each coordinate.
         num_classes (int): Number of classes; 1 without classes.
@@ -78,7 +78,7 @@ class AnchorWalk:
 
 
 def add_noise(latents: Tensor, normal: Tensor, noise: float) -> Tensor:
-    """Adds noise to latents, which are on the sphere before and after."""
+    """Adds noise to latents on the sphere, and scales them back to it."""
     return to_sphere(to_sphere(latents) + noise * normal)
 
 

@@ -35,7 +35,7 @@ class Card:
         data (dict): Description of the training data: ``description``, ``terms``, ``left_out``, ...
         training (dict): Counts, steps, seed, losses and recipe.
         measured (list of dict): Measurements, with ``metric``, ``value``, ``on`` (which images and how many),
-            ``features`` and ``command``. Values ``of="real images"`` are not reported to the Hub. Those with
+            ``features`` and ``command``. Values with ``of="real images"`` are not reported to the Hub. Those with
             ``benchmark`` (a Hub id) and ``task`` are added to the leaderboard of that benchmark.
         fingerprints (Tensor, optional): Content hashes of the training images, int64, sorted; see
             :func:`gan_augment.data.fingerprint`.
@@ -66,7 +66,7 @@ class Card:
 
     @property
     def forbids_commercial_use(self) -> bool:
-        """Returns whether the training data forbid it: ``commercial_use`` is given and neither true nor yes."""
+        """Returns whether the data terms forbid commercial use: ``commercial_use`` is given, and not true or yes."""
         given = self.data.get("commercial_use")
         return given is not None and str(given).strip().casefold() not in ("true", "yes")
 
@@ -116,7 +116,7 @@ class Card:
     def from_edited_readme(cls, text: str, name: str, fingerprints: Tensor | None = None) -> tuple[Card, str | None]:
         """Reads as much as possible of a README that people may have edited.
 
-        Returns the card, which has ``name`` if the README gives none, and the README's first error, if any.
+        Returns the card and the README's first error, if any. The card gets ``name`` if the README gives no name.
         """
         try:
             return cls.from_readme(text, fingerprints), None
@@ -165,7 +165,7 @@ class Card:
 
 
 def eval_results(card: Card) -> list[dict[str, Any]]:
-    """Returns the values on benchmarks as the Hub reads them: https://huggingface.co/docs/hub/eval-results."""
+    """Returns the values on benchmarks in the form that the Hub reads: https://huggingface.co/docs/hub/eval-results."""
     return [
         {
             "dataset": {"id": figure["benchmark"], "task_id": figure["task"]},

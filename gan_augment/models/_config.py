@@ -97,7 +97,7 @@ class GeneratorConfig(_NetworkConfig):
             Default: 0, none.
         resize_mode (str): How training images were made square: ``"resize"`` (both sides), ``"crop"`` (shorter side,
             then the centre) or ``"pad"`` (black around the image). Default: ``"resize"``.
-        source_size (tuple, optional): Height and width of the training images before that, if all had the same.
+        source_size (tuple, optional): Height and width of the training images before resizing, if all had the same.
         class_names (tuple of str, optional): Names of the classes.
         base_size (int, optional): Side of the first feature map, which doubles until it is ``image_size``.
             Default: 4, or 7 for 28 px.

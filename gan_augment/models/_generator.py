@@ -150,8 +150,8 @@ class Generator(Picklable, Source):
             labels (sequence of int, int, optional): Class of each image, or of all. Default: image ``i`` has class
                 ``i % num_classes``. Must be None for an unconditional generator.
             seed (int, optional): Seed from 0 to 2**63 - 1. Default: drawn from torch's global generator.
-            truncation (float, optional): Bound of the latents. Normal latents are redrawn beyond it, and uniform ones
-                scaled to it. It makes images sharper and less diverse. Default: None, no truncation.
+            truncation (float, optional): Bound of the latents. Normal latents beyond it are drawn again, and uniform
+                ones are scaled to it. It makes images sharper and less diverse. Default: None, no truncation.
             batch_size (int, optional): Number of images per forward pass, rounded up to a multiple of 16. It bounds
                 the memory and does not change the images. Default: 32, the fastest on CPUs.
 

@@ -152,7 +152,7 @@ def _read_card(folder: Path, fingerprints: Tensor | None) -> Card:
 
 
 def check_finite(network: nn.Module, *inputs: Tensor | None) -> Any:
-    """Runs a network once, checks that the output of no layer overflows, or almost does, and returns its output.
+    """Runs a network once, checks that no layer overflows or comes close to it, and returns the output.
 
     Raises:
         ValueError: If the output of a layer is not finite or beyond 1e30. The message names the layer.

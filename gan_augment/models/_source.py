@@ -15,12 +15,12 @@ from ._card import Card
 
 @dataclass(frozen=True)
 class Geometry:
-    """How the training images of a source were brought to its size, so that it can be undone.
+    """How the training images of a source were resized to its size, so that this can be undone.
 
     Attributes:
         resize_mode (str): ``"resize"``, ``"crop"`` or ``"pad"``. Default: ``"crop"``, so synthetic images are never
             stretched.
-        source_size (tuple, optional): Height and width of the training images before that.
+        source_size (tuple, optional): Height and width of the training images before resizing.
     """
 
     resize_mode: ResizeMode = "crop"
@@ -52,7 +52,7 @@ class Source:
         num_classes (int): Number of classes. Default: 0, an unconditional source.
         class_indices (sequence of int): The classes that the source can draw. Default: all ``num_classes``.
         class_names (sequence of str, optional): A name for each class, which is compared with the classes of your data.
-        geometry (Geometry): How the training images were resized, which matching to a real image undoes.
+        geometry (Geometry): How the training images were resized. Matching to a real image undoes this.
         image_shape (tuple, optional): Channels, height and width of the images, if they are known in advance.
         card (Card, optional): What is known about the weights.
         fingerprints (Tensor, optional): Content hashes of all training images, int64 ``(m,)``, which show whether the

@@ -91,10 +91,10 @@ class StudyResult:
         steps (int): Training steps of every classifier.
         data (dict): ``"name"``, ``"train"``, ``"validation"``, ``"test"`` (numbers of images), ``"class_names"``,
             ``"class_counts"`` (training images of each class, mean over the splits), ``"image_shape"``, ``"splits"``.
-        source (dict): ``"name"``, ``"load"`` (name or folder that loads the images of the choice, if there is one),
-            ``"fitted"`` (number of generators that the study fitted), ``"fit_seconds"``, ``"pool_seconds"``,
-            ``"pool_size"``, ``"seen"`` (sentence on seen test images), ``"copies"`` (sentence on near copies),
-            ``"acceptance"`` (share of the candidates that each filter kept, by name).
+        source (dict): ``"name"``, ``"load"`` (name or folder from which the images of the choice can be loaded, if
+            there is one), ``"fitted"`` (number of generators that the study fitted), ``"fit_seconds"``,
+            ``"pool_seconds"``, ``"pool_size"``, ``"seen"`` (sentence on seen test images), ``"copies"`` (sentence on
+            near copies), ``"acceptance"`` (share of the candidates that each filter kept, by name).
         notes (tuple of str): Limits and remarks, one or two sentences each.
         settings (dict): All settings, as JSON can store them; with ``"command"`` if it ran in a shell.
         pictures (dict of str to Tensor): Pictures for the report by caption, uint8 ``(c, h, w)``.

@@ -1,4 +1,4 @@
-"""Where synthetic images come from, and how they take the kind of real ones. A new source is a file here."""
+"""Sources of synthetic images, and their conversion to the kind of real images. A new source is a file here."""
 
 import lazy_loader as _lazy
 

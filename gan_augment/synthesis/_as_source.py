@@ -54,7 +54,7 @@ def fingerprints_of(source: Source) -> Tensor | None:
     They are int64 ``(m,)``, sorted and distinct; see :func:`gan_augment.data.fingerprint`.
 
     Args:
-        source (Source): A generator, a pool, or any other source, also one that draws from several others.
+        source (Source): A generator, a pool, or any other source, including one that draws from several others.
 
     Example:
         >>> from gan_augment import from_pretrained

@@ -92,7 +92,7 @@ def as_channels_first(image: Tensor | np.ndarray[Any, Any]) -> tuple[Tensor, str
 
 
 def to_container(image: Tensor, kind: ImageKind) -> Any:
-    """Converts a plain tensor ``(..., c, h, w)`` to the container and layout of real images, but not its values."""
+    """Converts a plain tensor ``(..., c, h, w)`` to the container and layout of real images, with the same values."""
     if kind.layout != "chw":
         image = image.squeeze(-3) if kind.layout == "hw" else image.movedim(-3, -1)
     if kind.container == "array":
@@ -152,7 +152,7 @@ def match_image(image: Tensor, kind: ImageKind, geometry: Geometry, *, resize: b
 
 
 def call_transform(transform: Any, image: Any) -> Any:
-    """Calls a user's transform, by keyword if it is one of Albumentations."""
+    """Calls a user's transform, by keyword if it comes from Albumentations."""
     by_keyword = any(each.__module__.split(".")[0] == "albumentations" for each in type(transform).__mro__)
     return transform(image=image)["image"] if by_keyword else transform(image)
 

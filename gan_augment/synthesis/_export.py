@@ -36,8 +36,9 @@ def export_images(
     """Writes samples as PNG files. Text fields in each file say that it is synthetic, and name its source.
 
     If the source has classes, the images of each are in a folder with the name of the class, or with its number:
-    ``00``, ``01``, ... for 11 classes and more. Names are changed if they are not valid and different on all systems.
-    ImageFolder sorts folders by name, which keeps the order of numbers, but not always that of class names.
+    ``00``, ``01``, ... for 11 classes and more. A class name is changed if some system would not accept it, or could
+    not tell it from another. ImageFolder sorts folders by name, which keeps the order of numbers, but not always that
+    of class names.
 
     Args:
         source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.

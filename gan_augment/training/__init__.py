@@ -1,4 +1,4 @@
-"""Fitting generators to images."""
+"""Fits generators to images."""
 
 import lazy_loader as _lazy
 

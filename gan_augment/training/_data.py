@@ -63,7 +63,7 @@ class DataOptions(Options):
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """A data set as the trainer holds it.
+    """A data set in the form that the trainer uses.
 
     Attributes:
         images (Tensor): uint8 ``(n, channels, image_size, image_size)``.
@@ -97,8 +97,8 @@ class TrainingImages:
         Args:
             dataset (Dataset): Items are images (PIL, uint8 or float 0..1), ``(image, label, ...)``, or mappings
                 that hold both; see :class:`gan_augment.data.ItemPaths`.
-            image_size (int): Side to bring them to, in pixels.
-            resize_mode (str): How: ``"resize"``, ``"crop"`` or ``"pad"``.
+            image_size (int): Side to resize the images to, in pixels.
+            resize_mode (str): How to make them square: ``"resize"``, ``"crop"`` or ``"pad"``.
             channels (int, optional): 1 or 3. Default: 1 if every image is grey, else 3.
             conditional (bool): Whether to keep the labels. Default: True.
             progress (bool): Whether to show a progress bar. Default: True.
@@ -163,7 +163,7 @@ class TrainingImages:
         return [] if self.labels is None else torch.bincount(self.labels, minlength=self.num_classes).tolist()
 
     def subset(self, indices: Sequence[int] | Tensor) -> TrainingImages:
-        """Returns the images at these indices, in their order, with the classes of the whole.
+        """Returns the images at these indices, in this order, with all classes of the data set.
 
         Args:
             indices (sequence of int): At least one index, from 0 to below the number of images.

@@ -48,13 +48,14 @@ def fit(
             generator. The networks take its shape, and start from its discriminator if it has one.
         budget (float or str, optional): Wall-clock seconds, or a string such as ``"90s"``, ``"20m"``, ``"2h"``. The run
             ends after the recipe's steps or after this time, whichever is first. Reading the images counts; apart from
-            it, at most a tenth of the time passes before the first step. The schedule then follows the clock, and a CPU
-            tries several numbers of threads, so two runs differ. Default: no limit.
+            it, at most a tenth of the time passes before the first step. With a budget, the schedule follows the clock,
+            and a CPU tries several numbers of threads, so two runs differ. Default: no limit.
         out (str or Path, optional): New folder of the run: config.json, metrics.jsonl, sample grids, plots, checkpoints
             and ``generator/``, for :func:`from_pretrained`. Default: nothing is written.
-        seed (int): Seed of the run. The same seed gives the same run, up to the rounding of processors. Default: 0.
-        validation (Dataset or str, optional): Images of the same classes that choose the kept generator and are not
-            trained on. Default: the recipe's ``held_out`` share of ``dataset``.
+        seed (int): Seed of the run. The same seed gives the same run, apart from rounding differences between
+            processors. Default: 0.
+        validation (Dataset or str, optional): Images of the same classes that are used to choose the best generator,
+            and not for training. Default: the recipe's ``held_out`` share of ``dataset``.
         progress (bool): Whether to show a progress bar. Default: True.
         checkpoint_every (float): Seconds between checkpoints. Default: 60.
         log_with (str, optional): ``"tensorboard"`` also writes the metrics for TensorBoard to ``out``.
@@ -64,7 +65,7 @@ def fit(
         FitResult: The result, with the generator.
 
     Raises:
-        ValueError: If an argument is out of range, an override cannot act under the recipe, ``out`` is not empty, a
+        ValueError: If an argument is out of range, an override has no effect under the recipe, ``out`` is not empty, a
             conditional recipe gets images without labels, the images do not suit ``init``, or ``validation`` has other
             classes or shares more than a tenth of its images with the training images.
         TypeError: If the data set is not map-style.
@@ -114,10 +115,10 @@ def fit(
 def resolve_recipe(
     recipe: str | Recipe, init: str | os.PathLike[str] | Generator | None, overrides: dict[str, Any]
 ) -> tuple[Recipe, Start | None]:
-    """Returns the recipe of a :func:`fit` with these arguments, and the networks that it starts from.
+    """Returns the recipe that :func:`fit` uses with these arguments, and the networks that it starts from.
 
     Raises:
-        ValueError: If there is no such recipe, an override cannot act under it, or it does not suit ``init``.
+        ValueError: If there is no such recipe, an override has no effect under it, or it does not suit ``init``.
     """
     base, chosen = get_recipe(recipe), get_recipe(recipe, **overrides)
     check_overrides(chosen, {name: value for name, value in overrides.items() if value != getattr(base, name)})

@@ -80,7 +80,7 @@ class Conditional(LabelPolicy):
 
 @dataclass(frozen=True)
 class Fixed(LabelPolicy):
-    """Gives every synthetic image one class, which may be a class of its own.
+    """Gives every synthetic image the same class, which may be an additional class.
 
     Args:
         label (int): The class.

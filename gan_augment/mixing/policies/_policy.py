@@ -132,7 +132,7 @@ class LabelPolicy:
         Warns if ``names`` is None, and the names of the source say more than its indices.
 
         Raises:
-            ValueError: If a class of the same index has different names.
+            ValueError: If the source and the data have different names for the same index.
         """
         known = source.class_names
         if known is None or not self.same_classes:

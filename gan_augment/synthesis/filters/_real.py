@@ -23,7 +23,7 @@ class RealDensity(Filter):
         labels (Tensor, optional): Their classes, integers ``(n,)``, so that only images of one class are compared.
         features (str or FeatureNetwork): Features in which distances are measured; see
             :func:`gan_augment.metrics.load_features`. Default: ``"random-convolutions"``.
-        k (int): Number of the nearest neighbour to which distances are measured. Default: 5.
+        k (int): Which nearest neighbour distances are measured to, such as 5 for the fifth. Default: 5.
         quantile (float): Largest distance, as a quantile of the distances between real images, from 0 to 1. About this
             share of new real images would be kept. Default: 0.95.
 
@@ -100,7 +100,8 @@ class NotACopy(Filter):
         real (Tensor): All training images of the generator, uint8 ``(n, c, h, w)``, at least two, of the size that
             filters see.
         percentile (float): Percentile of the distances between training images and their nearest neighbours, above 0
-            and below 100. Images nearer than this are dropped, also about this share of new real images. Default: 5.
+            and below 100. Images nearer than this are dropped. About the same share of new real images would be dropped
+            too. Default: 5.
         side (int): Side in pixels to which images are reduced. Default: 16.
         flips (bool): Whether a mirrored copy is a copy too. Default: True.
 

@@ -32,11 +32,12 @@ class DiscriminatorRejection(Filter):
     Args:
         discriminator (Discriminator): The discriminator, see :func:`gan_augment.models.load_discriminator`. A copy is
             used in eval mode on its device.
-        source: The generator that it was trained against: a zoo name, a folder, or any :class:`Source` of that size.
+        source: The generator that it was trained against: a zoo name, a folder, or any :class:`Source` with images of
+            the same size.
         percentile (float): Percentile of the acceptance exponents of candidates, from 0 to 100. An image at this
             percentile is kept with probability 1/2. With 80, usually a quarter to a half is kept. Default: 80.
-        burn_in (int): Number of candidates to compute the largest logit and the shift gamma of each class from, at
-            least 10 for each class. Default: 1000.
+        burn_in (int): Number of candidates that give the largest logit and the shift gamma of each class, at least 10
+            for each class. Default: 1000.
         seed (int): Seed of the candidates and of the random numbers. Default: 0.
 
     Raises:

@@ -37,7 +37,7 @@ class SyntheticPool(Source):
 
     :class:`SyntheticMix` and :class:`GANAugmentedDataset` draw faster from a pool than from a generator. A pool that is
     loaded from a folder is memory-mapped, so it may be larger than memory. Worker processes share its images, and
-    raise an error if another pool has taken its folder.
+    raise an error if another pool has replaced it in its folder.
 
     Args:
         images (Tensor): uint8 ``(n, 1 or 3, height, width)``.
@@ -125,7 +125,8 @@ class SyntheticPool(Source):
         Args:
             source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
             size (int): Number of images.
-            labels (sequence of int, int, optional): Class of each image, or of all. Default: the source's in turn.
+            labels (sequence of int, int, optional): Class of each image, or of all. Default: the classes of the source
+                in turn.
             seed (int, optional): The pool depends only on the seed and on ``batch_size``. None: drawn from torch's
                 global generator. Default: 0.
             keep (filter or sequence of filters, optional): ``keep(images, labels)`` returns which candidates to keep.

@@ -75,7 +75,7 @@ class Recipe(
         source_size: tuple[int, int] | None = None,
         class_names: tuple[str, ...] | None = None,
     ) -> GeneratorConfig:
-        """Returns the generator's configuration for images of that many channels and classes."""
+        """Returns the generator's configuration for images with these numbers of channels and classes."""
         return GeneratorConfig(
             image_size=self.image_size,
             channels=channels,
@@ -87,7 +87,7 @@ class Recipe(
         )
 
     def discriminator_config(self, channels: int, num_classes: int) -> DiscriminatorConfig:
-        """Returns the configuration of the discriminator for such images."""
+        """Returns the discriminator's configuration for images with these numbers of channels and classes."""
         return DiscriminatorConfig(
             image_size=self.image_size,
             channels=channels,
@@ -106,7 +106,7 @@ class Recipe(
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """Builds a recipe from the result of :meth:`to_dict`, also after JSON.
+        """Builds a recipe from the result of :meth:`to_dict`, even after it was stored as JSON.
 
         Raises:
             ValueError: If a field is missing or unknown, or a value is refused.

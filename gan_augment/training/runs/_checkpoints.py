@@ -94,7 +94,7 @@ def pack(state: dict[str, Any]) -> bytes:
 
     Raises:
         TypeError: If the state holds anything else.
-        ValueError: If it is too large without its tensors.
+        ValueError: If everything in it except the tensors is too large.
 
     Example:
         >>> unpack(pack({"weight": torch.ones(2), "betas": (0.5, 0.999)}))
