@@ -57,7 +57,7 @@ def check_types(config: Any) -> None:
     """Checks that the fields of a dataclass have the annotated types.
 
     Raises:
-        ValueError: If a field has another type. The message names the field.
+        ValueError: If a field has the wrong type. The message names the field.
     """
     hints = _type_hints(type(config))  # type: ignore[arg-type]  # classes are hashable
     for field in dataclasses.fields(config):

@@ -66,7 +66,7 @@ def quantize(images: Tensor) -> Tensor:
     """Converts float images 0..1 to uint8 0..255, and returns uint8 images unchanged.
 
     Raises:
-        ValueError: If the images have another type, or values outside 0..1.
+        ValueError: If the images have the wrong type, or values outside 0..1.
     """
     if images.dtype == torch.uint8:
         return images

@@ -24,7 +24,7 @@ _PROBED_CLASSES = 64  # one more item is read from each class, up to this number
 def find_labels(dataset: Any) -> Tensor | None:
     """Returns the class indices of all items without reading any, int64 ``(n,)``, or None if they are not stored.
 
-    Looks for ``targets`` and ``labels``, and for a column of a Hugging Face data set, also in ``Subset``,
+    Looks for ``targets`` and ``labels``, and for a column of a Hugging Face data set, even inside ``Subset``,
     ``ConcatDataset`` and ``TensorDataset``. The stored labels may differ from those of the items: see
     :func:`labels_match`.
     """
@@ -80,7 +80,7 @@ def label_at(dataset: Any, index: int) -> int | None:
 def find_class_names(dataset: Any) -> tuple[str, ...] | None:
     """Returns the class names of the items, in the order of their labels, or None if they are not known.
 
-    Looks where torchvision, timm, Hugging Face, fastai, MedMNIST and others store them, also in ``Subset``,
+    Looks where torchvision, timm, Hugging Face, fastai, MedMNIST and others store them, even inside ``Subset``,
     ``ConcatDataset`` and other wrappers. Reads a few items to check whether a wrapper or a transform changes labels,
     because then the names of the inner data set do not fit the items.
 

@@ -21,7 +21,7 @@ def fingerprint(image: Tensor) -> int:
 
     Raises:
         TypeError: If ``image`` is not a tensor.
-        ValueError: If it has another type or shape, or is empty.
+        ValueError: If it has the wrong type or shape, or is empty.
 
     Example:
         >>> grey = torch.zeros(1, 2, 2, dtype=torch.uint8)

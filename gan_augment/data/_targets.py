@@ -76,7 +76,7 @@ def read_target(target: Any, rows: int | None = None) -> tuple[Tensor, TargetKin
 
     Raises:
         TypeError: If it is not a number, or a tensor, array or list of numbers.
-        ValueError: If it has another shape, or is a multi-label or regression target.
+        ValueError: If it has the wrong shape, or is a multi-label or regression target.
 
     Example:
         >>> read_target(torch.tensor([0, 1, 0]))[0], read_target([[2], [1]], rows=2)[0]

@@ -64,7 +64,7 @@ class Diversity:
             repeated images.
         duplicates (float): Share of samples, 0..1, that almost equal another sample: their distance is less than a
             fifth of that between two real images.
-        duplicates_real (float): The same share among as many real images.
+        duplicates_real (float): The same share among an equal number of real images.
         lowest (float, optional): Relative diversity of the least diverse class.
         lowest_class (int, optional): That class. None without labels, or if no class has 8 samples.
         count (int): Number of samples.

@@ -16,7 +16,7 @@ def check_images(images: Tensor, name: str = "images", *, least: int = 1, like: 
 
     Raises:
         TypeError: If they are not a tensor.
-        ValueError: If they have another type, shape, count or number of channels.
+        ValueError: If they have the wrong type, shape, count or number of channels.
     """
     check_tensor(images, name)
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:

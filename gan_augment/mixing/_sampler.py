@@ -38,7 +38,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
         rank (int, optional): Rank of this process. Default: that of ``torch.distributed``, or 0.
 
     Raises:
-        TypeError: If ``dataset`` has another type.
+        TypeError: If ``dataset`` has the wrong type.
         ValueError: If an argument is out of range, or there are no real items, or no synthetic items for a ratio
             above 0.
 

@@ -169,7 +169,7 @@ class TrainingImages:
             indices (sequence of int): At least one index, from 0 to below the number of images.
 
         Raises:
-            ValueError: If there is none, or one is not an index.
+            ValueError: If there are no indices, or one is not an integer or out of range.
         """
         chosen = torch.as_tensor(indices)
         if chosen.ndim != 1 or len(chosen) == 0 or chosen.dtype not in (torch.int64, torch.int32):

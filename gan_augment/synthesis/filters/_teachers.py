@@ -85,7 +85,7 @@ class TeacherConfidence(Filter):
     """Keeps images if a classifier is confident that they show the requested class.
 
     See https://arxiv.org/abs/1912.03837. Precision rises and diversity falls: with a strict threshold, only images
-    like those that the teacher was trained on are left.
+    like those that the teacher was trained on remain.
 
     Args:
         teacher (callable): Maps float images 0..1 ``(n, c, h, w)`` to logits ``(n, classes)``. Train it on training

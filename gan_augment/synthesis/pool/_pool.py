@@ -43,7 +43,7 @@ class SyntheticPool(Source):
         images (Tensor): uint8 ``(n, 1 or 3, height, width)``.
         labels (Tensor, optional): Class of each image, integers ``(n,)``.
         num_classes (int, optional): Number of classes. Default: the largest label + 1, or 0 without labels.
-        geometry (Geometry, optional): How the training images of the source were brought to its size.
+        geometry (Geometry, optional): How the training images of the source were resized to its size.
         class_names (sequence of str, optional): A name for each class.
         info (PoolInfo, optional): Where the images came from.
         fingerprints (Tensor, optional): Content hashes of all training images of the source, int64 ``(m,)``; see

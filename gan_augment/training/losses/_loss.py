@@ -61,7 +61,7 @@ class Loss:
 
         Args:
             fake (Tensor): Logits of generated images, ``(n,)``.
-            real (Tensor, optional): Logits of as many real images. A paired loss needs them.
+            real (Tensor, optional): Logits of an equal number of real images. A paired loss needs them.
 
         Raises:
             ValueError: If the loss is paired and the logits are not.
