@@ -19,8 +19,9 @@ def authenticity(train: Tensor, synthetic: Tensor) -> float:
     """Computes the share of samples, 0..1, that are not copies: AuthPct (https://arxiv.org/abs/2102.08921).
 
     A sample is authentic if it is farther from its nearest training item than that item is from its own nearest
-    training item. Copies give 0, and samples far from all training items give 1. New real items give only about a
-    third (in one dimension) to a half (in many), so compare with the share of held-out images.
+    training item. Copies give 0, and samples far from all training items give 1. New real items give less than 1
+    too: from a normal distribution, 0.34 in one dimension, 0.5 in five and 0.84 in a hundred. So compare with the share
+    of held-out images.
 
     Args:
         train (Tensor): Features of the training images, ``(n, d)``, at least 2.
