@@ -36,8 +36,8 @@ def read_plugins(read: Callable[[Path, str], list[ZooEntry]]) -> list[ZooEntry]:
 def warn_once(words: str, stacklevel: int = 2) -> None:
     """Warns, unless the same warning was given in this process before."""
     if words not in _warned:
-        _warned.add(words)
         warnings.warn(words, UserWarning, stacklevel=stacklevel)
+        _warned.add(words)  # not if a filter made an error of it, which the next call must raise again
 
 
 def _paths_now() -> tuple[tuple[str, int], ...]:

@@ -119,6 +119,20 @@ def test_weights_from_data_that_forbid_commercial_use_say_so_once(tiny, tmp_path
         from_pretrained(tmp_path)
 
 
+def test_whoever_makes_the_warning_about_terms_an_error_gets_it_each_time(tiny, tmp_path):
+    generator = copy.copy(tiny)
+    generator.card = Card(name="refused-for-its-data", data={"terms": "for research only", "commercial_use": False})
+    generator.save_pretrained(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            with pytest.raises(UserWarning, match="refused-for-its-data was trained on data .*: for research only"):
+                from_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="for research only") as caught:  # nobody has seen it so far
+        from_pretrained(tmp_path)
+    assert [each.filename for each in caught] == [__file__]
+
+
 @pytest.mark.parametrize("name", INSTALLED)
 def test_without_a_network_a_seeded_sample_is_the_one_on_the_card(name, offline):
     generator = from_pretrained(name)
