@@ -126,7 +126,7 @@ def test_whoever_makes_the_warning_about_terms_an_error_gets_it_each_time(tiny, 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(2):
-            with pytest.raises(UserWarning, match="refused-for-its-data was trained on data .*: for research only"):
+            with pytest.raises(UserWarning, match=r"refused-for-its-data was trained on data .*: for research only"):
                 from_pretrained(tmp_path)
     with pytest.warns(UserWarning, match="for research only") as caught:  # nobody has seen it so far
         from_pretrained(tmp_path)
