@@ -113,7 +113,7 @@ def check_classes(labels: Tensor | None, known: Collection[int]) -> Tensor:
     """Checks that a filter knows the class of each candidate, and returns the classes on the CPU."""
     if labels is None:
         raise ValueError(
-            "labels must be given for a filter that was built with classes, but got None. Build it without classes."
+            "labels must be given for a filter that was built with classes, but got None; pass one for each candidate."
         )
     unknown = sorted(set(labels.tolist()) - set(known))
     if unknown:
