@@ -289,7 +289,10 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             out[slot_of >= 0] = self._pooled.targets_at(entries[slot_of[slot_of >= 0]])
         return out.tolist()
 
-    labels = targets
+    @property
+    def labels(self) -> list[int]:
+        """The same as :attr:`targets`, also if a subclass has others."""
+        return self.targets
 
     def __repr__(self) -> str:
         return (

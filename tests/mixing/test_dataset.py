@@ -105,6 +105,17 @@ def test_targets_of_a_teacher_match_the_items():
     assert dataset.class_counts[1] == (0, 2)
 
 
+def test_labels_are_the_targets_of_a_subclass_too():
+    class Binary(GANAugmentedDataset):
+        @property
+        def targets(self):
+            return [int(target > 0) for target in super().targets]
+
+    dataset = Binary(real([0, 1, 2]), pool(), 0.5, mode="replace", labels=Fixed(label=2))
+    assert dataset.labels == dataset.targets
+    assert set(dataset.labels) <= {0, 1}
+
+
 def test_replace_draws_new_positions_and_images_in_each_epoch():
     dataset = augmented(real(LABELS), mode="replace")
     masks, images = set(), set()
