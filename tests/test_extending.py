@@ -19,10 +19,10 @@ from .synthesis.pipelines import put_stand_in, save_tiny_pipeline
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 INSTALL = """
-import subprocess, sys
+import os, subprocess, sys
 options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", "site"]
 subprocess.run([sys.executable, "-m", "pip", "install", *options, "{}"], check=True)
-sys.path.insert(0, "site")
+sys.path.insert(0, os.path.abspath("site"))
 """
 
 
