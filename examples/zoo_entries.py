@@ -44,7 +44,7 @@ def digits() -> Data:
 
 
 CELEBA = {
-    "description": "the first 9,000 training images of CelebA, of which 450 were used to choose the weights; aligned, "
+    "description": "the first 9,000 training images of CelebA; 450 of them were used to choose the weights; aligned, "
     "the central 89 px resized to 64 px, mirrored at random",
     "left out": "the next 1,000 images, which are used to measure the generator; they may show people who are also in "
     "the training images",
@@ -71,8 +71,7 @@ ENTRIES = {
         "conditional",
         {"image_size": 32, "resize_mode": "pad", "augment": {}, "held_out": 0.05},
         {
-            "description": "the 60,000 training images of Fashion-MNIST, of which 3,000 were used to choose the "
-            "weights",
+            "description": "the 60,000 training images of Fashion-MNIST; 3,000 of them were used to choose the weights",
             "resized by": "padding with two black pixels on each side, from 28 px to 32 px",
             "left out": "the 10,000 test images",
             "limits": "clothes of one shop from about 2017",

@@ -35,7 +35,7 @@ def tone(images: Tensor, curves: Tensor) -> Tensor:
 
 
 class Variations(nn.Module):
-    """Varies images by normal random numbers, each of which scales a field or a curve.
+    """Deforms images and changes their tones at random. Normal random numbers scale the fields and the curves.
 
     Fields ``(deformations, 2, CONTROLS, CONTROLS)`` warp the image (https://arxiv.org/abs/1506.02025), and curves
     ``(tones, channels, KNOTS)`` change its values. They are principal components of the differences between training

@@ -124,7 +124,7 @@ class Fitting:
 
     @staticmethod
     def _load_finished(folder: Path) -> LoadedSource | None:
-        """Loads a generator that was fitted before; returns None if there is none or it is damaged."""
+        """Loads the generator that an earlier call fitted, or returns None if it is missing or damaged."""
         if not (folder / "config.json").exists():
             return None
         try:

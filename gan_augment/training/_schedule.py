@@ -82,7 +82,7 @@ class Stage:
 
 
 def stage_at(recipe: Recipe, progress: float, *, sizes: int = 1, warmup: bool = False) -> Stage:
-    """Returns the stage of a run of which the share ``progress``, 0..1, is done.
+    """Returns the stage of a run at the share ``progress`` of it, 0..1.
 
     ``sizes`` counts the image sizes that the networks grow through, including the full one. ``warmup`` says whether the
     discriminator is new and the generator pretrained.

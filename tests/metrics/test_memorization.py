@@ -31,6 +31,12 @@ def test_authenticity_of_new_items_in_one_and_two_dimensions():
         assert found == pytest.approx(1 - mutual, abs=4 * math.sqrt(mutual * (1 - mutual) / 4000))
 
 
+@pytest.mark.parametrize(("d", "share"), [(1, 0.34), (5, 0.5), (100, 0.84)])
+def test_authenticity_of_new_items_is_what_the_documentation_says(d, share):
+    found = [authenticity(normal(2000, d, 2 * seed), normal(2000, d, 2 * seed + 1)) for seed in range(5)]
+    assert sum(found) / 5 == pytest.approx(share, abs=0.015)
+
+
 def brute(train, synthetic):
     def distance(a, b):
         return math.sqrt(sum((x - y) ** 2 for x, y in zip(a.tolist(), b.tolist())))
