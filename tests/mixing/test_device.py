@@ -4,14 +4,17 @@ import pickle
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
 from gan_augment import Generator, Geometry, SyntheticMix, SyntheticPool
 
-from .helpers import Collate, Marked, batch, pool, real
+from .helpers import Collate, Marked, batch, pool, real, synthetic
 
 LABELS = [0, 1, 2] * 4
 CPU, FIRST, SECOND = torch.device("cpu"), torch.device("cuda:0"), torch.device("cuda:1")
@@ -141,6 +144,69 @@ def test_images_are_drawn_on_the_device_that_is_given(named, moves, monkeypatch)
     mix(images, labels)
     mix(images[0], 1)
     assert drawn_on == [SECOND, SECOND]
+
+
+class Reads(TorchDispatchMode):
+    """Counts the reads of values that come from given tensors: on a GPU, each would wait for it."""
+
+    WAITS = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "_unique", "masked_select", "bincount")
+
+    def __init__(self, *tensors):
+        super().__init__()
+        self.tensors, self.reads = list(tensors), []
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        out = op(*args, **(kwargs or {}))
+        known = {each.untyped_storage().data_ptr() for each in self.tensors}
+        flat = torch.utils._pytree.tree_leaves((args, kwargs))
+        if any(isinstance(each, torch.Tensor) and each.untyped_storage().data_ptr() in known for each in flat):
+            name = op.overloadpacket.__name__
+            if name.startswith(self.WAITS):
+                self.reads.append(name)
+            self.tensors += [each for each in torch.utils._pytree.tree_leaves(out) if isinstance(each, torch.Tensor)]
+        return out
+
+
+@pytest.mark.parametrize("labels", ["same", "conditional", 1, None])
+def test_a_batch_on_the_device_of_its_pool_is_read_only_by_checks_that_a_gpu_skips(labels):
+    source = pool().to("cpu")
+    mix = SyntheticMix(source, 0.3, labels=labels, num_classes=3)
+    inputs = batch(LABELS) if labels is not None else batch(LABELS)[:1]
+    mix(*inputs)  # checks the whole batch
+    with Reads(*inputs, source._images, source._counts) as found:
+        mix(*inputs)
+    range_of_images, range_of_labels = 2, 2
+    assert len(found.reads) == range_of_images + (range_of_labels if labels is not None else 0)
+
+
+@needs_gpu
+@pytest.mark.parametrize("labels", ["same", "conditional", 1])
+def test_mixing_from_a_pool_on_the_gpu_never_waits_for_it(labels):
+    mix = SyntheticMix(pool().to("cuda"), 0.3, labels=labels, num_classes=3)
+    images, targets = (each.cuda() for each in batch(LABELS))
+    mix(images, targets)  # checks the first batch
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        images, targets = mix(images, targets)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert int(synthetic(images.cpu()).sum()) in (3, 4)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 40), st.integers(0, 2**63 - 1), st.booleans())
+def test_a_pool_that_was_moved_draws_the_same(n, seed, labelled):
+    plain, moved = pool(labelled=labelled), pool(labelled=labelled).to("cpu")
+    labels = torch.arange(n) % 3 if labelled else None
+    assert torch.equal(plain.sample(n, labels, seed=seed), moved.sample(n, labels, seed=seed))
+
+
+def test_a_pool_in_a_folder_can_be_moved(tmp_path):
+    pool().save(tmp_path / "pool")
+    moved = SyntheticPool.load(tmp_path / "pool").to("cpu")
+    (tmp_path / "pool" / "images.npy").unlink()
+    again = pickle.loads(pickle.dumps(moved))
+    assert torch.equal(again.rows(torch.arange(12)), pool().rows(torch.arange(12)))
 
 
 @needs_gpu

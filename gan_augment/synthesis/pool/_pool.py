@@ -60,7 +60,6 @@ class SyntheticPool(Source):
     """
 
     image_shape = computed(lambda self: tuple(map(int, self._images.shape[1:])))
-    class_indices = computed(lambda self: tuple(self._counts.nonzero().flatten().tolist()) if self.num_classes else ())
 
     def __init__(
         self,
@@ -105,6 +104,23 @@ class SyntheticPool(Source):
         self._rows = torch.argsort(groups, stable=True)
         self._counts = torch.bincount(groups, minlength=max(self.num_classes, 1))
         self._starts = self._counts.cumsum(0) - self._counts
+        self.class_indices = tuple(self._counts.nonzero().flatten().tolist()) if self.num_classes else ()
+        self._has_all_classes = bool((self._counts > 0).all())
+
+    def to(self, device: str | torch.device) -> SyntheticPool:
+        """Moves the images to a device, and returns the pool.
+
+        :class:`SyntheticMix` then draws for batches on a GPU without waiting for it, except in the first one. The whole
+        pool must fit into the memory of the device.
+        """
+        images = self.rows(torch.arange(len(self))) if isinstance(self._images, MappedImages) else self._images
+        self._images = images.to(device)
+        self.device = self._images.device
+        self._rows, self._counts, self._starts = (
+            each.to(self.device) for each in (self._rows, self._counts, self._starts)
+        )
+        self._folder = None  # other processes get the images, not the folder
+        return self
 
     @classmethod
     def generate(
@@ -195,12 +211,15 @@ class SyntheticPool(Source):
         return image if self.labels is None else (image, int(self.labels[index]))
 
     def rows(self, indices: Tensor) -> Tensor:
-        """Returns a copy of the images at these indices, uint8 ``(n, c, h, w)``.
+        """Returns a copy of the images at these indices, uint8 ``(n, c, h, w)``, on the device of the pool.
 
         Raises:
             ValueError: If the pool is in a folder, and its images have changed since they were opened.
         """
-        return self._images[indices]
+        if isinstance(self._images, MappedImages):
+            return self._images[indices]
+        # For whole images, index_select is faster than indexing by an order of magnitude.
+        return self._images.index_select(0, indices.to(self._images.device, non_blocking=True))
 
     def indices_of(self, label: int) -> Tensor:
         """Returns the indices of the images of a class."""
@@ -212,19 +231,24 @@ class SyntheticPool(Source):
     def sample(self, n: int, labels: Tensor | Sequence[int] | int | None = None, *, seed: int | None = None) -> Tensor:
         """Draws images with replacement; see :meth:`Generator.sample`.
 
+        After :meth:`to`, labels on the device of the pool are not checked, since that would wait for the device.
+
         Raises:
             ValueError: If the pool holds no image of a requested class.
         """
         check_space(f"n={n}", check_count("n", n, 0), math.prod(self.image_shape) + ROW_BYTES)
-        wanted = resolve_labels(self, n, labels)
-        group = torch.zeros(n, dtype=torch.int64) if wanted is None else wanted
+        if self._has_all_classes and isinstance(labels, Tensor) and labels.device == self.device:
+            group = labels
+        else:
+            wanted = resolve_labels(self, n, labels)
+            group = (torch.zeros(n, dtype=torch.int64) if wanted is None else wanted).to(self._counts.device)
         counts = self._counts[group]
-        if n and int(counts.min()) == 0:
+        if n and not self._has_all_classes and int(counts.min()) == 0:
             missing = int(group[counts == 0][0])
             raise ValueError(f"The pool must hold images of each requested class, but has none of {missing}.")
         rng = torch.Generator().manual_seed(check_seed(seed))
-        places = (torch.rand(n, generator=rng, dtype=torch.float64) * counts).long()
-        return self.rows(self._rows[self._starts[group] + places])
+        uniform = torch.rand(n, generator=rng, dtype=torch.float64).to(counts.device, non_blocking=True)
+        return self.rows(self._rows[self._starts[group] + (uniform * counts).long()])
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes the pool to a new or empty folder, completely or not at all.
@@ -233,7 +257,7 @@ class SyntheticPool(Source):
             OSError: If the disk is full, or the folder cannot be written to.
             ValueError: If the folder holds something.
         """
-        chunks = ((rows, self.rows(rows)) for rows in torch.split(torch.arange(len(self)), 1024))
+        chunks = ((rows, self.rows(rows).cpu()) for rows in torch.split(torch.arange(len(self)), 1024))
         write_pool(Path(folder), chunks, (len(self), *self.image_shape), self.labels, self, lambda: self.info)
 
     @classmethod
