@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from .._core import draw_seed
 from ..synthesis import ClassSources, ImageKind, Source, SourceLike, SyntheticPool, as_source, draw, match_shape
 from ._positions import ALL, Slots
-from .policies._policy import LabelPolicy, label_images
+from .policies._policy import LabelPolicy, keeps_classes, label_images
 
 MAX_ROUNDS = 64
 CHUNK = 1024  # images of a pool that are labelled at once
@@ -65,24 +66,47 @@ def _has_device(source: Any, named: Any) -> bool:
     return source.device is not None
 
 
+class Choices:
+    """The source's classes for each class of the data: tables from which classes are drawn for many images at once."""
+
+    def __init__(self, options: Mapping[int, Sequence[int]]) -> None:
+        self.classes = torch.tensor(sorted(options))  # of the data
+        self._counts = torch.zeros(max(options) + 1, dtype=torch.int64)
+        self._counts[self.classes] = torch.tensor([len(options[label]) for label in sorted(options)])
+        self._starts = self._counts.cumsum(0) - self._counts
+        self._flat = torch.tensor([each for label in sorted(options) for each in options[label]])
+        self._first_missing = next(label for label in itertools.count() if label not in options)
+
+    def cover(self, num_classes: int | None) -> bool:
+        """Returns whether there is a choice for each of ``num_classes`` classes."""
+        return num_classes is not None and num_classes <= self._first_missing
+
+    def draw(self, wanted: Tensor) -> Tensor:
+        """Returns one of the source's classes for each class of the data, on the same device."""
+        uniform = torch.rand(len(wanted))  # one draw for each, also where there is no choice
+        counts, starts, flat, uniform = (
+            each.to(wanted.device, non_blocking=True) for each in (self._counts, self._starts, self._flat, uniform)
+        )
+        return flat[starts[wanted] + (uniform * counts[wanted]).long()]
+
+
 def draw_labelled(
     source: Source,
     policy: LabelPolicy | None,
     n: int,
     classes: Tensor | None,  # the data's class of each image, int64 (n,)
-    options: dict[int, list[int]] | None,  # the source's classes for each of them; None: any class
+    choices: Choices | None,  # the source's classes for each of them; None: any class
     num_classes: int | None,
     as_real: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
     """Draws ``n`` synthetic uint8 images, and the targets that the policy gives them: -1 without a policy."""
+    if classes is not None and choices is not None and keeps_classes(policy):
+        return draw(source, n, choices.draw(classes), seed=draw_seed()), classes  # nothing waits for a GPU here
     missing = torch.arange(n)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for _ in range(MAX_ROUNDS):
         wanted = None if classes is None else classes[missing]
-        if wanted is None or options is None:
-            asked = _random_classes(source, len(missing))
-        else:
-            asked = _choose_classes(wanted, options)
+        asked = _random_classes(source, len(missing)) if wanted is None or choices is None else choices.draw(wanted)
         images = draw(source, len(missing), asked, seed=draw_seed())
         targets, keep = label_images(policy, images, wanted, num_classes, as_real)
         if not parts and bool(keep.all()):
@@ -102,13 +126,6 @@ def draw_labelled(
 def _random_classes(source: Source, n: int) -> Tensor | None:
     known = torch.tensor(list(source.class_indices), dtype=torch.int64)
     return known[torch.randint(len(known), (n,))] if len(known) else None
-
-
-def _choose_classes(wanted: Tensor, options: dict[int, list[int]]) -> Tensor:
-    """Returns one of the source's classes for each class of the data, at random if there are several."""
-    choices = [options[label] for label in wanted.tolist()]
-    places = (torch.rand(len(choices)) * torch.tensor([len(each) for each in choices])).long().tolist()
-    return torch.tensor([each[place] for each, place in zip(choices, places)], dtype=torch.int64)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from torchvision.transforms import v2
 
 from .._core import ROW_BYTES, check_space, draw_seed
 from ..data import MAX_LABELS, TargetKind, check_label_range, one_hot, read_target
-from ..synthesis import ImageKind, Source, SourceLike, as_channels_first, check_unit_range, match_shape
-from ._draw import DeviceSources, draw_labelled
+from ..synthesis import ImageKind, Source, SourceLike, check_unit_range, match_shape
+from ._draw import Choices, DeviceSources, draw_labelled
+from ._operator import fits, mix_by_number, register
 from ._positions import (
     check_can_balance,
     check_known_classes,
@@ -51,7 +52,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     Args:
         source: A zoo name, folder, generator, pool, mapping from class to any of these, or any :class:`Source`. A
-            :class:`SyntheticPool` is the fastest.
+            :class:`SyntheticPool` is the fastest; on a GPU, move it there with :meth:`SyntheticPool.to`.
         ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``. If it is not a whole
             number of images, batches get the number below or above, so that the ratio holds on average. ``"fill"``
             ignores it. Default: 0.1.
@@ -127,8 +128,9 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         source = self._sources.source
         self._geometry = source.geometry
         self.policy = policy = resolve_policy(labels, source)
-        self._options = None if policy is None else policy.source_classes(source)
-        check_known_classes(mode, self._options is not None)
+        options = None if policy is None else policy.source_classes(source)
+        self._choices = None if options is None else Choices(options)
+        check_known_classes(mode, self._choices is not None)
         names = None if classes is None else read_names(classes, source)
         if num_classes is not None:
             num_classes = check_num_classes(num_classes)
@@ -145,30 +147,43 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
                     f"classes must name each of num_classes={num_classes}, but names {len(names)} classes."
                 )
             policy.check_names(source, names)
-        self._range_checked = False
+        self._checked = False  # whether a batch was checked and mixed
         self._rank_of_parent = 0
+        soft = policy is not None and policy.soft
+        # Its output has the shapes and types of its input.
+        self._is_operator = self.labels_getter == "default" and mode == "replace" and not (soft or self._marks)
+        self._number = register(self)
 
     @property
     def source(self) -> Source:
         """The source of the synthetic images, on the device where it was loaded."""
         return self._sources.source
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # one graph break, instead of one for each draw
     def forward(self, *inputs: Any) -> Any:
         """Mixes in training mode, and returns the input unchanged in eval mode; see the class."""
         if not inputs:
             raise TypeError("SyntheticMix must be called with images, and with their labels if there are any.")
         whole = inputs if len(inputs) > 1 else inputs[0]
-        if not (self.training or self._extra(False)):
+        if not (self.training or self._marks):
             return whole
+        if torch.compiler.is_compiling() and self._is_operator and isinstance(whole, tuple) and len(whole) == 2:
+            images, labels = whole
+            if fits(images, labels):
+                return mix_by_number(images, labels, self._number)
+        return self._mix(whole)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # one graph break, instead of one for each draw
+    def _mix(self, whole: Any) -> Any:
         found = Inputs.find(whole, self.labels_getter)
         image = found.image
         if not self.training:
             none = False if found.single else torch.zeros(len(image), dtype=torch.bool, device=_device_of(image))
             return found.rebuild(image, found.labels, self._extra(none))
         kind = ImageKind.of(image)
-        self._check_range(image)
-        return self._mix_sample(found, kind) if found.single else self._mix_batch(found, kind)
+        self._check_range(image, found.single)
+        mixed = self._mix_sample(found, kind) if found.single else self._mix_batch(found, kind)
+        self._checked = True
+        return mixed
 
     def extra_repr(self) -> str:
         return f"source={self.source.name}, ratio={self.ratio}, mode={self.mode!r}, labels={self.policy}"
@@ -180,14 +195,18 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_rank_of_parent": self._rank}  # a spawned worker cannot find it out
 
-    def _check_range(self, image: Any) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._number = register(self)
+
+    def _check_range(self, image: Any, single: bool) -> None:
         if self.transform_synthetic is not None or isinstance(image, PIL.Image.Image):
             return
-        image, _ = as_channels_first(image)
-        # On a GPU only once: each check would wait for the GPU, and the first batch shows normalised images.
-        if image.device.type == "cpu" or not self._range_checked:
+        # The first batch shows normalised images. Later, one image is enough, and on a GPU none: it would wait for it.
+        if single or not self._checked:
             check_unit_range(image)
-            self._range_checked = True
+        elif _device_of(image).type == "cpu":
+            check_unit_range(image[:1])
 
     def _mix_batch(self, found: Inputs, kind: ImageKind) -> Any:
         images, n, grow = found.image, len(found.image), self.mode != "replace"
@@ -199,11 +218,11 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
             )
         with different_on_rank(self._rank if self.ratio or grow else 0):
             if self.mode == "balance":
-                check_can_balance(_classes(targets), self._options or ())
+                check_can_balance(_classes(targets), [] if self._choices is None else self._choices.classes.tolist())
                 rows = oversampled_rows(_classes(targets), draw_seed())
                 images, targets = take_rows(images, rows), take_rows(targets, rows)
             drawn = self._draw(targets, kind, _device_of(images))
-        is_synthetic = torch.zeros(len(images), dtype=torch.bool)
+        is_synthetic = torch.zeros(len(images) if self._marks else 0, dtype=torch.bool)
         if drawn is not None:
             chosen, synthetic, new_targets = drawn
             positions = chosen if replaces_real(self.mode) else None
@@ -212,7 +231,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
                 new_targets = one_hot(new_targets, targets.shape[1])
             images = edit_rows(images, lambda own: _put(own, positions, matched))
             targets = _put(targets, positions, new_targets)
-            is_synthetic = _put(is_synthetic, positions, torch.ones(len(matched), dtype=torch.bool))
+            if self._marks:
+                is_synthetic = _put(is_synthetic, positions, torch.ones(len(matched), dtype=torch.bool))
         return found.rebuild(images, target.make(targets), self._extra(is_synthetic.to(_device_of(images))))
 
     def _mix_sample(self, found: Inputs, kind: ImageKind) -> Any:
@@ -241,7 +261,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
                 raise ValueError(f"labels must have {self.num_classes} columns, but got {targets.shape[1]} instead.")
             self.policy.check_classes(self.source, targets.shape[1])
         else:
-            check_label_range(targets, self.num_classes or MAX_LABELS)
+            if targets.device.type == "cpu" or not self._checked:
+                check_label_range(targets, self.num_classes or MAX_LABELS)
             if self.policy.soft:
                 if self.num_classes is None:
                     raise ValueError("num_classes must be given if labels are class indices and the policy is soft.")
@@ -253,26 +274,32 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         n, share = len(targets), 0.0 if self.mode == "fill" else synthetic_per_real(self.ratio, self.mode)
         pixels = kind.channels * kind.height * kind.width
         check_space(f"ratio={self.ratio}", math.ceil(share * n), pixels + ROW_BYTES, remedy="Lower the ratio.")
+        known = self.num_classes if targets.ndim == 1 else targets.shape[1]
         wanted, positions = None, None
-        if self._options is None:
+        if self._choices is None:
             count = stochastic_round(share * n)
-        else:
-            classes, options = _classes(targets), torch.tensor(sorted(self._options))
-            if self.mode == "fill":
-                counts = torch.bincount(classes, minlength=int(options.max()) + 1)
-                wanted = torch.repeat_interleave(options, counts.max() - counts[options])
-            else:
-                reachable = torch.isin(classes, options).nonzero().flatten()
-                positions = _choose(reachable, stochastic_round(share * len(reachable)))
-                wanted = classes[positions]
+        elif self.mode == "fill":
+            classes, options = _classes(targets), self._choices.classes
+            counts = torch.bincount(classes, minlength=int(options.max()) + 1)
+            wanted = torch.repeat_interleave(options, counts.max() - counts[options])
             count = len(wanted)
+        else:
+            reachable = torch.arange(n)
+            if not self._choices.cover(known):
+                reachable = torch.isin(_classes(targets), self._choices.classes).nonzero().flatten()
+            positions = _choose(reachable, stochastic_round(share * len(reachable)))
+            wanted, count = _take(targets, positions), len(positions)
+            wanted = wanted if wanted.ndim == 1 else wanted.argmax(dim=1)
         if count == 0:
             return None
-        known = self.num_classes if targets.ndim == 1 else targets.shape[1]
         as_real = partial(match_shape, kind=kind, geometry=self._geometry)
         source = self._sources.on(device)
-        synthetic, labels = draw_labelled(source, self.policy, count, wanted, self._options, known, as_real)
+        synthetic, labels = draw_labelled(source, self.policy, count, wanted, self._choices, known, as_real)
         return _choose(torch.arange(n), count) if positions is None else positions, synthetic, labels
+
+    @property
+    def _marks(self) -> bool:  # whether anything is added that tells which images are synthetic
+        return self.return_synthetic or (self.policy is not None and self.policy.weight is not None)
 
     def _extra(self, is_synthetic: Tensor | bool) -> dict[str, Any]:
         extra: dict[str, Any] = {}
@@ -290,12 +317,14 @@ def _classes(targets: Tensor) -> Tensor:
 
 def _put(rows: Tensor, positions: Tensor | None, new: Tensor) -> Tensor:
     """Returns a copy with new rows at the positions, or at the end if there are none."""
-    new = new.to(rows.device, rows.dtype)
+    new = new.to(rows.device, rows.dtype, non_blocking=True)
     if positions is None:
         return torch.cat([rows, new])
-    out = rows.clone()
-    out[positions.to(out.device)] = new
-    return out
+    return rows.index_copy(0, positions.to(rows.device, non_blocking=True), new)
+
+
+def _take(rows: Tensor, positions: Tensor) -> Tensor:
+    return rows[positions.to(rows.device, non_blocking=True)]
 
 
 def _choose(candidates: Tensor, count: int) -> Tensor:

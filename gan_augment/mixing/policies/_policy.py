@@ -174,6 +174,11 @@ def check_given(classes: Iterable[int], num_classes: int) -> None:
         )
 
 
+def keeps_classes(policy: LabelPolicy | None) -> bool:
+    """Returns whether a policy uses every image for the class that it was drawn for."""
+    return policy is not None and type(policy).targets is LabelPolicy.targets
+
+
 def label_images(
     policy: LabelPolicy | None,
     images: Tensor,

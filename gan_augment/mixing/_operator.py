@@ -1,0 +1,56 @@
+"""SyntheticMix as one operator of torch, which ``torch.compile`` keeps in a graph without a break."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_MIXES: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+_NUMBERS = itertools.count()
+
+torch.library.define(
+    "gan_augment::mix",
+    "(Tensor images, Tensor labels, int number) -> (Tensor, Tensor)",
+    tags=torch.Tag.nondeterministic_seeded,  # two calls with the same input are not the same
+)
+
+
+def register(mix: Any) -> int:
+    """Returns the number under which :func:`mix_by_number` finds a transform, as long as it lives."""
+    number = next(_NUMBERS)
+    _MIXES[number] = mix
+    return number
+
+
+def mix_by_number(images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """Mixes a batch; images and class indices keep their shapes and types."""
+    mixed: tuple[Tensor, Tensor] = torch.ops.gan_augment.mix(images, labels, number)
+    return mixed
+
+
+def fits(images: Any, labels: Any) -> bool:
+    """Returns whether the operator takes these: a batch of plain tensors, with a class index for each image."""
+    return (
+        type(images) is Tensor
+        and type(labels) is Tensor
+        and images.ndim == 4
+        and not images.requires_grad
+        and labels.ndim == 1
+        and labels.dtype == torch.int64
+    )
+
+
+@torch.library.impl("gan_augment::mix", "CompositeExplicitAutograd")
+def _run(images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    mixed, targets = _MIXES[number]._mix((images, labels))
+    # An operator must return tensors of its own.
+    return mixed.clone() if mixed is images else mixed, targets.clone() if targets is labels else targets
+
+
+@torch.library.register_fake("gan_augment::mix")  # type: ignore[untyped-decorator]
+def _shapes(images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(images), torch.empty_like(labels)
