@@ -83,13 +83,17 @@ def run_recipes(arguments: argparse.Namespace) -> None:
 
 
 def run_sample(arguments: argparse.Namespace) -> None:
-    from ..synthesis import UpscaledSource, as_source, export_images
+    from ..synthesis import UpscaledSource, as_source, export_images, export_shards
 
-    source = arguments.source
+    source, given = as_source(arguments.source), {"labels": arguments.label, "seed": arguments.seed}
     if arguments.upscale is not None:
-        source = UpscaledSource(as_source(source), arguments.upscale)
-    files = export_images(source, arguments.out, arguments.n, labels=arguments.label, seed=arguments.seed)
-    print(f"{len(files)} images in {arguments.out}, each marked as synthetic.")
+        source = UpscaledSource(source, arguments.upscale)
+    if arguments.shards is None:
+        files = export_images(source, arguments.out, 100 if arguments.n is None else arguments.n, **given)
+        print(f"{len(files)} images in {arguments.out}, each marked as synthetic.")
+        return
+    files = export_shards(source, arguments.out, arguments.n, images_per_shard=arguments.shards, **given)
+    print(f"{len(files)} shards in {arguments.out}, with images that are marked as synthetic.")
 
 
 def run_study(arguments: argparse.Namespace) -> None:

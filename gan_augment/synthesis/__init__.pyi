@@ -10,6 +10,7 @@ from ._convert import (
     to_container,
 )
 from ._export import export_images
+from ._shards import export_shards
 from ._upscale import UpscaledSource, Upscaler
 from .filters._filter import Filter, FilterInputs, FilterLike, apply_filters
 from .filters._real import NotACopy, RealDensity
@@ -45,6 +46,7 @@ __all__ = [
     "draw",
     "draw_candidates",
     "export_images",
+    "export_shards",
     "fingerprints_of",
     "match_batch",
     "match_image",

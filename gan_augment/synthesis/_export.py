@@ -62,34 +62,57 @@ def export_images(
     """
     source, folder = as_source(source), Path(folder)
     check_space(f"n={n}", check_count("n", n, 1), LEAST_FILE, folder=folder)
-    asked = resolve_labels(source, n, labels)
-    missing = set() if asked is None else set(asked.tolist()) - set(source.class_indices)
-    if missing:
-        raise ValueError(f"labels must be classes that the source can make, but got {sorted(missing)[:20]}.")
-    seed = check_seed(seed)
-    if holds_something(folder):
-        raise ValueError(f"folder must be new or empty, but {str(folder)!r} holds something.")
+    asked, seed = check_labels_and_seed(source, n, labels, seed)
+    check_is_empty(folder)
     inside = _folder_names(source)
-    marks = PngInfo()
-    marks.add_text("Synthetic", "true")
-    marks.add_text("Software", f"gan-augment {__version__}")
-    marks.add_text("Source", f"{one_line(source.name)}, seed {seed}")
+    marks = make_marks(f"{source.name}, seed {seed}")
     files = []
     with write_folder_aside(folder) as aside:
-        for index, image in enumerate(_images(source, n, asked, seed)):
+        for index, image in enumerate(draw_in_chunks(source, n, asked, seed)):
             name = Path("" if asked is None else inside[int(asked[index])], f"{index:06}.png")
             (aside / name).parent.mkdir(exist_ok=True)
-            file = BytesIO()  # PIL raises no error if the disk is full
-            F.to_pil_image(image).save(file, format="png", pnginfo=marks)
-            (aside / name).write_bytes(file.getvalue())
+            (aside / name).write_bytes(as_png(image, marks))
             files.append(folder / name)
     return files
 
 
-def _images(source: Source, n: int, labels: Tensor | None, seed: int) -> Iterator[Tensor]:
+def check_labels_and_seed(source: Source, n: int, labels: Any, seed: int | None) -> tuple[Tensor | None, int]:
+    """Returns the class of each image that is asked for, and the seed.
+
+    Raises:
+        ValueError: If the source cannot make one of the classes, or an argument is out of range.
+    """
+    asked = resolve_labels(source, n, labels)
+    missing = set() if asked is None else set(asked.tolist()) - set(source.class_indices)
+    if missing:
+        raise ValueError(f"labels must be classes that the source can make, but got {sorted(missing)[:20]}.")
+    return asked, check_seed(seed)
+
+
+def check_is_empty(folder: Path) -> None:
+    if holds_something(folder):
+        raise ValueError(f"folder must be new or empty, but {str(folder)!r} holds something.")
+
+
+def make_marks(source: str) -> dict[str, str]:
+    """Returns the text fields that say of an image that it is synthetic, and where it comes from."""
+    return {"Synthetic": "true", "Software": f"gan-augment {__version__}", "Source": one_line(source)}
+
+
+def draw_in_chunks(source: Source, n: int, labels: Tensor | None, seed: int) -> Iterator[Tensor]:
+    """Yields images one by one. The first are the same for every ``n``."""
     for chunk, start in enumerate(range(0, n, CHUNK)):
         asked = None if labels is None else labels[start : start + CHUNK]
         yield from draw(source, min(CHUNK, n - start), asked, seed=mix_seed(seed, chunk) if chunk else seed).cpu()
+
+
+def as_png(image: Tensor, marks: dict[str, str]) -> bytes:
+    """Returns a PNG file with text fields."""
+    fields, file = PngInfo(), BytesIO()  # PIL raises no error if the disk is full
+    for name, text in marks.items():
+        fields.add_text(name, text)
+    F.to_pil_image(image).save(file, format="png", pnginfo=fields)
+    return file.getvalue()
 
 
 def _folder_names(source: Source) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gan_augment import SyntheticPool, from_pretrained
-from gan_augment.synthesis import export_images
+from gan_augment.synthesis import export_images, export_shards
 
 from .processes import killed_after
 
@@ -29,6 +29,7 @@ TASKS = {
     "pool saved": lambda out, tiny: SyntheticPool(IMAGES).save(out),
     "pool drawn": lambda out, tiny: SyntheticPool.generate(Drawing(), 300, batch_size=30, out=out, progress=False),
     "images": lambda out, tiny: export_images(Drawing(), out, 100),
+    "shards": lambda out, tiny: export_shards(Drawing(), out, 100, images_per_shard=30),
     "generator": lambda out, tiny: tiny.save_pretrained(out),
 }
 

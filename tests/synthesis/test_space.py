@@ -9,7 +9,7 @@ from torch.utils.data import TensorDataset
 from gan_augment import GANAugmentedDataset, Generator, GeneratorConfig, SyntheticMix, SyntheticPool, evaluate
 from gan_augment._core import _checks
 from gan_augment.models import SRGAN, SRGANConfig
-from gan_augment.synthesis import ClassSources, UpscaledSource, Upscaler, draw_candidates, export_images
+from gan_augment.synthesis import ClassSources, UpscaledSource, Upscaler, draw_candidates, export_images, export_shards
 
 MANY = 10**9
 SIZE = r"takes [\d,]+ bytes for [\d,]+ images, but .*\. [A-Z].*\.$"
@@ -45,6 +45,7 @@ def test_draws_of_a_thousand_million_images_are_refused(tiny, pool, tmp_path):
         refused(SyntheticPool.generate, source, MANY, out=tmp_path / "pool")
         refused(draw_candidates, source, MANY)
         refused(export_images, source, tmp_path / "export", MANY)
+        refused(export_shards, source, tmp_path / "shards", MANY)
         refused(evaluate, source, torch.zeros(9, 1, 16, 16, dtype=torch.uint8), n=MANY, features="random-convolutions")
     refused(SyntheticPool.generate, Noise(), MANY)
     refused(tiny.sample, MANY, 1)
@@ -75,6 +76,7 @@ def test_images_that_do_not_fit_the_memory_or_disk_are_refused(tiny, pool, tmp_p
         SyntheticPool.generate, tiny, 300, out=tmp_path / "p", words="size=300 takes .* only 50,000 bytes on the disk"
     )
     refused(export_images, tiny, tmp_path / "e", 20, words="n=20 takes 81,920 bytes .* on the disk of .* are free")
+    refused(export_shards, tiny, tmp_path / "s", 20, words="n=20 takes 61,440 bytes .* on the disk of .* are free")
     assert list(tmp_path.iterdir()) == []
 
 

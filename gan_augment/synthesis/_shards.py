@@ -1,0 +1,160 @@
+"""Exports synthetic images as WebDataset shards, which many readers can stream.
+
+WebDataset instead of Parquet: a shard is a tar file, which the standard library writes in one pass and every reader
+streams in one request, while Parquet needs pyarrow (100 MB) on both sides.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tarfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._core import check_count, check_space, write_folder_aside
+from .._version import __version__
+from ._as_source import Source, as_source
+from ._export import CHUNK, as_png, check_is_empty, check_labels_and_seed, draw_in_chunks, make_marks
+from .pool._pool import SyntheticPool
+
+BLOCK = tarfile.BLOCKSIZE
+LEAST_SAMPLE = 6 * BLOCK  # bytes: the header and one block of the image, the class and the mark
+
+README = """---
+tags: [synthetic, webdataset]
+---
+
+# Synthetic images
+
+All images are synthetic. They are {n:,} images in {shards:,} shards of the WebDataset format. `gan-augment` {version}
+drew them from this source:
+
+    {source}
+
+Each sample has an image (`png`), its mark (`json`) and, if there are classes, its class index (`cls`):
+
+    from datasets import load_dataset
+
+    data = load_dataset("webdataset", data_files="pool-*.tar", split="train", streaming=True)
+"""
+
+
+def export_shards(
+    source: Any,
+    folder: str | os.PathLike[str],
+    n: int | None = None,
+    *,
+    labels: Any = None,
+    seed: int | None = 0,
+    images_per_shard: int = 1000,
+) -> list[Path]:
+    """Writes samples as shards in the WebDataset format, which many readers on many machines can stream.
+
+    A shard is a tar file, ``pool-000000.tar``, ``pool-000001.tar`` and so on. Each sample in it has an image
+    (``000000.png``), a mark that says that it is synthetic and names its source (``000000.json``), and the index of its
+    class if the source has classes (``000000.cls``). Every shard contains all classes in the same shares, as far as
+    whole numbers allow. The libraries ``datasets`` and ``webdataset`` read shards from a disk and over HTTP.
+
+    By default, the images are those that :func:`export_images` writes. The same arguments give the same bytes.
+
+    Args:
+        source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
+        folder (str or Path): New or empty folder. It stays as it was if the process is killed or the disk is full.
+        n (int, optional): Number of images. Default: every image of a pool, once. Other sources require it.
+        labels (sequence of int, int, optional): Class of each image, or of all. The order does not matter, because
+            classes are spread evenly. Default: the classes in turn.
+        seed (int, optional): Seed of the images. None: drawn from torch's global generator. Default: 0.
+        images_per_shard (int): Largest number of images in a shard. The sizes of two shards differ by at most one
+            image. Write at least as many shards as you have readers. Default: 1000.
+
+    Returns:
+        list of Path: The shards.
+
+    Raises:
+        ValueError: If the folder holds something, an argument is out of range, or ``n`` is missing.
+        OSError: If the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in export_shards("dcgan-mnist-32", folder, 20, images_per_shard=10)]
+        ['pool-000000.tar', 'pool-000001.tar']
+    """
+    source, folder = as_source(source), Path(folder)
+    count = _count(source, n, labels)
+    check_space(f"n={count}", count, LEAST_SAMPLE, folder=folder)
+    shards = math.ceil(count / check_count("images_per_shard", images_per_shard, 1))
+    if n is None:
+        rows = torch.arange(count) if source.labels is None else _spread(source.labels)
+        asked = None if source.labels is None else source.labels[rows]
+        images, origin = _rows_in_chunks(source, rows), source.info.source
+        seed = source.info.seed
+    else:
+        asked, seed = check_labels_and_seed(source, count, labels, seed)
+        asked = asked if asked is None or labels is None else asked[_spread(asked)]
+        images, origin = draw_in_chunks(source, count, asked, seed), source.name
+    check_is_empty(folder)
+    origin = origin if seed is None else f"{origin}, seed {seed}"
+    samples = _samples(images, asked, source.class_names, count, make_marks(origin))
+    names = [f"pool-{shard:06}.tar" for shard in range(shards)]
+    with write_folder_aside(folder) as aside:
+        for shard, name in enumerate(names):
+            size = (shard + 1) * count // shards - shard * count // shards
+            with open(aside / name, "xb") as file:
+                file.writelines(islice(samples, size))
+                file.write(bytes(2 * BLOCK))  # the end of a tar file
+        about = README.format(n=count, shards=shards, version=__version__, source=make_marks(origin)["Source"])
+        (aside / "README.md").write_text(about, encoding="utf-8")
+    return [folder / name for name in names]
+
+
+def _count(source: Source, n: int | None, labels: Any) -> int:
+    if n is not None:
+        return check_count("n", n, 1)
+    if not isinstance(source, SyntheticPool):
+        raise ValueError("n must be the number of images, but got None; only a pool has a number of images of its own.")
+    if labels is not None:
+        raise ValueError("labels must be None if every image of a pool is written; pass n= to draw from the pool.")
+    return len(source)
+
+
+def _spread(labels: Tensor) -> Tensor:
+    """Returns the indices of labels in an order that spreads each class evenly, int64 ``(n,)``."""
+    order = torch.argsort(labels, stable=True)
+    _, group, counts = torch.unique(labels[order], return_inverse=True, return_counts=True)
+    place = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[group]  # within the class
+    return order[torch.argsort((place.double() + 0.5) / counts[group], stable=True)]
+
+
+def _rows_in_chunks(pool: SyntheticPool, rows: Tensor) -> Iterator[Tensor]:
+    for chunk in torch.split(rows, CHUNK):
+        yield from pool.rows(chunk)
+
+
+def _samples(
+    images: Iterator[Tensor], labels: Tensor | None, names: Any, count: int, marks: dict[str, str]
+) -> Iterator[bytes]:
+    """Yields each sample as a piece of a tar file."""
+    digits = max(6, len(str(count - 1)))
+    mark: dict[str, Any] = {"synthetic": True, "software": marks["Software"], "source": marks["Source"]}
+    for index, image in enumerate(images):
+        key, label = f"{index:0{digits}}", None if labels is None else int(labels[index])
+        sample = _entry(f"{key}.png", as_png(image, marks))
+        if label is not None:
+            sample += _entry(f"{key}.cls", str(label).encode())
+            mark |= {"class": names[label]} if names else {}
+        yield sample + _entry(f"{key}.json", json.dumps(mark).encode())
+
+
+def _entry(name: str, data: bytes) -> bytes:
+    """Returns a file as a piece of a tar file, without an owner or a time."""
+    header = tarfile.TarInfo(name)
+    header.size = len(data)
+    return header.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % BLOCK)
