@@ -6,7 +6,6 @@ streams in one request, while Parquet needs pyarrow (100 MB) on both sides.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import tarfile
@@ -18,14 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core import check_count, check_space, write_folder_aside
+from .._core import check_count, check_space, plain, write_folder_aside
 from .._version import __version__
 from ._as_source import Source, as_source
 from ._export import CHUNK, as_png, check_is_empty, check_labels_and_seed, draw_in_chunks, make_marks
 from .pool._pool import SyntheticPool
 
 BLOCK = tarfile.BLOCKSIZE
-LEAST_SAMPLE = 6 * BLOCK  # bytes: the header and one block of the image, the class and the mark
+LEAST_SAMPLE = 4 * BLOCK  # bytes: the header and one block of an image and of its class
 
 README = """---
 tags: [synthetic, webdataset]
@@ -38,7 +37,8 @@ drew them from this source:
 
     {source}
 
-Each sample has an image (`png`), its mark (`json`) and, if there are classes, its class index (`cls`):
+The key of each sample begins with `synthetic-`. Each sample has an image (`png`). If there are classes, it also has the
+index of its class (`cls`):
 
     from datasets import load_dataset
 
@@ -58,9 +58,9 @@ def export_shards(
     """Writes samples as shards in the WebDataset format, which many readers on many machines can stream.
 
     A shard is a tar file, ``pool-000000.tar``, ``pool-000001.tar`` and so on. Each sample in it has an image
-    (``000000.png``), a mark that says that it is synthetic and names its source (``000000.json``), and the index of its
-    class if the source has classes (``000000.cls``). Every shard contains all classes in the same shares, as far as
-    whole numbers allow. The libraries ``datasets`` and ``webdataset`` read shards from a disk and over HTTP.
+    (``synthetic-000000.png``) and, if the source has classes, the index of its class (``synthetic-000000.cls``). Text
+    fields in each image say that it is synthetic, and name its source. Every shard contains all classes in the same
+    shares, as far as whole numbers allow. ``README.md`` names the classes, and shows how to stream the shards.
 
     By default, the images are those that :func:`export_images` writes. The same arguments give the same bytes.
 
@@ -101,8 +101,8 @@ def export_shards(
         asked = asked if asked is None or labels is None else asked[_spread(asked)]
         images, origin = draw_in_chunks(source, count, asked, seed), source.name
     check_is_empty(folder)
-    origin = origin if seed is None else f"{origin}, seed {seed}"
-    samples = _samples(images, asked, source.class_names, count, make_marks(origin))
+    marks = make_marks(origin if seed is None else f"{origin}, seed {seed}")
+    samples = _samples(images, asked, count, marks)
     names = [f"pool-{shard:06}.tar" for shard in range(shards)]
     with write_folder_aside(folder) as aside:
         for shard, name in enumerate(names):
@@ -110,8 +110,8 @@ def export_shards(
             with open(aside / name, "xb") as file:
                 file.writelines(islice(samples, size))
                 file.write(bytes(2 * BLOCK))  # the end of a tar file
-        about = README.format(n=count, shards=shards, version=__version__, source=make_marks(origin)["Source"])
-        (aside / "README.md").write_text(about, encoding="utf-8")
+        about = README.format(n=count, shards=shards, version=__version__, source=marks["Source"])
+        (aside / "README.md").write_text(about + _names(source), encoding="utf-8")
     return [folder / name for name in names]
 
 
@@ -133,24 +133,24 @@ def _spread(labels: Tensor) -> Tensor:
     return order[torch.argsort((place.double() + 0.5) / counts[group], stable=True)]
 
 
+def _names(source: Source) -> str:
+    """Returns the list of class names in Markdown."""
+    names = [f"    {label}: {plain(name)}\n" for label, name in enumerate(source.class_names or ())]
+    return "".join(["\nThe classes are:\n\n", *names]) if names else ""
+
+
 def _rows_in_chunks(pool: SyntheticPool, rows: Tensor) -> Iterator[Tensor]:
     for chunk in torch.split(rows, CHUNK):
         yield from pool.rows(chunk)
 
 
-def _samples(
-    images: Iterator[Tensor], labels: Tensor | None, names: Any, count: int, marks: dict[str, str]
-) -> Iterator[bytes]:
+def _samples(images: Iterator[Tensor], labels: Tensor | None, count: int, marks: dict[str, str]) -> Iterator[bytes]:
     """Yields each sample as a piece of a tar file."""
     digits = max(6, len(str(count - 1)))
-    mark: dict[str, Any] = {"synthetic": True, "software": marks["Software"], "source": marks["Source"]}
     for index, image in enumerate(images):
-        key, label = f"{index:0{digits}}", None if labels is None else int(labels[index])
+        key = f"synthetic-{index:0{digits}}"  # which costs readers nothing, unlike a file more for each image
         sample = _entry(f"{key}.png", as_png(image, marks))
-        if label is not None:
-            sample += _entry(f"{key}.cls", str(label).encode())
-            mark |= {"class": names[label]} if names else {}
-        yield sample + _entry(f"{key}.json", json.dumps(mark).encode())
+        yield sample if labels is None else sample + _entry(f"{key}.cls", str(int(labels[index])).encode())
 
 
 def _entry(name: str, data: bytes) -> bytes:

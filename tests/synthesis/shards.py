@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import io
-import json
 import re
 import subprocess
 import sys
@@ -32,7 +31,6 @@ def read_shard(path):
             key, _, ending = member.name.partition(".")
             samples.setdefault(key, {})[ending] = tar.extractfile(member).read()
     for sample in samples.values():
-        sample["json"] = json.loads(sample["json"])
         with Image.open(io.BytesIO(sample["png"])) as picture:
             sample["text"], sample["png"] = dict(picture.text), np.asarray(picture)
     return samples

@@ -53,7 +53,7 @@ def test_shards_hold_the_images_that_are_exported_as_files(n, images_per_shard, 
         )
         found = [read_shard(shard) for shard in shards]
         samples = {key: sample for shard in found for key, sample in shard.items()}
-        assert list(samples) == [f"{index:06}" for index in range(n)]
+        assert list(samples) == [f"synthetic-{index:06}" for index in range(n)]
         sizes = [len(shard) for shard in found]
         assert max(sizes) <= images_per_shard
         assert max(sizes) - min(sizes) <= 1
@@ -61,7 +61,7 @@ def test_shards_hold_the_images_that_are_exported_as_files(n, images_per_shard, 
         assert sorted(written or []) == sorted(labels or [index % classes for index in range(n if classes else 0)])
         for file in export_images(Noise(classes), Path(folder, "b"), n, labels=written, seed=3):
             with Image.open(file) as picture:
-                assert (np.asarray(picture) == samples[file.stem]["png"]).all()
+                assert (np.asarray(picture) == samples[f"synthetic-{file.stem}"]["png"]).all()
         for shard in found:  # the share of each class is that of the whole, in whole numbers
             for label in set(written or ()):
                 share = written.count(label) * len(shard) / n
@@ -71,9 +71,9 @@ def test_shards_hold_the_images_that_are_exported_as_files(n, images_per_shard, 
 def test_every_sample_says_that_it_is_synthetic(tmp_path):
     (shard,) = export_shards("dcgan-mnist-32", tmp_path / "out", 12, seed=3)
     images = from_pretrained("dcgan-mnist-32").sample(12, seed=3)
-    for index, sample in enumerate(read_shard(shard).values()):
-        assert sample["json"].pop("software").startswith("gan-augment ")
-        assert sample["json"] == {"synthetic": True, "source": "dcgan-mnist-32, seed 3", "class": str(index % 10)}
+    for index, (key, sample) in enumerate(read_shard(shard).items()):
+        assert key == f"synthetic-{index:06}"
+        assert int(sample["cls"]) == index % 10
         assert sample["text"]["Synthetic"] == "true"
         assert sample["text"]["Source"] == "dcgan-mnist-32, seed 3"
         assert (sample["png"] == images[index, 0].numpy()).all()
@@ -94,10 +94,11 @@ def test_a_pool_is_written_with_every_image_once_and_all_classes_in_each_shard(t
     assert sorted(values) == list(range(100))
     for sample in (sample for shard in found for sample in shard):
         assert int(sample["cls"]) == int(labels[int(sample["png"][0, 0])])
-        assert sample["json"]["class"] == ["cat", "dog", "emu"][int(sample["cls"])]
-        assert sample["json"]["source"] == "images"
+        assert sample["text"]["Source"] == "images"
     assert all({int(sample["cls"]) for sample in shard} == {0, 1, 2} for shard in found)
-    assert len(export_shards(pool, tmp_path / "drawn", 7, labels=1)) == 1
+    assert "The classes are:\n\n    0: cat\n    1: dog\n    2: emu\n" in (tmp_path / "out" / "README.md").read_text()
+    (drawn,) = export_shards(pool, tmp_path / "drawn", 7, labels=1)
+    assert {sample["cls"] for sample in read_shard(drawn).values()} == {b"1"}
 
 
 def test_a_pool_without_classes_keeps_its_order(tmp_path):
@@ -105,7 +106,7 @@ def test_a_pool_without_classes_keeps_its_order(tmp_path):
     shards = export_shards(SyntheticPool(images), tmp_path / "out", images_per_shard=4)
     samples = [sample for shard in shards for sample in read_shard(shard).values()]
     assert [int(sample["png"][0, 0]) for sample in samples] == list(range(9))
-    assert not any("cls" in sample or "class" in sample["json"] for sample in samples)
+    assert not any("cls" in sample for sample in samples)
 
 
 def test_two_readers_over_http_see_every_image_once(tmp_path):
