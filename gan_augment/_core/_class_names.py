@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -84,12 +85,37 @@ def differing_class(first: Sequence[str], second: Sequence[str]) -> int | None:
         0
     """
     ours, theirs = ([_words(name) for name in names] for names in (first, second))
+    if ours == theirs:
+        return None
+    related_to_ours, related_to_theirs = _related_finder(ours), _related_finder(theirs)
     for index, (one, other) in enumerate(zip(ours, theirs)):
-        alone = [place for place, words in enumerate(theirs) if _related(one, words)] == [index]
-        alone = alone and [place for place, words in enumerate(ours) if _related(other, words)] == [index]
-        if one != other and not alone:
+        if one != other and not related_to_theirs(one) == {index} == related_to_ours(other):
             return index
     return None
+
+
+def _related_finder(names: list[list[str]]) -> Callable[[list[str]], set[int]]:
+    """Returns a function that finds the names that have all words of a name, or whose words it all has.
+
+    It compares a name only with those that share a rare word with it, since there may be thousands.
+    """
+    words, having, by_rarest = [set(name) for name in names], defaultdict(list), defaultdict(list)
+    for place, each in enumerate(words):
+        for word in each:
+            having[word].append(place)
+
+    def rarest(each: set[str]) -> str:
+        return min(each, key=lambda word: len(having.get(word, ())))
+
+    for place, each in enumerate(words):
+        by_rarest[rarest(each)].append(place)
+
+    def find(name: list[str]) -> set[int]:
+        own = set(name)
+        places = {*having.get(rarest(own), []), *(place for word in own for place in by_rarest.get(word, []))}
+        return {place for place in places if own <= words[place] or words[place] <= own}
+
+    return find
 
 
 def class_map_by_name(source: Sequence[str], data: Sequence[str]) -> dict[int, int] | None:
@@ -106,10 +132,6 @@ def class_map_by_name(source: Sequence[str], data: Sequence[str]) -> dict[int, i
 def _words(name: str) -> list[str]:
     """Returns the words of a name, and each sign that is not a separator, since "C++" is not "C"."""
     return re.findall(r"[^\W_]+|[^\w\s,;:/.()-]", unicodedata.normalize("NFC", name).casefold()) or [name]
-
-
-def _related(first: list[str], second: list[str]) -> bool:
-    return set(first) <= set(second) or set(second) <= set(first)
 
 
 def _is_index(value: Any) -> bool:

@@ -181,7 +181,8 @@ def make_pooled(
     rows: list[Tensor] = []
     targets: list[Tensor] = []
     target_of: list[Tensor] = []
-    entries = {}
+    entries: dict[int, Tensor] = {}
+    n_rows = n_targets = 0
     for group in counts:
         members = torch.arange(len(pool))
         if options is not None:
@@ -193,10 +194,11 @@ def make_pooled(
             of_class = "" if group == ALL else f" for class {group}"
             raise ValueError(f"The policy must use some images of the pool, but refuses every one of them{of_class}.")
         members, found = members[used.expand(len(members))], found[used]
-        entries[group] = torch.arange(len(members)) + sum(map(len, rows))
-        target_of.append(torch.arange(len(found)).expand(len(members)) + sum(map(len, targets)))
+        entries[group] = torch.arange(len(members)) + n_rows
+        target_of.append(torch.arange(len(found)).expand(len(members)) + n_targets)
         rows.append(members)
         targets.append(found)
+        n_rows, n_targets = n_rows + len(members), n_targets + len(found)
     _warn_about_repeats(max(math.ceil(count / len(entries[group])) for group, count in counts.items()))
     return PooledImages(pool, torch.cat(rows), entries, torch.cat(targets), torch.cat(target_of))
 

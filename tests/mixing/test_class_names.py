@@ -7,12 +7,15 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.data import ConcatDataset, Dataset, Subset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from gan_augment import Conditional, GANAugmentedDataset, SyntheticMix, SyntheticPool
 from gan_augment._core import differing_class
+from gan_augment._core._class_names import _words
 from gan_augment.data import find_class_names
 from gan_augment.training import TrainingImages
 
@@ -280,6 +283,25 @@ def test_a_mix_warns_if_the_source_has_no_names_to_compare():
 )
 def test_names_agree_with_one_class_only(first, second, differs):
     assert differing_class(first, second) == differs
+
+
+WORDS = st.lists(st.text("ab c+", max_size=5), max_size=7)
+
+
+@given(WORDS, WORDS)
+def test_names_are_compared_as_if_each_were_compared_with_all(first, second):
+    ours, theirs = ([set(_words(name)) for name in names] for names in (first, second))
+
+    def alone(words, others, index):
+        return [place for place, other in enumerate(others) if words <= other or other <= words] == [index]
+
+    expected = (
+        index
+        for index, (one, other) in enumerate(zip(ours, theirs))
+        if _words(first[index]) != _words(second[index])
+        and not (alone(one, theirs, index) and alone(other, ours, index))
+    )
+    assert differing_class(first, second) == next(expected, None)
 
 
 @pytest.mark.parametrize("wrap", [lambda data: Subset(data, range(9)), lambda data: ConcatDataset([data, data])])

@@ -111,7 +111,8 @@ class LabelPolicy:
                 f"labels={self._shown} must have a source with classes, but this one is unconditional; choose "
                 f"{CHOICES}, or pass a mapping from class to generator."
             )
-        absent = [asked for several in options.values() for asked in several if asked not in known]
+        found = set(known)  # a list would be searched from its start for each class
+        absent = [asked for several in options.values() for asked in several if asked not in found]
         if absent:
             raise ValueError(
                 f"labels={self._shown} must name classes of the source, but the source has no class {absent[0]}; its "
