@@ -245,13 +245,8 @@ def draw(measures: Sequence[Growth], path: Path) -> None:
                 values = [value / values[0] for value in values]
             elif not name.startswith("share"):
                 continue
-            axis.plot(
-                places,
-                values,
-                marker="os^D"[number],
-                label=name.removeprefix("share: ").rpartition(", ")[0],
-                markersize=4,
-            )
+            label = name.removeprefix("share: ").rpartition(", ")[0]  # without the unit
+            axis.plot(places, values, marker="os^D"[number], label=label, markersize=4)
         if found.shares:
             axis.set(ylim=(0, 1.1), ylabel="items/s, plain data set = 1")
         else:

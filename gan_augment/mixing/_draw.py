@@ -124,8 +124,11 @@ def draw_labelled(
 
 
 def _random_classes(source: Source, n: int) -> Tensor | None:
-    known = torch.tensor(list(source.class_indices), dtype=torch.int64)
-    return known[torch.randint(len(known), (n,))] if len(known) else None
+    known = source.class_indices
+    if not len(known):
+        return None
+    chosen = [known[place] for place in torch.randint(len(known), (n,)).tolist()]
+    return torch.tensor(chosen, dtype=torch.int64)
 
 
 @dataclass(frozen=True)
