@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 from torchvision.datasets.vision import StandardTransform
 
 from .._core import as_names, differing_class, evenly_spaced, stored_class_names
 from ._items import ItemPaths, find_label, label_key, split_item
-from ._targets import TargetKind, read_target
+from ._targets import MAX_LABELS, TargetKind, read_target
 
 _LABEL_NAMES = ("targets", "labels")  # SVHN and STL10 have labels
 _WRAPPED = ("dataset", "subset", "base_dataset", "base", "ds", "_dataset")
@@ -62,11 +64,21 @@ def labels_match(dataset: Any, labels: Tensor) -> bool:
 
 def _choose_probes(count: int, labels: Tensor | None) -> list[int]:
     """Returns the indices of a few random items, always the same, and of one item from each of many classes."""
-    chosen = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:PROBES].tolist()
+    chosen = random.Random(0).sample(range(count), min(PROBES, count))
     if labels is not None:
-        _, first = np.unique(labels.numpy(), return_index=True)
+        first = _first_of_each_class(labels.numpy())
         chosen += first[evenly_spaced(len(first), _PROBED_CLASSES)].tolist()
     return list(dict.fromkeys(chosen))
+
+
+def _first_of_each_class(labels: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Returns the index of the first item of each class, in the order of the classes."""
+    if labels.min() < 0 or labels.max() >= MAX_LABELS:  # not classes; reading an item will raise the error
+        found: NDArray[np.int64] = np.unique(labels, return_index=True)[1]
+        return found
+    first = np.full(int(labels.max()) + 1, len(labels))
+    np.minimum.at(first, labels, np.arange(len(labels)))
+    return first[first < len(labels)]
 
 
 def label_at(dataset: Any, index: int) -> int | None:

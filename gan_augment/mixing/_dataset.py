@@ -6,25 +6,21 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from .._core import MAX_SEED, check_count, mix_seed
 from ..data import check_label_range, find_class_names, read_target
-from ..synthesis import SourceLike, as_source, match_image
-from ._draw import PooledImages, make_pooled
+from ..synthesis import SourceLike, as_source
+from ._draw import make_pooled
 from ._epochs import SharedEpoch
-from ._positions import (
-    check_counts,
-    check_mode,
-    check_num_classes,
-    check_ratio,
-    choose_entries,
-    make_layout,
-    warn_about_fill,
-)
-from ._randomness import restored_random_state, seed_everything
+from ._layout import Plan, make_layout
+from ._positions import check_counts, check_mode, check_num_classes, check_ratio, warn_about_fill
+from ._randomness import SeededReader, restored_random_state
+from ._reader import ItemReader
 from ._structure import ItemKind, describe_image, image_of, target_of
 from ._wrapped import ForwardsNames, make_pipeline, read_labels
 from .policies._registry import Labels, resolve_policy
@@ -84,8 +80,6 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         (30, 8)
     """
 
-    _pooled: PooledImages  # missing if there are no synthetic images
-
     def __init__(
         self,
         dataset: Dataset[Any],
@@ -114,25 +108,26 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         with restored_random_state():  # random transforms must not change the caller's random state
             item, names = dataset[0], None if policy is None else find_class_names(dataset)
         real_labels = None if policy is None else self._read_labels(item, names, progress)
-        self._items = ItemKind.of(item, policy, self.num_classes, return_synthetic)
+        items = ItemKind.of(item, policy, self.num_classes, return_synthetic)
         if policy is not None:
             if self.num_classes is not None:
                 policy.check_classes(source, self.num_classes)
             policy.check_names(source, names)
-        self._pipeline = make_pipeline(dataset, transform)
+        pipeline = make_pipeline(dataset, transform)
         options = None if policy is None else policy.source_classes(source)
         reachable = None if options is None else sorted(options)
         warn_about_fill(mode)
         self._layout = make_layout(
             mode, self.ratio, self._n_real, real_labels, reachable, num_synthetic, balance_to, self.seed
         )
-        self._rows = self._layout.rows.tolist()  # indexing a list is faster
-        self._slots = self._layout.slots
-        self._planned: tuple[int, list[int], Tensor] | None = None
-        self._epoch = SharedEpoch(len(self), self._n_real)
-        if self._slots.total:
-            shape = self._pipeline.kind if self._pipeline.resize else None
-            self._pooled = make_pooled(source, self._slots, policy, self.num_classes, shape, self.seed, progress)
+        self._planned: Plan | None = None
+        self._epoch, self._seeded = SharedEpoch(len(self), self._n_real), SeededReader()
+        slots, pooled = self._layout.slots, None
+        if slots.total:
+            shape = pipeline.kind if pipeline.resize else None
+            pooled = make_pooled(source, slots, policy, self.num_classes, shape, self.seed, progress)
+        self._reader = ItemReader(items, pipeline, pooled)
+        if pooled is not None:
             self._check_like_real()
 
     def _read_labels(self, item: Any, names: tuple[str, ...] | None, progress: bool) -> Tensor:
@@ -151,8 +146,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         """Checks that synthetic images can be collated with the real ones."""
         with restored_random_state():
             first, last = (image_of(self.dataset[index]) for index in (0, self._n_real - 1))
-            image = image_of(self._synthetic(0, 0))
-        one_size = self._pipeline.resize and describe_image(first, True) == describe_image(last, True)
+            image = image_of(self._reader.read(self.dataset, [-1], torch.tensor([0]))[0])
+        one_size = self._reader.pipeline.resize and describe_image(first, True) == describe_image(last, True)
         if describe_image(image, one_size) != describe_image(first, one_size):
             raise ValueError(
                 f"Synthetic images must be like the real ones, {describe_image(first, True)}, but after transform= "
@@ -160,7 +155,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             )
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._layout)
 
     def __getitem__(self, index: int) -> Any:
         return self.__getitems__([index])[0]
@@ -170,60 +165,45 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
         After the first call of :meth:`set_epoch`, an index gives the same item each time within an epoch.
         """
-        places = [self._check_index(index) for index in indices]
+        if len(indices) == 0:
+            return []
+        places = self._check_indices(indices)
         epoch = self._epoch.coming
         self._epoch.count(places)
-        if places:
-            self._warn_about_sampler(places)
+        self._warn_about_sampler(places)
+        plan = self._plan(epoch)
+
+        def read(places: NDArray[np.int64], seed: Callable[[int], None] | None = None) -> list[Any]:
+            slots = plan.slots_at(places)
+            rows = np.where(slots < 0, plan.rows_at(places), -1).tolist()
+            return self._reader.read(self.dataset, rows, torch.from_numpy(plan.entries[slots[slots >= 0]]), seed)
+
         if not self._epoch.is_set:
-            return self._fetch(places, epoch)
-        items, seed = [], mix_seed(self.seed, 2, epoch)
-        with restored_random_state():
-            for place in places:  # each item has its own seed, so that none depends on its batch
-                seed_everything(mix_seed(seed, place))
-                items.extend(self._fetch([place], epoch))
-        return items
+            return read(places)
+        seed = mix_seed(self.seed, 2, epoch)
+        return self._seeded.read(read, places, lambda place: mix_seed(seed, int(places[place])))
 
-    def _fetch(self, places: list[int], epoch: int) -> list[Any]:
-        slot_of = self._plan(epoch)[0]
-        slots = [slot_of[place] for place in places]
-        rows = [self._rows[place] for place, slot in zip(places, slots) if slot < 0]
-        batched = getattr(self.dataset, "__getitems__", None)
-        fetched = iter(batched(rows) if batched and rows else [self.dataset[row] for row in rows])
-        return [
-            self._items.finish(next(fetched), False) if slot < 0 else self._synthetic(slot, epoch) for slot in slots
-        ]
+    def _plan(self, epoch: int) -> Plan:
+        """Returns which items are synthetic in an epoch, and with which images of the pool."""
+        if self._planned is None or self._planned.epoch != epoch:
+            pooled = self._reader.pooled
+            self._planned = self._layout.plan({} if pooled is None else pooled.entries, self.seed, epoch)
+        return self._planned
 
-    def _synthetic(self, slot: int, epoch: int) -> Any:
-        pooled, pipeline = self._pooled, self._pipeline
-        entry = self._plan(epoch)[1][slot]
-        label = pooled.targets_at(entry)
-        image = pooled.pool.rows(pooled.rows[entry][None])[0]
-        image = match_image(image, pipeline.kind, pooled.pool.geometry, resize=pipeline.resize)
-        image = pipeline.apply(image, int(label.argmax() if label.ndim else label), self.dataset)
-        return self._items.finish(self._items.make(image, label), True)
-
-    def _plan(self, epoch: int) -> tuple[list[int], Tensor]:
-        """Returns the slot at each index in an epoch (-1: a real item), and the entry of the pool for each slot."""
-        if self._planned is None or self._planned[0] != epoch:
-            available = self._pooled.entries if self._slots.total else {}
-            entries = choose_entries(self._slots, available, self.seed, epoch)
-            self._planned = (epoch, self._layout.slot_of(self.seed, epoch).tolist(), entries)
-        return self._planned[1], self._planned[2]
-
-    def _check_index(self, index: int) -> int:
+    def _check_indices(self, indices: list[int]) -> NDArray[np.int64]:
         count = len(self)
-        place = index + count if index < 0 else index
-        if not 0 <= place < count:
-            raise IndexError(f"index must be below {count}, but got {index} instead.")
-        return int(place)
+        if min(indices) < -count or max(indices) >= count:
+            wrong = next(index for index in indices if not -count <= index < count)
+            raise IndexError(f"index must be below {count}, but got {wrong} instead.")
+        places = np.asarray(indices, dtype=np.int64)
+        return np.where(places < 0, places + count, places)
 
-    def _warn_about_sampler(self, places: list[int] | None = None) -> None:
+    def _warn_about_sampler(self, places: NDArray[np.int64] | None = None) -> None:
         """Warns once if the sampler only knows the wrapped data set; ``places`` are the indices fetched last."""
         in_worker = get_worker_info() is not None
         if in_worker and self._epoch.is_set:
             return  # the main process will warn at the next set_epoch
-        if self._epoch.finds_outdated_sampler(None if in_worker else places[-1] if places else -1):
+        if self._epoch.finds_outdated_sampler(None if in_worker else -1 if places is None else int(places[-1])):
             warnings.warn(
                 f"No index above {self._n_real - 1} was fetched in a whole epoch, though there are {len(self)} items: "
                 "the sampler was probably created before you wrapped the data set. Create it from the "
@@ -262,11 +242,12 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
     def is_synthetic(self, index: int) -> bool:
         """Returns whether an item is synthetic in the current :attr:`epoch`."""
-        return self._plan(self.epoch)[0][self._check_index(index)] >= 0
+        return bool(self._plan(self.epoch).slots_at(self._check_indices([index]))[0] >= 0)
 
     def synthetic_mask(self, epoch: int | None = None) -> Tensor:
         """Returns which items are synthetic in an epoch, bool ``(len(self),)``. Default: the current epoch."""
-        return torch.tensor(self._plan(self.epoch if epoch is None else epoch)[0]) >= 0
+        plan = self._plan(self.epoch if epoch is None else epoch)
+        return torch.from_numpy(plan.slots_at(np.arange(len(self))) >= 0)
 
     @property
     def class_counts(self) -> dict[int, tuple[int, int]]:
@@ -281,12 +262,13 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     @property
     def targets(self) -> list[int]:
         """The class of every item in the current epoch. Missing if targets are probabilities."""
-        if self._layout.labels is None or self._items.soft:
+        if self._layout.labels is None or self._reader.kind.soft:
             raise AttributeError("Items have no class: there are no labels, or they are probabilities.")
-        slots, entries = self._plan(self.epoch)
-        out, slot_of = self._layout.labels.clone(), torch.tensor(slots)
-        if self._slots.total:
-            out[slot_of >= 0] = self._pooled.targets_at(entries[slot_of[slot_of >= 0]])
+        plan, out = self._plan(self.epoch), self._layout.classes()
+        slots = plan.slots_at(np.arange(len(self)))
+        if self._reader.pooled is not None:
+            entries = torch.from_numpy(plan.entries[slots[slots >= 0]])
+            out[torch.from_numpy(slots >= 0)] = self._reader.pooled.targets_at(entries)
         return out.tolist()
 
     @property
@@ -296,7 +278,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}({self._n_real} real, {self._slots.total} synthetic, mode={self.mode!r}, "
+            f"{type(self).__name__}({self._n_real} real, {self._layout.slots.total} synthetic, mode={self.mode!r}, "
             f"num_classes={self.num_classes})"
         )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
@@ -25,7 +27,7 @@ class SharedEpoch:
         state = torch.zeros(_FETCHED + _CELLS, dtype=torch.int64)
         state[_EPOCH] = -1
         state[_ABOVE] = known == length  # whether an index above `known` was fetched, or cannot be
-        self._share(state, torch.zeros(known, dtype=torch.bool))
+        self._share(state, torch.zeros(0 if known == length else known, dtype=torch.bool))
 
     def _share(self, state: Tensor, seen: Tensor) -> None:
         self._tensors = (state, seen)
@@ -65,13 +67,13 @@ class SharedEpoch:
     def set(self, epoch: int) -> None:
         self._state[_EPOCH] = epoch
 
-    def count(self, places: list[int]) -> None:
+    def count(self, places: NDArray[np.int64]) -> None:
         worker = get_worker_info()
         cell = 0 if worker is None else 1 + worker.id % (_CELLS - 1)
         self._state[_FETCHED + cell] += len(places)
         if self._state[_ABOVE]:
             return
-        if max(places, default=0) >= len(self._seen):
+        if len(places) and places.max() >= len(self._seen):
             self._state[_ABOVE] = 1
         else:
             self._seen[places] = True
@@ -80,9 +82,11 @@ class SharedEpoch:
         """Returns whether the sampler seems to know only the wrapped data set; true at most once."""
         # `last`, the index that was fetched last, tells the end of a shuffled pass from the middle of a pass in order.
         # It is -1 at the end of an epoch, and None if other processes fetch too.
+        if self._state[_ABOVE]:
+            return False
         known, ranks = len(self._seen), find_world_size()
         fetched = self.fetched * ranks  # each rank draws a part of the indices
-        if self._state[_ABOVE] or fetched < known:
+        if fetched < known:
             return False
         ended = last not in (None, known - 1) or fetched >= self.length
         found = (ended and self._seen.all()) or (fetched >= _MANY * known and self._seen[-ranks:].any())

@@ -1,4 +1,4 @@
-"""Modes and ratios: how many images of each class are synthetic, and which, as functions of seed and epoch."""
+"""Modes and ratios: how many images of each class are synthetic, and which images of a pool they are."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .._core import ROW_BYTES, check_count, check_space, largest_remainder, mix_seed
+from .._core import check_count, mix_seed
 from ..data import MAX_LABELS
 
 BY_CLASS = ("balance", "fill")  # modes that work class by class
@@ -60,7 +61,7 @@ def check_known_classes(mode: str, known: bool) -> None:
 
 
 def check_can_balance(labels: Tensor, reachable: Iterable[int]) -> None:
-    lacking = sorted(set(labels.tolist()) - set(reachable))
+    lacking = sorted(set(torch.bincount(labels).nonzero().flatten().tolist()) - set(reachable))
     if lacking:
         raise ValueError(
             f"The source must make every class of the data for mode='balance', but cannot make {lacking}: a class "
@@ -125,113 +126,6 @@ def missing_images(labels: Tensor, classes: list[int] | None = None, to: int | N
     return Slots({label: max(goal - found[label], 0) for label in asked if found[label]})
 
 
-def _split_by_class(total: int, labels: Tensor | None, reachable: list[int] | None) -> Slots:
-    """Splits synthetic images over the classes in proportion to the real images."""
-    if labels is None or reachable is None:
-        return Slots({ALL: total})
-    counts = torch.bincount(labels, minlength=max(reachable) + 1)[torch.tensor(reachable)]
-    if total and int(counts.sum()) == 0:
-        raise ValueError(f"The data must have images of the classes {reachable} of the source, but has none.")
-    return Slots(dict(zip(reachable, largest_remainder(total, counts.tolist()))))
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The items of a data set: real items, and slots for synthetic images."""
-
-    rows: Tensor  # the real item at each position, int64 (n,); -1 for an added synthetic image
-    labels: Tensor | None  # class of each position, int64 (n,); None if real items have no labels
-    slots: Slots
-    added: bool  # whether synthetic images are added, instead of replacing real items
-
-    def slot_of(self, seed: int, epoch: int) -> Tensor:
-        """Returns the slot at each position in an epoch, int64 ``(n,)``; -1 for a real item."""
-        slots = torch.full((len(self.rows),), -1, dtype=torch.int64)
-        if self.added:
-            slots[self.rows < 0] = self.slots.interleaved()
-        else:
-            slots[self._choose_positions(seed, epoch)] = torch.arange(self.slots.total)
-        return slots
-
-    def _choose_positions(self, seed: int, epoch: int) -> Tensor:
-        """Returns the positions of the real items that are replaced, in the order of the slots, int64 ``(total,)``."""
-        rng = torch.Generator().manual_seed(mix_seed(seed, 0, epoch))
-        order, wanted = torch.randperm(len(self.rows), generator=rng), self.slots.counts
-        if self.labels is None or ALL in wanted:
-            return order[: self.slots.total]
-        by_class = order[torch.argsort(self.labels[order], stable=True)]
-        counts = torch.bincount(self.labels, minlength=max(wanted) + 1)
-        starts = (counts.cumsum(0) - counts).tolist()
-        return torch.cat([by_class[starts[label] : starts[label] + count] for label, count in wanted.items()])
-
-
-def make_layout(
-    mode: str,
-    ratio: float,
-    n_real: int,
-    labels: Tensor | None,
-    reachable: list[int] | None,
-    num_synthetic: int | None,
-    balance_to: int | None,
-    seed: int,
-) -> Layout:
-    """Makes the layout of a data set. ``reachable`` are the classes that the source can make, None for any class."""
-    check_known_classes(mode, reachable is not None)
-    eligible = n_real
-    if labels is not None and reachable is not None:
-        if mode == "fill":
-            return _add(missing_images(labels, reachable, balance_to), labels, n_real)
-        if mode == "balance":
-            return _balance(ratio, labels, reachable, balance_to, seed)
-        eligible = int(torch.isin(labels, torch.tensor(reachable)).sum())
-    number = round(synthetic_per_real(ratio, mode) * eligible) if num_synthetic is None else num_synthetic
-    if mode == "append":
-        return _add(_split_by_class(number, labels, reachable), labels, n_real)
-    if number > eligible:
-        raise ValueError(
-            f"num_synthetic must be at most {eligible}, the number of real items that the source can replace, but got "
-            f"{number} instead."
-        )
-    return Layout(torch.arange(n_real), labels, _split_by_class(number, labels, reachable), added=False)
-
-
-def _add(slots: Slots, labels: Tensor | None, n_real: int) -> Layout:
-    """Adds synthetic images evenly between the real items, with their classes interleaved."""
-    _check_room(slots.total)
-    rows = _interleave(torch.arange(n_real), torch.full((slots.total,), -1))
-    classes = None if labels is None else _interleave(labels, slots.labels()[slots.interleaved()])
-    return Layout(rows, classes, slots, added=True)
-
-
-def _balance(ratio: float, labels: Tensor, reachable: list[int], balance_to: int | None, seed: int) -> Layout:
-    """Repeats real items until all classes are equally large, and replaces the same share of each class."""
-    check_can_balance(labels, reachable)
-    largest = int(torch.bincount(labels).max())
-    goal = largest if balance_to is None else balance_to
-    if goal < largest:
-        raise ValueError(
-            f"balance_to must be at least {largest}, the size of the largest class, for mode='balance', but got "
-            f"{goal} instead."
-        )
-    missing = missing_images(labels, to=goal)
-    _check_room(goal * len(missing.counts))
-    rows = _interleave(torch.arange(len(labels)), _repeat(labels, missing, seed)[missing.interleaved()])
-    return Layout(rows, labels[rows], Slots(dict.fromkeys(missing.counts, round(ratio * goal))), added=False)
-
-
-def _check_room(count: int) -> None:
-    check_space("The added part", count, ROW_BYTES, remedy="Lower `ratio`, `num_synthetic` or `balance_to`.")
-
-
-def _interleave(values: Tensor, added: Tensor) -> Tensor:
-    """Returns the values with the added ones evenly spread between them."""
-    out = torch.empty(len(values) + len(added), dtype=values.dtype)
-    steps = torch.arange(len(out) + 1) * len(added) // len(out)
-    is_added = steps[1:] > steps[:-1]
-    out[~is_added], out[is_added] = values, added
-    return out
-
-
 def oversampled_rows(labels: Tensor, seed: int) -> Tensor:
     """Returns the rows of all images, followed by repeats from smaller classes until all classes are equally large.
 
@@ -243,12 +137,27 @@ def oversampled_rows(labels: Tensor, seed: int) -> Tensor:
         Tensor: int64 ``(m,)``.
     """
     rows = torch.arange(len(labels))
-    return torch.cat([rows, _repeat(labels, missing_images(labels), seed)]) if len(labels) else rows
+    return torch.cat([rows, repeated_rows(labels, missing_images(labels), seed)]) if len(labels) else rows
 
 
-def _repeat(labels: Tensor, missing: Slots, seed: int) -> Tensor:
+def repeated_rows(labels: Tensor, missing: Slots, seed: int) -> Tensor:
     """Returns rows of images to repeat, grouped by class, as many as are missing."""
-    return choose_entries(missing, {label: (labels == label).nonzero().flatten() for label in missing.counts}, seed, 0)
+    by_class = group_by_class(labels, torch.arange(len(labels)))
+    return choose_entries(missing, {label: by_class[label] for label in missing.counts}, seed, 0)
+
+
+def group_by_class(labels: Tensor, rows: Tensor) -> list[Tensor]:
+    """Returns the rows of each class from 0 on, in their order, given the class of each row."""
+    # numpy sorts integers of one or two bytes in linear time.
+    order = torch.from_numpy(np.argsort(compact(labels).numpy(), kind="stable"))
+    return list(torch.split(rows[order], torch.bincount(labels).tolist()))
+
+
+def compact(numbers: Tensor) -> Tensor:
+    """Returns whole numbers from 0 on in the smallest type that holds them."""
+    largest = int(numbers.max()) if len(numbers) else 0
+    types = (torch.uint8, torch.int16, torch.int32, torch.int64)
+    return numbers.to(next(dtype for dtype in types if largest <= torch.iinfo(dtype).max))
 
 
 def choose_entries(slots: Slots, entries: dict[int, Tensor], seed: int, epoch: int) -> Tensor:

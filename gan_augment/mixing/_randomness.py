@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
+import pickle
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ctypes import string_at
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.distributed
+from numpy.typing import NDArray
 
 from .._core import draw_seed, mix_seed
 
@@ -62,22 +67,98 @@ def different_on_rank(rank: int) -> Iterator[None]:
         torch.set_rng_state(state)
 
 
+_MT19937_BYTES = 4 * 625  # its words and its position
+
+
+class _NumpyState:
+    """Reads the state of numpy's global generator. Numpy alone takes as long for it as two transforms of an image."""
+
+    def __init__(self) -> None:
+        self._known: tuple[bytes, Any] = (b"", None)
+
+    def __call__(self) -> Any:
+        # The transforms of users draw from numpy's legacy generator, if they draw from numpy at all.
+        bits = np.random.get_bit_generator()  # type: ignore[attr-defined]
+        memory = string_at(bits.ctypes.state_address, _MT19937_BYTES) if type(bits) is np.random.MT19937 else b""
+        if not memory or memory != self._known[0]:
+            state = np.random.get_state(legacy=False)  # noqa: NPY002
+            # A normal deviate that is kept for the next draw is used up without a change of the memory.
+            self._known = (b"" if state["has_gauss"] else memory, state)
+        return self._known[1]
+
+
+class _Generator(NamedTuple):
+    """How to read, compare, restore and seed the state of a global generator."""
+
+    read: Callable[[], Any]
+    is_same: Callable[[Any, Any], bool]
+    restore: Callable[[Any], Any]
+    seed: Callable[[int], Any]
+
+
+_GENERATORS = (
+    _Generator(
+        torch.default_generator.get_state,
+        torch.equal,
+        torch.default_generator.set_state,
+        torch.default_generator.manual_seed,
+    ),
+    _Generator(random.getstate, operator.eq, random.setstate, random.seed),
+    _Generator(
+        _NumpyState(),
+        lambda one, two: one is two or pickle.dumps(one) == pickle.dumps(two),
+        np.random.set_state,
+        lambda seed: np.random.seed(seed % 2**32),  # noqa: NPY002
+    ),
+)
+
+
 @contextmanager
 def restored_random_state() -> Iterator[None]:
-    """Restores the global generators of torch, Python and numpy after a block."""
-    # The transforms of users draw from numpy's legacy generator, if they draw from numpy at all.
-    torch_state, python_state = torch.get_rng_state(), random.getstate()
-    numpy_state = np.random.get_state()  # noqa: NPY002
+    """Restores the global generators of torch (on the CPU), Python and numpy after a block."""
+    states = [generator.read() for generator in _GENERATORS]
     try:
         yield
     finally:
-        torch.set_rng_state(torch_state)
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+        for generator, state in zip(_GENERATORS, states):
+            generator.restore(state)
 
 
-def seed_everything(seed: int) -> None:
-    """Seeds the global generators of torch (on the CPU), Python and numpy."""
-    torch.default_generator.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
+class SeededReader:
+    """Reads items that depend only on their own seeds, and restores the global generators afterwards.
+
+    Seeding every generator takes longer than many transforms. Therefore, only the generators that the items draw from
+    are seeded. If the states show afterwards that the items drew from another one, the items are read again.
+    """
+
+    def __init__(self) -> None:
+        self._drawn: frozenset[int] | None = None  # the generators that items draw from; None before the first item
+
+    def read(
+        self,
+        read: Callable[[NDArray[np.int64], Callable[[int], None] | None], list[Any]],
+        places: NDArray[np.int64],
+        seed_of: Callable[[int], int],
+    ) -> list[Any]:
+        """Returns ``read(places, seed)``, which must call ``seed``, if given, with a place before it reads the item."""
+        if self._drawn is None:
+            self._drawn = frozenset()
+            self.read(read, places[:1], seed_of)  # a single item shows the generators of most others
+
+        while True:
+            drawn, states = self._drawn, [generator.read() for generator in _GENERATORS]
+
+            def seed(place: int, seeded: frozenset[int] = drawn) -> None:
+                number = seed_of(place)
+                for index in seeded:
+                    _GENERATORS[index].seed(number)
+
+            try:
+                items = read(places, seed if drawn else None)
+            finally:
+                for index, (generator, state) in enumerate(zip(_GENERATORS, states)):
+                    if index in drawn or not generator.is_same(generator.read(), state):
+                        generator.restore(state)
+                        self._drawn |= {index}
+            if self._drawn == drawn:
+                return items

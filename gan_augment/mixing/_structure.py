@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -143,9 +144,27 @@ class ItemKind:
                 target = target.as_soft(num_classes)
         return cls(paths, _neutral(paths.replace(item, None, None)), target, soft, weight, return_synthetic)
 
-    def make(self, image: Any, label: Tensor) -> Any:
-        """Makes a synthetic item from its image and its class, or the probabilities of its classes."""
-        return self.paths.replace(self.blank, image, self.target.make(label))
+    @cached_property
+    def is_pair(self) -> bool:
+        """Whether an item is a tuple of image and label."""
+        return type(self.blank) is tuple and len(self.blank) == 2 and self.paths == ItemPaths((0,), (1,))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether :meth:`finish` changes nothing."""
+        return not self.soft and self.weight is None and not self.return_synthetic
+
+    def targets(self, labels: Tensor) -> list[Any]:
+        """Makes a target from each class ``(n,)``, or from the probabilities of classes ``(n, classes)``."""
+        if self.target.container is Tensor:
+            return list(self.target.make(labels))
+        if self.target.container is int and labels.ndim == 1 and not self.target.boxed:
+            return labels.tolist()
+        return [self.target.make(label) for label in labels]
+
+    def make(self, image: Any, target: Any) -> Any:
+        """Makes a synthetic item from its image and its target."""
+        return (image, target) if self.is_pair else self.paths.replace(self.blank, image, target)
 
     def finish(self, item: Any, synthetic: bool) -> Any:
         """Adds the weight and the bool to an item, and makes a real target soft if all targets are."""

@@ -7,6 +7,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -17,7 +18,7 @@ from torchvision.datasets.vision import StandardTransform
 
 from .._core import as_names, evenly_spaced, progress_bar, stored_class_names
 from ..data import PROBES, ItemPaths, TargetKind, find_class_names, find_labels, labels_match
-from ..synthesis import ImageKind, Source, call_transform, check_unit_range
+from ..synthesis import ImageKind, Source, check_unit_range, of_image
 from ._randomness import restored_random_state
 from ._structure import image_of, target_of
 
@@ -98,23 +99,27 @@ class Pipeline:
     keywords: tuple[str, ...]  # by which the data set calls its transform; empty if it calls it by position
     row: Any  # an item before the transforms, if these take whole items
 
-    def apply(self, image: Any, label: int, dataset: Any) -> Any:
-        """Applies the transforms to an image. Inherited transforms are those that the data set has now."""
+    def on(self, dataset: Any) -> Callable[[Any, int], Any]:
+        """Returns the function of an image and its class. Inherited transforms are those that the data set has now."""
         if callable(self.transform):
-            return call_transform(self.transform, image)
+            own = of_image(self.transform)
+            return lambda image, label: own(image)
         takes, transform = _NO_TRANSFORM if self.transform is None else _find_transform(dataset)
-        if takes == "image":
-            if not self.keywords:
-                return call_transform(transform, image)
-            name = "image" if "image" in self.keywords else self.keywords[0]
-            return transform(**{**dict.fromkeys(self.keywords, label), name: image})[name]
         if takes == "image and label":
-            return transform(image, label)[0]
-        if takes == "rows":  # a mapping of lists
-            row = ItemPaths.of(self.row).replace(self.row, image, label)
-            out = transform({name: [value] for name, value in row.items()})
-            return image_of({name: values[0] for name, values in out.items()})
-        return image
+            return lambda image, label: transform(image, label)[0]
+        if takes == "rows":
+            return partial(self._apply_to_rows, transform)
+        if takes == "image" and self.keywords:
+            name = "image" if "image" in self.keywords else self.keywords[0]
+            return lambda image, label: transform(**{**dict.fromkeys(self.keywords, label), name: image})[name]
+        inherited = None if takes == "nothing" else of_image(transform)
+        return lambda image, label: image if inherited is None else inherited(image)
+
+    def _apply_to_rows(self, transform: Callable[[Any], Any], image: Any, label: int) -> Any:
+        """Applies a transform of a mapping of lists."""
+        row = ItemPaths.of(self.row).replace(self.row, image, label)
+        out = transform({name: [value] for name, value in row.items()})
+        return image_of({name: values[0] for name, values in out.items()})
 
 
 def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) -> Pipeline:

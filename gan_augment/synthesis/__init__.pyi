@@ -5,8 +5,10 @@ from ._convert import (
     call_transform,
     check_unit_range,
     match_batch,
+    match_each,
     match_image,
     match_shape,
+    of_image,
     to_container,
 )
 from ._export import export_images
@@ -49,8 +51,10 @@ __all__ = [
     "export_shards",
     "fingerprints_of",
     "match_batch",
+    "match_each",
     "match_image",
     "match_shape",
+    "of_image",
     "teacher_probabilities",
     "to_container",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,19 +143,31 @@ def match_image(image: Tensor, kind: ImageKind, geometry: Geometry, *, resize: b
         geometry (Geometry): Geometry of the source.
         resize (bool): Whether to convert it to their size too. Otherwise, only padding is cut off. Default: True.
     """
+    return match_each(image[None], kind, geometry, resize=resize)[0]
+
+
+def match_each(images: Tensor, kind: ImageKind, geometry: Geometry, *, resize: bool = True) -> list[Any]:
+    """Converts synthetic uint8 images ``(n, c, h, w)`` to a list of images; see :func:`match_image`."""
     if not resize:
         unpadded = geometry.source_size if geometry.resize_mode == "pad" else None
-        height, width = unpadded or image.shape[1:]
+        height, width = unpadded or images.shape[2:]
         kind = dataclasses.replace(kind, height=height, width=width)
     if kind.container == "PIL":
-        return F.to_pil_image(match_shape(image, kind, geometry))
-    return to_container(match_batch(image, kind, geometry), kind)
+        return [F.to_pil_image(image) for image in match_shape(images, kind, geometry)]
+    return [to_container(image, kind) for image in match_batch(images, kind, geometry).unbind()]
 
 
 def call_transform(transform: Any, image: Any) -> Any:
     """Calls a user's transform, by keyword if it comes from Albumentations."""
-    by_keyword = any(each.__module__.split(".")[0] == "albumentations" for each in type(transform).__mro__)
-    return transform(image=image)["image"] if by_keyword else transform(image)
+    return of_image(transform)(image)
+
+
+def of_image(transform: Any) -> Callable[[Any], Any]:
+    """Returns a user's transform as a function of an image, also if it comes from Albumentations."""
+    if any(each.__module__.split(".")[0] == "albumentations" for each in type(transform).__mro__):
+        return lambda image: transform(image=image)["image"]
+    function: Callable[[Any], Any] = transform
+    return function
 
 
 def check_unit_range(images: Any) -> None:
