@@ -1,4 +1,4 @@
-"""Images per second out of a 64 px generator on this CPU, against the plain module in eval mode.
+"""Speed of sampling at 64 px on this CPU, against the plain module in eval mode.
 
 python -m benchmarks.sampling
 """
@@ -6,14 +6,19 @@ python -m benchmarks.sampling
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
-from gan_augment import Generator
+from gan_augment import Generator, SyntheticPool, from_pretrained, save_pretrained
 
-COUNT, ROUNDS = 1024, 5
+BATCHES, ROUNDS = (1, 16, 64, 256), 7
+POOL, POOL_BATCH = 1024, 64  # images; the time of a pool grows with its size
 
 
 def plain_dcgan() -> nn.Module:
@@ -25,25 +30,67 @@ def plain_dcgan() -> nn.Module:
     return nn.Sequential(*layers, nn.ConvTranspose2d(64, 3, 4, 2, 1, bias=False), nn.Tanh()).eval()
 
 
-@torch.no_grad()
-def sample_plain(module: nn.Module) -> None:
-    for _ in range(COUNT // 64):
-        module(torch.randn(64, 100, 1, 1)).mul(127.5).add(127.5).to(torch.uint8)
+def sample_plain(module: nn.Module, n: int) -> Tensor:
+    """Draws images as a user would by hand."""
+    with torch.inference_mode():
+        images: Tensor = module(torch.randn(n, 100, 1, 1)).mul(127.5).add(127.5).to(torch.uint8)
+    return images
+
+
+def paired_ratios(peer: Callable[[], object], ours: Callable[[], object], rounds: int) -> list[float]:
+    """Returns the peer's time over ours for each round, in which both run once. A round ahead does not count."""
+    ratios = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        peer()
+        middle = time.perf_counter()
+        ours()
+        ratios.append((middle - started) / (time.perf_counter() - middle))
+    return ratios[1:]
+
+
+def sampling_ratios(n: int, rounds: int) -> list[float]:
+    """Images per second of :meth:`Generator.sample`, ``n`` images per call, over those of the plain module."""
+    plain, ours, calls = plain_dcgan(), Generator(), max(1, 32 // n)
+    return paired_ratios(
+        lambda: [sample_plain(plain, n) for _ in range(calls)],
+        lambda: [ours.sample(n, seed=call) for call in range(calls)],
+        rounds,
+    )
+
+
+def pool_ratios(rounds: int, size: int = POOL) -> list[float]:
+    """Time of one forward pass after another into a list over that of :meth:`SyntheticPool.generate`."""
+    plain, ours = plain_dcgan(), Generator()
+    return paired_ratios(
+        lambda: [sample_plain(plain, POOL_BATCH) for _ in range(size // POOL_BATCH)],
+        lambda: SyntheticPool.generate(ours, size, progress=False),
+        rounds,
+    )
+
+
+def first_image_ratios(rounds: int) -> list[float]:
+    """Time of building, loading and sampling by hand over that of ``from_pretrained`` and one image."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder, "plain.safetensors")
+        save_file(plain_dcgan().state_dict(), weights)
+        save_pretrained(Generator(), Path(folder, "ours"))
+
+        def by_hand() -> Tensor:
+            module = plain_dcgan()
+            module.load_state_dict(load_file(weights))
+            return sample_plain(module, 1)
+
+        return paired_ratios(by_hand, lambda: from_pretrained(Path(folder, "ours")).sample(1, seed=0), rounds)
 
 
 def main() -> None:
-    plain, ours = plain_dcgan(), Generator()
-    ratios = []
-    for round_ in range(ROUNDS + 1):
-        started = time.perf_counter()
-        sample_plain(plain)
-        middle = time.perf_counter()
-        ours.sample(COUNT, seed=round_)
-        ended = time.perf_counter()
-        if round_:
-            ratios.append((middle - started) / (ended - middle))
-    speed = statistics.median(ratios)
-    print(f"64 px generator: {speed:.2f} x the images/s of the plain module, batch 64 (aim: at least 1.5 x)")
+    rows = {f"images/s sampled, {n} per call": sampling_ratios(n, ROUNDS) for n in BATCHES}
+    rows["pool"] = pool_ratios(3)
+    rows["from_pretrained and first image"] = first_image_ratios(ROUNDS)
+    for name, ratios in rows.items():
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        print(f"{name}: {statistics.median(ratios):.2f} x the plain module ({spread})")
 
 
 if __name__ == "__main__":

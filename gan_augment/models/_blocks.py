@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
 from ._config import GeneratorConfig, NetworkConfig
+from ._transposed import ConvTranspose2d
 
 
 class ClassConditionalNorm2d(nn.Module):
@@ -98,7 +99,7 @@ def scaled_conv(
         return conv if scale == 1 else nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), conv)
     more = (kernel_size - scale) % 2
     padding = (kernel_size - scale + more) // 2
-    return nn.ConvTranspose2d(in_channels, out_channels, kernel_size, scale, padding, output_padding=more, bias=bias)
+    return ConvTranspose2d(in_channels, out_channels, kernel_size, scale, padding, output_padding=more, bias=bias)
 
 
 def unconditional_norm(num_features: int, config: NetworkConfig) -> nn.Module:

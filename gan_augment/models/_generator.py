@@ -24,6 +24,7 @@ from ._blocks import (
 from ._config import GeneratorConfig
 from ._sampling import check_labels, check_memory, check_truncation, draw_images, draw_latents
 from ._source import Geometry, Source, computed
+from ._transposed import ConvTranspose2d
 from ._variations import Variations
 
 
@@ -48,7 +49,7 @@ class _GeneratorBlock(nn.Module):
         x = self.norm(x, labels, class_weight) if self.conditional else self.norm(x)
         if self.per_unit:
             x = x.reshape(shape)
-        x = F.leaky_relu(x, self.negative_slope) if self.negative_slope else torch.relu(x)
+        x = F.leaky_relu_(x, self.negative_slope) if self.negative_slope else torch.relu_(x)
         out: Tensor = self.attention(x)
         return out
 
@@ -82,7 +83,7 @@ class Generator(Picklable, Source):
         bias = config.normalization == "none"  # normalisation would remove it
         if config.stem_width:
             widths, sides = (config.stem_width, *widths), (sides[0], *sides)
-        layers: list[nn.Module] = [nn.ConvTranspose2d(config.latent_dim, widths[0], sides[0], bias=bias)]
+        layers: list[nn.Module] = [ConvTranspose2d(config.latent_dim, widths[0], sides[0], bias=bias)]
         for wide, narrow, before, after in zip(widths, widths[1:], sides, sides[1:]):
             layers.append(scaled_conv(wide, narrow, kernel, upsampling, bias, after // before))
         self.blocks = nn.ModuleList(

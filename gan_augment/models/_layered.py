@@ -17,6 +17,7 @@ from .._core import check_range, check_types
 from ._config import GeneratorConfig
 from ._cost import Cost, layer_cost
 from ._generator import Generator
+from ._transposed import ConvTranspose2d
 
 MAX_LAYERS = 200
 MAX_SIDE = 1024
@@ -259,7 +260,7 @@ def _activation(function: str, slope: float = 0.0) -> nn.Module:
 
 _MODULES: dict[str, Callable[..., nn.Module]] = {
     "embedding": _Join, "one_hot": _Join, "rescale": _Rescale, "linear": nn.Linear, "conv": nn.Conv2d,
-    "conv_transpose": nn.ConvTranspose2d, "batch_norm": _AnyBatchNorm, "instance_norm": nn.InstanceNorm2d,
+    "conv_transpose": ConvTranspose2d, "batch_norm": _AnyBatchNorm, "instance_norm": nn.InstanceNorm2d,
     "reshape": lambda channels, side: nn.Unflatten(1, (channels, side, side)),
     "upsample": lambda factor, mode: nn.Upsample(scale_factor=factor, mode=mode),
     "pixel_shuffle": lambda factor: nn.PixelShuffle(factor), "activation": _activation, "prelu": nn.PReLU,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from .._core import ROW_BYTES, check_dense, check_space, to_uint8
+from .._core import ROW_BYTES, check_dense, check_space
 from ._anchors import ANCHOR_DRAWS
 from ._config import GeneratorConfig
 
@@ -106,15 +106,22 @@ def draw_images(generator: Generator, latents: Tensor, labels: Tensor | None, ba
     parameter = next(generator.parameters())
     device, dtype = parameter.device, parameter.dtype
     step = math.ceil(batch_size / BLOCK) * BLOCK
+    # Outside of inference mode, so that the images can enter autograd.
+    out = torch.empty((n, config.channels, config.image_size, config.image_size), dtype=torch.uint8, device=device)
     with torch.inference_mode(), eval_mode(generator), torch.autocast(device.type, enabled=False):
-        out = torch.empty((n, config.channels, config.image_size, config.image_size), dtype=torch.uint8, device=device)
         for start in range(0, n, step):
             latent = latents[start : start + step]
             count = len(latent)
-            rows = torch.arange(math.ceil(count / BLOCK) * BLOCK) % count  # fills the last block
+            rows = torch.arange(_filled(count)) % count
             label = None if labels is None else labels[start : start + step][rows].to(device)
-            out[start : start + count] = to_uint8(generator(latent[rows].to(device, dtype), label))[:count]
-    return out.clone()  # a normal tensor that can enter autograd, unlike those of inference mode
+            images = generator(latent[rows].to(device, dtype), label)[:count].float()
+            out[start : start + count] = images.mul_(127.5).add_(127.5).round_().clamp_(0, 255)
+    return out
+
+
+def _filled(count: int) -> int:
+    """Returns the size to which a batch is filled up: the next power of two, or multiple of the block."""
+    return math.ceil(count / BLOCK) * BLOCK if count > BLOCK else 1 << (count - 1).bit_length()
 
 
 def check_memory(config: GeneratorConfig, n: int, batch_size: int) -> None:

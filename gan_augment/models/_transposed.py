@@ -1,0 +1,171 @@
+"""Transposed convolutions that sample faster on x86 processors."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+LARGE = 2**13  # input times output channels, from which Karatsuba's method saves time
+NARROW = 16  # output channels, up to which a single product with all weights is faster
+SPOTS = 1024  # weights that are compared to notice writes through ``weight.data``, which torch does not count
+
+
+class _Prepared(NamedTuple):
+    """Matrices in the layout of oneDNN, and what shows that the weight has not changed since they were made."""
+
+    weight: Tensor
+    place: int
+    version: int
+    spots: Tensor
+    matrices: list[Tensor]
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """Like :class:`torch.nn.ConvTranspose2d`, with fewer multiplications in inference mode.
+
+    A layer with stride 2 consists of four convolutions with 2 x 2 weights, one for each parity of the output's row and
+    column. Each is a product of polynomials, for which Karatsuba's method takes 9 multiplications instead of 16. A
+    layer on maps of one pixel is a matrix product. oneDNN adds each sum in the same order for any number of images,
+    so an image does not depend on those beside it.
+    """
+
+    _prepared: _Prepared | None = None
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if output_size is not None or not torch.is_inference_mode_enabled() or not self._is_fast(x):
+            return super().forward(x, output_size)
+        matrices = self._matrices()
+        rows = x.permute(0, 2, 3, 1)
+        out = _upsample(rows, matrices) if self.stride == (2, 2) else _expand(rows, matrices[0], self.kernel_size)
+        if self.bias is not None:
+            out += self.bias
+        return out.permute(0, 3, 1, 2)
+
+    def _is_fast(self, x: Tensor) -> bool:
+        plain = "weight" in self._parameters and self.groups == 1 and self.dilation == (1, 1)
+        large = self.in_channels * self.out_channels >= LARGE or (self.in_channels >= 64 and self._is_narrow)
+        if not (
+            plain
+            and large
+            and self.output_padding == (0, 0)
+            and x.dtype == self.weight.dtype == torch.float32
+            and x.is_cpu
+            and _has_onednn()
+        ):
+            return False
+        if self.kernel_size == (4, 4) and self.stride == (2, 2) and self.padding == (1, 1):
+            return self._is_narrow or x.shape[2] % 2 == x.shape[3] % 2 == 0
+        return self.stride == (1, 1) and self.padding == (0, 0) and x.shape[2:] == (1, 1)
+
+    @property
+    def _is_narrow(self) -> bool:
+        return self.out_channels <= NARROW
+
+    def _matrices(self) -> list[Tensor]:
+        weight, known = self.weight, self._prepared
+        if weight.is_inference():  # torch does not count writes to it
+            return self._prepare()
+        spots = weight.detach().permute(0, 2, 3, 1).flatten()[:: max(weight.numel() // SPOTS, 1)]
+        same = known is not None and known.weight is weight and known.place == weight.data_ptr()
+        if known is None or not same or known.version != weight._version or not torch.equal(known.spots, spots):
+            known = _Prepared(weight, weight.data_ptr(), weight._version, spots.clone(), self._prepare())
+            self._prepared = known
+        return known.matrices
+
+    def _prepare(self) -> list[Tensor]:
+        weight = self.weight.detach()
+        if self.stride == (1, 1):
+            return [_packed(weight.permute(2, 3, 1, 0).flatten(0, 2))]
+        step = 2 if self._is_narrow else 1  # without the sums, or with them
+        parts = [each for row in _parts(weight.permute(2, 3, 1, 0), 0)[::step] for each in _parts(row, 1)[::step]]
+        if self._is_narrow:
+            return [_packed(torch.stack(parts).flatten(0, 3))]
+        return [_packed(each.flatten(0, 2)) for each in parts]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_prepared"}
+
+
+def _has_onednn() -> bool:
+    known: bool = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return known
+
+
+def _packed(matrix: Tensor) -> Tensor:
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(matrix.contiguous(), 64)
+    return packed
+
+
+def _product(rows: Tensor, matrix: Tensor) -> Tensor:
+    flat = rows.reshape(-1, rows.shape[-1])
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(flat, matrix, None, "none", [], "")
+    return out.view(*rows.shape[:-1], -1)
+
+
+def _parts(weight: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the polynomials' first coefficients, the sums of both, and the second ones, along an axis of 4 taps.
+
+    The polynomials for even and odd places of the output take the place of the taps.
+    """
+    taps = weight.unbind(axis)
+    low, high = torch.stack([taps[1], taps[0]], axis), torch.stack([taps[3], taps[2]], axis)
+    return low, low + high, high
+
+
+def _expand(rows: Tensor, matrix: Tensor, kernel_size: tuple[int, ...]) -> Tensor:
+    """Maps single pixels ``(n, 1, 1, c)`` to maps of the size of the kernel."""
+    return _product(rows[:, 0, 0], matrix).view(len(rows), *kernel_size, -1)
+
+
+def _upsample(rows: Tensor, matrices: list[Tensor]) -> Tensor:
+    """Doubles the sides of maps ``(n, h, w, c)``."""
+    n, height, width, _ = rows.shape
+    sums = _by_karatsuba(rows, matrices) if len(matrices) > 1 else _by_one_product(rows, matrices[0])
+    sums = sums.view(n, height + 1, width + 1, 2, 2, -1)
+    out = sums.new_empty(n, height, 2, width, 2, sums.shape[-1])
+    for row in (0, 1):  # even places need the coefficients from the first one, odd places those from the second
+        for column in (0, 1):
+            out[:, :, row, :, column] = sums[:, row : row + height, column : column + width, row, column]
+    return out.view(n, 2 * height, 2 * width, -1)
+
+
+def _by_one_product(rows: Tensor, matrix: Tensor) -> Tensor:
+    products = _product(rows, matrix).view(*rows.shape[:3], 2, 2, -1)
+    bands = _shifted(products[..., 0, :, :], products[..., 1, :, :], 1)
+    return _shifted(bands[..., 0, :], bands[..., 1, :], 2)
+
+
+def _by_karatsuba(rows: Tensor, matrices: list[Tensor]) -> Tensor:
+    lows, highs = rows[:, ::2], rows[:, 1::2]
+    bands = []
+    for band, three in zip((lows, lows + highs, highs), (matrices[:3], matrices[3:6], matrices[6:])):
+        left, right = band[:, :, ::2], band[:, :, 1::2]
+        low, middle, high = (_product(part, each) for part, each in zip((left, left + right, right), three))
+        bands.append(_assembled(low, middle, high, 2))
+    return _assembled(bands[0], bands[1], bands[2], 1)
+
+
+def _shifted(low: Tensor, high: Tensor, axis: int) -> Tensor:
+    """Adds products with the first coefficients, and those with the second ones one place further."""
+    shape, size = list(low.shape), low.shape[axis]
+    shape[axis] += 1
+    out = low.new_empty(shape)
+    out.narrow(axis, 0, size).copy_(low)
+    out.narrow(axis, size, 1).zero_()
+    out.narrow(axis, 1, size).add_(high)
+    return out
+
+
+def _assembled(low: Tensor, middle: Tensor, high: Tensor, axis: int) -> Tensor:
+    """Adds products of pairs of pixels up to the coefficients of the whole polynomial, one more than the pixels."""
+    pairs = low.shape[axis]
+    shape = list(low.shape)
+    shape[axis] = 2 * pairs + 1
+    out = low.new_empty(shape)
+    even, odd = (out[:, start::2] if axis == 1 else out[:, :, start::2] for start in (0, 1))
+    torch.sub(middle, low, out=odd).sub_(high)
+    even.copy_(_shifted(low, high, axis))
+    return out
