@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-LARGE = 2**13  # input times output channels, from which Karatsuba's method saves time
+LARGE = 2**15  # input times output channels, from which Karatsuba's method saves time
 NARROW = 16  # output channels, up to which a single product with all weights is faster
 SPOTS = 1024  # weights that are compared to notice writes through ``weight.data``, which torch does not count
 
@@ -28,8 +28,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     A layer with stride 2 consists of four convolutions with 2 x 2 weights, one for each parity of the output's row and
     column. Each is a product of polynomials, for which Karatsuba's method takes 9 multiplications instead of 16. A
-    layer on maps of one pixel is a matrix product. oneDNN adds each sum in the same order for any number of images,
-    so an image does not depend on those beside it.
+    layer on maps of one pixel is a matrix product. oneDNN's products add each sum in the same order for any number
+    of images, so an image does not depend on those beside it.
     """
 
     _prepared: _Prepared | None = None
@@ -53,6 +53,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             and self.output_padding == (0, 0)
             and x.dtype == self.weight.dtype == torch.float32
             and x.is_cpu
+            and not torch.compiler.is_compiling()
             and _has_onednn()
         ):
             return False
@@ -154,8 +155,8 @@ def _shifted(low: Tensor, high: Tensor, axis: int) -> Tensor:
     shape[axis] += 1
     out = low.new_empty(shape)
     out.narrow(axis, 0, size).copy_(low)
-    out.narrow(axis, size, 1).zero_()
-    out.narrow(axis, 1, size).add_(high)
+    out.narrow(axis, size, 1).copy_(high.narrow(axis, size - 1, 1))
+    out.narrow(axis, 1, size - 1).add_(high.narrow(axis, 0, size - 1))
     return out
 
 
@@ -167,5 +168,7 @@ def _assembled(low: Tensor, middle: Tensor, high: Tensor, axis: int) -> Tensor:
     out = low.new_empty(shape)
     even, odd = (out[:, start::2] if axis == 1 else out[:, :, start::2] for start in (0, 1))
     torch.sub(middle, low, out=odd).sub_(high)
-    even.copy_(_shifted(low, high, axis))
+    even.narrow(axis, 0, pairs).copy_(low)
+    even.narrow(axis, pairs, 1).copy_(high.narrow(axis, pairs - 1, 1))
+    even.narrow(axis, 1, pairs - 1).add_(high.narrow(axis, 0, pairs - 1))
     return out
