@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ._generator import Generator
 
 # Latents are drawn in blocks of this many images, since torch draws the first values of a tensor alike only in whole
-# vectors. Batches are filled up to powers of two, or to whole blocks, since the kernels of some layers round differently
-# for odd batch sizes, by 1e-8: enough to change a pixel by one.
+# vectors. Batches are filled up to powers of two, or to whole blocks, since the kernels of some layers round
+# differently for odd batch sizes, by 1e-8: enough to change a pixel by one.
 BLOCK = 16
 SIDE = 10  # maximum number of rows and columns of a grid
 WIDTH = 1320  # pixels; a hundred images of 128 px
