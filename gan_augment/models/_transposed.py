@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from typing import Any, NamedTuple
 
@@ -90,9 +91,15 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return {name: value for name, value in self.__dict__.items() if name != "_prepared"}
 
 
+@functools.cache
 def _has_onednn() -> bool:
-    known: bool = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return known
+    # torch documents neither operator, so another version may lack them.
+    return (
+        platform.machine() in ("x86_64", "AMD64")
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    )
 
 
 def _packed(matrix: Tensor) -> Tensor:
