@@ -160,7 +160,7 @@ def check_finite(network: nn.Module, *inputs: Tensor | None) -> Any:
 
     def check(name: str, _module: nn.Module, _inputs: Any, out: Any) -> None:
         known = isinstance(out, Tensor) and out.is_floating_point() and out.numel()
-        if known and not float(out.detach().abs().max()) < LARGEST:
+        if known and not all(abs(bound) < LARGEST for bound in out.detach().aminmax()):
             raise ValueError(f"Weights must give finite values, but those of {name or 'the network'} are too large.")
 
     with ExitStack() as hooks, torch.inference_mode(), eval_mode(network):
