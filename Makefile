@@ -6,7 +6,7 @@ WORKERS ?= 2
 # A thread for each process: small networks are slower on several, and far slower on a busy machine.
 test test-slow coverage: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow coverage lint bench clean
+.PHONY: demo test test-slow coverage lint bench bench-quick bench-gpu clean
 
 demo: .venv/made
 	$(BIN)/gan-augment demo --out gan-augment-demo
@@ -28,11 +28,22 @@ lint: .venv/made
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/made
+# The table of docs/performance.md. Its training rows need the peer, which comes from GitHub if EXAMPLES is not given.
+EXAMPLES ?= .peers/examples
+
+bench: .venv/made $(EXAMPLES)
 	$(BIN)/python -m benchmarks.import_time
-	$(BIN)/python -m benchmarks.mixing_cost
-	$(BIN)/python -m benchmarks.sampling
-	$(BIN)/python -m examples.measure_zoo
+	$(BIN)/python -m benchmarks.table --examples $(EXAMPLES)
+	$(BIN)/python -m benchmarks.growth
+
+bench-quick: .venv/made
+	$(BIN)/python -m benchmarks.table --quick --examples $(EXAMPLES)
+
+bench-gpu: .venv/made $(EXAMPLES)
+	$(BIN)/python -m benchmarks.table --device cuda --examples $(EXAMPLES)
+
+.peers/examples:
+	git clone --quiet --depth 1 https://github.com/pytorch/examples $@
 
 .venv/made: pyproject.toml zoo/faces/pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=0.15)
     options = parser.parse_args()
     limit(options.isa, "benchmarks.compare")
-    before, quick = committed(), Options(True, options.examples)
+    before, quick = committed(), Options(True, options.examples, options.device)
     found = run(quick, options.only, None)["rows"]
     worse = [name for name in found if is_worse(name, found[name], before.get(name, {}), options.tolerance)]
     worse = [name for name in worse if is_worse(name, measured(ROWS[name], quick), before[name], options.tolerance)]

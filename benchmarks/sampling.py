@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gan_augment import Generator, SyntheticPool, from_pretrained, save_pretrained
+
+from .timing import ratios
 
 BATCHES, ROUNDS = (1, 16, 64, 256), 7
 POOL, POOL_BATCH = 1024, 64  # images; the time of a pool grows with its size
@@ -30,40 +30,24 @@ def plain_dcgan() -> nn.Module:
     return nn.Sequential(*layers, nn.ConvTranspose2d(64, 3, 4, 2, 1, bias=False), nn.Tanh()).eval()
 
 
-def sample_plain(module: nn.Module, n: int) -> Tensor:
+def sample_plain(module: nn.Module, n: int, device: str = "cpu") -> Tensor:
     """Draws images as a user would by hand."""
     with torch.inference_mode():
-        images: Tensor = module(torch.randn(n, 100, 1, 1)).mul(127.5).add(127.5).to(torch.uint8)
+        images: Tensor = module(torch.randn(n, 100, 1, 1, device=device)).mul(127.5).add(127.5).to(torch.uint8)
     return images
 
 
-def paired_ratios(peer: Callable[[], object], ours: Callable[[], object], rounds: int) -> list[float]:
-    """Returns the peer's time over ours for each round, in which both run once. A round ahead does not count."""
-    ratios = []
-    for _ in range(rounds + 1):
-        started = time.perf_counter()
-        peer()
-        middle = time.perf_counter()
-        ours()
-        ratios.append((middle - started) / (time.perf_counter() - middle))
-    return ratios[1:]
-
-
-def sampling_ratios(n: int, rounds: int) -> list[float]:
+def sampling_ratios(n: int, rounds: int, device: str = "cpu") -> list[float]:
     """Images per second of :meth:`Generator.sample`, ``n`` images per call, over those of the plain module."""
-    plain, ours, calls = plain_dcgan(), Generator(), max(1, 32 // n)
-    return paired_ratios(
-        lambda: [sample_plain(plain, n) for _ in range(calls)],
-        lambda: [ours.sample(n, seed=call) for call in range(calls)],
-        rounds,
-    )
+    plain, ours = plain_dcgan().to(device), Generator().to(device)
+    return ratios(lambda: sample_plain(plain, n, device), lambda: ours.sample(n, seed=0), rounds, max(1, 128 // n))
 
 
-def pool_ratios(rounds: int, size: int = POOL) -> list[float]:
+def pool_ratios(rounds: int, device: str = "cpu", size: int = POOL) -> list[float]:
     """Time of one forward pass after another into a list over that of :meth:`SyntheticPool.generate`."""
-    plain, ours = plain_dcgan(), Generator()
-    return paired_ratios(
-        lambda: [sample_plain(plain, POOL_BATCH) for _ in range(size // POOL_BATCH)],
+    plain, ours = plain_dcgan().to(device), Generator().to(device)
+    return ratios(
+        lambda: [sample_plain(plain, POOL_BATCH, device).cpu() for _ in range(size // POOL_BATCH)],
         lambda: SyntheticPool.generate(ours, size, progress=False),
         rounds,
     )
@@ -81,16 +65,16 @@ def first_image_ratios(rounds: int) -> list[float]:
             module.load_state_dict(load_file(weights))
             return sample_plain(module, 1)
 
-        return paired_ratios(by_hand, lambda: from_pretrained(Path(folder, "ours")).sample(1, seed=0), rounds)
+        return ratios(by_hand, lambda: from_pretrained(Path(folder, "ours")).sample(1, seed=0), rounds)
 
 
 def main() -> None:
     rows = {f"images/s sampled, {n} per call": sampling_ratios(n, ROUNDS) for n in BATCHES}
     rows["pool"] = pool_ratios(3)
     rows["from_pretrained and first image"] = first_image_ratios(ROUNDS)
-    for name, ratios in rows.items():
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"{name}: {statistics.median(ratios):.2f} x the plain module ({spread})")
+    for name, found in rows.items():
+        spread = f"{min(found):.2f} to {max(found):.2f}"
+        print(f"{name}: {statistics.median(found):.2f} x the plain module ({spread})")
 
 
 if __name__ == "__main__":

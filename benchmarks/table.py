@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from .rows import ROWS, Options, Row, Skipped
+from .rows import ROWS, Options, Row, NotMeasuredError
 
 RESULTS = Path(__file__).parent / "results"
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
@@ -52,7 +52,7 @@ def measured(row: Row, options: Options) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         ratios = row.measure(options)
-    except Skipped as reason:
+    except NotMeasuredError as reason:
         return {"skipped": str(reason)}
     low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
     return {
@@ -96,6 +96,7 @@ def run(options: Options, only: list[str], out: Path | None) -> dict[str, Any]:
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--isa", choices=["native", "avx2"], default="native")
     parser.add_argument("--only", nargs="*", default=[], help="beginnings of names of rows")
+    parser.add_argument("--device", default="cpu", help="such as cuda")
     parser.add_argument("--examples", type=Path, help="a checkout of pytorch/examples")
 
 
@@ -113,7 +114,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     limit(options.isa, "benchmarks.table")
-    run(Options(options.quick, options.examples), options.only, options.out)
+    run(Options(options.quick, options.examples, options.device), options.only, options.out)
 
 
 if __name__ == "__main__":
