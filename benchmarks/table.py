@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from .rows import ROWS, Options, Row, NotMeasuredError
+from .rows import ROWS, NotMeasuredError, Options, Row
 
 RESULTS = Path(__file__).parent / "results"
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
