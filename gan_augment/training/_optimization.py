@@ -31,6 +31,8 @@ class OptimizationOptions(Options):
         steps (int): Steps of the generator, unless the budget ends first. Default: 20,000.
         epochs (int): If above 0, the number of passes over the images, instead of ``steps``. Default: 0.
         n_critic (int): Steps of the discriminator for each step of the generator. Default: 1.
+        simultaneous (bool): Whether both networks learn from the same pass over the images, which is faster. Otherwise
+            the generator takes its turn after the discriminator, with new images of its own. Default: False.
         optimizer (str): A class of ``torch.optim`` that takes ``lr``. Default: ``"Adam"``.
         optimizer_options (dict): Further arguments of that class. Default: ``{"betas": (0.0, 0.9)}``.
         generator_lr, discriminator_lr (float): Learning rates. Default: 2e-4.
@@ -49,6 +51,7 @@ class OptimizationOptions(Options):
     steps: int = within(1, 10**9, 20_000)
     epochs: int = within(0, 10**6, 0)
     n_critic: int = within(1, 100, 1)
+    simultaneous: bool = False
     optimizer: str = "Adam"
     optimizer_options: dict[str, Any] = field(default_factory=lambda: {"betas": (0.0, 0.9)})
     generator_lr: float = within(0.0, 1.0, 2e-4)
@@ -63,6 +66,8 @@ class OptimizationOptions(Options):
     def problems(recipe: Recipe) -> Iterator[str]:
         if recipe.batch_size % recipe.accumulation:
             yield f"batch_size must be a multiple of accumulation={recipe.accumulation}, but got {recipe.batch_size}"
+        if recipe.simultaneous and recipe.precision == "fp16":
+            yield "precision must not be 'fp16' with simultaneous=True, because small gradients would become 0"
         if recipe.optimizer_class is None:
             yield f"optimizer must be a class of torch.optim for dense gradients, but got {recipe.optimizer!r} instead"
         if recipe.tune == "norms" and recipe.generator_normalization != "batch":
@@ -74,6 +79,7 @@ class OptimizationOptions(Options):
     def unused(cls, recipe: Recipe) -> Iterable[str]:
         names = (
             "n_critic",
+            "simultaneous",
             "freeze_discriminator",
             "optimizer",
             "optimizer_options",

@@ -18,6 +18,7 @@ from ..models import MAX_ANCHORS, save_pretrained
 from ._data import TrainingImages
 from ._finetune import Start
 from ._loop import Loop
+from ._preparation import prepare
 from ._result import FitResult, conclude
 from ._schedule import StepSchedule
 from ._trainer import Trainer
@@ -147,7 +148,7 @@ class Plan:
         with torch.random.fork_rng(), threads_kept():  # each step sets its own seed
             trainer = Trainer(training, self.recipe, self.seed, start)
             if state is None:
-                trainer.prepare(self._seconds_to_prepare())
+                prepare(trainer, self._seconds_to_prepare())
             else:
                 _restore(trainer, state)
             accelerator().wait_for_everyone()  # all must read the same checkpoint before the next one is written

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import math
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,16 +16,19 @@ from ._augment import AdaptiveStrength, diff_augment
 from ._data import Order, TrainingImages
 from ._finetune import Start
 from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shrink
-from ._learn_variations import learn_variations
 from ._optimization import EMA, recalibrate_batch_norm
 from ._schedule import Stage, StepSchedule, stage_at
 from .losses._coverage import Coverage, reconstruction_loss
-from .losses._objective import discriminator_loss, generator_loss
+from .losses._objective import (
+    discriminator_loss,
+    generator_loss,
+    generator_loss_of,
+    judges_one_by_one,
+    shared_loss,
+)
 from .losses._regularizers import LeCam, clip_weights
 from .recipes._recipe import Recipe
 from .runs import _processes as processes
-
-REHEARSED = 16  # images with which numbers of threads are compared
 
 
 class Trainer:
@@ -109,43 +109,9 @@ class Trainer:
         """Returns the stage of the run at a share of it."""
         return stage_at(self.recipe, progress, sizes=len(self.sizes), warmup=self.fresh_discriminator)
 
-    def prepare(self, seconds: float | None = None) -> None:
-        """Prepares a new run: chooses a number of threads, and learns how the images of a class vary.
-
-        It takes at most ``seconds``. Without a limit it keeps the number of threads, which changes the last bits of
-        results.
-        """
-        started, deadline = time.perf_counter(), None
-        if seconds is not None:
-            if self.device.type == "cpu" and self.accelerator.num_processes == 1:
-                self.use_threads(processes.fastest_threads(self._rehearsal(), seconds / 4))
-            deadline = max(started + seconds, time.perf_counter() + seconds / 2)
-        variations, averaged = self.generator.variations, self.ema.generator.variations
-        if variations is None or averaged is None:
-            return
-        images, labels = self.originals.images, self.originals.classes
-        learn_variations(variations, images, labels, self.recipe.deform, self.recipe.tone, deadline)
-        state = processes.of_first({key: value.cpu() for key, value in variations.state_dict().items()})
-        for each in (variations, averaged):
-            each.load_state_dict(state)
-
     def use_threads(self, threads: int) -> None:
         self.threads = threads
         torch.set_num_threads(threads)
-
-    def _rehearsal(self) -> Callable[[], None]:
-        """Returns the main work of a step, a forward and a backward pass of the generator, on a copy of it."""
-        generator, stage = copy.deepcopy(self.generating), self.stage(0.0)
-        count = min(self.part, REHEARSED)
-        latents = torch.randn(count, self.recipe.latent_dim, device=self.device)
-        labels = None if self.images.labels is None else self.images.labels[self.order.indices(0, count)]
-
-        def work() -> None:
-            with self.autocast:
-                images = generator(latents, labels, stage.class_weight, **self._sized(stage))
-            images.float().square().mean().backward()
-
-        return work
 
     def step(self, progress: float) -> None:
         """Makes the steps of the discriminator and then one of the generator, at a share ``progress`` of the run."""
@@ -156,29 +122,34 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = optimizer.defaults["lr"] * factor * self.schedule.factor
         self._losses = {}
-        if stage.adversarial:
-            for turn in range(self.recipe.n_critic):
-                self._discriminator_step(stage, turn)
+        for turn in range(self.recipe.n_critic if stage.adversarial else 0):
+            last = turn == self.recipe.n_critic - 1
+            self._discriminator_step(stage, turn, both=self.recipe.simultaneous and last and not stage.warming)
         if not stage.warming:
             self._generator_step(stage)
         self.step_number += 1
         self.schedule.step()
         self.ema.update(self.generator, self.step_number)
 
-    def _discriminator_step(self, stage: Stage, turn: int) -> None:
+    def _discriminator_step(self, stage: Stage, turn: int, both: bool = False) -> None:
+        """Makes a step of the discriminator. With ``both``, it also computes the generator's adversarial gradients."""
         recipe, number = self.recipe, self.step_number * self.recipe.n_critic + turn
         judge, penalize = partial(self._judge, stage=stage), number % recipe.penalty_every == 0
         means = torch.zeros(3, device=self.device)
         for part in range(recipe.accumulation):
             real, labels, _ = self._real(number, part, stage)
             with self.autocast:
-                with torch.no_grad():
+                with torch.set_grad_enabled(both):
                     fake = self._generate(self._latents(labels), labels, stage)
                 loss, real_logits, fake_logits = discriminator_loss(
                     recipe, judge, real, fake, labels, lecam=self.lecam, penalize=penalize
                 )
             self._losses["discriminator"] = loss.detach()
-            self._backward(loss)
+            if both:
+                self._backward_both(loss, real_logits, fake, fake_logits)
+            else:
+                self._backward(loss)
+            real_logits, fake_logits = real_logits.detach(), fake_logits.detach()
             means += torch.stack([real_logits.mean(), fake_logits.mean(), real_logits.sign().mean()])
         self._descend("discriminator")
         if recipe.clip_weights:
@@ -189,20 +160,32 @@ class Trainer:
             if self.controller is not None:
                 self.controller.update(float(sign), recipe.batch_size)
 
+    def _backward_both(self, loss: Tensor, real_logits: Tensor, fake: Tensor, fake_logits: Tensor) -> None:
+        """Computes the gradients of both networks from one forward pass."""
+        other = generator_loss_of(self.recipe, fake_logits, real_logits, epoch=self._epoch())
+        self._losses["generator"] = other.detach()
+        if judges_one_by_one(self.recipe):
+            self._backward(shared_loss(loss, other, fake, fake_logits))
+            return
+        # Two passes back, each without the gradients that only the other one needs.
+        self._backward(loss, inputs=self._judge_learns, retain_graph=True)
+        names = [name for name in ("generator", "anchors") if name in self.optimizers]
+        self._backward(other, inputs=[parameter for name in names for parameter in self._learns(name)])
+
     def _generator_step(self, stage: Stage) -> None:
         recipe, number = self.recipe, self.step_number * self.recipe.n_critic
-        judge, epoch = partial(self._judge, stage=stage), number * recipe.batch_size // self.order.count
+        judge, alone = partial(self._judge, stage=stage), stage.adversarial and not recipe.simultaneous
         if self.coverage is not None:
             self.coverage.refresh(partial(self._generate, stage=stage), self.step_number)
         for parameter in self._judge_learns:
             parameter.requires_grad_(False)
-        for part in range(recipe.accumulation):
+        for part in range(recipe.accumulation if alone or self.coverage is not None else 0):
             real, labels, indices = self._real(number, part, stage)
             losses = []
             with self.autocast:
-                if stage.adversarial:
+                if alone:
                     fake = self._generate(self._latents(labels), labels, stage)
-                    losses.append(generator_loss(recipe, judge, fake, real, labels, epoch=epoch))
+                    losses.append(generator_loss(recipe, judge, fake, real, labels, epoch=self._epoch()))
                     self._losses["generator"] = losses[0].detach()
                 if self.coverage is not None:
                     again = self._generate(self.coverage.latents(indices), labels, stage)
@@ -215,17 +198,22 @@ class Trainer:
         for parameter in self._judge_learns:
             parameter.requires_grad_(True)
 
+    def _epoch(self) -> int:
+        """Returns how many passes over the images are done."""
+        return self.step_number * self.recipe.n_critic * self.recipe.batch_size // self.order.count
+
     def _generate(self, latents: Tensor, labels: Tensor | None, stage: Stage) -> Tensor:
-        images: Tensor = self.generating(latents, labels, stage.class_weight, **self._sized(stage))
+        images: Tensor = self.generating(latents, labels, stage.class_weight, **self.sized(stage))
         return images.float()
 
     def _judge(self, images: Tensor, labels: Tensor | None, stage: Stage) -> Tensor:
         strength = stage.augment * (1.0 if self.controller is None else self.controller.strength)
         images = diff_augment(images, self.recipe.augment, strength)
-        logits: Tensor = self.judging(images, labels, stage.class_weight, **self._sized(stage))
+        logits: Tensor = self.judging(images, labels, stage.class_weight, **self.sized(stage))
         return logits.float()
 
-    def _sized(self, stage: Stage) -> dict[str, Any]:
+    def sized(self, stage: Stage) -> dict[str, Any]:
+        """Returns the arguments of networks that grow."""
         return {"size": self.sizes[stage.level], "fade": stage.fade} if self.sizes else {}
 
     def _latents(self, labels: Tensor | None) -> Tensor:
@@ -252,15 +240,19 @@ class Trainer:
         labels = None if self.images.labels is None else self.images.labels[indices].to(self.device)
         return real.contiguous(memory_format=torch.channels_last), labels, indices.to(self.device)
 
-    def _backward(self, loss: Tensor) -> None:
-        self.accelerator.backward(self.scaler.scale(loss / self.recipe.accumulation))
+    def _backward(self, loss: Tensor, **options: Any) -> None:
+        self.accelerator.backward(self.scaler.scale(loss / self.recipe.accumulation), **options)
+
+    def _learns(self, name: str) -> list[nn.Parameter]:
+        """Returns the parameters that an optimiser moves."""
+        return [parameter for group in self.optimizers[name].param_groups for parameter in group["params"]]
 
     def _descend(self, *names: str) -> None:
         """Makes a step of optimisers along the mean gradient of all processes."""
-        for optimizer in (self.optimizers[name] for name in names):
-            processes.average_gradients(p for group in optimizer.param_groups for p in group["params"])
-            self.scaler.step(optimizer)
-            optimizer.zero_grad()
+        for name in names:
+            processes.average_gradients(self._learns(name))
+            self.scaler.step(self.optimizers[name])
+            self.optimizers[name].zero_grad()
         self.scaler.update()
 
     def losses(self) -> dict[str, float]:

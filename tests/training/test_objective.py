@@ -52,13 +52,6 @@ def test_the_plain_losses_are_those_of_the_logits(name, seed, labelled):
     torch.testing.assert_close(generator_loss(recipe, judge, fake, real, labels, epoch=0), expected)
 
 
-def test_logits_carry_no_gradient_out_of_the_discriminators_loss():
-    real, fake = batch(0)
-    _, real_logits, fake_logits = of(Recipe(), Linear(), real.requires_grad_(), fake)
-    assert not real_logits.requires_grad
-    assert not fake_logits.requires_grad
-
-
 @pytest.mark.parametrize(
     ("options", "passes"),
     [

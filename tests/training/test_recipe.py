@@ -215,6 +215,7 @@ OTHERWISE = {
     "lecam": 0.1,
     "clip_weights": 0.1,
     "top_k": 0.5,
+    "simultaneous": True,
     "optimizer": "SGD",
     "optimizer_options": {"betas": (0.1, 0.2)},
     "generator_lr": 0.5,

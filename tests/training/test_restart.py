@@ -169,8 +169,9 @@ def test_sigterm_to_one_of_two_processes_ends_both_after_the_same_step(data, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["torchrun", "accelerate"])
-def test_two_processes_train_as_one_batch_and_end_with_the_same_weights(data, tmp_path, launcher):
+@pytest.mark.parametrize(("launcher", "simultaneous"), [("torchrun", False), ("torchrun", True), ("accelerate", False)])
+def test_two_processes_train_as_one_batch_and_end_with_the_same_weights(data, tmp_path, launcher, simultaneous):
+    settings = {**SETTINGS, "steps": 20, "simultaneous": simultaneous}
     script = tmp_path / "ranks.py"
     script.write_text(
         "import sys, torch\n"
@@ -183,7 +184,7 @@ def test_two_processes_train_as_one_batch_and_end_with_the_same_weights(data, tm
         "_plan.Trainer = Kept\n"
         "kids = iter([0.3, 0.1] + 9 * [0.2])\n"
         "_plan.Monitor.measure = lambda self, generator: {'kid': next(kids), 'kid_spread': 0.0}\n"
-        f"result = fit({str(data)!r}, 'small', out=sys.argv[1], progress=False, **{ {**SETTINGS, 'steps': 20}!r})\n"
+        f"result = fit({str(data)!r}, 'small', out=sys.argv[1], progress=False, **{settings!r})\n"
         "rank, trainer = PartialState().process_index, Kept.last\n"
         "weights = {name: value for name, value in trainer.generator.named_parameters()}\n"
         "judge = {'d.' + name: value for name, value in trainer.discriminator.named_parameters()}\n"

@@ -41,6 +41,7 @@ def steps_of(out):
         {"augment": {"color": 0.7, "translation": 0.7, "cutout": 0.7}, "cooldown": 0.8, "flip": True},
         {"generator_spectral_norm": True, "discriminator_normalization": "batch", "attention_resolution": 8},
         {"growing": 0.6, "adaptive": 64, "lecam": 0.1, "n_critic": 2},
+        {"simultaneous": True, "n_critic": 2, "accumulation": 2},
         {
             "schedule": "OneCycleLR",
             "schedule_options": {"max_lr": 1.0, "total_steps": 9},

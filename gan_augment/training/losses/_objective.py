@@ -16,11 +16,16 @@ from ._regularizers import LeCam, gradient_penalty, top_k, top_k_share, zero_cen
 Judge: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 
 
+def judges_one_by_one(recipe: Recipe) -> bool:
+    """Returns whether the logit of an image does not depend on the other images of its batch."""
+    return recipe.discriminator_normalization != "batch" and not recipe.minibatch_stddev
+
+
 def judge_both(
     recipe: Recipe, judge: Judge, real: Tensor, fake: Tensor, labels: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Returns the logits of real and generated images, in one pass unless the images of a batch affect each other."""
-    if recipe.discriminator_normalization == "batch" or recipe.minibatch_stddev:
+    if not judges_one_by_one(recipe):
         return judge(real, labels), judge(fake, labels)
     real_logits, fake_logits = judge(torch.cat([real, fake]), None if labels is None else labels.repeat(2)).chunk(2)
     return real_logits, fake_logits
@@ -36,7 +41,7 @@ def discriminator_loss(
     lecam: LeCam,
     penalize: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the discriminator's loss, and the detached logits of real and generated images.
+    """Returns the discriminator's loss, and the logits of real and generated images.
 
     Images are in -1..1, and ``labels`` are the classes of both. ``penalize`` says whether this step has gradient
     penalties.
@@ -47,7 +52,7 @@ def discriminator_loss(
         loss = loss + recipe.lecam * lecam.penalty(real_logits, fake_logits)
     if penalize:
         loss = loss + recipe.penalty_every * _penalties(recipe, lambda images: judge(images, labels), real, fake)
-    return loss, real_logits.detach(), fake_logits.detach()
+    return loss, real_logits, fake_logits
 
 
 def _penalties(recipe: Recipe, discriminate: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
@@ -68,12 +73,36 @@ def generator_loss(
 
     A paired loss compares ``fake`` with ``real``. ``labels`` are the classes of both.
     """
-    loss = LOSSES[recipe.loss]
-    logits = judge(fake, labels)
     reference = None
-    if loss.paired:
+    logits = judge(fake, labels)
+    if LOSSES[recipe.loss].paired:
         with torch.no_grad():
             reference = judge(real, labels)
-    elif recipe.top_k < 1:
-        logits = top_k(logits, top_k_share(epoch, floor=recipe.top_k))
-    return loss.generator(logits, reference)
+    return generator_loss_of(recipe, logits, reference, epoch=epoch)
+
+
+def generator_loss_of(recipe: Recipe, fake_logits: Tensor, real_logits: Tensor | None, *, epoch: int) -> Tensor:
+    """Returns the generator's loss from logits. Only a paired loss needs those of real images."""
+    loss = LOSSES[recipe.loss]
+    if recipe.top_k < 1 and not loss.paired:
+        fake_logits = top_k(fake_logits, top_k_share(epoch, floor=recipe.top_k))
+    return loss.generator(fake_logits, None if real_logits is None else real_logits.detach())
+
+
+def shared_loss(discriminator: Tensor, generator: Tensor, fake: Tensor, fake_logits: Tensor) -> Tensor:
+    """Returns a loss whose backward pass gives each network the gradient of its own loss.
+
+    ``fake_logits`` are the logits of ``fake`` in both losses. The logit of an image must depend on no other image. Then
+    the gradients of the two losses at an image differ only by a factor, the ratio of the derivatives of the losses
+    with respect to its logit. So the gradient of the discriminator's loss is carried to ``fake``, and multiplied there.
+
+    Where the discriminator's derivative is 0, as for logits below -1 in the hinge loss, there would be nothing to
+    multiply. A derivative that is too small to change the last bit of the discriminator's gradient is carried instead.
+    """
+    (own,) = torch.autograd.grad(discriminator, fake_logits, retain_graph=True)
+    (other,) = torch.autograd.grad(generator, fake_logits, retain_graph=True)
+    least = torch.finfo(other.dtype).eps * other.abs()
+    carried = torch.where(own.abs() < least, least, own)
+    ratio = torch.where(carried == 0, 0, other / carried)
+    fake.register_hook(lambda gradient: gradient * ratio.view(-1, 1, 1, 1))  # type: ignore[no-untyped-call]
+    return discriminator + ((carried - own) * fake_logits).sum()
