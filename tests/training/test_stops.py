@@ -123,11 +123,11 @@ def test_a_run_on_a_full_disk_ends_in_a_sentence_and_goes_on_when_there_is_room(
 def test_a_run_that_was_stopped_before_its_first_checkpoint_can_be_given_again(
     labelled, tiny_recipe, tmp_path, monkeypatch
 ):
-    def prepare(self, seconds):
+    def prepare(trainer, seconds):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "prepare", prepare)
+        patch.setattr("gan_augment.training._plan.prepare", prepare)
         with pytest.raises(KeyboardInterrupt):
             fit(labelled, out=tmp_path / "run", progress=False, **tiny_recipe)
     assert fit(labelled, out=tmp_path / "run", progress=False, **tiny_recipe).steps == 6
