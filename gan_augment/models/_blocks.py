@@ -39,7 +39,10 @@ class ClassConditionalNorm2d(nn.Module):
         if class_weight != 1.0:  # towards the mean class (https://arxiv.org/abs/2201.06578)
             scale = torch.lerp(self.scale.weight.mean(0), scale, class_weight)
             shift = torch.lerp(self.shift.weight.mean(0), shift, class_weight)
-        return torch.addcmul(shift[:, :, None, None], scale[:, :, None, None], self.norm(x))
+        x = self.norm(x)
+        # Autocast would compute in float32 here, which takes twice as long and two copies of the features.
+        scale, shift = scale.to(x.dtype), shift.to(x.dtype)
+        return torch.addcmul(shift[:, :, None, None], scale[:, :, None, None], x)
 
 
 class SelfAttention2d(nn.Module):
