@@ -29,6 +29,12 @@ SMOOTHNESS = 0.01
 SCALES = (1, 2, 4)
 
 
+def scaled(difference: Tensor) -> list[Tensor]:
+    """Returns the difference of images ``(n, c, h, w)`` at several scales."""
+    # The mean of differences is the difference of means, so one set of images is averaged and not two.
+    return [difference if s == 1 else F.avg_pool2d(difference, s) for s in SCALES]
+
+
 def register(sources: Tensor, targets: Tensor, deadline: float | None = None) -> Tensor:
     """Finds smooth fields ``(m, 2, CONTROLS, CONTROLS)`` that warp sources onto targets, by gradient descent.
 
@@ -56,9 +62,7 @@ def _register(sources: Tensor, targets: Tensor, deadline: float | None, least: i
             return fields.detach(), False
         warped = warp(sources, fields)
         # Halved to a range of 1, for which stiffness and weight are chosen.
-        difference = sum(
-            ((F.avg_pool2d(warped, s) - F.avg_pool2d(targets, s)) / 2).square().mean((1, 2, 3)) for s in SCALES
-        )
+        difference = sum(each.square().mean((1, 2, 3)) for each in scaled((warped - targets) / 2))
         bend = fields.diff(dim=2).square().mean((1, 2, 3)) + fields.diff(dim=3).square().mean((1, 2, 3))
         loss = (difference + STIFFNESS * bend + WEIGHT * fields.square().mean((1, 2, 3))).sum()
         optimizer.zero_grad()

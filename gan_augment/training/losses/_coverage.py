@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from ..._core import to_signed
 from ...models import ANCHOR_DRAWS, AnchorWalk, add_noise, to_sphere
 from .._data import TrainingImages
-from .._learn_variations import DEFORMATIONS, SCALES, TONES
+from .._learn_variations import DEFORMATIONS, TONES, scaled
 from ..recipes._options import Options, within
 
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ def sketch(images: Tensor) -> Tensor:
 
 def reconstruction_loss(images: Tensor, targets: Tensor) -> Tensor:
     """Returns the mean absolute difference of images ``(n, c, h, w)`` in -1..1 over several scales, a scalar."""
-    losses = [(F.avg_pool2d(images, s) - F.avg_pool2d(targets, s)).abs().mean() for s in SCALES]
-    return torch.stack(losses).mean()
+    return torch.stack([each.abs().mean() for each in scaled(images - targets)]).mean()
 
 
 def principal_latents(sketches: Tensor, latent_dim: int) -> Tensor:
