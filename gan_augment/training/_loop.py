@@ -37,6 +37,8 @@ class Loop:
         not wait for the end of the step.
         """
         trainer, evaluations = self.trainer, self.trainer.recipe.evaluations
+        if self.plan.folder is None and not self.monitor.chooses:  # only the last measurement is seen
+            evaluations = min(evaluations, 1)
         self.first_step = trainer.step_number
         self._tick()
         self.prepared, self.measuring, self.last_measured = trainer.seconds, 0.0, self.first_step
