@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gan_augment import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from gan_augment.models._blocks import append_stddev
+from gan_augment.models._blocks import ClassConditionalNorm2d, append_stddev
 
 SIZES = (16, 28, 32, 64, 128, 256)
 
@@ -351,6 +351,17 @@ def test_minibatch_stddev_survives_bfloat16_and_equal_images():
     assert result.dtype == torch.bfloat16
     assert float(result[:, 2].detach().float().max()) == pytest.approx(1e-4, rel=0.01)
     assert bool(torch.isfinite(features.grad).all())
+
+
+def test_class_conditional_norms_keep_the_type_of_their_features():
+    config = GeneratorConfig(image_size=16, num_classes=3)
+    norm, labels = ClassConditionalNorm2d(8, config), torch.tensor([0, 1, 2, 0])
+    features = torch.randn(4, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    exact = norm(features, labels)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = norm(features.bfloat16(), labels)
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.float(), exact, atol=0.05, rtol=0.02)
 
 
 def test_dropout_is_there_in_training_alone():
