@@ -213,6 +213,21 @@ def test_findings_are_of_the_end_and_go_into_the_card(start):
     assert result.generator.card.training["findings"] == result.findings
 
 
+@pytest.mark.parametrize(("written", "held_out", "times"), [(False, 0.0, 1), (True, 0.0, 4), (False, 0.25, 4)])
+def test_samples_are_measured_before_the_end_only_if_it_is_seen(start, tmp_path, monkeypatch, written, held_out, times):
+    calls = []
+
+    def measure(self, generator):
+        calls.append(generator)
+        self.sentences = ["Measured."]
+        return {}
+
+    monkeypatch.setattr(Monitor, "measure", measure)
+    options = {**CHOSEN, "init": start, "held_out": held_out}
+    result = fit(list(TRAINING), "small", out=tmp_path / "run" if written else None, **options)
+    assert (len(calls), result.findings) == (times, ["Measured."])
+
+
 def test_without_evaluations_nothing_is_found_or_chosen(start):
     options = {**CHOSEN, "init": start, "evaluations": 0, "held_out": 0.25}
     result = fit(list(TRAINING), "small", **options)
