@@ -49,11 +49,10 @@ class Layout:
         return Plan(self, epoch, slot_of, choose_entries(self.slots, available, seed, epoch).numpy())
 
     def _slots_of_replaced(self, seed: int, epoch: int) -> NDArray[np.integer]:
-        positions = self._choose_positions(seed, epoch)
-        numbers = torch.arange(len(positions), dtype=_index_type(len(self)))
-        slot_of = torch.full((len(self),), -1, dtype=numbers.dtype)
-        slot_of[positions] = numbers
-        return slot_of.numpy()
+        positions = self._choose_positions(seed, epoch).numpy()
+        slot_of = np.full(len(self), -1, dtype=positions.dtype)
+        slot_of[positions] = np.arange(len(positions), dtype=positions.dtype)
+        return slot_of
 
     def _choose_positions(self, seed: int, epoch: int) -> Tensor:
         """Returns the positions of the real items that are replaced, in the order of the slots, ``(total,)``."""
@@ -61,8 +60,8 @@ class Layout:
         order, wanted = torch.randperm(len(self), generator=rng, dtype=_index_type(len(self))), self.slots.counts
         if self.labels is None or ALL in wanted:
             return order[: self.slots.total]
-        places = order if self.repeated is None else self.repeated[order]
-        by_class = group_by_class(self.labels[places], order)
+        places = order.numpy() if self.repeated is None else self.repeated.numpy()[order.numpy()]
+        by_class = group_by_class(torch.from_numpy(self.labels.numpy()[places]), order)
         return torch.cat([by_class[label][:count] for label, count in wanted.items() if count] or [order[:0]])
 
     @cached_property

@@ -148,14 +148,15 @@ def repeated_rows(labels: Tensor, missing: Slots, seed: int) -> Tensor:
 
 def group_by_class(labels: Tensor, rows: Tensor) -> list[Tensor]:
     """Returns the rows of each class from 0 on, in their order, given the class of each row."""
-    # numpy sorts integers of one or two bytes in linear time.
-    order = torch.from_numpy(np.argsort(compact(labels).numpy(), kind="stable"))
-    return list(torch.split(rows[order], torch.bincount(labels).tolist()))
+    # numpy sorts integers of one or two bytes in linear time, and wakes no threads for it.
+    own = compact(labels).numpy()
+    grouped = rows.numpy()[np.argsort(own, kind="stable")]
+    return list(torch.split(torch.from_numpy(grouped), np.bincount(own).tolist()))
 
 
 def compact(numbers: Tensor) -> Tensor:
     """Returns whole numbers from 0 on in the smallest type that holds them."""
-    largest = int(numbers.max()) if len(numbers) else 0
+    largest = int(numbers.numpy().max()) if len(numbers) else 0
     types = (torch.uint8, torch.int16, torch.int32, torch.int64)
     return numbers.to(next(dtype for dtype in types if largest <= torch.iinfo(dtype).max))
 
@@ -166,7 +167,7 @@ def choose_entries(slots: Slots, entries: dict[int, Tensor], seed: int, epoch: i
     chosen = []
     for group, count in slots.counts.items():
         if count:
-            available = entries[group]
-            shuffled = available[torch.randperm(len(available), generator=rng)]
-            chosen.append(shuffled[torch.arange(count) % len(shuffled)])
-    return torch.cat(chosen) if chosen else torch.empty(0, dtype=torch.int64)
+            available = entries[group].numpy()
+            order = torch.randperm(len(available), generator=rng).numpy()
+            chosen.append(np.resize(available[order], count))  # repeats them in order
+    return torch.from_numpy(np.concatenate(chosen)) if chosen else torch.empty(0, dtype=torch.int64)
