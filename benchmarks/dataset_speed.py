@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.io import write_jpeg
 from torchvision.transforms import v2
 
-from gan_augment import GANAugmentedDataset, SyntheticPool
+from gan_augment import BatchLoader, GANAugmentedDataset, SyntheticPool
 
 RATIO, BATCH, CLASSES = 0.25, 64, 10
 TO_FLOAT = v2.ToDtype(torch.float32, scale=True)
@@ -87,6 +87,25 @@ def tensor_ratios(size: int, workers: int, epoch: int | None, rounds: int = 15, 
     return paired_speeds(through_loader(wrapped, workers), through_loader(plain, workers), rounds)
 
 
+def batch_loader_ratios(size: int, rounds: int = 15, count: int = 6400) -> list[float]:
+    """The same uint8 tensors through a ``BatchLoader``, in a new epoch each round."""
+    plain = TensorImages(count, size, TO_FLOAT)
+    wrapped = GANAugmentedDataset(plain, SyntheticPool(*noise(2000, size)), RATIO, progress=False)
+    batches = BatchLoader(wrapped, BATCH)
+
+    class Epochs:
+        """Sets the next epoch and then yields its batches, so that the time includes the plan of the epoch."""
+
+        epoch = 0
+
+        def __iter__(self) -> Iterator[object]:
+            wrapped.set_epoch(self.epoch)
+            self.epoch += 1
+            yield from batches
+
+    return paired_speeds(Epochs(), through_loader(plain, 0), rounds)
+
+
 def write_photos(folder: Path, count: int) -> None:
     """Writes JPEG files that are 500 px wide and 335 to 395 px high, as photographs have several shapes."""
     generator = torch.Generator().manual_seed(0)
@@ -111,6 +130,8 @@ def folder_ratios(workers: int, epoch: int | None, rounds: int = 7, count: int =
 
 
 def main() -> None:
+    for size in (28, 64):
+        show(f"{size} px tensors, BatchLoader against a DataLoader", batch_loader_ratios(size))
     for workers in (0, 2):
         for epoch in (None, 0):
             when = "before" if epoch is None else "after"

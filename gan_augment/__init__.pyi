@@ -3,6 +3,7 @@ from .evaluation import Evaluation, evaluate
 from .hub import download, from_pretrained, list_pretrained, push_to_hub
 from .importing import import_checkpoint
 from .mixing import (
+    BatchLoader,
     Conditional,
     Fixed,
     FixedRatioBatchSampler,
@@ -37,6 +38,7 @@ from .synthesis import (
 from .training import FitResult, Recipe, fit, resume
 
 __all__ = [
+    "BatchLoader",
     "Card",
     "Conditional",
     "Discriminator",

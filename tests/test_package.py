@@ -9,6 +9,7 @@ import torch
 
 import gan_augment
 from gan_augment import (
+    BatchLoader,
     Conditional,
     Fixed,
     FixedRatioBatchSampler,
@@ -64,6 +65,7 @@ def public_objects():
         data,
         SyntheticMix(generator, 0.5),
         FixedRatioBatchSampler(data, 4, 0.5),
+        BatchLoader(data, 4),
         Same(),
         Conditional(class_map={0: 1}),
         Fixed(label=2),
@@ -75,7 +77,7 @@ def public_objects():
     ]
 
 
-@pytest.mark.parametrize("place", range(14))
+@pytest.mark.parametrize("place", range(15))
 def test_every_public_object_pickles(place):
     original = public_objects()[place]
     again = pickle.loads(pickle.dumps(original))

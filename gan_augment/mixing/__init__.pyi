@@ -1,4 +1,5 @@
 from ._dataset import GANAugmentedDataset
+from ._loader import BatchLoader
 from ._mix import SyntheticMix
 from ._positions import missing_images, oversampled_rows
 from ._sampler import FixedRatioBatchSampler
@@ -8,6 +9,7 @@ from .policies._registry import POLICIES, resolve_policy
 
 __all__ = [
     "POLICIES",
+    "BatchLoader",
     "Conditional",
     "Fixed",
     "FixedRatioBatchSampler",

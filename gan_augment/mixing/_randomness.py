@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes import string_at
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ import torch.distributed
 from numpy.typing import NDArray
 
 from .._core import draw_seed, mix_seed
+
+T = TypeVar("T")
 
 
 def stochastic_round(value: float) -> int:
@@ -122,6 +124,15 @@ def restored_random_state() -> Iterator[None]:
     finally:
         for generator, state in zip(_GENERATORS, states):
             generator.restore(state)
+
+
+def watch_draws(call: Callable[[], T]) -> tuple[T, bool]:
+    """Returns the result of a function, and whether it drew from a global generator; restores their states."""
+    with restored_random_state():
+        states = [generator.read() for generator in _GENERATORS]
+        result = call()
+        moved = any(not each.is_same(each.read(), state) for each, state in zip(_GENERATORS, states))
+    return result, moved
 
 
 class SeededReader:

@@ -104,7 +104,7 @@ class Pipeline:
         if callable(self.transform):
             own = of_image(self.transform)
             return lambda image, label: own(image)
-        takes, transform = _NO_TRANSFORM if self.transform is None else _find_transform(dataset)
+        takes, transform = _NO_TRANSFORM if self.transform is None else find_transform(dataset)
         if takes == "image and label":
             return lambda image, label: transform(image, label)[0]
         if takes == "rows":
@@ -126,9 +126,9 @@ def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) ->
     """Returns the steps for synthetic images, from a few items of a data set like torchvision's."""
     if not (transform is None or transform == "inherit" or callable(transform)):
         raise TypeError(f"transform must be callable, 'inherit' or None, but got {transform!r} instead.")
-    recorder = _CallRecorder()
-    raw = dataset if transform is None else _without_transforms(dataset, recorder)
-    takes, _ = _find_transform(dataset) if transform == "inherit" else _NO_TRANSFORM
+    recorder = CallRecorder()
+    raw = dataset if transform is None else without_transforms(dataset, recorder)
+    takes, _ = find_transform(dataset) if transform == "inherit" else _NO_TRANSFORM
     with restored_random_state():  # random transforms must not change the caller's random state
         items = [_read_raw(raw, index, transform) for index in evenly_spaced(len(raw), PROBES)]
     images = [image_of(item) for item in items]
@@ -158,14 +158,15 @@ def _read_raw(raw: Any, index: int, transform: Any) -> Any:
         ) from error
 
 
-def _without_transforms(dataset: Any, recorder: _CallRecorder) -> Any:
+def without_transforms(dataset: Any, recorder: CallRecorder | None = None) -> Any:
     """Returns a copy of a data set that calls the recorder instead of its transforms."""
+    recorder = recorder or CallRecorder()
     if isinstance(dataset, Subset):
-        return Subset(_without_transforms(dataset.dataset, recorder), dataset.indices)
+        return Subset(without_transforms(dataset.dataset, recorder), dataset.indices)
     if isinstance(dataset, ConcatDataset):
-        return ConcatDataset([_without_transforms(part, recorder) for part in dataset.datasets])
+        return ConcatDataset([without_transforms(part, recorder) for part in dataset.datasets])
     if isinstance(dataset, ForwardsNames):
-        return _without_transforms(dataset.dataset, recorder)
+        return without_transforms(dataset.dataset, recorder)
     if _hugging_face_transform(dataset) is not None:
         return dataset.with_format(None)
     bare = copy.copy(dataset)
@@ -175,12 +176,12 @@ def _without_transforms(dataset: Any, recorder: _CallRecorder) -> Any:
     return bare
 
 
-def _find_transform(dataset: Any) -> tuple[str, Any]:
+def find_transform(dataset: Any) -> tuple[str, Any]:
     """Returns what the transform of a data set takes, and the transform."""
     if isinstance(dataset, (Subset, ForwardsNames)):
-        return _find_transform(dataset.dataset)
+        return find_transform(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
-        parts = [_find_transform(part) for part in dataset.datasets]
+        parts = [find_transform(part) for part in dataset.datasets]
         if any(part != parts[0] for part in parts):
             raise ValueError(
                 "The parts of a ConcatDataset must share one transform for transform='inherit', but do not; pass a "
@@ -203,7 +204,7 @@ def _hugging_face_transform(dataset: Any) -> Any:
     return form["format_kwargs"]["transform"] if custom else None
 
 
-class _CallRecorder:
+class CallRecorder:
     """A transform that changes nothing, and records the keywords that it is called with."""
 
     def __init__(self) -> None:
