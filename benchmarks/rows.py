@@ -55,16 +55,12 @@ class Row:
 def _training(precision: str, simultaneous: bool, options: Options) -> list[float]:
     if options.examples is None or not options.examples.exists():
         raise NotMeasuredError("needs --examples, a checkout of pytorch/examples")
-    budget = {"rounds": options.rounds(3, 1), "seconds": 6.0 if options.quick else 30.0}
-    return training_speed.against_examples(options.examples, precision, simultaneous=simultaneous, **budget)
-
-
-def _bf16_training(simultaneous: bool, options: Options) -> list[float]:
-    if options.quick:
+    if options.quick and (simultaneous or precision != "fp32"):
         raise NotMeasuredError("left out of quick runs")
-    if options.device == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2":
-        raise NotMeasuredError("no bfloat16 on this processor")
-    return _training("auto", simultaneous, options)
+    if precision == "auto" and options.device == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        raise NotMeasuredError("no bfloat16 with these instructions")
+    budget = {"rounds": options.rounds(3, 1), "seconds": 6.0 if options.quick else 12.0}
+    return training_speed.against_examples(options.examples, precision, simultaneous=simultaneous, **budget)
 
 
 def _on_cpu(measure: Callable[[Options], list[float]]) -> Callable[[Options], list[float]]:
@@ -91,6 +87,10 @@ def _step(size: int, channels: int, against: str, options: Options) -> list[floa
 
 def _items(size: int, workers: int, epoch: int | None, options: Options) -> list[float]:
     return dataset_speed.tensor_ratios(size, workers, epoch, options.rounds(15, 5))
+
+
+def _batches(size: int, options: Options) -> list[float]:
+    return dataset_speed.batch_loader_ratios(size, options.rounds(15, 5))
 
 
 def _files(workers: int, epoch: int | None, options: Options) -> list[float]:
@@ -130,6 +130,13 @@ for _workers in (0, 2):
             1.0,
             _on_cpu(partial(_files, _workers, _epoch)),
         )
+for _size in (28, 64):
+    ROWS[f"batches-{_size}"] = Row(
+        f"items/s of BatchLoader, {_size} px tensors, a new epoch each round",
+        "a DataLoader over the plain data set",
+        3.0,
+        _on_cpu(partial(_batches, _size)),
+    )
 ROWS["live"] = Row(
     "batches/s with the generator in the loop, 64 px",
     "one image at a time in __getitem__",
@@ -151,14 +158,13 @@ ROWS["first-image"] = Row(
     _on_cpu(lambda options: [1 / ratio for ratio in sampling.first_image_ratios(options.rounds(9))]),
     lower=True,
 )
-for _precision, _measure in (("float32", partial(_training, "fp32")), ("bfloat16", _bf16_training)):
+for _precision, _name in (("fp32", "float32"), ("auto", "bfloat16")):
     for _simultaneous in (False, True):
-        _how = ", simultaneous" if _simultaneous else ""
-        ROWS[f"train-{_precision}{'-simultaneous' if _simultaneous else ''}"] = Row(
-            f"images/s of training, {_precision}{_how}",
+        ROWS[f"train-{_name}{'-simultaneous' if _simultaneous else ''}"] = Row(
+            f"images/s of training, {_name}{', simultaneous' if _simultaneous else ''}",
             "pytorch/examples' main.py",
             1.6,
-            partial(_measure, _simultaneous),
+            partial(_training, _precision, _simultaneous),
         )
 ROWS["two-processes"] = Row(
     "images/s of two training processes with one thread each",
