@@ -1,6 +1,6 @@
 """Holds a fresh quick run of the table against the committed one; the exit status is 1 if a row got worse.
 
-    python -m benchmarks.compare [--isa avx2] [--only mix datasets] [--tolerance 0.15] [--examples CHECKOUT]
+    python -m benchmarks.compare [--isa avx2] [--only mix items] [--tolerance 0.15] [--examples CHECKOUT]
 
 A row is worse if its median is beyond the committed one by more than the tolerance, and its quartiles are all on the
 wrong side too. Then it is measured again, because machines are noisy; it is reported if the second run agrees.

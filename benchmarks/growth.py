@@ -1,6 +1,6 @@
 """How cost grows with the size of the pool, the data set, the images, the number of classes, and the workers.
 
-    python -m benchmarks.growth [--quick] [--only workers] [--out docs/images/growth.svg]
+    python -m benchmarks.growth [--quick] [--only workers] [--out docs/images/growth.png]
 
 Prints a table in Markdown for each measure. With `--out`, it also draws one picture, where each line is relative to its
 smallest size: a flat line means that the size does not matter. All sizes of a line run in turn in one process with one
@@ -231,7 +231,7 @@ def draw(measures: Sequence[Growth], path: Path) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
-    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "growth", "font.size": 8, "legend.fontsize": 7})
+    plt.rcParams.update({"font.size": 8, "legend.fontsize": 7})
     columns = min(len(measures), 3)
     rows = math.ceil(len(measures) / columns)
     figure, axes = plt.subplots(rows, columns, figsize=(3 * columns, 3.2 * rows), layout="constrained", squeeze=False)
@@ -258,7 +258,7 @@ def draw(measures: Sequence[Growth], path: Path) -> None:
         axis.axhline(1, color="0.6", linewidth=0.8)
         axis.set(title=found.title, xlabel=found.size)
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 

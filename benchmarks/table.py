@@ -1,6 +1,7 @@
 """The table of speeds: every row a ratio of ours and a peer, measured in turn in one run.
 
-    python -m benchmarks.table [--quick] [--isa avx2] [--only mix datasets] [--examples CHECKOUT] [--out FILE.json]
+    python -m benchmarks.table [--quick] [--isa avx2] [--only mix items] [--examples CHECKOUT] [--out FILE.json]
+    python -m benchmarks.table --show
 
 ``--isa avx2`` limits torch, oneDNN and MKL to AVX2, as on most laptops. ``CHECKOUT`` is of
 https://github.com/pytorch/examples. ``--quick`` takes fewer rounds and leaves out the rows that take minutes.
@@ -64,23 +65,37 @@ def measured(row: Row, options: Options) -> dict[str, Any]:
     }
 
 
-def line(row: Row, found: dict[str, Any]) -> str:
-    """A row of the table in Markdown."""
+def line(row: Row, *found: dict[str, Any]) -> str:
+    """A row of the table in Markdown, with a column for each result."""
     goal = f"{'<=' if row.lower else '>='} {row.reach:g}"
-    if "skipped" in found:
-        return f"| {row.what} | {row.against} | not measured: {found['skipped']} | {goal} |"
-    verdict = "" if row.reached(found["median"]) else " (missed)"
-    return (
-        f"| {row.what} | {row.against} | {found['median']:.3g} ({found['low']:.3g} to {found['high']:.3g}){verdict} "
-        f"| {goal} |"
-    )
+    return f"| {row.what} | {row.against} | {goal} | {' | '.join(cell(row, each) for each in found)} |"
+
+
+def cell(row: Row, found: dict[str, Any]) -> str:
+    """A median with its quartiles, or why there is none."""
+    if "median" not in found:
+        return f"not measured: {found.get('skipped', 'no result')}"
+    missed = "" if row.reached(found["median"]) else ", missed"
+    return f"{found['median']:.3g} ({found['low']:.3g} to {found['high']:.3g}){missed}"
+
+
+def head(*names: str) -> str:
+    """The first two lines of the table."""
+    return f"| what | against | reach | {' | '.join(names)} |\n" + "| --- " * (3 + len(names)) + "|"
+
+
+def show() -> str:
+    """The table of the committed results."""
+    files = {"AVX2": "avx2", "AVX-512": "avx512"}
+    rows = [json.loads((RESULTS / f"{name}.json").read_text())["rows"] for name in files.values()]
+    return "\n".join([head(*files), *(line(row, *(each.get(name, {}) for each in rows)) for name, row in ROWS.items())])
 
 
 def run(options: Options, only: list[str], out: Path | None) -> dict[str, Any]:
     """Measures the rows, and prints and writes them."""
     result: dict[str, Any] = {"machine": machine(), "quick": options.quick, "rows": {}}
     print(", ".join(f"{key}: {value}" for key, value in result["machine"].items()), end="\n\n")
-    print("| what | against | ratio (quartiles) | reach |\n| --- | --- | --- | --- |", flush=True)
+    print(head("ratio (quartiles)"), flush=True)
     for name, row in ROWS.items():
         if only and not any(name.startswith(each) for each in only):
             continue
@@ -111,8 +126,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="file to write the results to")
+    parser.add_argument("--show", action="store_true", help="print the committed results instead")
     options = parser.parse_args()
+    if options.show:
+        return print(show())
     limit(options.isa, "benchmarks.table")
     run(Options(options.quick, options.examples, options.device), options.only, options.out)
 
