@@ -95,9 +95,9 @@ def differing_class(first: Sequence[str], second: Sequence[str]) -> int | None:
 
 
 def _related_finder(names: list[list[str]]) -> Callable[[list[str]], set[int]]:
-    """Returns a function that finds the names that have all words of a name, or whose words it all has.
+    """Returns a function that finds the names that contain all words of a given name, or only words of it.
 
-    It compares a name only with those that share a rare word with it, since there may be thousands.
+    There may be thousands of names, so the function compares only names that share a rare word.
     """
     words, having, by_rarest = [set(name) for name in names], defaultdict(list), defaultdict(list)
     for place, each in enumerate(words):

@@ -77,11 +77,11 @@ def _recipes(add: AddOption) -> None:
 def _sample(add: AddOption) -> None:
     add("source", help=SOURCE)
     add("--out", required=True, help="new folder, with one folder for each class")
-    add("--n", type=int, help="number of images (default: 100; with --shards, every image of a pool once)")
+    add("--n", type=int, help="number of images (default: 100, or with --shards every image of a pool)")
     add("--label", type=int, help="class of all images (default: the classes in turn)")
     add("--seed", type=int, default=0, help="seed of the samples (default: 0)")
     add("--upscale", metavar="UPSCALER", help="name from `gan-augment list`, or a folder or checkpoint")
-    add("--shards", type=int, metavar="IMAGES", help="write WebDataset shards of at most this many images instead")
+    add("--shards", type=int, metavar="IMAGES", help="write WebDataset shards of at most IMAGES images each")
 
 
 def _study(add: AddOption) -> None:

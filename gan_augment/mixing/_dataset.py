@@ -184,7 +184,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         return self._seeded.read(read, places, lambda place: mix_seed(seed, int(places[place])))
 
     def _plan(self, epoch: int) -> Plan:
-        """Returns which items are synthetic in an epoch, and with which images of the pool."""
+        """Returns which items are synthetic in an epoch, and which images of the pool they get."""
         if self._planned is None or self._planned.epoch != epoch:
             pooled = self._reader.pooled
             self._planned = self._layout.plan({} if pooled is None else pooled.entries, self.seed, epoch)

@@ -67,7 +67,7 @@ def _has_device(source: Any, named: Any) -> bool:
 
 
 class Choices:
-    """The source's classes for each class of the data: tables from which classes are drawn for many images at once."""
+    """Draws one of the source's classes for each class of the data, for many images at once."""
 
     def __init__(self, options: Mapping[int, Sequence[int]]) -> None:
         self.classes = torch.tensor(sorted(options))  # of the data
@@ -78,12 +78,12 @@ class Choices:
         self._first_missing = next(label for label in itertools.count() if label not in options)
 
     def cover(self, num_classes: int | None) -> bool:
-        """Returns whether there is a choice for each of ``num_classes`` classes."""
+        """Returns whether the source has a class for each of the first ``num_classes`` classes of the data."""
         return num_classes is not None and num_classes <= self._first_missing
 
     def draw(self, wanted: Tensor) -> Tensor:
         """Returns one of the source's classes for each class of the data, on the same device."""
-        uniform = torch.rand(len(wanted))  # one draw for each, also where there is no choice
+        uniform = torch.rand(len(wanted))  # one draw for each, even if there is only one class to choose
         counts, starts, flat, uniform = (
             each.to(wanted.device, non_blocking=True) for each in (self._counts, self._starts, self._flat, uniform)
         )
@@ -95,7 +95,7 @@ def draw_labelled(
     policy: LabelPolicy | None,
     n: int,
     classes: Tensor | None,  # the data's class of each image, int64 (n,)
-    choices: Choices | None,  # the source's classes for each of them; None: any class
+    choices: Choices | None,  # draws the source's class for each of them; None: any class
     num_classes: int | None,
     as_real: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,8 @@ from ._positions import (
 class Layout:
     """The items of a data set: real items, and slots for synthetic images.
 
-    An epoch needs at most 4 bytes for an item. Nothing is kept that is quick to compute from a position.
+    An epoch needs at most 4 bytes for each item, and 8 for each synthetic image. Values that are quick to compute from
+    a position are not stored.
     """
 
     n_real: int
@@ -70,7 +71,7 @@ class Layout:
         return self.slots.interleaved().to(_index_type(self.slots.total)).numpy()
 
     def classes(self) -> Tensor:
-        """Returns the class of each position, int64 ``(n,)``; for a synthetic image, the class that it stands for."""
+        """Returns the class at each position, int64 ``(n,)``: of its real item, or of the image that is added there."""
         if self.labels is None:
             raise AttributeError("The items have no classes.")
         if not self.added:
@@ -82,14 +83,14 @@ class Layout:
         return out
 
     def split(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Returns how many images are added before each position, and whether one is added at it."""
+        """Returns how many images are added before each position, and whether the item there is an added image."""
         before, after = (positions * self.slots.total // len(self) for positions in (places, places + 1))
         return before, after > before
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which items are synthetic in an epoch, and with which images of a pool."""
+    """Holds which items are synthetic in an epoch, and which images of a pool they get."""
 
     layout: Layout
     epoch: int
@@ -106,7 +107,7 @@ class Plan:
         return slots
 
     def rows_at(self, places: NDArray[np.int64]) -> NDArray[np.integer]:
-        """Returns the real item at each position, if the item there is real."""
+        """Returns the index of the real item at each position. It has no meaning if the item there is synthetic."""
         if self.layout.repeated is not None:
             return self.layout.repeated.numpy()[places]
         return places - self.layout.split(places)[0] if self.layout.added else places

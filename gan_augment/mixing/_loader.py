@@ -1,4 +1,4 @@
-"""Batches of a mixed data set whose images all fit into memory, by index arithmetic on tensors."""
+"""Makes the batches of a mixed data set from tensors in memory, by index arithmetic."""
 
 from __future__ import annotations
 
@@ -22,34 +22,35 @@ _REMEDY = "Pass transform=, which gets whole batches, or use a DataLoader."
 
 
 class BatchLoader:
-    """Yields the batches of a :class:`GANAugmentedDataset` with few images, several times faster than a ``DataLoader``.
+    """Yields batches of a :class:`GANAugmentedDataset` from memory, several times faster than a ``DataLoader``.
 
-    It reads every real image once, before the transforms, and keeps all real and synthetic images in one tensor. A
-    batch then takes a few operations on tensors, and needs no worker processes. Batches have the structure, types and
-    values of those of a ``DataLoader``.
+    The loader reads every real image once, before the transforms, and keeps all real and synthetic images in one
+    tensor. Each batch then takes only a few operations on tensors, without worker processes. Batches have the same
+    structure, types and values as those of a ``DataLoader``.
 
     If you call ``dataset.set_epoch``, the loader follows it. Otherwise, each iteration over the loader is a new epoch,
     counted from 0, and the epoch of the data set does not change. The order is a function of the seed and the epoch.
-    In a distributed training, each rank gets every n-th item, like from a ``DistributedSampler``.
+    In distributed training, each of n ranks gets every n-th item, like with a ``DistributedSampler``.
 
-    Create the loader again if you change the images or transforms of the data set.
+    If you change the images or transforms of the data set, create a new loader.
 
     Args:
-        dataset (GANAugmentedDataset): The data set. Before the transforms, its real images must have one size. Its
-            items must hold an image and a class, or an image alone.
-        batch_size (int): Number of items in a batch.
+        dataset (GANAugmentedDataset): The data set. Its real images must have one size before the transforms. Its items
+            must hold an image and a class, or only an image.
+        batch_size (int): Number of items in a batch, at least 1.
         shuffle (bool): Whether to shuffle the items in each epoch. Default: True.
         drop_last (bool): Whether to leave out the last batch if it is smaller than the others. Default: False.
         transform (callable or "inherit" or None): Transform of a batch of real and synthetic images ``(n, c, h, w)``,
-            uint8 or float. A random transform of torchvision makes one choice for the whole batch. ``"inherit"`` (the
-            default) uses the transform of the data set. It must not be random, and must give the same for a batch as
-            for each image; a few items are compared. None applies no transform.
-        seed (int): Seed of the order. Default: 0.
+            uint8 or float. A random transform of torchvision makes one choice for the whole batch. ``"inherit"`` uses
+            the transform of the data set, which must not be random. It must give the same result for a batch as for
+            each image; the loader compares a few items. None applies no transform. Default: ``"inherit"``.
+        seed (int): Seed of the order, at least 0. Default: 0.
 
     Raises:
-        TypeError: If an argument has the wrong type, or the labels are not class indices or one-hot.
-        ValueError: If ``batch_size`` is not above 0, the images differ in size or do not fit into memory, items have
-            further entries, or the transform of the data set cannot be used on whole batches.
+        TypeError: If an argument has the wrong type, or the labels are neither class indices nor one-hot integers.
+        ValueError: If ``batch_size`` or ``seed`` is too small, or the real images differ in size, change from epoch to
+            epoch or do not fit into memory. Also if items hold more than an image and a class, or the transform of the
+            data set does not work on whole batches.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -76,7 +77,7 @@ class BatchLoader:
         self.dataset = dataset
         self.batch_size = check_count("batch_size", batch_size, 1)
         self.shuffle, self.drop_last, self.seed = shuffle, drop_last, check_count("seed", seed, 0)
-        self._passes = 0  # iterations over the loader while the data set has no epoch
+        self._passes = 0  # iterations over the loader before set_epoch was called
         check_same_in_each_epoch(dataset.dataset)
         self._transform: Any = _inherited(dataset.dataset) if transform == "inherit" else transform
         self._tables = Tables.of(dataset.dataset, dataset._reader, dataset._layout.labels)
@@ -103,7 +104,7 @@ class BatchLoader:
         return math.ceil(len(self.dataset) / (process_group() or (1, 0))[0])
 
     def _rows(self, epoch: int) -> Tensor:
-        """Returns the rows of the tables that this rank reads in an epoch, in their order."""
+        """Returns the rows of the tables that this rank reads in an epoch, in that order."""
         size, rank = process_group() or (1, 0)
         places = torch.arange(len(self.dataset))
         if self.shuffle:
@@ -116,7 +117,7 @@ class BatchLoader:
         return torch.from_numpy(rows)
 
     def _check_like_items(self) -> None:
-        """Checks that batches of a few items are exactly what a ``DataLoader`` would make of the items."""
+        """Checks that batches of a few items equal those that a ``DataLoader`` makes from the same items."""
         n_real = self._tables.n_real
         real, made = evenly_spaced(n_real, PROBES), evenly_spaced(len(self._tables.images) - n_real, PROBES)
         rows = torch.tensor(real + [n_real + entry for entry in made])
@@ -135,7 +136,7 @@ class BatchLoader:
                 raise ValueError("their values or types differ")
         except Exception as error:  # a transform may fail in any way on a batch
             raise ValueError(
-                "Batches must equal the collated items of the data set for transform='inherit', but do not "
+                "Batches must equal the collated items of the data set if transform='inherit', but do not "
                 f"({type(error).__name__}: {error}). {_REMEDY}"
             ) from error
 

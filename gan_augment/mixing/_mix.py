@@ -150,7 +150,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         self._checked = False  # whether a batch was checked and mixed
         self._rank_of_parent = 0
         soft = policy is not None and policy.soft
-        # Its output has the shapes and types of its input.
+        # An operator requires an output with the shapes and types of the input.
         self._is_operator = self.labels_getter == "default" and mode == "replace" and not (soft or self._marks)
         self._number = register(self)
 
@@ -202,7 +202,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
     def _check_range(self, image: Any, single: bool) -> None:
         if self.transform_synthetic is not None or isinstance(image, PIL.Image.Image):
             return
-        # The first batch shows normalised images. Later, one image is enough, and on a GPU none: it would wait for it.
+        # The first batch shows whether images are normalised. Later, checking one is enough; on a GPU, it would wait.
         if single or not self._checked:
             check_unit_range(image)
         elif _device_of(image).type == "cpu":
@@ -298,7 +298,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         return _choose(torch.arange(n), count) if positions is None else positions, synthetic, labels
 
     @property
-    def _marks(self) -> bool:  # whether anything is added that tells which images are synthetic
+    def _marks(self) -> bool:  # whether the output also says which images are synthetic
         return self.return_synthetic or (self.policy is not None and self.policy.weight is not None)
 
     def _extra(self, is_synthetic: Tensor | bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""SyntheticMix as one operator of torch, which ``torch.compile`` keeps in a graph without a break."""
+"""Makes SyntheticMix one operator of torch, which ``torch.compile`` keeps in a graph without a break."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _NUMBERS = itertools.count()
 torch.library.define(
     "gan_augment::mix",
     "(Tensor images, Tensor labels, int number) -> (Tensor, Tensor)",
-    tags=torch.Tag.nondeterministic_seeded,  # two calls with the same input are not the same
+    tags=torch.Tag.nondeterministic_seeded,  # two calls with the same input give different results
 )
 
 
 def register(mix: Any) -> int:
-    """Returns the number under which :func:`mix_by_number` finds a transform, as long as it lives."""
+    """Returns a number by which :func:`mix_by_number` finds the transform while it exists."""
     number = next(_NUMBERS)
     _MIXES[number] = mix
     return number
 
 
 def mix_by_number(images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
-    """Mixes a batch; images and class indices keep their shapes and types."""
+    """Mixes a batch with a registered transform. Images and class indices keep their shapes and types."""
     mixed: tuple[Tensor, Tensor] = torch.ops.gan_augment.mix(images, labels, number)
     return mixed
 
 
 def fits(images: Any, labels: Any) -> bool:
-    """Returns whether the operator takes these: a batch of plain tensors, with a class index for each image."""
+    """Returns whether the operator accepts the inputs: a batch of plain tensors, with a class index for each image."""
     return (
         type(images) is Tensor
         and type(labels) is Tensor
@@ -47,7 +47,7 @@ def fits(images: Any, labels: Any) -> bool:
 @torch.library.impl("gan_augment::mix", "CompositeExplicitAutograd")
 def _run(images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
     mixed, targets = _MIXES[number]._mix((images, labels))
-    # An operator must return tensors of its own.
+    # An operator must return new tensors, not its inputs.
     return mixed.clone() if mixed is images else mixed, targets.clone() if targets is labels else targets
 
 

@@ -141,21 +141,21 @@ def oversampled_rows(labels: Tensor, seed: int) -> Tensor:
 
 
 def repeated_rows(labels: Tensor, missing: Slots, seed: int) -> Tensor:
-    """Returns rows of images to repeat, grouped by class, as many as are missing."""
+    """Returns the rows of images to repeat, grouped by class, as many as each class is missing."""
     by_class = group_by_class(labels, torch.arange(len(labels)))
     return choose_entries(missing, {label: by_class[label] for label in missing.counts}, seed, 0)
 
 
 def group_by_class(labels: Tensor, rows: Tensor) -> list[Tensor]:
-    """Returns the rows of each class from 0 on, in their order, given the class of each row."""
-    # numpy sorts integers of one or two bytes in linear time, and wakes no threads for it.
+    """Splits rows by their labels: entry 0 of the list has the rows of class 0, in their order, and so on."""
+    # numpy sorts integers of one or two bytes in linear time, and wakes no threads.
     own = compact(labels).numpy()
     grouped = rows.numpy()[np.argsort(own, kind="stable")]
     return list(torch.split(torch.from_numpy(grouped), np.bincount(own).tolist()))
 
 
 def compact(numbers: Tensor) -> Tensor:
-    """Returns whole numbers from 0 on in the smallest type that holds them."""
+    """Converts integers, which must not be negative, to the smallest type that holds them."""
     largest = int(numbers.numpy().max()) if len(numbers) else 0
     types = (torch.uint8, torch.int16, torch.int32, torch.int64)
     return numbers.to(next(dtype for dtype in types if largest <= torch.iinfo(dtype).max))
@@ -169,5 +169,5 @@ def choose_entries(slots: Slots, entries: dict[int, Tensor], seed: int, epoch: i
         if count:
             available = entries[group].numpy()
             order = torch.randperm(len(available), generator=rng).numpy()
-            chosen.append(np.resize(available[order], count))  # repeats them in order
+            chosen.append(np.resize(available[order], count))  # repeats them in order if there are too few
     return torch.from_numpy(np.concatenate(chosen)) if chosen else torch.empty(0, dtype=torch.int64)

@@ -69,11 +69,14 @@ def different_on_rank(rank: int) -> Iterator[None]:
         torch.set_rng_state(state)
 
 
-_MT19937_BYTES = 4 * 625  # its words and its position
+_MT19937_BYTES = 4 * 625  # state of a Mersenne Twister: 624 words and a position
 
 
 class _NumpyState:
-    """Reads the state of numpy's global generator. Numpy alone takes as long for it as two transforms of an image."""
+    """Reads the state of numpy's global generator quickly.
+
+    Numpy's own function takes as long as two transforms of an image. It is called only if the state has changed.
+    """
 
     def __init__(self) -> None:
         self._known: tuple[bytes, Any] = (b"", None)
@@ -84,13 +87,13 @@ class _NumpyState:
         memory = string_at(bits.ctypes.state_address, _MT19937_BYTES) if type(bits) is np.random.MT19937 else b""
         if not memory or memory != self._known[0]:
             state = np.random.get_state(legacy=False)  # noqa: NPY002
-            # A normal deviate that is kept for the next draw is used up without a change of the memory.
+            # If numpy keeps a normal deviate for the next draw, that draw does not change the memory: read it again.
             self._known = (b"" if state["has_gauss"] else memory, state)
         return self._known[1]
 
 
 class _Generator(NamedTuple):
-    """How to read, compare, restore and seed the state of a global generator."""
+    """Holds the functions that read, compare, restore and seed the state of a global generator."""
 
     read: Callable[[], Any]
     is_same: Callable[[Any, Any], bool]
@@ -127,7 +130,7 @@ def restored_random_state() -> Iterator[None]:
 
 
 def watch_draws(call: Callable[[], T]) -> tuple[T, bool]:
-    """Returns the result of a function, and whether it drew from a global generator; restores their states."""
+    """Calls a function, and restores the global generators. Returns its result, and whether it drew from them."""
     with restored_random_state():
         states = [generator.read() for generator in _GENERATORS]
         result = call()
@@ -139,11 +142,11 @@ class SeededReader:
     """Reads items that depend only on their own seeds, and restores the global generators afterwards.
 
     Seeding every generator takes longer than many transforms. Therefore, only the generators that the items draw from
-    are seeded. If the states show afterwards that the items drew from another one, the items are read again.
+    are seeded. If the items also drew from another generator, its changed state shows it, and they are read again.
     """
 
     def __init__(self) -> None:
-        self._drawn: frozenset[int] | None = None  # the generators that items draw from; None before the first item
+        self._drawn: frozenset[int] | None = None  # indices of those that items draw from; None before the first item
 
     def read(
         self,
@@ -151,10 +154,13 @@ class SeededReader:
         places: NDArray[np.int64],
         seed_of: Callable[[int], int],
     ) -> list[Any]:
-        """Returns ``read(places, seed)``, which must call ``seed``, if given, with a place before it reads the item."""
+        """Returns the items of ``read(places, seed)``.
+
+        If ``seed`` is not None, ``read`` must call it before each item, with the index of the item in ``places``.
+        """
         if self._drawn is None:
             self._drawn = frozenset()
-            self.read(read, places[:1], seed_of)  # a single item shows the generators of most others
+            self.read(read, places[:1], seed_of)  # one item shows which generators most others draw from
 
         while True:
             drawn, states = self._drawn, [generator.read() for generator in _GENERATORS]

@@ -15,7 +15,7 @@ from ._draw import PooledImages
 from ._structure import ItemKind
 from ._wrapped import Pipeline
 
-CHUNK_BYTES = 2**20  # synthetic images that are matched at once
+CHUNK_BYTES = 2**20  # of synthetic images that are matched at once
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,10 @@ class ItemReader:
     def read(
         self, dataset: Any, rows: list[int], entries: Tensor, seed: Callable[[int], None] | None = None
     ) -> list[Any]:
-        """Reads the items at several places. A synthetic item has row -1, and the next of the entries of the pool.
+        """Reads several items. Row -1 stands for a synthetic item, which gets the next of the entries of the pool.
 
-        If ``seed`` is given, it is called with the number of each place before the item is read, one by one.
+        If ``seed`` is given, it is called before each item with the item's index in ``rows``, and items are read one by
+        one.
         """
         batched = getattr(dataset, "__getitems__", None)
         real_rows = [row for row in rows if row >= 0]
@@ -50,7 +51,7 @@ class ItemReader:
         return [self.kind.finish(item, row < 0) for item, row in zip(items, rows)]
 
     def _make(self, dataset: Any, entries: Tensor) -> Iterator[Any]:
-        """Makes the synthetic items of entries of the pool."""
+        """Yields a synthetic item for each entry of the pool."""
         if self.pooled is None or len(entries) == 0:
             return
         labels = self.pooled.targets_at(entries)
@@ -62,7 +63,7 @@ class ItemReader:
             yield self.kind.make(transform(image, label), target)
 
     def _images(self, pooled: PooledImages, entries: Tensor) -> Iterator[Any]:
-        """Yields the images of entries of the pool, in the kind that the transforms expect."""
+        """Yields the image for each entry of the pool, in the kind that the transforms expect."""
         pool, kind, resize = pooled.pool, self.pipeline.kind, self.pipeline.resize
         pixels = kind.channels * kind.height * kind.width if resize else math.prod(pool.image_shape)
         count = max(CHUNK_BYTES // (pixels * kind.dtype.itemsize), 1)

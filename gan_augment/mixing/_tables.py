@@ -1,4 +1,4 @@
-"""All images of a mixed data set in one tensor, and their targets in another, to be gathered into batches."""
+"""Holds the images of a mixed data set in one tensor and their targets in another, and gathers batches from them."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ CHUNK = 256  # images of a pool that are converted at once
 
 @dataclass(frozen=True)
 class Tables:
-    """Tensors with a row for each real image, and then for each image of the pool."""
+    """Holds tensors with a row for each real image, followed by a row for each image of the pool."""
 
     n_real: int
-    template: Any  # a batch, whose images and further values are replaced
+    template: Any  # a batch in which the images and the other values are replaced
     image_path: Path
     images: Tensor  # before the transforms, (n, c, h, w)
     columns: list[tuple[Path, Tensor]]  # the other values of a batch: their path, and a row for each image
 
     @classmethod
     def of(cls, dataset: Any, reader: ItemReader, classes: Tensor | None) -> Tables:
-        """Reads all images of a data set, which has these classes, and of the pool of its reader."""
+        """Reads all images of a data set, and of the pool of its reader. ``classes`` are those of the real images."""
         kind, n_real = reader.kind, len(dataset)
         n_made = 0 if reader.pooled is None else len(reader.pooled.rows)
         item, _ = watch_draws(lambda: dataset[0])
@@ -58,7 +58,7 @@ class Tables:
             extra["weight"] = torch.tensor([1.0, kind.weight], dtype=torch.float32)[is_synthetic.long()]
         if kind.return_synthetic:
             extra["is_synthetic"] = is_synthetic
-        in_mapping = isinstance(template, Mapping)  # otherwise, they are the last entries
+        in_mapping = isinstance(template, Mapping)  # in a tuple, they are the last entries
         columns += [((name if in_mapping else at,), extra[name]) for at, name in enumerate(extra, -len(extra))]
         image_path = kind.paths.image or ((0,) if extra else ())
         images = _read_images(dataset, reader.pooled, sum(column[0].nbytes for _, column in columns))
@@ -73,7 +73,7 @@ class Tables:
                 raise ValueError(
                     f"transform must return a tensor of {len(rows)} images, but got {describe_item(images)}."
                 )
-            images = images.as_subclass(Tensor)  # as when a DataLoader stacks the images of torchvision
+            images = images.as_subclass(Tensor)  # a DataLoader also makes plain tensors of torchvision's images
         batch = replace_at(self.template, self.image_path, images)
         for path, column in self.columns:
             batch = replace_at(batch, path, column.index_select(0, rows))
@@ -104,7 +104,7 @@ def _collate(kind: ItemKind, label: Any) -> Any:
 
 
 def _make_targets(kind: ItemKind, dtype: torch.dtype, classes: Tensor, pooled: PooledImages | None) -> Tensor:
-    """Returns the targets of the real images, and then of the pool."""
+    """Returns the targets of the real images, followed by those of the pool."""
     target = dataclasses.replace(kind.target, container=Tensor, dtype=dtype)
     targets = [target.make(classes.long())]
     if pooled is not None:
@@ -113,7 +113,7 @@ def _make_targets(kind: ItemKind, dtype: torch.dtype, classes: Tensor, pooled: P
 
 
 def _read_images(dataset: Any, pooled: PooledImages | None, others: int) -> Tensor:
-    """Returns the images before the transforms. For each, there must be room for ``others`` more bytes."""
+    """Returns all images before the transforms. The check of memory counts ``others`` more bytes for each image."""
     raw, n_real = without_transforms(dataset), len(dataset)
     kind = make_pipeline(dataset, "inherit").kind
     count = n_real + (0 if pooled is None else len(pooled.rows))

@@ -100,7 +100,7 @@ class Pipeline:
     row: Any  # an item before the transforms, if these take whole items
 
     def on(self, dataset: Any) -> Callable[[Any, int], Any]:
-        """Returns the function of an image and its class. Inherited transforms are those that the data set has now."""
+        """Returns a function that transforms an image, given its class. Inherited transforms are the current ones."""
         if callable(self.transform):
             own = of_image(self.transform)
             return lambda image, label: own(image)
@@ -116,7 +116,7 @@ class Pipeline:
         return lambda image, label: image if inherited is None else inherited(image)
 
     def _apply_to_rows(self, transform: Callable[[Any], Any], image: Any, label: int) -> Any:
-        """Applies a transform of a mapping of lists."""
+        """Applies a transform that takes a mapping of lists."""
         row = ItemPaths.of(self.row).replace(self.row, image, label)
         out = transform({name: [value] for name, value in row.items()})
         return image_of({name: values[0] for name, values in out.items()})

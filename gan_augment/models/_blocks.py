@@ -40,7 +40,7 @@ class ClassConditionalNorm2d(nn.Module):
             scale = torch.lerp(self.scale.weight.mean(0), scale, class_weight)
             shift = torch.lerp(self.shift.weight.mean(0), shift, class_weight)
         x = self.norm(x)
-        # Autocast would compute in float32 here, which takes twice as long and two copies of the features.
+        # Autocast would compute in float32 here, which takes twice as long and makes two copies of the features.
         scale, shift = scale.to(x.dtype), shift.to(x.dtype)
         return torch.addcmul(shift[:, :, None, None], scale[:, :, None, None], x)
 

@@ -20,9 +20,9 @@ from ._config import GeneratorConfig
 if TYPE_CHECKING:
     from ._generator import Generator
 
-# Latents are drawn in blocks of this many images, since torch draws the first values of a tensor alike only in whole
-# vectors. Batches are filled up to powers of two, or to whole blocks, since the kernels of some layers round
-# differently for odd batch sizes, by 1e-8: enough to change a pixel by one.
+# Number of images in a block. Latents are drawn in whole blocks, because torch draws the same first values for tensors
+# of different sizes only in whole vectors. Batches are filled up to a power of two or to whole blocks, because some
+# layers round differently for other batch sizes. The difference of 1e-8 can change a pixel by one.
 BLOCK = 16
 SIDE = 10  # maximum number of rows and columns of a grid
 WIDTH = 1320  # pixels; a hundred images of 128 px
@@ -106,7 +106,7 @@ def draw_images(generator: Generator, latents: Tensor, labels: Tensor | None, ba
     parameter = next(generator.parameters())
     device, dtype = parameter.device, parameter.dtype
     step = math.ceil(batch_size / BLOCK) * BLOCK
-    # Outside of inference mode, so that the images can enter autograd.
+    # Created outside of inference mode, so that the images can enter autograd.
     out = torch.empty((n, config.channels, config.image_size, config.image_size), dtype=torch.uint8, device=device)
     with torch.inference_mode(), eval_mode(generator), torch.autocast(device.type, enabled=False):
         for start in range(0, n, step):
@@ -120,7 +120,7 @@ def draw_images(generator: Generator, latents: Tensor, labels: Tensor | None, ba
 
 
 def _filled(count: int) -> int:
-    """Returns the size to which a batch is filled up: the next power of two, or multiple of the block."""
+    """Returns the size to which a batch is filled up: the next power of two, or above ``BLOCK`` its next multiple."""
     return math.ceil(count / BLOCK) * BLOCK if count > BLOCK else 1 << (count - 1).bit_length()
 
 

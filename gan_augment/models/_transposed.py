@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-LARGE = 2**15  # input times output channels, from which Karatsuba's method saves time
-NARROW = 16  # output channels, up to which a single product with all weights is faster
-SPOTS = 1024  # weights that are compared to notice writes through ``weight.data``, which torch does not count
+LARGE = 2**15  # least product of input and output channels for which Karatsuba's method saves time
+NARROW = 16  # largest number of output channels for which a single product with all weights is faster
+SPOTS = 1024  # number of weights compared to notice writes to ``weight.data``, which torch does not count
 
 
 class _Prepared(NamedTuple):
-    """Matrices in the layout of oneDNN, and what shows that the weight has not changed since they were made."""
+    """Holds matrices in the layout of oneDNN, and the state of the weight from which they were made."""
 
     weight: Tensor
     place: int
@@ -25,12 +25,12 @@ class _Prepared(NamedTuple):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """Like :class:`torch.nn.ConvTranspose2d`, with fewer multiplications in inference mode.
+    """Computes :class:`torch.nn.ConvTranspose2d` with fewer multiplications in inference mode.
 
     A layer with stride 2 consists of four convolutions with 2 x 2 weights, one for each parity of the output's row and
-    column. Each is a product of polynomials, for which Karatsuba's method takes 9 multiplications instead of 16. A
-    layer on maps of one pixel is a matrix product. oneDNN's products add each sum in the same order for any number
-    of images, so an image does not depend on those beside it.
+    column. Each is a product of polynomials, for which Karatsuba's method needs 9 multiplications instead of 16. A
+    layer whose input is one pixel is a matrix product. For any number of images, oneDNN adds the terms of a sum in the
+    same order, so an image does not depend on the others in its batch.
     """
 
     _prepared: _Prepared | None = None
@@ -68,7 +68,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     def _matrices(self) -> list[Tensor]:
         weight, known = self.weight, self._prepared
-        if weight.is_inference():  # torch does not count writes to it
+        if weight.is_inference():  # torch does not count writes to inference tensors
             return self._prepare()
         spots = weight.detach().permute(0, 2, 3, 1).flatten()[:: max(weight.numel() // SPOTS, 1)]
         same = known is not None and known.weight is weight and known.place == weight.data_ptr()
@@ -81,7 +81,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         weight = self.weight.detach()
         if self.stride == (1, 1):
             return [_packed(weight.permute(2, 3, 1, 0).flatten(0, 2))]
-        step = 2 if self._is_narrow else 1  # without the sums, or with them
+        step = 2 if self._is_narrow else 1  # 2 leaves out the sums, which only Karatsuba's method needs
         parts = [each for row in _parts(weight.permute(2, 3, 1, 0), 0)[::step] for each in _parts(row, 1)[::step]]
         if self._is_narrow:
             return [_packed(torch.stack(parts).flatten(0, 3))]
@@ -114,9 +114,9 @@ def _product(rows: Tensor, matrix: Tensor) -> Tensor:
 
 
 def _parts(weight: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the polynomials' first coefficients, the sums of both, and the second ones, along an axis of 4 taps.
+    """Splits an axis of 4 taps into first coefficients of polynomials, the sums of both, and second coefficients.
 
-    The polynomials for even and odd places of the output take the place of the taps.
+    In each result, the axis holds two polynomials instead: those for the even and the odd places of the output.
     """
     taps = weight.unbind(axis)
     low, high = torch.stack([taps[1], taps[0]], axis), torch.stack([taps[3], taps[2]], axis)
@@ -134,7 +134,7 @@ def _upsample(rows: Tensor, matrices: list[Tensor]) -> Tensor:
     sums = _by_karatsuba(rows, matrices) if len(matrices) > 1 else _by_one_product(rows, matrices[0])
     sums = sums.view(n, height + 1, width + 1, 2, 2, -1)
     out = sums.new_empty(n, height, 2, width, 2, sums.shape[-1])
-    for row in (0, 1):  # even places need the coefficients from the first one, odd places those from the second
+    for row in (0, 1):  # even places start at the first coefficient, odd places at the second
         for column in (0, 1):
             out[:, :, row, :, column] = sums[:, row : row + height, column : column + width, row, column]
     return out.view(n, 2 * height, 2 * width, -1)
@@ -157,7 +157,7 @@ def _by_karatsuba(rows: Tensor, matrices: list[Tensor]) -> Tensor:
 
 
 def _shifted(low: Tensor, high: Tensor, axis: int) -> Tensor:
-    """Adds products with the first coefficients, and those with the second ones one place further."""
+    """Adds the products with the first coefficients to those with the second ones, which move on by one place."""
     shape, size = list(low.shape), low.shape[axis]
     shape[axis] += 1
     out = low.new_empty(shape)
@@ -168,7 +168,7 @@ def _shifted(low: Tensor, high: Tensor, axis: int) -> Tensor:
 
 
 def _assembled(low: Tensor, middle: Tensor, high: Tensor, axis: int) -> Tensor:
-    """Adds products of pairs of pixels up to the coefficients of the whole polynomial, one more than the pixels."""
+    """Combines products of pairs of pixels into the coefficients of the whole polynomial, one more than the pixels."""
     pairs = low.shape[axis]
     shape = list(low.shape)
     shape[axis] = 2 * pairs + 1

@@ -224,7 +224,8 @@ def _all_are(kind: type, values: Any) -> bool:
 def resolve_labels(source: Source, n: int, labels: Any = None) -> Tensor | None:
     """Returns the class of each image, by default the classes of the source in turn, or None if it has no classes."""
     if labels is None and source.num_classes:
-        classes = torch.tensor(list(source.class_indices[: max(n, 1)]), dtype=torch.int64)  # there may be thousands
+        # Only the classes that are needed, because there may be thousands.
+        classes = torch.tensor(list(source.class_indices[: max(n, 1)]), dtype=torch.int64)
         labels = classes[torch.arange(n) % len(classes)]
     return check_labels(labels, n, int(source.num_classes))
 

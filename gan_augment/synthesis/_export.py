@@ -77,7 +77,7 @@ def export_images(
 
 
 def check_labels_and_seed(source: Source, n: int, labels: Any, seed: int | None) -> tuple[Tensor | None, int]:
-    """Returns the class of each image that is asked for, and the seed.
+    """Returns the requested class of each image, and the seed.
 
     Raises:
         ValueError: If the source cannot make one of the classes, or an argument is out of range.
@@ -95,19 +95,19 @@ def check_is_empty(folder: Path) -> None:
 
 
 def make_marks(source: str) -> dict[str, str]:
-    """Returns the text fields that say of an image that it is synthetic, and where it comes from."""
+    """Returns the text fields that mark an image as synthetic, and name its source."""
     return {"Synthetic": "true", "Software": f"gan-augment {__version__}", "Source": one_line(source)}
 
 
 def draw_in_chunks(source: Source, n: int, labels: Tensor | None, seed: int) -> Iterator[Tensor]:
-    """Yields images one by one. The first are the same for every ``n``."""
+    """Yields ``n`` images one by one. A larger ``n`` begins with the same images."""
     for chunk, start in enumerate(range(0, n, CHUNK)):
         asked = None if labels is None else labels[start : start + CHUNK]
         yield from draw(source, min(CHUNK, n - start), asked, seed=mix_seed(seed, chunk) if chunk else seed).cpu()
 
 
 def as_png(image: Tensor, marks: dict[str, str]) -> bytes:
-    """Returns a PNG file with text fields."""
+    """Returns an image as a PNG file with text fields."""
     fields, file = PngInfo(), BytesIO()  # PIL raises no error if the disk is full
     for name, text in marks.items():
         fields.add_text(name, text)

@@ -1,7 +1,7 @@
 """Exports synthetic images as WebDataset shards, which many readers can stream.
 
-WebDataset instead of Parquet: a shard is a tar file, which the standard library writes in one pass and every reader
-streams in one request, while Parquet needs pyarrow (100 MB) on both sides.
+The format is WebDataset and not Parquet. A WebDataset shard is a tar file: the standard library writes it in one pass,
+and a reader streams it in one request. Parquet would require pyarrow (100 MB) for writers and readers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ._export import CHUNK, as_png, check_is_empty, check_labels_and_seed, draw_
 from .pool._pool import SyntheticPool
 
 BLOCK = tarfile.BLOCKSIZE
-LEAST_SAMPLE = 4 * BLOCK  # bytes: the header and one block of an image and of its class
+LEAST_SAMPLE = 4 * BLOCK  # bytes: a header and one block for an image, and the same for its class
 
 README = """---
 tags: [synthetic, webdataset]
@@ -62,17 +62,18 @@ def export_shards(
     fields in each image say that it is synthetic, and name its source. Every shard contains all classes in the same
     shares, as far as whole numbers allow. ``README.md`` names the classes, and shows how to stream the shards.
 
-    By default, the images are those that :func:`export_images` writes. The same arguments give the same bytes.
+    With the same ``n`` and ``seed`` and no ``labels``, the images are those that :func:`export_images` writes. The same
+    arguments give the same bytes.
 
     Args:
         source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.
         folder (str or Path): New or empty folder. It stays as it was if the process is killed or the disk is full.
         n (int, optional): Number of images. Default: every image of a pool, once. Other sources require it.
-        labels (sequence of int, int, optional): Class of each image, or of all. The order does not matter, because
-            classes are spread evenly. Default: the classes in turn.
+        labels (sequence of int, int, optional): Class of each image, or of all images. The order does not matter,
+            because the shards spread classes evenly. Default: the classes in turn.
         seed (int, optional): Seed of the images. None: drawn from torch's global generator. Default: 0.
         images_per_shard (int): Largest number of images in a shard. The sizes of two shards differ by at most one
-            image. Write at least as many shards as you have readers. Default: 1000.
+            image. The number of shards should be a multiple of the number of readers. Default: 1000.
 
     Returns:
         list of Path: The shards.
@@ -119,7 +120,7 @@ def _count(source: Source, n: int | None, labels: Any) -> int:
     if n is not None:
         return check_count("n", n, 1)
     if not isinstance(source, SyntheticPool):
-        raise ValueError("n must be the number of images, but got None; only a pool has a number of images of its own.")
+        raise ValueError("n must be the number of images, but got None; only a pool can be written without n.")
     if labels is not None:
         raise ValueError("labels must be None if every image of a pool is written; pass n= to draw from the pool.")
     return len(source)
@@ -148,7 +149,7 @@ def _samples(images: Iterator[Tensor], labels: Tensor | None, count: int, marks:
     """Yields each sample as a piece of a tar file."""
     digits = max(6, len(str(count - 1)))
     for index, image in enumerate(images):
-        key = f"synthetic-{index:0{digits}}"  # which costs readers nothing, unlike a file more for each image
+        key = f"synthetic-{index:0{digits}}"  # marked here, because one more file for each image costs readers time
         sample = _entry(f"{key}.png", as_png(image, marks))
         yield sample if labels is None else sample + _entry(f"{key}.cls", str(int(labels[index])).encode())
 

@@ -31,7 +31,7 @@ SCALES = (1, 2, 4)
 
 def scaled(difference: Tensor) -> list[Tensor]:
     """Returns the difference of images ``(n, c, h, w)`` at several scales."""
-    # The mean of differences is the difference of means, so one set of images is averaged and not two.
+    # The mean of differences is the difference of means, so only one set of images must be averaged.
     return [difference if s == 1 else F.avg_pool2d(difference, s) for s in SCALES]
 
 

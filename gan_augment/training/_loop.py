@@ -37,7 +37,7 @@ class Loop:
         not wait for the end of the step.
         """
         trainer, evaluations = self.trainer, self.trainer.recipe.evaluations
-        if self.plan.folder is None and not self.monitor.chooses:  # only the last measurement is seen
+        if self.plan.folder is None and not self.monitor.chooses:  # only the last measurement is used
             evaluations = min(evaluations, 1)
         self.first_step = trainer.step_number
         self._tick()

@@ -1,4 +1,4 @@
-"""What a new run does before its first step."""
+"""Prepares a new run before its first step."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .runs import _processes as processes
 if TYPE_CHECKING:
     from ._trainer import Trainer
 
-REHEARSED = 16  # images with which numbers of threads are compared
+REHEARSED = 16  # number of images in the steps that compare numbers of threads
 
 
 def prepare(trainer: Trainer, seconds: float | None = None) -> None:
     """Prepares a new run: chooses a number of threads, and learns how the images of a class vary.
 
-    It takes at most ``seconds``. Without a limit it keeps the number of threads, which changes the last bits of
-    results.
+    It takes at most ``seconds``. Without a limit, it keeps the number of threads, because another number changes the
+    last bits of results.
     """
     started, deadline = time.perf_counter(), None
     if seconds is not None:

@@ -167,7 +167,7 @@ class Trainer:
         if judges_one_by_one(self.recipe):
             self._backward(shared_loss(loss, other, fake, fake_logits))
             return
-        # Two passes back, each without the gradients that only the other one needs.
+        # Two backward passes: each leaves out the gradients that only the other one needs.
         self._backward(loss, inputs=self._judge_learns, retain_graph=True)
         names = [name for name in ("generator", "anchors") if name in self.optimizers]
         self._backward(other, inputs=[parameter for name in names for parameter in self._learns(name)])
@@ -199,7 +199,7 @@ class Trainer:
             parameter.requires_grad_(True)
 
     def _epoch(self) -> int:
-        """Returns how many passes over the images are done."""
+        """Returns the number of completed passes over the images."""
         return self.step_number * self.recipe.n_critic * self.recipe.batch_size // self.order.count
 
     def _generate(self, latents: Tensor, labels: Tensor | None, stage: Stage) -> Tensor:
@@ -213,7 +213,7 @@ class Trainer:
         return logits.float()
 
     def sized(self, stage: Stage) -> dict[str, Any]:
-        """Returns the arguments of networks that grow."""
+        """Returns the further arguments of networks that grow."""
         return {"size": self.sizes[stage.level], "fade": stage.fade} if self.sizes else {}
 
     def _latents(self, labels: Tensor | None) -> Tensor:
@@ -244,7 +244,7 @@ class Trainer:
         self.accelerator.backward(self.scaler.scale(loss / self.recipe.accumulation), **options)
 
     def _learns(self, name: str) -> list[nn.Parameter]:
-        """Returns the parameters that an optimiser moves."""
+        """Returns the parameters that an optimiser updates."""
         return [parameter for group in self.optimizers[name].param_groups for parameter in group["params"]]
 
     def _descend(self, *names: str) -> None:

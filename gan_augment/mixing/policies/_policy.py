@@ -111,7 +111,7 @@ class LabelPolicy:
                 f"labels={self._shown} must have a source with classes, but this one is unconditional; choose "
                 f"{CHOICES}, or pass a mapping from class to generator."
             )
-        found = set(known)  # a list would be searched from its start for each class
+        found = set(known)  # searching a sequence for each class is slow if there are thousands
         absent = [asked for several in options.values() for asked in several if asked not in found]
         if absent:
             raise ValueError(
@@ -176,7 +176,7 @@ def check_given(classes: Iterable[int], num_classes: int) -> None:
 
 
 def keeps_classes(policy: LabelPolicy | None) -> bool:
-    """Returns whether a policy uses every image for the class that it was drawn for."""
+    """Returns whether a policy gives every image the class that it was drawn for."""
     return policy is not None and type(policy).targets is LabelPolicy.targets
 
 

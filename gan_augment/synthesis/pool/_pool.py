@@ -110,8 +110,8 @@ class SyntheticPool(Source):
     def to(self, device: str | torch.device) -> SyntheticPool:
         """Moves the images to a device, and returns the pool.
 
-        :class:`SyntheticMix` then draws for batches on a GPU without waiting for it, except in the first one. The whole
-        pool must fit into the memory of the device.
+        If the device is a GPU, :class:`SyntheticMix` can then mix batches on the GPU without waiting for it, except the
+        first one. The whole pool must fit into the memory of the device.
         """
         images = self.rows(torch.arange(len(self))) if isinstance(self._images, MappedImages) else self._images
         self._images = images.to(device)
@@ -232,7 +232,7 @@ class SyntheticPool(Source):
     def sample(self, n: int, labels: Tensor | Sequence[int] | int | None = None, *, seed: int | None = None) -> Tensor:
         """Draws images with replacement; see :meth:`Generator.sample`.
 
-        After :meth:`to`, labels on the device of the pool are not checked, since that would wait for the device.
+        After :meth:`to`, labels on the device of the pool are not checked, because the check would wait for the device.
 
         Raises:
             ValueError: If the pool holds no image of a requested class.

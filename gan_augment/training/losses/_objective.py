@@ -92,12 +92,13 @@ def generator_loss_of(recipe: Recipe, fake_logits: Tensor, real_logits: Tensor |
 def shared_loss(discriminator: Tensor, generator: Tensor, fake: Tensor, fake_logits: Tensor) -> Tensor:
     """Returns a loss whose backward pass gives each network the gradient of its own loss.
 
-    ``fake_logits`` are the logits of ``fake`` in both losses. The logit of an image must depend on no other image. Then
-    the gradients of the two losses at an image differ only by a factor, the ratio of the derivatives of the losses
-    with respect to its logit. So the gradient of the discriminator's loss is carried to ``fake``, and multiplied there.
+    ``fake_logits`` are the logits of ``fake`` in both losses. The logit of an image must not depend on other images.
+    The gradients of the two losses at an image then differ only by a factor: the ratio of the derivatives of the two
+    losses with respect to the logit. Therefore, a hook at ``fake`` multiplies the gradient of the discriminator's loss
+    by this factor.
 
-    Where the discriminator's derivative is 0, as for logits below -1 in the hinge loss, there would be nothing to
-    multiply. A derivative that is too small to change the last bit of the discriminator's gradient is carried instead.
+    If the discriminator's derivative is 0, like for logits below -1 in the hinge loss, there is nothing to multiply.
+    It is then replaced by a derivative that is too small to change the last bit of the discriminator's gradient.
     """
     (own,) = torch.autograd.grad(discriminator, fake_logits, retain_graph=True)
     (other,) = torch.autograd.grad(generator, fake_logits, retain_graph=True)
