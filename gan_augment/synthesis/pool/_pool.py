@@ -110,8 +110,9 @@ class SyntheticPool(Source):
     def to(self, device: str | torch.device) -> SyntheticPool:
         """Moves the images to a device, and returns the pool.
 
-        If the device is a GPU, :class:`SyntheticMix` can then mix batches on the GPU without waiting for it, except the
-        first one. The whole pool must fit into the memory of the device.
+        If the device is a GPU, :class:`SyntheticMix` can then replace images of batches on the GPU without waiting for
+        it, except in the first batch. This requires that it knows the number of classes, and that the pool has images
+        of each. The whole pool must fit into the memory of the device.
         """
         images = self.rows(torch.arange(len(self))) if isinstance(self._images, MappedImages) else self._images
         self._images = images.to(device)
