@@ -227,7 +227,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
         Call it before each epoch, like ``DistributedSampler.set_epoch``, to draw new synthetic images and new
         positions for them, and to make random transforms a function of the epoch. ``transformers.Trainer`` calls it;
-        Lightning does not.
+        Lightning does not. A transform that reads the state of a random generator but never changes it, such as one
+        that draws within ``torch.random.fork_rng``, is not a function of the epoch.
 
         Raises:
             ValueError: If the epoch is negative or too large.

@@ -166,7 +166,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
         whole = inputs if len(inputs) > 1 else inputs[0]
         if not (self.training or self._marks):
             return whole
-        if torch.compiler.is_compiling() and self._is_operator and isinstance(whole, tuple) and len(whole) == 2:
+        if torch.compiler.is_compiling() and self._is_operator and type(whole) is tuple and len(whole) == 2:
             images, labels = whole
             if fits(images, labels):
                 return mix_by_number(images, labels, self._number)

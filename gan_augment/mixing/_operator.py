@@ -12,10 +12,14 @@ from torch import Tensor
 _MIXES: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _NUMBERS = itertools.count()
 
+# Two calls with the same input differ, and a CUDA graph would repeat the draws of its first run.
+_TAGS = [torch.Tag.nondeterministic_seeded]
+if hasattr(torch.Tag, "cudagraph_unsafe"):
+    _TAGS.append(torch.Tag.cudagraph_unsafe)
 torch.library.define(
     "gan_augment::mix",
     "(Tensor images, Tensor labels, int number) -> (Tensor, Tensor)",
-    tags=torch.Tag.nondeterministic_seeded,  # two calls with the same input give different results
+    tags=_TAGS,
 )
 
 
@@ -47,8 +51,8 @@ def fits(images: Any, labels: Any) -> bool:
 @torch.library.impl("gan_augment::mix", "CompositeExplicitAutograd")
 def _run(images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
     mixed, targets = _MIXES[number]._mix((images, labels))
-    # An operator must return new tensors, not its inputs.
-    return mixed.clone() if mixed is images else mixed, targets.clone() if targets is labels else targets
+    # torch requires new tensors with the strides that _shapes promises.
+    return torch.empty_like(images).copy_(mixed), torch.empty_like(labels).copy_(targets)
 
 
 @torch.library.register_fake("gan_augment::mix")  # type: ignore[untyped-decorator]

@@ -91,6 +91,10 @@ class _NumpyState:
             self._known = (b"" if state["has_gauss"] else memory, state)
         return self._known[1]
 
+    def restore(self, state: Any) -> None:
+        np.random.set_state(state)  # noqa: NPY002
+        self._known = (b"", None)  # a kept deviate may have come back without a change of the memory
+
 
 class _Generator(NamedTuple):
     """Holds the functions that read, compare, restore and seed the state of a global generator."""
@@ -101,6 +105,7 @@ class _Generator(NamedTuple):
     seed: Callable[[int], Any]
 
 
+_NUMPY = _NumpyState()
 _GENERATORS = (
     _Generator(
         torch.default_generator.get_state,
@@ -110,9 +115,9 @@ _GENERATORS = (
     ),
     _Generator(random.getstate, operator.eq, random.setstate, random.seed),
     _Generator(
-        _NumpyState(),
+        _NUMPY,
         lambda one, two: one is two or pickle.dumps(one) == pickle.dumps(two),
-        np.random.set_state,
+        _NUMPY.restore,
         lambda seed: np.random.seed(seed % 2**32),  # noqa: NPY002
     ),
 )

@@ -49,7 +49,8 @@ class _GeneratorBlock(nn.Module):
         x = self.norm(x, labels, class_weight) if self.conditional else self.norm(x)
         if self.per_unit:
             x = x.reshape(shape)
-        x = F.leaky_relu_(x, self.negative_slope) if self.negative_slope else torch.relu_(x)
+        inplace = torch.is_inference_mode_enabled()  # in training, hooks may keep the norm's output
+        x = F.leaky_relu(x, self.negative_slope, inplace) if self.negative_slope else F.relu(x, inplace)
         out: Tensor = self.attention(x)
         return out
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import PIL.Image
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 from torchvision.utils import make_grid
 
 from .._core import ROW_BYTES, check_dense, check_space
 from ._anchors import ANCHOR_DRAWS
 from ._config import GeneratorConfig
+from ._transposed import ConvTranspose2d
 
 if TYPE_CHECKING:
     from ._generator import Generator
@@ -106,22 +108,30 @@ def draw_images(generator: Generator, latents: Tensor, labels: Tensor | None, ba
     parameter = next(generator.parameters())
     device, dtype = parameter.device, parameter.dtype
     step = math.ceil(batch_size / BLOCK) * BLOCK
+    least = 1 if all(map(_is_exact, generator.modules())) else BLOCK
     # Created outside of inference mode, so that the images can enter autograd.
     out = torch.empty((n, config.channels, config.image_size, config.image_size), dtype=torch.uint8, device=device)
     with torch.inference_mode(), eval_mode(generator), torch.autocast(device.type, enabled=False):
         for start in range(0, n, step):
             latent = latents[start : start + step]
             count = len(latent)
-            rows = torch.arange(_filled(count)) % count
+            rows = torch.arange(_filled(count, least)) % count
             label = None if labels is None else labels[start : start + step][rows].to(device)
             images = generator(latent[rows].to(device, dtype), label)[:count].float()
             out[start : start + count] = images.mul_(127.5).add_(127.5).round_().clamp_(0, 255)
     return out
 
 
-def _filled(count: int) -> int:
+def _is_exact(layer: nn.Module) -> bool:
+    """Returns whether a layer is known to treat an image alike in a batch of 1, 2, 4 or 8 as in a block."""
+    if isinstance(layer, nn.ConvTranspose2d):
+        return isinstance(layer, ConvTranspose2d) and not is_parametrized(layer)
+    return not isinstance(layer, (nn.Linear, nn.Conv2d))
+
+
+def _filled(count: int, least: int) -> int:
     """Returns the size to which a batch is filled up: the next power of two, or above ``BLOCK`` its next multiple."""
-    return math.ceil(count / BLOCK) * BLOCK if count > BLOCK else 1 << (count - 1).bit_length()
+    return math.ceil(count / BLOCK) * BLOCK if count > BLOCK else max(1 << (count - 1).bit_length(), least)
 
 
 def check_memory(config: GeneratorConfig, n: int, batch_size: int) -> None:

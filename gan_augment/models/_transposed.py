@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import platform
 from typing import Any, NamedTuple
 
@@ -31,6 +32,9 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     column. Each is a product of polynomials, for which Karatsuba's method needs 9 multiplications instead of 16. A
     layer whose input is one pixel is a matrix product. For any number of images, oneDNN adds the terms of a sum in the
     same order, so an image does not depend on the others in its batch.
+
+    The prepared weights are kept until the weight changes. A write of a few values through ``weight.data``, which torch
+    does not count, is not noticed.
     """
 
     _prepared: _Prepared | None = None
@@ -54,6 +58,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             and self.output_padding == (0, 0)
             and x.dtype == self.weight.dtype == torch.float32
             and x.is_cpu
+            and len(x)
+            and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
             and not torch.compiler.is_compiling()
             and _has_onednn()
         ):
@@ -70,7 +76,10 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         weight, known = self.weight, self._prepared
         if weight.is_inference():  # torch does not count writes to inference tensors
             return self._prepare()
-        spots = weight.detach().permute(0, 2, 3, 1).flatten()[:: max(weight.numel() // SPOTS, 1)]
+        step = max(weight.numel() // SPOTS, 1)
+        while math.gcd(step, self.out_channels) > 1:  # sees all channels
+            step += 1
+        spots = weight.detach().permute(0, 2, 3, 1).flatten()[::step]
         same = known is not None and known.weight is weight and known.place == weight.data_ptr()
         if known is None or not same or known.version != weight._version or not torch.equal(known.spots, spots):
             known = _Prepared(weight, weight.data_ptr(), weight._version, spots.clone(), self._prepare())

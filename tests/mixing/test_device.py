@@ -168,7 +168,8 @@ class Reads(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("labels", ["same", "conditional", 1, None])
-def test_a_batch_on_the_device_of_its_pool_is_read_only_by_checks_that_a_gpu_skips(labels):
+def test_a_batch_on_the_device_of_its_pool_is_read_only_by_checks_that_a_gpu_skips(labels, monkeypatch):
+    monkeypatch.setattr(SyntheticPool, "_trusts", lambda self, labels: True)  # as on a GPU
     source = pool().to("cpu")
     mix = SyntheticMix(source, 0.3, labels=labels, num_classes=3)
     inputs = batch(LABELS) if labels is not None else batch(LABELS)[:1]
@@ -199,6 +200,20 @@ def test_a_pool_that_was_moved_draws_the_same(n, seed, labelled):
     plain, moved = pool(labelled=labelled), pool(labelled=labelled).to("cpu")
     labels = torch.arange(n) % 3 if labelled else None
     assert torch.equal(plain.sample(n, labels, seed=seed), moved.sample(n, labels, seed=seed))
+
+
+def test_labels_on_the_cpu_are_checked_also_after_a_move():
+    with pytest.raises(ValueError, match="between 0 and 2"):
+        pool().to("cpu").sample(3, torch.tensor([-1, -1, -1]))
+
+
+def test_a_mask_chooses_rows_of_a_pool_in_memory_and_in_a_folder(tmp_path):
+    own = pool()
+    own.save(tmp_path / "pool")
+    mask = own.labels == 1
+    expected = own.rows(mask.nonzero().flatten())
+    for each in (own, SyntheticPool.load(tmp_path / "pool")):
+        assert torch.equal(each.rows(mask), expected)
 
 
 def test_a_pool_in_a_folder_can_be_moved(tmp_path):

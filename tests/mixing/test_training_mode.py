@@ -1,5 +1,6 @@
 """SyntheticMix in eval mode, in several processes and under torch.compile."""
 
+import collections
 import copy
 import gc
 import pickle
@@ -214,6 +215,27 @@ def test_a_whole_compiled_step_mixes_as_it_does_uncompiled(backend, labels):
         assert torch.equal(images, expected[0])
         assert torch.equal(targets, expected[1])
         assert torch.allclose(loss, expected[2])
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5])
+def test_a_compiled_mix_returns_new_tensors_of_the_strides_of_its_input(ratio):
+    mix = SyntheticMix(pool(channels=3), ratio)
+    images, labels = batch(LABELS, channels=3)
+    images, before = images.transpose(2, 3), labels.clone()
+    torch._dynamo.reset()
+    mixed, targets = torch.compile(lambda *given: mix(*given), fullgraph=True, backend="aot_eager")(images, labels)
+    assert mixed.stride() == images.stride()
+    targets.add_(100)
+    mixed.zero_()
+    assert torch.equal(labels, before)
+    assert bool(images.any())
+
+
+def test_a_named_tuple_stays_one_when_compiled():
+    Pair = collections.namedtuple("Pair", "images labels")
+    mix = SyntheticMix(pool(), 0.5)
+    torch._dynamo.reset()
+    assert torch.compile(lambda pair: mix(pair).labels, backend="eager")(Pair(*batch(LABELS))).shape == (24,)
 
 
 def test_two_mixes_in_one_graph_draw_differently():

@@ -179,3 +179,26 @@ def test_recipes_of_published_systems_let_the_networks_take_turns(name):
 def test_float16_is_refused():
     with pytest.raises(ValueError, match="precision must not be 'fp16' with simultaneous=True"):
         Recipe(simultaneous=True, precision="fp16")
+
+
+def test_adam_moves_no_weight_of_a_saturated_hinge_discriminator():
+    torch.manual_seed(0)
+    judge = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 1))
+    real, fake = torch.ones(4, 1, 4, 4), -torch.ones(4, 1, 4, 4)
+    with torch.no_grad():  # margins hold: both losses of the discriminator are 0
+        judge[1].weight.fill_(0.1)
+        judge[3].weight.fill_(2.0)
+    recipe, start = Recipe(loss="hinge"), [parameter.detach().clone() for parameter in judge.parameters()]
+    optimizer = torch.optim.Adam(judge.parameters(), 2e-4, betas=(0.0, 0.9))
+    for _ in range(50):
+        drawn = fake.clone().requires_grad_()
+        own, real_logits, fake_logits = discriminator_loss(
+            recipe, lambda images, labels: judge(images).flatten(), real, drawn, None, lecam=LeCam(), penalize=False
+        )
+        assert float(own.detach()) == 0
+        optimizer.zero_grad()
+        shared_loss(own, generator_loss_of(recipe, fake_logits, real_logits, epoch=0), drawn, fake_logits).backward()
+        optimizer.step()
+        assert bool(drawn.grad.abs().max() > 1e-3), "the generator must still learn"
+    for parameter, before in zip(judge.parameters(), start):
+        torch.testing.assert_close(parameter.detach(), before, rtol=0, atol=1e-9)

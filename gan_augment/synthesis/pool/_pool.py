@@ -96,7 +96,7 @@ class SyntheticPool(Source):
         self.class_names = check_names(class_names, num_classes)
         self.info = info or PoolInfo(source="images", seed=None, acceptance=1.0)
         self.fingerprints = None if fingerprints is None else check_fingerprints(fingerprints)
-        self._images = images
+        self._images = images if isinstance(images, MappedImages) else images.contiguous()
         self._folder: Path | None = None
         self._identity: Identity | None = None
         # The rows in the order of their classes, and where each class begins.
@@ -217,6 +217,8 @@ class SyntheticPool(Source):
         Raises:
             ValueError: If the pool is in a folder, and its images have changed since they were opened.
         """
+        if indices.dtype == torch.bool:
+            indices = indices.nonzero().flatten()
         if isinstance(self._images, MappedImages):
             return self._images[indices]
         if self._images.is_cpu:  # numpy copies whole images; torch's indexing takes ten times as long
@@ -233,13 +235,13 @@ class SyntheticPool(Source):
     def sample(self, n: int, labels: Tensor | Sequence[int] | int | None = None, *, seed: int | None = None) -> Tensor:
         """Draws images with replacement; see :meth:`Generator.sample`.
 
-        After :meth:`to`, labels on the device of the pool are not checked, because the check would wait for the device.
+        Labels on a GPU that the pool was moved to are not checked, because the check would wait for the device.
 
         Raises:
             ValueError: If the pool holds no image of a requested class.
         """
         check_space(f"n={n}", check_count("n", n, 0), math.prod(self.image_shape) + ROW_BYTES)
-        if self._has_all_classes and isinstance(labels, Tensor) and labels.device == self.device:
+        if isinstance(labels, Tensor) and self._trusts(labels):
             group = labels
         else:
             wanted = resolve_labels(self, n, labels)
@@ -251,6 +253,9 @@ class SyntheticPool(Source):
         rng = torch.Generator().manual_seed(check_seed(seed))
         uniform = torch.rand(n, generator=rng, dtype=torch.float64).to(counts.device, non_blocking=True)
         return self.rows(self._rows[self._starts[group] + (uniform * counts).long()])
+
+    def _trusts(self, labels: Tensor) -> bool:
+        return self._has_all_classes and not labels.is_cpu and labels.device == self.device
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes the pool to a new or empty folder, completely or not at all.

@@ -98,11 +98,11 @@ def shared_loss(discriminator: Tensor, generator: Tensor, fake: Tensor, fake_log
     by this factor.
 
     If the discriminator's derivative is 0, like for logits below -1 in the hinge loss, there is nothing to multiply.
-    It is then replaced by a derivative that is too small to change the last bit of the discriminator's gradient.
+    It is then replaced by a derivative that is too small to matter, even to Adam, which divides by the gradients' size.
     """
     (own,) = torch.autograd.grad(discriminator, fake_logits, retain_graph=True)
     (other,) = torch.autograd.grad(generator, fake_logits, retain_graph=True)
-    least = torch.finfo(other.dtype).eps * other.abs()
+    least = 2.0**-60 * other.abs()
     carried = torch.where(own.abs() < least, least, own)
     ratio = torch.where(carried == 0, 0, other / carried)
     fake.register_hook(lambda gradient: gradient * ratio.view(-1, 1, 1, 1))  # type: ignore[no-untyped-call]
