@@ -7,6 +7,7 @@ import torch
 
 from gan_augment import fit, resume
 from gan_augment.models import Variations
+from gan_augment.training import _preparation
 from gan_augment.training._learn_variations import learn_variations
 from gan_augment.training._trainer import Trainer
 from gan_augment.training.runs._checkpoints import Checkpoints
@@ -31,13 +32,13 @@ def photos():
 def prepared(monkeypatch):
     """Seconds from the start of the test to the end of a run's preparation."""
     started, times = time.perf_counter(), []
-    original = Trainer.prepare
+    original = _preparation.prepare
 
-    def prepare(self, seconds=None):
-        original(self, seconds)
+    def prepare(trainer, seconds=None):
+        original(trainer, seconds)
         times.append(time.perf_counter() - started)
 
-    monkeypatch.setattr(Trainer, "prepare", prepare)
+    monkeypatch.setattr("gan_augment.training._plan.prepare", prepare)
     return times
 
 
