@@ -1,4 +1,4 @@
-"""Items per second through a wrapped data set and a plain one, and how the wrapper grows with the data.
+"""Items per second through a wrapped data set and a plain one, and through a loader of whole batches.
 
     python -m benchmarks.dataset_speed
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,6 +21,8 @@ from torchvision.io import write_jpeg
 from torchvision.transforms import v2
 
 from gan_augment import BatchLoader, GANAugmentedDataset, SyntheticPool
+
+from .timing import ratios
 
 RATIO, BATCH, CLASSES = 0.25, 64, 10
 TO_FLOAT = v2.ToDtype(torch.float32, scale=True)
@@ -40,20 +43,6 @@ class TensorImages(Dataset):
         return image if self.transform is None else self.transform(image), self.targets[index]
 
 
-class CountedItems(Dataset):
-    """A data set of any length that holds only its targets."""
-
-    def __init__(self, count: int) -> None:
-        self.targets = torch.arange(count) % CLASSES
-        self.image = torch.zeros(3, 8, 8, dtype=torch.uint8)
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.image, int(self.targets[index])
-
-
 def noise(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, 3, size, size), generator=generator, dtype=torch.uint8)
@@ -62,16 +51,7 @@ def noise(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def paired_speeds(ours: Iterable[object], peer: Iterable[object], rounds: int) -> list[float]:
     """Returns ratios of the items per second of two loaders of equally many items, which are read in turn."""
-    ratios = []
-    for _ in range(rounds + 1):
-        times = []
-        for loader in (ours, peer):
-            started = time.perf_counter()
-            for _ in loader:
-                pass
-            times.append(time.perf_counter() - started)
-        ratios.append(times[1] / times[0])
-    return ratios[1:]
+    return ratios(*(partial(deque, loader, maxlen=0) for loader in (peer, ours)), rounds)
 
 
 def through_loader(dataset: Dataset, workers: int) -> DataLoader:
@@ -106,6 +86,20 @@ def batch_loader_ratios(size: int, rounds: int = 15, count: int = 6400) -> list[
     return paired_speeds(Epochs(), through_loader(plain, 0), rounds)
 
 
+def by_hand_ratios(size: int, rounds: int = 15, count: int = 6400) -> list[float]:
+    """A ``BatchLoader`` against the shortest loop over the same tensors, which mixes nothing in."""
+    plain = TensorImages(count, size, TO_FLOAT)
+    labels = torch.tensor(plain.targets)
+    wrapped = GANAugmentedDataset(plain, SyntheticPool(*noise(2000, size)), RATIO, progress=False)
+
+    class ByHand:
+        def __iter__(self) -> Iterator[object]:
+            for rows in torch.randperm(count).split(BATCH):
+                yield TO_FLOAT(plain.images.index_select(0, rows)), labels.index_select(0, rows)
+
+    return paired_speeds(BatchLoader(wrapped, BATCH), ByHand(), rounds)
+
+
 def write_photos(folder: Path, count: int) -> None:
     """Writes JPEG files that are 500 px wide and 335 to 395 px high, as photographs have several shapes."""
     generator = torch.Generator().manual_seed(0)
@@ -132,6 +126,7 @@ def folder_ratios(workers: int, epoch: int | None, rounds: int = 7, count: int =
 def main() -> None:
     for size in (28, 64):
         show(f"{size} px tensors, BatchLoader against a DataLoader", batch_loader_ratios(size))
+        show(f"{size} px tensors, BatchLoader against a loop by hand without mixing", by_hand_ratios(size))
     for workers in (0, 2):
         for epoch in (None, 0):
             when = "before" if epoch is None else "after"
@@ -140,11 +135,9 @@ def main() -> None:
             show(f"JPEG files, {workers} workers, {when} set_epoch", folder_ratios(workers, epoch))
 
 
-def show(name: str, ratios: list[float]) -> None:
-    low, _, high = statistics.quantiles(ratios, n=4)
-    print(
-        f"{name}: {statistics.median(ratios):.2f} x the plain data set's items/s ({low:.2f} to {high:.2f})", flush=True
-    )
+def show(name: str, found: list[float]) -> None:
+    low, _, high = statistics.quantiles(found, n=4)
+    print(f"{name}: {statistics.median(found):.2f} x the items/s ({low:.2f} to {high:.2f})", flush=True)
 
 
 if __name__ == "__main__":

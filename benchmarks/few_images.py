@@ -65,6 +65,15 @@ def flip_and_shift(images: Tensor) -> Tensor:
     return shift(torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(3), images))
 
 
+def gan_train(samples: Tensor, asked: Tensor, data: Data, augment: Any, classifiers: int) -> list[float]:
+    """Accuracy in percent of classifiers that are trained on samples only, one for each seed."""
+    trained = (
+        train_classifier(samples, asked, num_classes=10, steps=STEPS, augment=augment, seed=seed)
+        for seed in range(classifiers)
+    )
+    return [100 * accuracy(model, data.held_out, data.held_out_labels) for model in trained]
+
+
 def measure(generator: Generator, data: Data, rows: Tensor, judge: SmallCNN, options: Any) -> dict[str, Any]:
     """All figures of one generator."""
     images, labels, test, test_labels = data.train, data.labels, data.held_out, data.held_out_labels
@@ -83,16 +92,15 @@ def measure(generator: Generator, data: Data, rows: Tensor, judge: SmallCNN, opt
         "near_copies": copies.near_copies,
         "near_copies_expected": copies.expected,
     }
-    students, control, mixed = [], [], []
+    control, mixed = [], []
     mix = SyntheticMix(SyntheticPool(samples, asked), ratio=options.ratio)
     for seed in range(options.classifiers):
-        students.append(accuracy(train_classifier(samples, asked, seed=seed, **common), test, test_labels))
         real = train_classifier(images[rows], labels[rows], seed=seed, **common)
         control.append(accuracy(real, test, test_labels))
         if options.mix:
             both = train_classifier(images[rows], labels[rows], seed=seed, mix=mix, **common)
             mixed.append(accuracy(both, test, test_labels))
-    figures["gan_train"] = 100 * statistics.fmean(students)
+    figures["gan_train"] = statistics.fmean(gan_train(samples, asked, data, augment, options.classifiers))
     figures["real"] = 100 * statistics.fmean(control)
     if mixed:
         figures["gains"] = [100 * (b - a) for a, b in zip(control, mixed)]

@@ -27,9 +27,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
 
 from gan_augment import GANAugmentedDataset, Generator, GeneratorConfig, SyntheticMix, SyntheticPool
+
+from .dataset_speed import TO_FLOAT, TensorImages
+from .timing import in_turn
 
 BATCH, RATIO, SIDE = 128, 0.25, 16  # images of a batch, synthetic share, side of the small images in pixels
 
@@ -53,17 +55,9 @@ class Growth:
         return f"**{self.title}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def in_turn(calls: Sequence[Callable[[], Any]], rounds: int, times: int = 1) -> list[float]:
-    """Seconds of each call: the median of several rounds, in which all calls run in turn, each several times."""
-    seconds: list[list[float]] = [[] for _ in calls]
-    for round_ in range(rounds + 1):
-        for call, found in zip(calls, seconds):
-            started = time.perf_counter()
-            for _ in range(times):
-                call()
-            if round_:  # the first round warms up
-                found.append((time.perf_counter() - started) / times)
-    return [statistics.median(found) for found in seconds]
+def medians(calls: Sequence[Callable[[], Any]], rounds: int, times: int = 1) -> list[float]:
+    """Seconds of each call: the median of several rounds, in which all calls take turns."""
+    return [statistics.median(found) / times for found in in_turn(list(calls), rounds, times)]
 
 
 def noise(count: int, channels: int = 1, side: int = SIDE) -> torch.Tensor:
@@ -96,21 +90,6 @@ class Repeated(Dataset[Any]):
         return self.image, int(self.targets[index])
 
 
-class Converted(Dataset[Any]):
-    """Digits as torchvision has them: uint8 images, and a transform to floats."""
-
-    def __init__(self, count: int) -> None:
-        self.images, self.targets = noise(count, side=28), [index % 10 for index in range(count)]
-        self.transform = v2.ToDtype(torch.float32, scale=True)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        image = self.images[index]
-        return image if self.transform is None else self.transform(image), self.targets[index]
-
-
 def make_pool(count: int, num_classes: int = 10, side: int = SIDE, channels: int = 1) -> SyntheticPool:
     return SyntheticPool(
         noise(count, channels, side),
@@ -126,7 +105,7 @@ def pool_size(quick: bool) -> Growth:
         for pool in pools:
             pool.save(Path(folder, str(len(pool))))
         mapped = [SyntheticPool.load(Path(folder, str(size))) for size in found.sizes]
-        seconds = in_turn([mixing(pool) for pool in (*pools, *mapped)], 5 if quick else 20, 20)
+        seconds = medians([mixing(pool) for pool in (*pools, *mapped)], 5 if quick else 20, 20)
     found.lines["SyntheticMix, pool in memory, µs"] = [each * 1e6 for each in seconds[:4]]
     found.lines["SyntheticMix, memory-mapped pool, µs"] = [each * 1e6 for each in seconds[4:]]
     return found
@@ -153,9 +132,9 @@ def dataset_size(quick: bool) -> Growth:
             data.set_epoch(next(epochs))
             data[0]
 
-        values += [in_turn([first_item], 1 if quick else 3)[0] * 1e3]
+        values += [medians([first_item], 1 if quick else 3)[0] * 1e3]
         batch = torch.randint(size, (BATCH,), generator=torch.Generator().manual_seed(0)).tolist()
-        values += [in_turn([lambda data=wrapped, batch=batch: data.__getitems__(batch)], 10)[0] / BATCH * 1e6]
+        values += [medians([lambda data=wrapped, batch=batch: data.__getitems__(batch)], 10)[0] / BATCH * 1e6]
         values += [memory(wrapped, {id(real), id(pool)}) / size]
         for name, value in zip(names, values):
             found.lines[name].append(value)
@@ -185,8 +164,8 @@ def image_size(quick: bool) -> Growth:
     found = Growth("Image size, cost per value", "side in pixels", (16, 64, 128, 256))
     count = 16 if quick else 64
     generators = [Generator(GeneratorConfig(image_size=side)) for side in found.sizes]
-    mixes = in_turn([mixing(make_pool(500, side=side, channels=3), side, 3) for side in found.sizes], 5, 3)
-    draws = in_turn([lambda each=each: each.sample(count, seed=0) for each in generators], 1 if quick else 3)
+    mixes = medians([mixing(make_pool(500, side=side, channels=3), side, 3) for side in found.sizes], 5, 3)
+    draws = medians([lambda each=each: each.sample(count, seed=0) for each in generators], 1 if quick else 3)
     pixels = [3 * side**2 for side in found.sizes]
     found.lines["SyntheticMix, ns per value"] = [each / BATCH / size * 1e9 for each, size in zip(mixes, pixels)]
     found.lines["sampling, ns per value"] = [each / count / size * 1e9 for each, size in zip(draws, pixels)]
@@ -196,23 +175,23 @@ def image_size(quick: bool) -> Growth:
 def class_count(quick: bool) -> Growth:
     found = Growth("Number of classes", "classes", (10, 100, 1000, 10_000))
     pools = [make_pool(20_000, classes) for classes in found.sizes]
-    mixes = in_turn([mixing(pool) for pool in pools], 5 if quick else 20, 20)
+    mixes = medians([mixing(pool) for pool in pools], 5 if quick else 20, 20)
     found.lines["SyntheticMix, µs"] = [each * 1e6 for each in mixes]
     builds = [lambda pool=pool: GANAugmentedDataset(Repeated(40_000, pool.num_classes), pool, RATIO) for pool in pools]
-    found.lines["construction of a data set of 40,000 items, ms"] = [each * 1e3 for each in in_turn(builds, 1)]
+    found.lines["construction of a data set of 40,000 items, ms"] = [each * 1e3 for each in medians(builds, 1)]
     return found
 
 
 def workers(quick: bool) -> Growth:
     found = Growth("Workers", "workers", (0, 1, 2, 4), shares=True)
-    real = Converted(4000 if quick else 10_000)
+    real = TensorImages(4000 if quick else 10_000, 28, TO_FLOAT)
     plain, ours = [], []
     for number in found.sizes:
-        wrapped = GANAugmentedDataset(real, make_pool(4000, side=28), RATIO)
+        wrapped = GANAugmentedDataset(real, make_pool(4000, side=28, channels=3), RATIO)
         wrapped.set_epoch(0)
         options = {"shuffle": True, "num_workers": number, "persistent_workers": number > 0}
         loaders = [DataLoader(data, BATCH, **options) for data in (real, wrapped)]
-        times = in_turn([lambda loader=loader: [None for _ in loader] for loader in loaders], 3 if quick else 5)
+        times = medians([lambda loader=loader: [None for _ in loader] for loader in loaders], 3 if quick else 5)
         plain.append(len(real) / times[0])
         ours.append(len(real) / times[1])
     found.lines["plain data set, items/s"] = plain

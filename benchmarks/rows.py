@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 
@@ -63,22 +64,20 @@ def _training(precision: str, simultaneous: bool, options: Options) -> list[floa
     return training_speed.against_examples(options.examples, precision, simultaneous=simultaneous, **budget)
 
 
-def _on_cpu(measure: Callable[[Options], list[float]]) -> Callable[[Options], list[float]]:
+Measure: TypeAlias = Callable[[Options], list[float]]
+
+
+def _unless(skips: Callable[[Options], bool], reason: str, measure: Measure) -> Measure:
     def checked(options: Options) -> list[float]:
-        if options.device != "cpu":
-            raise NotMeasuredError("the same as on the CPU")
+        if skips(options):
+            raise NotMeasuredError(reason)
         return measure(options)
 
     return checked
 
 
-def _slow(measure: Callable[[Options], list[float]]) -> Callable[[Options], list[float]]:
-    def checked(options: Options) -> list[float]:
-        if options.quick:
-            raise NotMeasuredError("left out of quick runs")
-        return measure(options)
-
-    return checked
+_on_cpu = partial(_unless, lambda options: options.device != "cpu", "the same as on the CPU")
+_slow = partial(_unless, lambda options: options.quick, "left out of quick runs")
 
 
 def _step(size: int, channels: int, against: str, options: Options) -> list[float]:

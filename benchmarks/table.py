@@ -49,7 +49,7 @@ def _read(path: str) -> str:
 
 
 def measured(row: Row, options: Options) -> dict[str, Any]:
-    """The median of a row's ratios, and the quartiles around it; or why there is none."""
+    """Returns the median and the quartiles of a row's ratios. If they were not measured, it returns the reason."""
     started = time.perf_counter()
     try:
         ratios = row.measure(options)
@@ -72,7 +72,7 @@ def line(row: Row, *found: dict[str, Any]) -> str:
 
 
 def cell(row: Row, found: dict[str, Any]) -> str:
-    """A median with its quartiles, or why there is none."""
+    """Formats a median with its quartiles, or the reason why there is none."""
     if "median" not in found:
         return f"not measured: {found.get('skipped', 'no result')}"
     missed = "" if row.reached(found["median"]) else ", missed"

@@ -21,25 +21,13 @@ from typing import Any
 
 import torch
 
-from gan_augment import Generator, fit
-from gan_augment.evaluation import accuracy, train_classifier
+from gan_augment import fit
 
-from .data import Data, fashion_mnist, mnist
-from .few_images import POOL, STEPS, draw, flip_and_shift, shift
+from .data import fashion_mnist, mnist
+from .few_images import POOL, draw, flip_and_shift, gan_train, shift
 from .options import add_set
 
 DATA = {"mnist": (mnist, shift), "fashion": (fashion_mnist, flip_and_shift)}
-
-
-def gan_train(generator: Generator, data: Data, augment: Any, classifiers: int) -> list[float]:
-    """Accuracy in percent of classifiers that are trained on samples only, one for each seed."""
-    asked = torch.arange(POOL) % 10
-    samples = generator.sample(POOL, asked, seed=1)
-    trained = (
-        train_classifier(samples, asked, num_classes=10, steps=STEPS, augment=augment, seed=seed)
-        for seed in range(classifiers)
-    )
-    return [100 * accuracy(model, data.held_out, data.held_out_labels) for model in trained]
 
 
 def main() -> None:
@@ -74,7 +62,9 @@ def main() -> None:
                     **limit, **dict(options.set),
                 )  # fmt: skip
                 seconds = time.perf_counter() - started
-                found = gan_train(fitted.generator, data, augment, options.classifiers)
+                asked = torch.arange(POOL) % 10
+                samples = fitted.generator.sample(POOL, asked, seed=1)
+                found = gan_train(samples, asked, data, augment, options.classifiers)
                 means.append(statistics.fmean(found))
                 result = {
                     "data": name, "draw": number, **limit, "set": dict(options.set), "steps": fitted.steps,

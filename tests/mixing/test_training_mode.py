@@ -206,7 +206,7 @@ def test_a_whole_compiled_step_mixes_as_it_does_uncompiled(backend, labels):
     given = batch(LABELS)
     torch._dynamo.reset()
     compiled = torch.compile(step, fullgraph=True, backend=backend)
-    for seed in range(3):  # each call draws anew
+    for seed in range(3):
         torch.manual_seed(seed)
         images, targets, loss = compiled(*given)
         loss.backward()
