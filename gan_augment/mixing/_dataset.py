@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
@@ -146,7 +146,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         """Checks that synthetic images can be collated with the real ones."""
         with restored_random_state():
             first, last = (image_of(self.dataset[index]) for index in (0, self._n_real - 1))
-            image = image_of(self._reader.read(self.dataset, [-1], torch.tensor([0]))[0])
+            image = image_of(self._reader.read(self.dataset, [-1])[0])
         one_size = self._reader.pipeline.resize and describe_image(first, True) == describe_image(last, True)
         if describe_image(image, one_size) != describe_image(first, one_size):
             raise ValueError(
@@ -171,17 +171,15 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         epoch = self._epoch.coming
         self._epoch.count(places)
         self._warn_about_sampler(places)
-        plan = self._plan(epoch)
+        items = self._plan(epoch).items.data  # faster to read one by one than the array
 
-        def read(places: NDArray[np.int64], seed: Callable[[int], None] | None = None) -> list[Any]:
-            slots = plan.slots_at(places)
-            rows = np.where(slots < 0, plan.rows_at(places), -1).tolist()
-            return self._reader.read(self.dataset, rows, torch.from_numpy(plan.entries[slots[slots >= 0]]), seed)
+        def read(places: list[int], seed: Callable[[int], None] | None = None) -> list[Any]:
+            return self._reader.read(self.dataset, [items[place] for place in places], seed)
 
         if not self._epoch.is_set:
             return read(places)
         seed = mix_seed(self.seed, 2, epoch)
-        return self._seeded.read(read, places, lambda place: mix_seed(seed, int(places[place])))
+        return self._seeded.read(read, places, lambda place: mix_seed(seed, places[place]))
 
     def _plan(self, epoch: int) -> Plan:
         """Returns which items are synthetic in an epoch, and which images of the pool they get."""
@@ -190,20 +188,21 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             self._planned = self._layout.plan({} if pooled is None else pooled.entries, self.seed, epoch)
         return self._planned
 
-    def _check_indices(self, indices: list[int]) -> NDArray[np.int64]:
+    def _check_indices(self, indices: Iterable[Any]) -> list[int]:
+        """Returns the positions at indices: integers, or tensors or arrays of one integer."""
         count = len(self)
-        if min(indices) < -count or max(indices) >= count:
-            wrong = next(index for index in indices if not -count <= index < count)
+        numbers = [index if type(index) is int else _as_integer(index) for index in indices]
+        if min(numbers) < -count or max(numbers) >= count:
+            wrong = next(index for index in numbers if not -count <= index < count)
             raise IndexError(f"index must be below {count}, but got {wrong} instead.")
-        places = np.asarray(indices, dtype=np.int64)
-        return np.where(places < 0, places + count, places)
+        return [index + count if index < 0 else index for index in numbers]
 
-    def _warn_about_sampler(self, places: NDArray[np.int64] | None = None) -> None:
+    def _warn_about_sampler(self, places: list[int] | None = None) -> None:
         """Warns once if the sampler only knows the wrapped data set; ``places`` are the indices fetched last."""
         in_worker = get_worker_info() is not None
         if in_worker and self._epoch.is_set:
             return  # the main process will warn at the next set_epoch
-        if self._epoch.finds_outdated_sampler(None if in_worker else -1 if places is None else int(places[-1])):
+        if self._epoch.finds_outdated_sampler(None if in_worker else -1 if places is None else places[-1]):
             warnings.warn(
                 f"No index above {self._n_real - 1} was fetched in a whole epoch, though there are {len(self)} items: "
                 "the sampler was probably created before you wrapped the data set. Create it from the "
@@ -243,12 +242,11 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
     def is_synthetic(self, index: int) -> bool:
         """Returns whether an item is synthetic in the current :attr:`epoch`."""
-        return bool(self._plan(self.epoch).slots_at(self._check_indices([index]))[0] >= 0)
+        return bool(self._plan(self.epoch).items[self._check_indices([index])[0]] < 0)
 
     def synthetic_mask(self, epoch: int | None = None) -> Tensor:
         """Returns which items are synthetic in an epoch, bool ``(len(self),)``. Default: the current epoch."""
-        plan = self._plan(self.epoch if epoch is None else epoch)
-        return torch.from_numpy(plan.slots_at(np.arange(len(self))) >= 0)
+        return torch.from_numpy(self._plan(self.epoch if epoch is None else epoch).items < 0)
 
     @property
     def class_counts(self) -> dict[int, tuple[int, int]]:
@@ -265,11 +263,9 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         """The class of every item in the current epoch. Missing if targets are probabilities."""
         if self._layout.labels is None or self._reader.kind.soft:
             raise AttributeError("Items have no class: there are no labels, or they are probabilities.")
-        plan, out = self._plan(self.epoch), self._layout.classes()
-        slots = plan.slots_at(np.arange(len(self)))
+        out, items = self._layout.classes(), torch.from_numpy(self._plan(self.epoch).items)
         if self._reader.pooled is not None:
-            entries = torch.from_numpy(plan.entries[slots[slots >= 0]])
-            out[torch.from_numpy(slots >= 0)] = self._reader.pooled.targets_at(entries)
+            out[items < 0] = self._reader.pooled.targets_at(-1 - items[items < 0])
         return out.tolist()
 
     @property
@@ -282,6 +278,14 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
             f"{type(self).__name__}({self._n_real} real, {self._layout.slots.total} synthetic, mode={self.mode!r}, "
             f"num_classes={self.num_classes})"
         )
+
+
+def _as_integer(index: Any) -> int:
+    try:
+        number: Any = index.item() if isinstance(index, (Tensor, np.ndarray)) else index
+        return operator.index(number)
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor of several values raises a RuntimeError
+        raise TypeError(f"index must be an integer, but got {index!r:.100} instead.") from error
 
 
 def _check_dataset(dataset: Any) -> int:

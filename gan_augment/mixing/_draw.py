@@ -143,7 +143,7 @@ class PooledImages:
 
     def targets_at(self, entries: Tensor) -> Tensor:
         """Returns the targets of images, given their indices in ``rows``."""
-        return self.targets[self.target_of[entries]]
+        return self.targets.index_select(0, self.target_of.index_select(0, entries))  # twice as fast as indexing
 
 
 def make_pooled(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
@@ -33,7 +31,8 @@ class SharedEpoch:
         self._tensors = (state, seen)
         for tensor in self._tensors:
             tensor.share_memory_()  # type: ignore[no-untyped-call]
-        self._state, self._seen = state.numpy(), seen.numpy()  # the same memory, but faster to read
+        # The same memory, but faster to read and write.
+        self._state, self._seen = state.numpy().data, seen.numpy()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"length": self.length, "tensors": self._tensors}
@@ -44,21 +43,21 @@ class SharedEpoch:
 
     @property
     def is_set(self) -> bool:
-        return bool(self._state[_EPOCH] >= 0)
+        return self._state[_EPOCH] >= 0
 
     @property
     def fetched(self) -> int:
-        return int(self._state[_FETCHED:].sum())
+        return sum(self._state[_FETCHED:])
 
     @property
     def current(self) -> int:
         """The epoch that was set last. If none was set, the pass of the item that was fetched last."""
-        return int(self._state[_EPOCH]) if self.is_set else self._pass_of(max(self.fetched - 1, 0))
+        return self._state[_EPOCH] if self.is_set else self._pass_of(max(self.fetched - 1, 0))
 
     @property
     def coming(self) -> int:
         """The epoch of the item that is fetched next."""
-        return int(self._state[_EPOCH]) if self.is_set else self._pass_of(self.fetched)
+        return self._state[_EPOCH] if self.is_set else self._pass_of(self.fetched)
 
     def _pass_of(self, item: int) -> int:
         # Ranks do not share memory, but they share the items of a pass.
@@ -67,13 +66,13 @@ class SharedEpoch:
     def set(self, epoch: int) -> None:
         self._state[_EPOCH] = epoch
 
-    def count(self, places: NDArray[np.int64]) -> None:
+    def count(self, places: list[int]) -> None:
         worker = get_worker_info()
         cell = 0 if worker is None else 1 + worker.id % (_CELLS - 1)
         self._state[_FETCHED + cell] += len(places)
         if self._state[_ABOVE]:
             return
-        if len(places) and places.max() >= len(self._seen):
+        if places and max(places) >= len(self._seen):
             self._state[_ABOVE] = 1
         else:
             self._seen[places] = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,8 +30,7 @@ from ._positions import (
 class Layout:
     """The items of a data set: real items, and slots for synthetic images.
 
-    An epoch needs at most 4 bytes for each item, and 8 for each synthetic image. Values that are quick to compute from
-    a position are not stored.
+    It stores at most 4 bytes for each item. The plan of an epoch needs 4 bytes more.
     """
 
     n_real: int
@@ -46,75 +46,65 @@ class Layout:
 
     def plan(self, available: dict[int, Tensor], seed: int, epoch: int) -> Plan:
         """Returns the plan of an epoch, given the entries of the pool that each class can get."""
-        slot_of = None if self.added else self._slots_of_replaced(seed, epoch)
-        return Plan(self, epoch, slot_of, choose_entries(self.slots, available, seed, epoch).numpy())
-
-    def _slots_of_replaced(self, seed: int, epoch: int) -> NDArray[np.integer]:
-        positions = self._choose_positions(seed, epoch).numpy()
-        slot_of = np.full(len(self), -1, dtype=positions.dtype)
-        slot_of[positions] = np.arange(len(positions), dtype=positions.dtype)
-        return slot_of
-
-    def _choose_positions(self, seed: int, epoch: int) -> Tensor:
-        """Returns the positions of the real items that are replaced, in the order of the slots, ``(total,)``."""
-        rng = torch.Generator().manual_seed(mix_seed(seed, 0, epoch))
-        order, wanted = torch.randperm(len(self), generator=rng, dtype=_index_type(len(self))), self.slots.counts
-        if self.labels is None or ALL in wanted:
-            return order[: self.slots.total]
-        places = order.numpy() if self.repeated is None else self.repeated.numpy()[order.numpy()]
-        by_class = group_by_class(torch.from_numpy(self.labels.numpy()[places]), order)
-        return torch.cat([by_class[label][:count] for label, count in wanted.items() if count] or [order[:0]])
-
-    @cached_property
-    def added_slots(self) -> NDArray[np.integer]:
-        """The slot of each added image, in the order of their positions."""
-        return self.slots.interleaved().to(_index_type(self.slots.total)).numpy()
+        entries = choose_entries(self.slots, available, seed, epoch).numpy()
+        items = self._rows().astype(_index_type(max(len(self), int(entries.max(initial=0)) + 1)))
+        items[self._places_added if self.added else self._places_replaced(seed, epoch)] = -1 - entries
+        return Plan(epoch, items)
 
     def classes(self) -> Tensor:
         """Returns the class at each position, int64 ``(n,)``: of its real item, or of the image that is added there."""
         if self.labels is None:
             raise AttributeError("The items have no classes.")
-        if not self.added:
-            return self.labels.long() if self.repeated is None else self.labels[self.repeated].long()
-        out = torch.empty(len(self), dtype=torch.int64)
-        is_added = self.split(np.arange(len(self)))[1]
-        out[torch.from_numpy(~is_added)] = self.labels.long()
-        out[torch.from_numpy(is_added)] = self.slots.labels()[torch.from_numpy(self.added_slots)]
-        return out
+        classes = self.labels.long().numpy()[self._rows()]
+        if self.added:
+            classes[self._places_added] = self.slots.labels().numpy()
+        return torch.from_numpy(classes)
 
-    def split(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Returns how many images are added before each position, and whether the item there is an added image."""
-        before, after = (positions * self.slots.total // len(self) for positions in (places, places + 1))
-        return before, after > before
+    def _rows(self) -> NDArray[np.integer]:
+        """Returns the index of the real item at each position; 0 if an image is added there."""
+        if self.repeated is not None:
+            return self.repeated.numpy()
+        if not self.added:
+            return np.arange(len(self), dtype=_index_type(len(self)))
+        is_real = np.ones(len(self), dtype=bool)
+        is_real[self._places_added] = False
+        rows = np.zeros(len(self), dtype=_index_type(len(self)))
+        rows[is_real] = np.arange(self.n_real, dtype=rows.dtype)
+        return rows
+
+    @cached_property
+    def _places_added(self) -> NDArray[np.integer]:
+        """The positions of the added images, in the order of the slots, ``(total,)``."""
+        places = np.empty(self.slots.total, dtype=_index_type(len(self)))
+        evenly = (np.arange(1, len(places) + 1) * len(self) - 1) // max(len(places), 1)
+        places[self.slots.interleaved().numpy()] = evenly
+        return places
+
+    def _places_replaced(self, seed: int, epoch: int) -> NDArray[np.integer]:
+        """Returns the positions of the real items that are replaced, in the order of the slots, ``(total,)``."""
+        rng = torch.Generator().manual_seed(mix_seed(seed, 0, epoch))
+        order = np.empty(len(self), dtype=_index_type(len(self)))
+        torch.randperm(len(self), generator=rng, out=torch.from_numpy(order))
+        wanted = self.slots.counts
+        if self.labels is None or ALL in wanted:
+            return order[: self.slots.total]
+        rows = order if self.repeated is None else self.repeated.numpy()[order]
+        by_class = group_by_class(torch.from_numpy(self.labels.numpy()[rows]), torch.from_numpy(order))
+        return np.concatenate(
+            [order[:0], *(by_class[label][:count].numpy() for label, count in wanted.items() if count)]
+        )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Holds which items are synthetic in an epoch, and which images of a pool they get."""
+    """Holds the item at each position in an epoch."""
 
-    layout: Layout
     epoch: int
-    slot_of: NDArray[np.integer] | None  # the slot at each position, -1 for a real item; None if images are added
-    entries: NDArray[np.int64]  # entry of the pool for each slot
-
-    def slots_at(self, places: NDArray[np.int64]) -> NDArray[np.integer]:
-        """Returns the slot at each position, -1 for a real item."""
-        if self.slot_of is not None:
-            return self.slot_of[places]
-        before, is_added = self.layout.split(places)
-        slots = np.full(len(places), -1)
-        slots[is_added] = self.layout.added_slots[before[is_added]]
-        return slots
-
-    def rows_at(self, places: NDArray[np.int64]) -> NDArray[np.integer]:
-        """Returns the index of the real item at each position. It has no meaning if the item there is synthetic."""
-        if self.layout.repeated is not None:
-            return self.layout.repeated.numpy()[places]
-        return places - self.layout.split(places)[0] if self.layout.added else places
+    items: NDArray[np.integer]  # the index of a real item, or -1 - the entry of the pool of a synthetic one
 
 
-def _index_type(count: int) -> torch.dtype:
-    return torch.int32 if count < 2**31 else torch.int64
+def _index_type(count: int) -> type[np.signedinteger[Any]]:
+    return np.int32 if count < 2**31 else np.int64
 
 
 def make_layout(
@@ -179,7 +169,7 @@ def _balance(ratio: float, labels: Tensor, reachable: list[int], balance_to: int
     _check_room(goal * len(missing.counts))
     rows = _interleave(torch.arange(len(labels)), repeated_rows(labels, missing, seed)[missing.interleaved()])
     slots = Slots(dict.fromkeys(missing.counts, round(ratio * goal)))
-    return Layout(len(labels), labels, slots, repeated=rows.to(_index_type(len(labels))))
+    return Layout(len(labels), labels, slots, repeated=torch.from_numpy(rows.numpy().astype(_index_type(len(labels)))))
 
 
 def _check_room(count: int) -> None:

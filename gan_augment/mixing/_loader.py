@@ -111,10 +111,8 @@ class BatchLoader:
             rng = torch.Generator().manual_seed(mix_seed(self.seed, 3, epoch))
             places = places[torch.randperm(len(places), generator=rng)]
         own = places[torch.arange(rank, self._share * size, size) % len(places)].numpy()
-        plan = self.dataset._plan(epoch)
-        slots, rows = plan.slots_at(own), plan.rows_at(own).astype(np.int64)
-        rows[slots >= 0] = self._tables.n_real + plan.entries[slots[slots >= 0]]
-        return torch.from_numpy(rows)
+        items = self.dataset._plan(epoch).items[own].astype(np.int64)
+        return torch.from_numpy(np.where(items < 0, self._tables.n_real - 1 - items, items))
 
     def _check_like_items(self) -> None:
         """Checks that batches of a few items equal those that a ``DataLoader`` makes from the same items."""
@@ -123,8 +121,7 @@ class BatchLoader:
         rows = torch.tensor(real + [n_real + entry for entry in made])
 
         def read() -> tuple[Any, Any]:
-            entries = torch.tensor(made, dtype=torch.int64)
-            items = self.dataset._reader.read(self.dataset.dataset, real + [-1] * len(made), entries)
+            items = self.dataset._reader.read(self.dataset.dataset, real + [-1 - entry for entry in made])
             return default_collate(items), default_collate(items[:1])
 
         try:

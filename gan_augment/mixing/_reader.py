@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..synthesis import match_each
+from ..synthesis import match_batch, match_each
 from ._draw import PooledImages
 from ._structure import ItemKind
 from ._wrapped import Pipeline
@@ -26,46 +26,48 @@ class ItemReader:
     pipeline: Pipeline
     pooled: PooledImages | None  # None if there are no synthetic images
 
-    def read(
-        self, dataset: Any, rows: list[int], entries: Tensor, seed: Callable[[int], None] | None = None
-    ) -> list[Any]:
-        """Reads several items. Row -1 stands for a synthetic item, which gets the next of the entries of the pool.
+    def read(self, dataset: Any, numbers: list[int], seed: Callable[[int], None] | None = None) -> list[Any]:
+        """Reads several items: the index of a real item, or -1 - the entry of the pool of a synthetic one.
 
-        If ``seed`` is given, it is called before each item with the item's index in ``rows``, and items are read one by
-        one.
+        If ``seed`` is given, it is called before each item with the item's place in ``numbers``, and items are read one
+        by one.
         """
         batched = getattr(dataset, "__getitems__", None)
-        real_rows = [row for row in rows if row >= 0]
+        rows = [number for number in numbers if number >= 0]
         real: Iterator[Any]
         if seed is not None:
-            real = (batched([row])[0] if batched else dataset[row] for row in real_rows)
+            real = (batched([row])[0] if batched else dataset[row] for row in rows)
         else:
-            real = iter(batched(real_rows) if batched and real_rows else [dataset[row] for row in real_rows])
-        synthetic, items = self._make(dataset, entries), []
-        for place, row in enumerate(rows):
+            real = iter(batched(rows) if batched and rows else [dataset[row] for row in rows])
+        synthetic, items = self._make(dataset, [-1 - number for number in numbers if number < 0]), []
+        for place, number in enumerate(numbers):
             if seed is not None:
                 seed(place)
-            items.append(next(synthetic if row < 0 else real))
+            items.append(next(synthetic if number < 0 else real))
         if self.kind.is_finished:
             return items
-        return [self.kind.finish(item, row < 0) for item, row in zip(items, rows)]
+        return [self.kind.finish(item, number < 0) for item, number in zip(items, numbers)]
 
-    def _make(self, dataset: Any, entries: Tensor) -> Iterator[Any]:
+    def _make(self, dataset: Any, entries: list[int]) -> Iterator[Any]:
         """Yields a synthetic item for each entry of the pool."""
-        if self.pooled is None or len(entries) == 0:
+        if self.pooled is None or not entries:
             return
-        labels = self.pooled.targets_at(entries)
+        chosen = torch.tensor(entries)
+        labels = self.pooled.targets_at(chosen)
         classes = labels if labels.ndim == 1 else labels.argmax(dim=1)
-        transform = self.pipeline.on(dataset)
-        for image, label, target in zip(
-            self._images(self.pooled, entries), classes.tolist(), self.kind.targets(labels)
-        ):
-            yield self.kind.make(transform(image, label), target)
+        images = self._images(dataset, self.pooled, chosen, classes.tolist())
+        yield from map(self.kind.make, images, self.kind.targets(labels))
 
-    def _images(self, pooled: PooledImages, entries: Tensor) -> Iterator[Any]:
-        """Yields the image for each entry of the pool, in the kind that the transforms expect."""
+    def _images(self, dataset: Any, pooled: PooledImages, entries: Tensor, classes: list[int]) -> Iterator[Any]:
+        """Yields the transformed image for each entry of the pool."""
         pool, kind, resize = pooled.pool, self.pipeline.kind, self.pipeline.resize
         pixels = kind.channels * kind.height * kind.width if resize else math.prod(pool.image_shape)
         count = max(CHUNK_BYTES // (pixels * kind.dtype.itemsize), 1)
-        for rows in torch.split(pooled.rows[entries], count):
-            yield from match_each(pool.rows(rows), kind, pool.geometry, resize=resize)
+        transform, at_once = self.pipeline.on(dataset), self.pipeline.on_batches(dataset)
+        for start in range(0, len(entries), count):
+            images = pool.rows(pooled.rows.index_select(0, entries[start : start + count]))
+            if at_once is not None:
+                yield from at_once(match_batch(images, kind, pool.geometry)).unbind()
+            else:
+                matched = match_each(images, kind, pool.geometry, resize=resize)
+                yield from map(transform, matched, classes[start : start + count])

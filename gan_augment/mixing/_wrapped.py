@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset
 from torchvision.datasets.vision import StandardTransform
+from torchvision.transforms import v2
 
 from .._core import as_names, evenly_spaced, progress_bar, stored_class_names
 from ..data import PROBES, ItemPaths, TargetKind, find_class_names, find_labels, labels_match
@@ -115,11 +116,25 @@ class Pipeline:
         inherited = None if takes == "nothing" else of_image(transform)
         return lambda image, label: image if inherited is None else inherited(image)
 
+    def on_batches(self, dataset: Any) -> Callable[[Tensor], Tensor] | None:
+        """Returns a transform of batches that gives the same images as :meth:`on`, or None if there is no such one."""
+        takes, transform = ("image", self.transform) if callable(self.transform) else find_transform(dataset)
+        plain = dataclasses.replace(self.kind, container="tensor", layout="chw", subclass=None)
+        fits = self.resize and self.kind == plain and self.transform is not None and takes == "image"
+        return transform if fits and _is_elementwise(transform) else None
+
     def _apply_to_rows(self, transform: Callable[[Any], Any], image: Any, label: int) -> Any:
         """Applies a transform that takes a mapping of lists."""
         row = ItemPaths.of(self.row).replace(self.row, image, label)
         out = transform({name: [value] for name, value in row.items()})
         return image_of({name: values[0] for name, values in out.items()})
+
+
+def _is_elementwise(transform: Any) -> bool:
+    """Returns whether a transform treats each value of an image by itself, and draws no random numbers."""
+    if type(transform) is v2.Compose:
+        return all(map(_is_elementwise, transform.transforms))
+    return type(transform) in (v2.ToDtype, v2.Normalize)
 
 
 def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) -> Pipeline:

@@ -360,10 +360,56 @@ def test_an_index_out_of_range_raises_an_index_error(index):
             read(index)
 
 
-@pytest.mark.parametrize("index", [np.int64(30), torch.tensor(30)])
+@pytest.mark.parametrize(
+    "index", [np.int64(30), np.uint8(30), np.array(30), np.array([30]), torch.tensor(30), torch.tensor([30])]
+)
 def test_an_index_may_be_an_integer_of_numpy_or_torch(index):
     dataset = augmented(real(LABELS))
     assert torch.equal(dataset[index][0], dataset[30][0])
+    assert dataset.is_synthetic(index) == dataset.is_synthetic(30)
+
+
+@pytest.mark.parametrize(
+    "indices", [torch.tensor([3, -2, 5]), np.array([3, -2, 5]), [torch.tensor(3), torch.tensor([-2]), np.int64(5)]]
+)
+def test_indices_may_be_tensors_and_arrays(indices):
+    dataset = augmented(real(LABELS))
+    for epoch in (None, 0):
+        if epoch is not None:
+            dataset.set_epoch(epoch)
+        assert flatten(dataset.__getitems__(indices)) == flatten(dataset.__getitems__([3, 46, 5]))
+    assert dataset.__getitems__(indices[:0]) == []
+
+
+@pytest.mark.parametrize("index", ["3", None, 1.5, slice(3), torch.tensor([1, 2]), torch.tensor(1.0), np.array([])])
+def test_an_index_of_another_type_is_refused(index):
+    with pytest.raises(TypeError, match="index must be an integer, but got"):
+        augmented(real(LABELS))[index]
+
+
+@pytest.mark.parametrize("real_type", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize(
+    "transform",
+    [
+        v2.ToDtype(torch.float32, scale=True),
+        v2.ToDtype({torch.Tensor: torch.float16, "others": None}, scale=True),
+        v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5, 0.4, 0.1], [0.2, 0.3, 0.7])]),
+    ],
+)
+def test_a_transform_of_single_values_gives_the_same_for_all_synthetic_images_at_once(transform, mode, real_type):
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (40, 3, 9, 7), dtype=torch.uint8, generator=rng)
+    source = SyntheticPool(images, torch.arange(40) % 3)
+    dataset = Digits(LABELS, transform)
+    dataset.images = v2.functional.to_dtype(images[: len(LABELS)], real_type, scale=True)
+    one_by_one = augmented(dataset, source, mode=mode, transform=lambda image: transform(image))
+    expected = one_by_one.__getitems__(range(len(one_by_one)))
+    for own in ("inherit", transform):
+        found = augmented(dataset, source, mode=mode, transform=own).__getitems__(range(len(expected)))
+        assert all(
+            torch.equal(image, like) and target == same for (image, target), (like, same) in zip(found, expected)
+        )
 
 
 def test_len_is_stable():

@@ -1,6 +1,7 @@
 """After set_epoch, items depend only on seed, epoch and index, whatever their transforms draw from."""
 
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
 from gan_augment import GANAugmentedDataset
+from gan_augment.mixing import _randomness
 
 from .helpers import batch, pool, seed_all
 
@@ -17,6 +19,7 @@ LABELS = [0] * 20 + [1, 2]
 DRAWS = {
     "torch": lambda: float(torch.rand(())),
     "python": random.random,
+    "gauss": lambda: random.gauss(0, 1),  # keeps a second deviate
     "numpy": lambda: float(np.random.rand()),  # noqa: NPY002
     "normal": lambda: float(np.random.normal()),  # noqa: NPY002  # keeps a second deviate
 }
@@ -62,6 +65,7 @@ def test_items_do_not_depend_on_their_batch_or_on_the_caller(draws, order, size,
     expected = [wrapped(draws)[index][0] for index in range(len(LABELS))]
     seed_all(seed)
     np.random.normal()  # noqa: NPY002  # leaves a deviate for the next draw
+    random.gauss(0, 1)
     before, dataset = state(), wrapped(draws)
     for start in range(0, len(order), size):
         places = list(order[start : start + size])
@@ -75,14 +79,42 @@ def test_a_draw_leaves_the_callers_next_numbers_alone(draw):
     def next_numbers():
         seed_all(0)
         np.random.normal()  # noqa: NPY002
+        random.gauss(0, 1)
         if read:
             wrapped(dict.fromkeys(range(3), draw))[0]
-        return float(torch.rand(())), random.random(), float(np.random.normal()), float(np.random.rand())  # noqa: NPY002
+        drawn = random.gauss(0, 1), random.random()
+        return float(torch.rand(())), *drawn, float(np.random.normal()), float(np.random.rand())  # noqa: NPY002
 
     read = False
     expected = next_numbers()
     read = True
     assert next_numbers() == next_numbers() == expected
+
+
+def test_a_kept_deviate_that_comes_back_without_another_change_is_restored():
+    seed_all(0)
+    random.gauss(0, 1)
+    kept = random.getstate()
+    random.gauss(0, 1)  # takes the kept deviate, and changes nothing else
+    dataset = wrapped(dict.fromkeys(range(3), "python"))
+    dataset.__getitems__([0, 1])
+    random.setstate(kept)
+    dataset.__getitems__([0, 1])
+    assert random.getstate() == kept
+
+
+@pytest.mark.parametrize("draw", ["python", "gauss"])
+def test_an_interpreter_with_another_layout_gives_the_same(draw, monkeypatch):
+    draws = dict.fromkeys(range(3), draw)
+    expected = [wrapped(draws)[index][0] for index in range(len(LABELS))]
+    monkeypatch.setattr(_randomness, "_finds_python", lambda: False)
+    before = state()
+    assert all(torch.equal(wrapped(draws)[index][0], image) for index, image in enumerate(expected))
+    assert state() == before
+
+
+def test_the_state_of_cpython_is_found():
+    assert _randomness._finds_python() == (sys.implementation.name == "cpython")
 
 
 def test_an_error_of_a_transform_restores_the_random_state():
