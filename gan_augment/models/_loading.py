@@ -163,7 +163,8 @@ def check_finite(network: nn.Module, *inputs: Tensor | None) -> Any:
         if known and not all(abs(bound) < LARGEST for bound in out.detach().aminmax()):
             raise ValueError(f"Weights must give finite values, but those of {name or 'the network'} are too large.")
 
-    with ExitStack() as hooks, torch.inference_mode(), eval_mode(network):
+    # In inference mode, layers would prepare their weights for sampling, which takes longer than this check.
+    with ExitStack() as hooks, torch.no_grad(), eval_mode(network):
         for name, module in network.named_modules():
             hooks.enter_context(module.register_forward_hook(partial(check, name)))
         return network(*inputs)

@@ -81,6 +81,12 @@ def test_a_loaded_generator_is_in_eval_mode_with_its_card(saved):
     assert loaded.card.name == "generator"
 
 
+def test_loading_does_not_prepare_weights_for_sampling(tmp_path):
+    Generator().save_pretrained(tmp_path / "saved")
+    loaded = from_pretrained(tmp_path / "saved")
+    assert not any(getattr(layer, "_prepared", None) for layer in loaded.modules())
+
+
 def test_a_folder_holds_readable_files_and_nothing_else(saved):
     assert {path.name for path in saved.iterdir()} == FILES
     assert json.loads((saved / "config.json").read_text())["generator"]["image_size"] == 16
