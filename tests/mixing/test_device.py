@@ -202,6 +202,24 @@ def test_a_pool_that_was_moved_draws_the_same(n, seed, labelled):
     assert torch.equal(plain.sample(n, labels, seed=seed), moved.sample(n, labels, seed=seed))
 
 
+class Float64OnMeta(TorchDispatchMode):
+    """Fails if a result on the device "meta" is float64."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for each in torch.utils._pytree.tree_leaves(out):
+            assert not (isinstance(each, torch.Tensor) and each.is_meta and each.dtype == torch.float64)
+        return out
+
+
+@pytest.mark.parametrize("labels", [None, 1, torch.arange(5) % 3])
+def test_a_device_without_float64_draws_without_it(labels, monkeypatch):
+    monkeypatch.setattr("gan_augment.synthesis.pool._pool.NO_FLOAT64", ("meta",))  # as on "mps"
+    with Float64OnMeta():
+        images = pool().to("meta").sample(5, labels, seed=0)
+    assert (images.device.type, images.shape, images.dtype) == ("meta", (5, 1, 16, 16), torch.uint8)
+
+
 def test_labels_on_the_cpu_are_checked_also_after_a_move():
     with pytest.raises(ValueError, match="between 0 and 2"):
         pool().to("cpu").sample(3, torch.tensor([-1, -1, -1]))

@@ -31,6 +31,8 @@ from ._arrays import MappedImages
 from ._fill import PoolFiller
 from ._folder import INFO, Identity, PoolInfo, open_pool, write_pool
 
+NO_FLOAT64 = ("mps",)  # devices without this type
+
 
 class SyntheticPool(Source):
     """Synthetic images and their classes, generated ahead of time.
@@ -117,9 +119,8 @@ class SyntheticPool(Source):
         images = self.rows(torch.arange(len(self))) if isinstance(self._images, MappedImages) else self._images
         self._images = images.to(device)
         self.device = self._images.device
-        self._rows, self._counts, self._starts = (
-            each.to(self.device) for each in (self._rows, self._counts, self._starts)
-        )
+        place = "cpu" if self.device.type in NO_FLOAT64 else self.device  # where `sample` chooses the images
+        self._rows, self._counts, self._starts = (each.to(place) for each in (self._rows, self._counts, self._starts))
         self._folder = None  # other processes get the images, not the folder
         return self
 
@@ -255,7 +256,7 @@ class SyntheticPool(Source):
         return self.rows(self._rows[self._starts[group] + (uniform * counts).long()])
 
     def _trusts(self, labels: Tensor) -> bool:
-        return self._has_all_classes and not labels.is_cpu and labels.device == self.device
+        return self._has_all_classes and not labels.is_cpu and labels.device == self._counts.device
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes the pool to a new or empty folder, completely or not at all.
