@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import math
+import operator
 import os
 import pickle
 import random
-import struct
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes import string_at
@@ -70,65 +68,31 @@ def different_on_rank(rank: int) -> Iterator[None]:
         torch.set_rng_state(state)
 
 
-_WORDS = 625  # 32-bit words in the state of a Mersenne Twister: 624, and a position
+_MT19937_BYTES = 4 * 625  # state of a Mersenne Twister: 624 words and a position
 
 
-class _Twister:
-    """Reads the state of a global Mersenne Twister quickly.
+class _NumpyState:
+    """Reads the state of numpy's global generator quickly.
 
-    The functions of numpy and Python take as long as two transforms of an image. They are called only if a look at the
-    memory of the generator shows a change.
-
-    Args:
-        look (callable): Returns a copy of the memory, or None if it is not known.
-        read (callable): Returns the state.
-        write (callable): Sets the state.
-        keeps_deviate (callable): Whether a state keeps a normal deviate for the next draw, which a look does not show.
+    Numpy's own function takes as long as two transforms of an image. It is called only if the state has changed.
     """
 
-    def __init__(
-        self,
-        look: Callable[[], Any],
-        read: Callable[[], Any],
-        write: Callable[[Any], Any],
-        keeps_deviate: Callable[[Any], bool],
-    ) -> None:
-        self._look, self._read, self._write, self._keeps_deviate = look, read, write, keeps_deviate
-        self._known: tuple[Any, Any] = (None, None)
+    def __init__(self) -> None:
+        self._known: tuple[bytes, Any] = (b"", None)
 
-    def read(self) -> Any:
-        seen = self._look()
-        if seen is None or seen != self._known[0]:
-            state = self._read()
-            self._known = (None if self._keeps_deviate(state) else seen, state)
+    def __call__(self) -> Any:
+        # The transforms of users draw from numpy's legacy generator, if they draw from numpy at all.
+        bits = np.random.get_bit_generator()  # type: ignore[attr-defined]
+        memory = string_at(bits.ctypes.state_address, _MT19937_BYTES) if type(bits) is np.random.MT19937 else b""
+        if not memory or memory != self._known[0]:
+            state = np.random.get_state(legacy=False)  # noqa: NPY002
+            # If numpy keeps a normal deviate for the next draw, that draw does not change the memory: read it again.
+            self._known = (b"" if state["has_gauss"] else memory, state)
         return self._known[1]
 
     def restore(self, state: Any) -> None:
-        self._write(state)
-        self._known = (None, None)  # a kept deviate may have come back without a change of the memory
-
-
-def _look_at_numpy() -> bytes | None:
-    # The transforms of users draw from numpy's legacy generator, if they draw from numpy at all.
-    bits = np.random.get_bit_generator()  # type: ignore[attr-defined]
-    return string_at(bits.ctypes.state_address, 4 * _WORDS) if type(bits) is np.random.MT19937 else None
-
-
-_PYTHON: Any = random.getstate.__self__  # type: ignore[attr-defined]  # the generator that the module's functions share
-_PYTHON_ADDRESS = id(_PYTHON) + object.__basicsize__
-
-
-def _look_at_python() -> tuple[bytes, float | None] | None:
-    return (string_at(_PYTHON_ADDRESS, 4 * _WORDS), _PYTHON.gauss_next) if _finds_python() else None
-
-
-@functools.cache
-def _finds_python() -> bool:
-    """Returns whether Python keeps its position and its words after the header of the object, like CPython 3.10."""
-    if sys.implementation.name != "cpython" or type(_PYTHON).__basicsize__ < object.__basicsize__ + 4 * _WORDS:
-        return False
-    position, *words = struct.unpack(f"{_WORDS}I", string_at(_PYTHON_ADDRESS, 4 * _WORDS))
-    return bool(random.getstate()[1] == (*words, position))
+        np.random.set_state(state)  # noqa: NPY002
+        self._known = (b"", None)  # a kept deviate may have come back without a change of the memory
 
 
 class _Generator(NamedTuple):
@@ -140,27 +104,20 @@ class _Generator(NamedTuple):
     seed: Callable[[int], Any]
 
 
-_TORCH = torch.default_generator
-_PYTHON_STATE = _Twister(_look_at_python, random.getstate, random.setstate, lambda state: False)
-_NUMPY_STATE = _Twister(
-    _look_at_numpy,
-    lambda: np.random.get_state(legacy=False),  # noqa: NPY002
-    lambda state: np.random.set_state(state),  # noqa: NPY002
-    lambda state: bool(state["has_gauss"]),
-)
+_TORCH, _NUMPY = torch.default_generator, _NumpyState()
 _GENERATORS = (
     _Generator(
         _TORCH.get_state,
         # torch.equal takes four times as long.
-        lambda one, two: string_at(one.data_ptr(), one.nbytes) == string_at(two.data_ptr(), two.nbytes),
+        lambda one, two: one.numpy().tobytes() == two.numpy().tobytes(),
         _TORCH.set_state,
         _TORCH.manual_seed,
     ),
-    _Generator(_PYTHON_STATE.read, lambda one, two: one is two or one == two, _PYTHON_STATE.restore, random.seed),
+    _Generator(random.getstate, operator.eq, random.setstate, random.seed),
     _Generator(
-        _NUMPY_STATE.read,
+        _NUMPY,
         lambda one, two: one is two or pickle.dumps(one) == pickle.dumps(two),
-        _NUMPY_STATE.restore,
+        _NUMPY.restore,
         lambda seed: np.random.seed(seed % 2**32),  # noqa: NPY002
     ),
 )

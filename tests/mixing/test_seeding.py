@@ -1,7 +1,6 @@
 """After set_epoch, items depend only on seed, epoch and index, whatever their transforms draw from."""
 
 import random
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
 from gan_augment import GANAugmentedDataset
-from gan_augment.mixing import _randomness
 
 from .helpers import batch, pool, seed_all
 
@@ -101,20 +99,6 @@ def test_a_kept_deviate_that_comes_back_without_another_change_is_restored():
     random.setstate(kept)
     dataset.__getitems__([0, 1])
     assert random.getstate() == kept
-
-
-@pytest.mark.parametrize("draw", ["python", "gauss"])
-def test_an_interpreter_with_another_layout_gives_the_same(draw, monkeypatch):
-    draws = dict.fromkeys(range(3), draw)
-    expected = [wrapped(draws)[index][0] for index in range(len(LABELS))]
-    monkeypatch.setattr(_randomness, "_finds_python", lambda: False)
-    before = state()
-    assert all(torch.equal(wrapped(draws)[index][0], image) for index, image in enumerate(expected))
-    assert state() == before
-
-
-def test_the_state_of_cpython_is_found():
-    assert _randomness._finds_python() == (sys.implementation.name == "cpython")
 
 
 def test_an_error_of_a_transform_restores_the_random_state():
