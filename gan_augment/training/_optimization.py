@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models import Generator, check_labels, draw_latents
-from .recipes._options import Options, within
+from .recipes._options import Options, added, within
 
 if TYPE_CHECKING:
     from .recipes._recipe import Recipe
@@ -51,7 +51,7 @@ class OptimizationOptions(Options):
     steps: int = within(1, 10**9, 20_000)
     epochs: int = within(0, 10**6, 0)
     n_critic: int = within(1, 100, 1)
-    simultaneous: bool = False
+    simultaneous: bool = added(default=False, before=False)
     optimizer: str = "Adam"
     optimizer_options: dict[str, Any] = field(default_factory=lambda: {"betas": (0.0, 0.9)})
     generator_lr: float = within(0.0, 1.0, 2e-4)

@@ -43,6 +43,17 @@ def test_a_recipe_of_other_fields_is_refused_by_name():
         Recipe.from_dict({**Recipe().to_dict(), "extra": 1})
 
 
+BEFORE = {field.name: field.metadata["before"] for field in dataclasses.fields(Recipe) if "before" in field.metadata}
+
+
+@given(st.sets(st.sampled_from(sorted(BEFORE))))
+def test_fields_that_a_stored_recipe_lacks_act_like_the_code_that_stored_it(missing):
+    values = {name: value for name, value in Recipe(steps=5).to_dict().items() if name not in missing}
+    expected = dataclasses.replace(Recipe(steps=5), **{name: BEFORE[name] for name in missing})
+    assert Recipe.from_dict(values) == expected
+    assert not set(values) & missing, "what was read must not change"
+
+
 NAN = float("nan")
 
 

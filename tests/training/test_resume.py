@@ -73,6 +73,16 @@ def test_a_killed_run_goes_on_to_the_same_bits(labelled, tiny_recipe, tmp_path, 
     assert logged(tmp_path / "killed") == logged(tmp_path / "whole")
 
 
+def test_a_run_from_before_a_field_of_the_recipe_existed_goes_on_to_the_same_bits(labelled, tiny_recipe, tmp_path):
+    whole = fit(labelled, "small", progress=False, **tiny_recipe)
+    run_until(3, labelled, tmp_path / "run", recipe="small", **tiny_recipe)
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    del config["recipe"]["simultaneous"]
+    path.write_text(json.dumps(config))
+    assert same_weights(resume(tmp_path / "run", labelled, progress=False).generator, whole.generator)
+
+
 def test_a_run_may_be_killed_many_times(labelled, tiny_recipe, tmp_path, often, monkeypatch):
     whole = fit(labelled, progress=False, **tiny_recipe)
     run_until(1, labelled, tmp_path / "run", **tiny_recipe)

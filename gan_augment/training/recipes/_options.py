@@ -42,6 +42,11 @@ def within(low: float, high: float, default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"range": (low, high)})
 
 
+def added(default: Any, before: Any) -> Any:
+    """Declares a field that the configurations of older runs lack; ``before`` is the value that acts like they did."""
+    return dataclasses.field(default=default, metadata={"before": before})
+
+
 def names_of(part: type[Options]) -> list[str]:
     """Returns the names of the fields of a part."""
     return [field.name for field in dataclasses.fields(part)]

@@ -108,12 +108,15 @@ class Recipe(
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
         """Builds a recipe from the result of :meth:`to_dict`, even after it was stored as JSON.
 
+        Fields that did not exist yet when it was stored get the value that acts like the code of that time.
+
         Raises:
             ValueError: If a field is missing or unknown, or a value is refused.
         """
-        names = {each.name for each in dataclasses.fields(cls)}
-        if set(values) != names:
-            wrong = sorted(set(values) ^ names)
+        fields = dataclasses.fields(cls)
+        values = {**{each.name: each.metadata["before"] for each in fields if "before" in each.metadata}, **values}
+        wrong = sorted(set(values) ^ {each.name for each in fields})
+        if wrong:
             raise ValueError(f"A recipe must have the fields of Recipe, but {wrong} are missing or unknown.")
         return cls(**_with_all(tuple, values))
 
