@@ -31,8 +31,9 @@ class OptimizationOptions(Options):
         steps (int): Steps of the generator, unless the budget ends first. Default: 20,000.
         epochs (int): If above 0, the number of passes over the images, instead of ``steps``. Default: 0.
         n_critic (int): Steps of the discriminator for each step of the generator. Default: 1.
-        simultaneous (bool): Whether both networks learn from one pass over the same images, which is faster. Otherwise,
-            the networks take turns, and the generator learns from new images. Default: False.
+        simultaneous (bool): Whether both networks learn from one pass over the generated images, which is faster.
+            Otherwise, the networks take turns: the generator learns from the discriminator after its update, and from
+            the same images, unless ``accumulation`` is above 1. Default: False.
         optimizer (str): A class of ``torch.optim`` that takes ``lr``. Default: ``"Adam"``.
         optimizer_options (dict): Further arguments of that class. Default: ``{"betas": (0.0, 0.9)}``.
         generator_lr, discriminator_lr (float): Learning rates. Default: 2e-4.

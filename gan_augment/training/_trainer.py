@@ -121,28 +121,34 @@ class Trainer:
             factor = stage.coverage_rate if name in ("coverage", "anchors") else stage.learning_rate
             for group in optimizer.param_groups:
                 group["lr"] = optimizer.defaults["lr"] * factor * self.schedule.factor
-        self._losses = {}
+        self._losses, fake = {}, None
         for turn in range(self.recipe.n_critic if stage.adversarial else 0):
             last = turn == self.recipe.n_critic - 1
-            self._discriminator_step(stage, turn, both=self.recipe.simultaneous and last and not stage.warming)
+            fake = self._discriminator_step(stage, turn, last=last and not stage.warming)
         if not stage.warming:
-            self._generator_step(stage)
+            self._generator_step(stage, fake)
         self.step_number += 1
         self.schedule.step()
         self.ema.update(self.generator, self.step_number)
 
-    def _discriminator_step(self, stage: Stage, turn: int, both: bool = False) -> None:
-        """Makes a step of the discriminator. With ``both``, it also computes the generator's adversarial gradients."""
+    def _discriminator_step(self, stage: Stage, turn: int, last: bool) -> Tensor | None:
+        """Makes a step of the discriminator. The ``last`` one before a step of the generator serves the generator too.
+
+        With ``simultaneous``, it also computes the generator's adversarial gradients. Otherwise, it returns the images
+        with their graph, so that the generator learns from them. For a batch in parts it returns None, to save memory.
+        """
         recipe, number = self.recipe, self.step_number * self.recipe.n_critic + turn
+        both, kept = last and recipe.simultaneous, last and not recipe.simultaneous and recipe.accumulation == 1
         judge, penalize = partial(self._judge, stage=stage), number % recipe.penalty_every == 0
         means = torch.zeros(3, device=self.device)
         for part in range(recipe.accumulation):
             real, labels, _ = self._real(number, part, stage)
             with self.autocast:
-                with torch.set_grad_enabled(both):
+                with torch.set_grad_enabled(both or kept):
                     fake = self._generate(self._latents(labels), labels, stage)
+                judged = fake if both else fake.detach()
                 loss, real_logits, fake_logits = discriminator_loss(
-                    recipe, judge, real, fake, labels, lecam=self.lecam, penalize=penalize
+                    recipe, judge, real, judged, labels, lecam=self.lecam, penalize=penalize
                 )
             self._losses["discriminator"] = loss.detach()
             if both:
@@ -159,6 +165,7 @@ class Trainer:
             self.lecam.update(real_mean, fake_mean)
             if self.controller is not None:
                 self.controller.update(float(sign), recipe.batch_size)
+        return fake if kept else None
 
     def _backward_both(self, loss: Tensor, real_logits: Tensor, fake: Tensor, fake_logits: Tensor) -> None:
         """Computes the gradients of both networks from one forward pass."""
@@ -172,8 +179,9 @@ class Trainer:
         names = [name for name in ("generator", "anchors") if name in self.optimizers]
         self._backward(other, inputs=[parameter for name in names for parameter in self._learns(name)])
 
-    def _generator_step(self, stage: Stage) -> None:
-        recipe, number = self.recipe, self.step_number * self.recipe.n_critic
+    def _generator_step(self, stage: Stage, fake: Tensor | None) -> None:
+        """Makes a step of the generator. Without generated images ``fake`` to learn from, it generates new ones."""
+        recipe, number = self.recipe, (self.step_number + 1) * self.recipe.n_critic - 1
         judge, alone = partial(self._judge, stage=stage), stage.adversarial and not recipe.simultaneous
         if self.coverage is not None:
             self.coverage.refresh(partial(self._generate, stage=stage), self.step_number)
@@ -184,8 +192,8 @@ class Trainer:
             losses = []
             with self.autocast:
                 if alone:
-                    fake = self._generate(self._latents(labels), labels, stage)
-                    losses.append(generator_loss(recipe, judge, fake, real, labels, epoch=self._epoch()))
+                    drawn = self._generate(self._latents(labels), labels, stage) if fake is None else fake
+                    losses.append(generator_loss(recipe, judge, drawn, real, labels, epoch=self._epoch()))
                     self._losses["generator"] = losses[0].detach()
                 if self.coverage is not None:
                     again = self._generate(self.coverage.latents(indices), labels, stage)

@@ -128,7 +128,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch():
         )
         trainer._generate = lambda z, labels, stage: torch.zeros(len(z), 1, 16, 16)
         before = weights(trainer)
-        trainer._discriminator_step(trainer.stage(0.0), 0)
+        trainer._discriminator_step(trainer.stage(0.0), 0, last=False)
         moved.append([after - b for after, b in zip(weights(trainer), before)])
     for other in moved[1:]:
         for one, two in zip(moved[0], other):

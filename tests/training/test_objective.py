@@ -169,8 +169,8 @@ def test_the_two_networks_take_turns_and_do_not_touch_each_other():
     trainer = new_trainer(images)
     stage = trainer.stage(0.0)
     for turn, other in (
-        (lambda: trainer._discriminator_step(stage, 0), trainer.generator),
-        (lambda: trainer._generator_step(stage), trainer.discriminator),
+        (lambda: trainer._discriminator_step(stage, 0, last=True), trainer.generator),
+        (lambda: trainer._generator_step(stage, None), trainer.discriminator),
     ):
         before = [p.detach().clone() for p in other.parameters()]
         turn()

@@ -154,7 +154,7 @@ def test_both_networks_get_the_gradients_that_each_has_alone_at_the_same_weights
 
     def of_the_discriminator(each):
         original = each._discriminator_step
-        each._discriminator_step = lambda stage, turn, both: original(stage, turn)
+        each._discriminator_step = lambda stage, turn, last: original(stage, turn, last=False)
         each.step(0.5)
 
     def of_the_generator(each):
