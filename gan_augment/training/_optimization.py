@@ -31,9 +31,10 @@ class OptimizationOptions(Options):
         steps (int): Steps of the generator, unless the budget ends first. Default: 20,000.
         epochs (int): If above 0, the number of passes over the images, instead of ``steps``. Default: 0.
         n_critic (int): Steps of the discriminator for each step of the generator. Default: 1.
-        simultaneous (bool): Whether both networks learn from one pass over the generated images, which is faster.
-            Otherwise, the networks take turns: the generator learns from the discriminator after its update, and from
-            the same images, unless ``accumulation`` is above 1. Default: False.
+        simultaneous (bool, optional): Whether both networks learn from one pass over the generated images, which is
+            faster. Otherwise, the networks take turns: the generator learns from the discriminator after its update,
+            and from the same images, unless ``accumulation`` is above 1. Default: True, except with ``"fp16"`` or with
+            a discriminator in which the images of a batch affect each other (``"batch"``, ``minibatch_stddev``).
         optimizer (str): A class of ``torch.optim`` that takes ``lr``. Default: ``"Adam"``.
         optimizer_options (dict): Further arguments of that class. Default: ``{"betas": (0.0, 0.9)}``.
         generator_lr, discriminator_lr (float): Learning rates. Default: 2e-4.
@@ -52,7 +53,7 @@ class OptimizationOptions(Options):
     steps: int = within(1, 10**9, 20_000)
     epochs: int = within(0, 10**6, 0)
     n_critic: int = within(1, 100, 1)
-    simultaneous: bool = added(default=False, before=False)
+    simultaneous: bool | None = added(default=None, before=False)
     optimizer: str = "Adam"
     optimizer_options: dict[str, Any] = field(default_factory=lambda: {"betas": (0.0, 0.9)})
     generator_lr: float = within(0.0, 1.0, 2e-4)

@@ -24,6 +24,7 @@ from .losses._objective import (
     generator_loss,
     generator_loss_of,
     judges_one_by_one,
+    learns_in_one_pass,
     shared_loss,
 )
 from .losses._regularizers import LeCam, clip_weights
@@ -51,6 +52,7 @@ class Trainer:
         self.device: torch.device = self.accelerator.device
         self.part = processes.images_at_once(recipe.batch_size, recipe.accumulation)
         self.total_steps = recipe.total_steps(len(self.images))
+        self.one_pass = learns_in_one_pass(recipe)
         self.order = Order(self.images, seed, balanced=recipe.balance_classes)
         torch.manual_seed(mix_seed(seed, 0))
         self._build_networks(start)
@@ -134,11 +136,11 @@ class Trainer:
     def _discriminator_step(self, stage: Stage, turn: int, last: bool) -> Tensor | None:
         """Makes a step of the discriminator. The ``last`` one before a step of the generator serves the generator too.
 
-        With ``simultaneous``, it also computes the generator's adversarial gradients. Otherwise, it returns the images
-        with their graph, so that the generator learns from them. For a batch in parts it returns None, to save memory.
+        If both learn in one pass, it also computes the generator's adversarial gradients. Otherwise, it returns the
+        images with their graph, so that the generator learns from them; for a batch in parts None, to save memory.
         """
         recipe, number = self.recipe, self.step_number * self.recipe.n_critic + turn
-        both, kept = last and recipe.simultaneous, last and not recipe.simultaneous and recipe.accumulation == 1
+        both, kept = last and self.one_pass, last and not self.one_pass and recipe.accumulation == 1
         judge, penalize = partial(self._judge, stage=stage), number % recipe.penalty_every == 0
         means = torch.zeros(3, device=self.device)
         for part in range(recipe.accumulation):
@@ -182,7 +184,7 @@ class Trainer:
     def _generator_step(self, stage: Stage, fake: Tensor | None) -> None:
         """Makes a step of the generator. Without generated images ``fake`` to learn from, it generates new ones."""
         recipe, number = self.recipe, (self.step_number + 1) * self.recipe.n_critic - 1
-        judge, alone = partial(self._judge, stage=stage), stage.adversarial and not recipe.simultaneous
+        judge, alone = partial(self._judge, stage=stage), stage.adversarial and not self.one_pass
         if self.coverage is not None:
             self.coverage.refresh(partial(self._generate, stage=stage), self.step_number)
         for parameter in self._judge_learns:

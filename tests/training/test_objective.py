@@ -166,7 +166,7 @@ def test_every_loss_trains_with_every_regulariser(options):
 
 def test_the_two_networks_take_turns_and_do_not_touch_each_other():
     images = training_images(torch.randint(0, 256, (12, 1, 16, 16), dtype=torch.uint8))
-    trainer = new_trainer(images)
+    trainer = new_trainer(images, simultaneous=False)
     stage = trainer.stage(0.0)
     for turn, other in (
         (lambda: trainer._discriminator_step(stage, 0, last=True), trainer.generator),

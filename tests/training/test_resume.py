@@ -74,8 +74,9 @@ def test_a_killed_run_goes_on_to_the_same_bits(labelled, tiny_recipe, tmp_path, 
 
 
 def test_a_run_from_before_a_field_of_the_recipe_existed_goes_on_to_the_same_bits(labelled, tiny_recipe, tmp_path):
-    whole = fit(labelled, "small", progress=False, **tiny_recipe)
-    run_until(3, labelled, tmp_path / "run", recipe="small", **tiny_recipe)
+    options = {**tiny_recipe, "recipe": "small", "simultaneous": False}
+    whole = fit(labelled, progress=False, **options)
+    run_until(3, labelled, tmp_path / "run", **options)
     path = tmp_path / "run" / "config.json"
     config = json.loads(path.read_text())
     del config["recipe"]["simultaneous"]

@@ -173,7 +173,32 @@ def test_both_networks_get_the_gradients_that_each_has_alone_at_the_same_weights
 
 @pytest.mark.parametrize("name", [name + end for name in REPRODUCTIONS for end in ("", "-light")])
 def test_recipes_of_published_systems_let_the_networks_take_turns(name):
-    assert not RECIPES[name].simultaneous
+    assert RECIPES[name].simultaneous is False
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, True),
+        ({"discriminator_normalization": "instance"}, True),
+        ({"discriminator_normalization": "batch", "discriminator_spectral_norm": False}, False),
+        ({"minibatch_stddev": 4}, False),
+        ({"precision": "fp16"}, False),
+        ({"simultaneous": False}, False),
+        ({"discriminator_normalization": "batch", "simultaneous": True}, True),
+    ],
+    ids=str,
+)
+def test_by_default_networks_learn_in_one_pass_if_images_are_judged_one_by_one(options, expected):
+    images = training_images(torch.zeros(8, 1, 16, 16, dtype=torch.uint8))
+    trainer = new_trainer(images, **options)
+    generated, original = [], trainer._generate
+    trainer._generate = lambda *arguments: generated.append(1) or original(*arguments)
+    learned = []
+    trainer._backward_both = lambda *arguments: learned.append(1)
+    trainer.step(0.5)
+    assert learned == [1] * expected
+    assert len(generated) == 1
 
 
 def test_float16_is_refused():

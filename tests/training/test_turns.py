@@ -26,6 +26,11 @@ def recorded(trainer, name):
     return calls
 
 
+def turns(images, **options):
+    """A trainer whose networks take turns."""
+    return new_trainer(images, simultaneous=False, **options)
+
+
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize(
     "options",
@@ -39,7 +44,7 @@ def recorded(trainer, name):
     ids=str,
 )
 def test_the_generator_gets_the_bits_that_the_same_images_give_when_they_are_generated_again(images, loss, options):
-    kept, again = (new_trainer(training_images(images), loss=loss, precision="fp32", **options) for _ in range(2))
+    kept, again = (turns(training_images(images), loss=loss, precision="fp32", **options) for _ in range(2))
     calls, step = recorded(again, "_generate"), again._generator_step
 
     def generator_step(stage, fake):
@@ -57,7 +62,7 @@ def test_the_generator_gets_the_bits_that_the_same_images_give_when_they_are_gen
 
 def test_the_images_that_both_networks_learn_from_are_judged_by_their_own_classes(images):
     labels = [index % 3 for index in range(len(images))]
-    trainer = new_trainer(training_images(images, labels), conditional=True, n_critic=2)
+    trainer = turns(training_images(images, labels), conditional=True, n_critic=2)
     generated, judged = recorded(trainer, "_generate"), recorded(trainer, "_judge")
     trainer.step(0.5)
     assert len(generated) == 2, "the generator must not generate again"
@@ -65,7 +70,7 @@ def test_the_images_that_both_networks_learn_from_are_judged_by_their_own_classe
 
 
 def test_no_graph_of_a_batch_in_parts_is_kept(images):
-    trainer = new_trainer(training_images(images), accumulation=2)
+    trainer = turns(training_images(images), accumulation=2)
     stage = dataclasses.replace(trainer.stage(0.5), adversarial=True)
     assert trainer._discriminator_step(stage, 0, last=True) is None
     trainer._generator_step(stage, None)

@@ -21,6 +21,13 @@ def judges_one_by_one(recipe: Recipe) -> bool:
     return recipe.discriminator_normalization != "batch" and not recipe.minibatch_stddev
 
 
+def learns_in_one_pass(recipe: Recipe) -> bool:
+    """Returns whether both networks learn from one pass over the generated images."""
+    if recipe.simultaneous is None:
+        return judges_one_by_one(recipe) and recipe.precision != "fp16"
+    return recipe.simultaneous
+
+
 def judge_both(
     recipe: Recipe, judge: Judge, real: Tensor, fake: Tensor, labels: Tensor | None
 ) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ _DCGAN_ADAM = {"betas": (0.5, 0.999)}
 _PLAIN: Fields = {
     "latent_dim": 100,
     "loss": "nonsaturating",
+    "simultaneous": False,
     "discriminator_normalization": "batch",
     "discriminator_spectral_norm": False,
     "optimizer_options": _DCGAN_ADAM,
