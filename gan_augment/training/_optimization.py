@@ -33,8 +33,9 @@ class OptimizationOptions(Options):
         n_critic (int): Steps of the discriminator for each step of the generator. Default: 1.
         simultaneous (bool, optional): Whether both networks learn from one pass over the generated images, which is
             faster. Otherwise, the networks take turns: the generator learns from the discriminator after its update,
-            and from the same images, unless ``accumulation`` is above 1. Default: True, except with ``"fp16"`` or with
-            a discriminator in which the images of a batch affect each other (``"batch"``, ``minibatch_stddev``).
+            and from the same images, unless ``accumulation`` or ``n_critic`` is above 1. Default: True, except with
+            ``"fp16"``, or with a discriminator in which the images of a batch affect each other (``"batch"``,
+            ``minibatch_stddev``).
         optimizer (str): A class of ``torch.optim`` that takes ``lr``. Default: ``"Adam"``.
         optimizer_options (dict): Further arguments of that class. Default: ``{"betas": (0.0, 0.9)}``.
         generator_lr, discriminator_lr (float): Learning rates. Default: 2e-4.

@@ -137,10 +137,11 @@ class Trainer:
         """Makes a step of the discriminator. The ``last`` one before a step of the generator serves the generator too.
 
         If both learn in one pass, it also computes the generator's adversarial gradients. Otherwise, it returns the
-        images with their graph, so that the generator learns from them; for a batch in parts None, to save memory.
+        images with their graph, so that the generator learns from them like in pytorch/examples. It returns None for a
+        batch in parts, to save memory, and after several steps, because Wasserstein GANs draw new latents.
         """
         recipe, number = self.recipe, self.step_number * self.recipe.n_critic + turn
-        both, kept = last and self.one_pass, last and not self.one_pass and recipe.accumulation == 1
+        both, kept = last and self.one_pass, last and not self.one_pass and recipe.accumulation == recipe.n_critic == 1
         judge, penalize = partial(self._judge, stage=stage), number % recipe.penalty_every == 0
         means = torch.zeros(3, device=self.device)
         for part in range(recipe.accumulation):
