@@ -25,11 +25,11 @@ from typing import Any
 from torch.utils.data import Subset
 
 from gan_augment import Generator
+from gan_augment.data import TrainingImages
 from gan_augment.evaluation import train_classifier
 from gan_augment.metrics import ClassifierFeatures, FeatureNetwork, kid, load_features
 from gan_augment.studies import paired_difference
 from gan_augment.training import Recipe, get_recipe
-from gan_augment.training._data import TrainingImages
 from gan_augment.training._trainer import Trainer
 
 from .data import Data, celeba, fashion_mnist, mnist

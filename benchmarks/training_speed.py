@@ -24,8 +24,8 @@ import torch
 import torchvision
 from torchvision.transforms.v2 import functional as F
 
+from gan_augment.data import TrainingImages
 from gan_augment.training import Recipe
-from gan_augment.training._data import TrainingImages
 from gan_augment.training._trainer import Trainer
 from gan_augment.training.runs._processes import accelerator
 

@@ -3,12 +3,14 @@ from ._hashes import fingerprint, fingerprints, seen
 from ._items import ItemPaths, describe_item, find_images, find_label, get_at, replace_at, split_item, walk_leaves
 from ._open import open_images
 from ._targets import MAX_LABELS, TargetKind, check_label_range, is_target, one_hot, read_target
+from ._training_images import TrainingImages
 
 __all__ = [
     "MAX_LABELS",
     "PROBES",
     "ItemPaths",
     "TargetKind",
+    "TrainingImages",
     "check_label_range",
     "describe_item",
     "find_class_names",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .._core import ROW_BYTES, ResizeMode, as_uint8, check_count, check_seed, check_space, mix_seed, progress_bar
-from ..data import is_target, open_images, split_item
+from ..data import TrainingImages, is_target, open_images, split_item
 from ..metrics import (
     ClassAgreement,
     FeatureNetwork,
@@ -28,7 +28,6 @@ from ..metrics import (
 )
 from ..mixing import Same
 from ..synthesis import ImageKind, Source, SyntheticPool, as_source, match_shape
-from ..training import TrainingImages
 from ._classifiers import predict, train_classifier
 from ._guard import OnSeen, check_same_classes, check_unseen
 from ._result import Evaluation, describe

@@ -14,17 +14,19 @@ from ._config import (
 from ._discriminator import Discriminator, DiscriminatorBlock
 from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
+from ._learn_variations import DEFORMATIONS, REGISTRATION_SIDE, TONES, class_components, learn_variations, scaled
 from ._loading import check_finite, listed_files, load_discriminator, load_generator
 from ._sampling import check_labels, draw_latents, eval_mode, sample_grid
 from ._saving import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, OPTIONAL_FILES, save_pretrained
 from ._source import Geometry, Source, computed
 from ._srgan import SRGAN, SRGANConfig
-from ._variations import CONTROLS, KNOTS, Variations, warp
+from ._variations import CONTROLS, KNOTS, Variations, displace, enlarge, tone, warp
 
 __all__ = [
     "ANCHOR_DRAWS",
     "CARD",
     "CONTROLS",
+    "DEFORMATIONS",
     "DISCRIMINATOR",
     "FILE_LIMITS",
     "GRID",
@@ -34,7 +36,9 @@ __all__ = [
     "MAX_CLASSES",
     "OPTIONAL_FILES",
     "REAL",
+    "REGISTRATION_SIDE",
     "SRGAN",
+    "TONES",
     "AnchorWalk",
     "Card",
     "ClassConditionalNorm2d",
@@ -57,17 +61,23 @@ __all__ = [
     "build_layer",
     "check_finite",
     "check_labels",
+    "class_components",
     "computed",
     "conv_side",
+    "displace",
     "draw_latents",
+    "enlarge",
     "eval_mode",
     "eval_results",
     "initialized",
+    "learn_variations",
     "listed_files",
     "load_discriminator",
     "load_generator",
     "sample_grid",
     "save_pretrained",
+    "scaled",
     "to_sphere",
+    "tone",
     "warp",
 ]

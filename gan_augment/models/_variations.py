@@ -17,11 +17,19 @@ def warp(images: Tensor, fields: Tensor) -> Tensor:
         images (Tensor): Float images ``(n, c, h, w)``.
         fields (Tensor): Displacements on a coarse grid, in halves of a side, ``(n, 2, CONTROLS, CONTROLS)``.
     """
-    count, _, height, width = images.shape
-    identity = torch.eye(2, 3, dtype=images.dtype, device=images.device).expand(count, 2, 3)
-    grid = F.affine_grid(identity, [count, 1, height, width], align_corners=False)
-    fine = F.interpolate(fields, size=(height, width), mode="bicubic", align_corners=False)
-    moved = grid + fine.permute(0, 2, 3, 1)
+    return displace(images, enlarge(fields, *images.shape[2:]))
+
+
+def enlarge(fields: Tensor, height: int, width: int) -> Tensor:
+    """Returns the displacement of every pixel, ``(n, 2, height, width)``, from those on a coarse grid."""
+    return F.interpolate(fields, size=(height, width), mode="bicubic", align_corners=False)
+
+
+def displace(images: Tensor, displacements: Tensor) -> Tensor:
+    """Moves each pixel of images ``(n, c, h, w)`` by its own displacement; see :func:`warp`."""
+    identity = torch.eye(2, 3, dtype=images.dtype, device=images.device)[None]
+    grid = F.affine_grid(identity, [1, 1, *images.shape[2:]], align_corners=False)
+    moved = grid + displacements.permute(0, 2, 3, 1)
     return F.grid_sample(images, moved, mode="bilinear", padding_mode="border", align_corners=False)
 
 

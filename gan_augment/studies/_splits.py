@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .._core import as_uint8, check_count, check_space, largest_remainder, mix_seed
-from ..data import open_images, split_item
-from ..training import TrainingImages
+from ..data import TrainingImages, open_images, split_item
 
 ATTEMPTS = 100  # random splits to try until every class is on both sides
 MAX_DUPLICATES = 0.1  # share of the test images that may be dropped as duplicates before it is an error

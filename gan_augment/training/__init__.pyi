@@ -1,4 +1,3 @@
-from ._data import TrainingImages
 from ._fit import fit, parse_budget, resolve_recipe, resume
 from ._result import FEW_STEPS, LEAST_STEPS, FitResult, few_steps
 from .losses._loss import Loss
@@ -17,7 +16,6 @@ __all__ = [
     "FitResult",
     "Loss",
     "Recipe",
-    "TrainingImages",
     "autocast_type",
     "few_steps",
     "fit",

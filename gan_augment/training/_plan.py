@@ -13,9 +13,8 @@ from typing import Any
 import torch
 
 from .._core import differing_class, one_line
-from ..data import open_images
+from ..data import TrainingImages, open_images
 from ..models import MAX_ANCHORS, save_pretrained
-from ._data import TrainingImages
 from ._finetune import Start
 from ._loop import Loop
 from ._preparation import prepare

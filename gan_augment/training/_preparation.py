@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ._learn_variations import learn_variations
+from ..models import learn_variations
 from .runs import _processes as processes
 
 if TYPE_CHECKING:

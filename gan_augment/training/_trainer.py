@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from .._core import check_count, mix_seed, to_signed
+from ..data import TrainingImages
 from ..models import Discriminator, Generator, to_sphere
 from ._augment import AdaptiveStrength, diff_augment
-from ._data import Order, TrainingImages
+from ._data import Order
 from ._finetune import Start
 from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shrink
 from ._optimization import EMA, recalibrate_batch_norm

@@ -10,8 +10,8 @@ import torchvision
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gan_augment.data import TrainingImages
 from gan_augment.data._open import open_images
-from gan_augment.training._data import TrainingImages
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 8), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2])

@@ -16,8 +16,7 @@ from torchvision.transforms import v2
 from gan_augment import Conditional, GANAugmentedDataset, SyntheticMix, SyntheticPool
 from gan_augment._core import differing_class
 from gan_augment._core._class_names import _words
-from gan_augment.data import find_class_names
-from gan_augment.training import TrainingImages
+from gan_augment.data import TrainingImages, find_class_names
 
 from .helpers import Digits, pool, real, shown
 

@@ -11,8 +11,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from torchvision import tv_tensors
 
 from gan_augment import GANAugmentedDataset, SyntheticMix
-from gan_augment.data import walk_leaves
-from gan_augment.training import TrainingImages
+from gan_augment.data import TrainingImages, walk_leaves
 
 from .helpers import pool, real, shown
 

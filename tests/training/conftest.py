@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from gan_augment import fit
-from gan_augment.training import _learn_variations, get_recipe
-from gan_augment.training._data import TrainingImages
+from gan_augment.data import TrainingImages
+from gan_augment.models import _learn_variations
+from gan_augment.training import get_recipe
 from gan_augment.training._trainer import Trainer
 from gan_augment.training.runs import _monitor
 from gan_augment.training.runs._folder import RunFolder

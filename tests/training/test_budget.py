@@ -7,8 +7,8 @@ import torch
 
 from gan_augment import fit, resume
 from gan_augment.models import Variations
+from gan_augment.models._learn_variations import learn_variations
 from gan_augment.training import _preparation
-from gan_augment.training._learn_variations import learn_variations
 from gan_augment.training._trainer import Trainer
 from gan_augment.training.runs._checkpoints import Checkpoints
 from gan_augment.training.runs._processes import fastest_threads

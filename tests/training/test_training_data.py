@@ -10,8 +10,7 @@ from torch.utils.data import IterableDataset, TensorDataset
 from torchvision import tv_tensors
 
 from gan_augment._core import resize_to_square
-from gan_augment.data import fingerprints
-from gan_augment.training._data import TrainingImages
+from gan_augment.data import TrainingImages, fingerprints
 
 GREY = torch.randint(0, 256, (6, 1, 14, 12), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 COLOUR = torch.randint(0, 256, (6, 3, 14, 12), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)

@@ -5,9 +5,7 @@ from hypothesis import strategies as st
 
 from gan_augment import fit, from_pretrained, resume
 from gan_augment.models import CONTROLS, KNOTS, Variations, draw_latents, warp
-from gan_augment.models._variations import tone
-from gan_augment.training import get_recipe
-from gan_augment.training._learn_variations import (
+from gan_augment.models._learn_variations import (
     DEFORMATIONS,
     MAX_PAIRS,
     TONES,
@@ -17,6 +15,8 @@ from gan_augment.training._learn_variations import (
     principal,
     register,
 )
+from gan_augment.models._variations import tone
+from gan_augment.training import get_recipe
 
 from .conftest import TINY, run_until, same_weights
 

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..._core import to_signed
-from ...models import ANCHOR_DRAWS, AnchorWalk, add_noise, to_sphere
-from .._data import TrainingImages
-from .._learn_variations import DEFORMATIONS, TONES, scaled
+from ...data import TrainingImages
+from ...models import ANCHOR_DRAWS, DEFORMATIONS, TONES, AnchorWalk, add_noise, scaled, to_sphere
 from ..recipes._options import Options, within
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ..._core import mix_seed
+from ...data import TrainingImages
 from ...metrics import FeatureNetwork, copy_report, diversity_report, kid, leaked_augmentation, load_features
 from ...models import Generator
-from .._data import TrainingImages
 
 FEATURES = "random-convolutions"  # needs no download, and takes a second for a thousand images
 SAMPLES, KID_SAMPLES = 256, 1000

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .._core import to_signed
-from ..models import CONTROLS, KNOTS, Variations, warp
+from ._variations import CONTROLS, KNOTS, Variations, warp
 
 DEFORMATIONS, TONES = 12, 4  # components that are kept
 MAX_PAIRS = 512
-SIDE = 32  # largest side in pixels at which images are registered
+REGISTRATION_SIDE = 32  # largest side in pixels at which images are registered
 STEPS, RATE = 120, 0.03
 CHUNK = 256  # pairs that are registered at once
 CHUNK_VALUES, LEAST_STEPS = 2**16, 20  # with a deadline: values of a chunk, and steps of the first chunk
@@ -108,6 +108,42 @@ def principal(rows: Tensor, count: int) -> Tensor:
 
 
 @torch.no_grad()
+def class_components(
+    images: Tensor,
+    labels: Tensor,
+    deformations: int = DEFORMATIONS,
+    tones: int = TONES,
+    deadline: float | None = None,
+) -> tuple[Tensor, Tensor] | None:
+    """Returns the principal components of how uint8 images ``(n, c, s, s)`` of a class differ.
+
+    It takes seconds for hundreds of small images; with a deadline of ``time.perf_counter()`` it learns from fewer
+    pairs. It runs on the CPU, so that without a deadline every process gets the same bits.
+
+    Returns:
+        tuple or None: Fields ``(deformations, 2, CONTROLS, CONTROLS)`` and curves ``(tones, c, KNOTS)``, whose sums
+        with standard normal weights vary as much as two images of a class; None if no class has two images.
+    """
+    pairs = class_pairs(labels)
+    if not len(pairs):
+        return None
+    if deadline is not None:  # the pairs are sorted, but the first ones must come from all classes
+        pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))]
+
+    def small(indices: Tensor) -> Tensor:
+        chosen = to_signed(images[indices].cpu())
+        return F.adaptive_avg_pool2d(chosen, REGISTRATION_SIDE) if chosen.shape[-1] > REGISTRATION_SIDE else chosen
+
+    sources, targets = (small(side) for side in pairs.unbind(1))
+    fields = register(sources, targets, deadline)
+    sources, targets = sources[: len(fields)], targets[: len(fields)]
+    curves = match_tones(warp(sources, fields), targets)
+    return (
+        principal(fields.flatten(1), deformations).view(deformations, *fields.shape[1:]),
+        principal(curves.flatten(1), tones).view(tones, *curves.shape[1:]),
+    )
+
+
 def learn_variations(
     variations: Variations,
     images: Tensor,
@@ -116,25 +152,11 @@ def learn_variations(
     tone: float,
     deadline: float | None = None,
 ) -> None:
-    """Sets the fields and curves of ``variations`` to how uint8 images ``(n, c, s, s)`` of a class differ.
+    """Sets the fields and curves of ``variations`` to the :func:`class_components` of images, times two scales.
 
-    With the scales ``deform`` and ``tone`` at 1, samples vary as much as two images of a class. If no class has two
-    images, nothing changes. It takes seconds for hundreds of small images; with a deadline of ``time.perf_counter()``
-    it learns from fewer pairs. It runs on the CPU, so that without a deadline every process gets the same bits.
+    If no class has two images, nothing changes.
     """
-    pairs = class_pairs(labels)
-    if not len(pairs):
-        return
-    if deadline is not None:  # the pairs are sorted, but the first ones must come from all classes
-        pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))]
-
-    def small(indices: Tensor) -> Tensor:
-        chosen = to_signed(images[indices].cpu())
-        return F.adaptive_avg_pool2d(chosen, SIDE) if chosen.shape[-1] > SIDE else chosen
-
-    sources, targets = (small(side) for side in pairs.unbind(1))
-    fields = register(sources, targets, deadline)
-    sources, targets = sources[: len(fields)], targets[: len(fields)]
-    curves = match_tones(warp(sources, fields), targets)
-    for buffer, found, scale in ((variations.fields, fields, deform), (variations.curves, curves, tone)):
-        buffer.copy_(scale * principal(found.flatten(1), len(buffer)).view_as(buffer))
+    found = class_components(images, labels, len(variations.fields), len(variations.curves), deadline)
+    if found is not None:
+        variations.fields.copy_(deform * found[0])
+        variations.curves.copy_(tone * found[1])
