@@ -4,6 +4,7 @@ from .hub import download, from_pretrained, list_pretrained, push_to_hub
 from .importing import import_checkpoint
 from .mixing import (
     BatchLoader,
+    ClassVariation,
     Conditional,
     Fixed,
     FixedRatioBatchSampler,
@@ -40,6 +41,7 @@ from .training import FitResult, Recipe, fit, resume
 __all__ = [
     "BatchLoader",
     "Card",
+    "ClassVariation",
     "Conditional",
     "Discriminator",
     "DiscriminatorConfig",

@@ -60,6 +60,11 @@ def read_file(folder: Path, name: str, limit: int) -> bytes:
         raise FileNotFoundError(f"A generator's folder must hold {name}, but {str(folder)!r} does not{_hint(folder)}")
     if not any(path.resolve().is_relative_to(root) for root in _roots(folder.resolve())):
         raise ValueError(f"{path} must lie in its folder, but is a link to {str(path.resolve())!r}; copy the file.")
+    return read_limited(path, limit)
+
+
+def read_limited(path: Path, limit: int) -> bytes:
+    """Returns the bytes of a file, and raises a ValueError if there are more than ``limit``."""
     with open(path, "rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
@@ -167,9 +172,6 @@ def read_tensors(
         FileNotFoundError: If the file is missing.
         ValueError: If it does not match ``files`` or ``expected``, or a value is not finite.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     path, known = folder / name, files[name]
     if path.is_file() and path.stat().st_size != known["bytes"]:
         raise ValueError(
@@ -179,10 +181,7 @@ def read_tensors(
     found = hashlib.sha256(data).hexdigest()
     if found != known["sha256"]:
         raise ValueError(f"{path} must have the SHA-256 {short(known['sha256'])}, but has {found}.")
-    try:
-        tensors: dict[str, Tensor] = load(data)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} must be a safetensors file, but: {one_line(error)}") from error
+    tensors = parse_tensors(path, data)
     if expected is None:
         return tensors
     _check_names(path, tensors, expected)
@@ -190,6 +189,22 @@ def read_tensors(
     for key, tensor in tensors.items():
         if not is_finite(tensor) or (key.endswith("running_var") and bool((tensor < 0).any())):
             raise ValueError(f"{path} must hold usable weights, but {key} is not finite, or is a negative variance.")
+    return tensors
+
+
+def parse_tensors(path: Path, data: bytes) -> dict[str, Tensor]:
+    """Returns the tensors in the bytes of a safetensors file.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors: dict[str, Tensor] = load(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} must be a safetensors file, but: {one_line(error)}") from error
     return tensors
 
 

@@ -44,7 +44,7 @@ _UNSUPPORTED = (tv_tensors.BoundingBoxes, tv_tensors.Mask, tv_tensors.Video)
 
 @dataclass
 class Inputs:
-    """The inputs of a call of :class:`SyntheticMix`, and the images and labels in them."""
+    """The inputs of a call of a transform, and the images and labels in them."""
 
     whole: Any
     paths: ItemPaths
@@ -53,20 +53,20 @@ class Inputs:
     single: bool  # whether there is one image instead of a batch
 
     @classmethod
-    def find(cls, inputs: Any, labels_getter: LabelsGetter) -> Inputs:
-        """Finds exactly one image or batch and, unless the getter is None, the labels."""
+    def find(cls, inputs: Any, labels_getter: LabelsGetter, transform: str = "SyntheticMix") -> Inputs:
+        """Finds exactly one image or batch and, unless the getter is None, the labels, for a transform of this name."""
         leaves = list(walk_leaves(inputs))
         for _, leaf in leaves:
             if isinstance(leaf, _UNSUPPORTED) or type(leaf).__name__ == "KeyPoints":
                 raise ValueError(
-                    f"SyntheticMix is for classification and cannot mix items with {type(leaf).__name__}, because "
-                    "synthetic images have none."
+                    f"{transform} is for classification and cannot take items with {type(leaf).__name__}, which would "
+                    "not fit the new images."
                 )
         labels_at = None if labels_getter is None else _find_labels(inputs, labels_getter, leaves)
         places = find_images(inputs, labels_at)
         if len(places) != 1:
             raise ValueError(
-                f"SyntheticMix must be given one image, or one batch of images, but found {len(places)} "
+                f"{transform} must be given one image, or one batch of images, but found {len(places)} "
                 f"among {[type(leaf).__name__ for _, leaf in leaves][:20]}."
             )
         paths = ItemPaths(places[0], labels_at)

@@ -53,20 +53,19 @@ class ImageKind:
         if isinstance(image, PIL.Image.Image):
             if image.mode not in _CHANNELS:
                 raise ValueError(
-                    f"Real PIL images must be of mode 'L' or 'RGB' to be matched by synthetic ones, but got "
-                    f"{image.mode!r}; convert them first."
+                    f"PIL images must be of mode 'L' or 'RGB', but got {image.mode!r}; convert them first."
                 )
             return cls("PIL", torch.uint8, _CHANNELS[image.mode], image.height, image.width)
         if not isinstance(image, (Tensor, np.ndarray)):
-            raise TypeError(f"A real image must be a PIL image, a tensor or an array, but got {type(image)} instead.")
+            raise TypeError(f"An image must be a PIL image, a tensor or an array, but got {type(image)} instead.")
         plain, layout = as_channels_first(image)
         if plain.ndim not in (3, 4) or plain.shape[-3] not in (1, 3) or 0 in plain.shape[-2:]:
             raise ValueError(
-                "Real images must have shape (1 or 3, height, width) or (n, 1 or 3, height, width) to be matched "
-                f"by synthetic ones, but got {tuple(image.shape)} instead."
+                "Images must have shape (1 or 3, height, width) or (n, 1 or 3, height, width), but got "
+                f"{tuple(image.shape)} instead."
             )
         if plain.dtype != torch.uint8 and not plain.is_floating_point():
-            raise ValueError(f"Real images must be uint8 or float, but got {plain.dtype} instead.")
+            raise ValueError(f"Images must be uint8 or float, but got {plain.dtype} instead.")
         container, subclass = "tensor", None
         if isinstance(image, np.ndarray):
             container = "array"
@@ -170,11 +169,14 @@ def of_image(transform: Any) -> Callable[[Any], Any]:
     return function
 
 
-def check_unit_range(images: Any) -> None:
-    """Checks that real float images are not normalized yet, so that synthetic images of 0..1 do not stand out.
+def check_unit_range(
+    images: Any, remedy: str = "Mix before you normalize them, or pass the same normalization as transform=."
+) -> None:
+    """Checks that float images are not normalized yet, so that synthetic images of 0..1 do not stand out among them.
 
     Raises:
-        ValueError: If values are outside 0..1 by more than interpolation can overshoot.
+        ValueError: If values are outside 0..1 by more than interpolation can overshoot. The message ends with
+            ``remedy``.
     """
     if isinstance(images, np.ndarray) and images.dtype.kind == "f":
         images = torch.from_numpy(np.asarray(images))
@@ -182,7 +184,4 @@ def check_unit_range(images: Any) -> None:
         return
     low, high = (float(bound) for bound in images.detach().aminmax())
     if not (low >= -0.1 and high <= 1.1):  # NaN fails this too
-        raise ValueError(
-            f"Real float images must be between 0 and 1 to be mixed with synthetic ones, but got {low:.3g} to "
-            f"{high:.3g}. Mix before you normalize them, or pass the same normalization as transform=."
-        )
+        raise ValueError(f"Float images must be between 0 and 1, but got {low:.3g} to {high:.3g}. {remedy}")
