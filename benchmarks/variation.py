@@ -2,6 +2,7 @@
 
     GAN_AUGMENT_DATA=folder python -m benchmarks.variation
     GAN_AUGMENT_DATA=folder python -m benchmarks.variation --data mnist --augment affine --splits 5 --seeds 1
+    python -m benchmarks.variation --speed
 
 Each split draws ``count`` images, 10 classes alike, out of the training set. The small CNN is trained on them for 400
 steps of 64, and tested on the 10,000 test images. The arms differ only in what comes before the ordinary augmentation:
@@ -11,6 +12,9 @@ steps of 64, and tested on the 10,000 test images. The arms differ only in what 
 * ``varied``: ``ClassVariation.fit(images, labels, p=p)``.
 
 Differences are paired by split and seed, in points. The 95% intervals are over splits.
+
+``--speed`` only prints milliseconds on one thread, the median of 20 rounds in which all take turns: ClassVariation on a
+batch of 64 uint8 and float images, and on one image; and ElasticTransform on the same batch, which gets one draw.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -31,6 +36,7 @@ from gan_augment.studies import paired_difference
 
 from .data import Data, fashion_mnist, mnist
 from .few_images import draw
+from .timing import in_turn
 
 DATA: dict[str, Callable[[], Data]] = {"mnist": mnist, "fashion": fashion_mnist}
 ARMS = ("alone", "elastic", "varied")
@@ -63,6 +69,23 @@ def compare(data: Data, split: int, augment: str, options: argparse.Namespace) -
     return found
 
 
+def print_speed() -> None:
+    torch.set_num_threads(1)
+    for channels, size in ((1, 28), (3, 32), (3, 64)):
+        variation = ClassVariation(torch.randn(12, 2, 8, 8) / 20, torch.randn(4, channels, 8) / 10, p=1.0)
+        images = torch.randint(256, (64, channels, size, size), dtype=torch.uint8)
+        peer, floats = v2.ElasticTransform(alpha=30.0, sigma=4.0), images / 255
+        works = {
+            "uint8": partial(variation, images),
+            "float": partial(variation, floats),
+            "one": partial(variation, images[0]),
+            "elastic": partial(peer, images),
+        }
+        times = in_turn(list(works.values()), rounds=20)
+        medians = (f"{name} {1000 * statistics.median(each):.2f}" for name, each in zip(works, times))
+        print(f"{channels} x {size} x {size}: {', '.join(medians)} ms", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", choices=list(DATA), default=list(DATA))
@@ -74,7 +97,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400, help="training steps (default: 400)")
     parser.add_argument("--p", type=float, default=0.5, help="share of the images that are changed (default: 0.5)")
     parser.add_argument("--bf16", action="store_true", help="train and test in bfloat16, where the processor is fast")
+    parser.add_argument("--speed", action="store_true", help="only print how long a batch takes")
     options = parser.parse_args()
+    if options.speed:
+        print_speed()
+        return
     data = {name: DATA[name]() for name in options.data}
     found: dict[tuple[str, str], list[dict[str, list[float]]]] = {}
     for split in range(options.splits):

@@ -395,7 +395,7 @@ def test_an_unconditional_source_must_have_a_policy(unconditional, labels):
     ],
 )
 def test_boxes_and_masks_are_refused(thing):
-    with pytest.raises(ValueError, match=f"cannot mix items with {type(thing).__name__}"):
+    with pytest.raises(ValueError, match=f"SyntheticMix .* cannot take items with {type(thing).__name__}"):
         SyntheticMix(pool())(*batch([0]), thing)
 
 

@@ -94,6 +94,13 @@ def test_uint8_and_float_images_vary_alike():
     assert (whole / 255 - floats).abs().max() <= 0.5 / 255 + 1e-5
 
 
+def test_pixels_that_are_not_a_number_stay_so_and_no_others():
+    images = pictures(2, dtype=torch.float32)
+    images[1, 0, 3, 4] = float("nan")
+    varied = variation(deform=0)(images)
+    assert torch.equal(varied.isnan(), images.isnan())
+
+
 @pytest.mark.parametrize("count", [5, 30])  # fewer and more images than components are deformed in different ways
 def test_each_image_of_a_batch_gets_its_own_variation(count):
     images = pictures(1).repeat(count, 1, 1, 1)
