@@ -91,7 +91,7 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
     ) -> ClassVariation:
         """Learns how images of a class differ, on the CPU, and returns the transform.
 
-        It compares at most 512 pairs of images, at 32 px. The same images give the same transform.
+        It compares at most 512 pairs of images, at 32 px or less. The same images give the same transform.
 
         Args:
             data: Images with labels, in any form that :func:`gan_augment.fit` takes, without random transforms; or a
@@ -108,8 +108,10 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
         """
         if labels is not None and len(labels) != len(data):
             raise ValueError(f"labels must hold {len(data)} classes, one for each image, but got {len(labels)}.")
-        dataset = open_images(data) if labels is None else list(zip(data, labels))
-        found = TrainingImages.from_dataset(dataset, REGISTRATION_SIDE, "resize", progress=progress)  # type: ignore[arg-type]
+        dataset: Any = open_images(data) if labels is None else list(zip(data, labels))
+        found = TrainingImages.from_dataset(dataset, REGISTRATION_SIDE, "resize", progress=progress)
+        if found.source_size is not None and max(found.source_size) < REGISTRATION_SIDE:  # enlarged, they are blurred
+            found = TrainingImages.from_dataset(dataset, max(found.source_size), "resize", progress=False)
         components = class_components(found.images, found.classes)
         if components is None:
             raise ValueError(
@@ -184,9 +186,11 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
         fields, curves, codes = (each.to(images.device) for each in (self.fields, self.curves, codes))
         shapes, tones = torch.split(codes, [len(fields), len(curves)], dim=1)
         with torch.autocast(images.device.type, enabled=False):  # half precision would shift the pixels
-            signed = _change_tones(images, _mix(self.tone * tones, curves)) if self.tone else _to_signed(images)
+            signed = to_signed(images) if images.dtype == torch.uint8 else images.float().mul(2).sub_(1)
             if self.deform:
                 signed = displace(signed, _displacements(self.deform * shapes, fields, *images.shape[2:]))
+            if self.tone:
+                signed = _change_tones(signed, _mix(self.tone * tones, curves))
             return to_uint8(signed) if images.dtype == torch.uint8 else signed.add(1).div(2).to(images.dtype)
 
 
@@ -201,23 +205,17 @@ def _check_components(name: str, components: Tensor, shape: tuple[int, ...]) -> 
         raise ValueError(f"{name} must be between {-MAX_VALUE} and {MAX_VALUE}, but are not; use ClassVariation.fit.")
 
 
-def _to_signed(images: Tensor) -> Tensor:
-    """Converts uint8 images, or float images 0..1, to float -1..1."""
-    return to_signed(images) if images.dtype == torch.uint8 else images.float().mul(2).sub_(1)
-
-
 def _mix(weights: Tensor, components: Tensor) -> Tensor:
     return (weights @ components.flatten(1)).view(len(weights), *components.shape[1:])
 
 
 def _change_tones(images: Tensor, curves: Tensor) -> Tensor:
-    """Changes the tones of each image by its own curves ``(n, c, KNOTS)``. Returns floats -1..1."""
-    # A table of 256 tones takes less time than a curve at every pixel; floats change like the nearest of them.
+    """Changes each pixel of images -1..1 like :func:`tone` changes the nearest of 256 tones, which takes less time."""
     levels = to_signed(torch.arange(256, device=images.device)).expand(*curves.shape[:2], 1, 256)
     table = (tone(levels, curves) - levels).flatten(2)
-    nearest = images if images.dtype == torch.uint8 else (images * 255).round_().nan_to_num_().clamp_(0, 255)
+    nearest = images.add(1).mul_(127.5).round_().nan_to_num_().clamp_(0, 255)
     changes = table.gather(2, nearest.flatten(2).long()).view(images.shape)
-    return changes.add_(_to_signed(images)).clamp_(-1, 1)
+    return changes.add_(images).clamp_(-1, 1)
 
 
 def _displacements(weights: Tensor, fields: Tensor, height: int, width: int) -> Tensor:

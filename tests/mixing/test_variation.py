@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from gan_augment import ClassVariation
-from gan_augment.models import CONTROLS, KNOTS, _learn_variations
+from gan_augment.models import CONTROLS, KNOTS, Variations, _learn_variations
 
 
 def variation(channels=1, p=1.0, **options):
@@ -99,6 +99,20 @@ def test_pixels_that_are_not_a_number_stay_so_and_no_others():
     images[1, 0, 3, 4] = float("nan")
     varied = variation(deform=0)(images)
     assert torch.equal(varied.isnan(), images.isnan())
+
+
+@pytest.mark.parametrize(("count", "size"), [(9, 20), (40, 20), (3, 70)])
+def test_it_is_the_last_layer_of_the_tiny_recipes(count, size):
+    """Within the rounding of tones to 256 levels."""
+    transform, images = variation(3), pictures(count, 3, size, torch.float32)
+    layer = Variations(3, 12, 4)
+    layer.fields.copy_(0.8 * transform.fields)
+    layer.curves.copy_(0.8 * transform.curves)
+    varied = seeded(transform, images)
+    torch.manual_seed(0)
+    torch.rand(count)  # decides which images are varied
+    expected = (layer(images * 2 - 1, torch.randn(count, 16)) + 1) / 2
+    assert (varied - expected).abs().max() < 0.01
 
 
 @pytest.mark.parametrize("count", [5, 30])  # fewer and more images than components are deformed in different ways
