@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--count", type=int, default=100, help="images of a split (default: 100)")
     parser.add_argument("--splits", type=int, default=3, help="number of splits (default: 3)")
+    parser.add_argument("--first-split", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=2, help="number of classifiers of each arm (default: 2)")
     parser.add_argument("--steps", type=int, default=400, help="training steps (default: 400)")
     parser.add_argument("--p", type=float, default=0.5, help="share of the images that are changed (default: 0.5)")
@@ -104,7 +105,7 @@ def main() -> None:
         return
     data = {name: DATA[name]() for name in options.data}
     found: dict[tuple[str, str], list[dict[str, list[float]]]] = {}
-    for split in range(options.splits):
+    for split in range(options.first_split, options.first_split + options.splits):
         for name in options.data:
             for augment in options.augment:
                 started = time.perf_counter()
