@@ -35,7 +35,7 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
     generator. Labels pass through unchanged.
 
     The differences of all classes are taken together, so no labels are needed after the fit. Components of each class
-    alone were no better: +0.11 points (-0.25 to +0.47) over five pairs of classifiers of 100 digits or clothes.
+    alone were no better: +0.11 points (-0.25 to +0.48) over five pairs of classifiers of 100 digits or clothes.
 
     Args:
         fields (Tensor): Deformations ``(n, 2, 8, 8)``: displacements on a coarse grid, in halves of a side.
