@@ -33,7 +33,7 @@ EXAMPLES ?= .peers/examples
 
 bench: .venv/made $(EXAMPLES)
 	$(BIN)/python -m benchmarks.import_time
-	$(BIN)/python -m benchmarks.table --examples $(EXAMPLES)
+	$(BIN)/python -m benchmarks.table --examples $(EXAMPLES) $(if $(OUT),--out $(OUT))
 	$(BIN)/python -m benchmarks.growth
 
 bench-quick: .venv/made
