@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import shlex
+import sys
 import textwrap
 
 
@@ -107,6 +108,7 @@ def run_study(arguments: argparse.Namespace) -> None:
         raise ValueError("Pass either --source, for images to mix in, or --recipe, to fit a generator.")
     given = {key: value for key, value in vars(arguments).items() if key not in ignored and value is not None}
     given |= {"fit_options": dict(arguments.set) or None, "progress": not arguments.quiet}
+    sys.path.insert(0, os.getcwd())  # a command does not search the current folder for --classifier module:function
     result = study(arguments.data, **given, command=_command(arguments))
     print(f"\n{result}\n\nReport: {arguments.out / 'report.html'}")
 

@@ -19,6 +19,13 @@ DATA = "folder, zip or tar of images, .npz file, or torchvision:<Name>"
 FILTERS = (
     "filters to try on the synthetic images: agreement, confidence, density, copies, discriminator (default: none)"
 )
+CLASSIFIERS = (
+    "classifiers to choose from: small-cnn, efficientnet-lite0, torchvision:NAME, timm:NAME, module:function (default: "
+    "small-cnn,efficientnet-lite0)"
+)
+CONTROLS = (
+    "real images to try in place of samples: varied, elastic, smote, repeated (default: all; demo: varied,repeated)"
+)
 QUIET = "show no progress bar"
 TRACEBACK = "show the traceback of an error"
 
@@ -90,7 +97,7 @@ def _study(add: AddOption) -> None:
     add("--source", help=SOURCE)
     add("--recipe", help="fit a generator to the training images with this recipe, instead of --source")
     add("--init", help="generator to start from: name in the zoo, org/name on the Hub, or folder")
-    add("--budget", help="time to fit each generator (default: 10m; quick and demo: 60s)")
+    add("--budget", help="time to fit each generator, instead of a number of steps")
     _add_settings(add, "--set", "FIELD=VALUE", "override a field of the recipe")
     add("--out", type=Path, required=True, help="folder for the report; repeat the command to continue a study")
     add(
@@ -116,6 +123,9 @@ def _study(add: AddOption) -> None:
     add("--labels", type=_names, metavar="POLICY,...", help=about)
     add("--filters", type=_filters, metavar="F,F+F,none", help=FILTERS)
     add("--augment", type=_names, metavar="A,A,...", help="ordinary augmentations to try")
+    add("--classifier", type=_names, metavar="C,C,...", help=CLASSIFIERS)
+    add("--controls", type=_names, metavar="C,C,...", help=CONTROLS)
+    add("--lr", type=float, help="learning rate of all classifiers, instead of tuning them")
     add(
         "--metric",
         choices=["accuracy", "balanced accuracy"],
@@ -130,6 +140,7 @@ def _study(add: AddOption) -> None:
     _add_on_seen(add, None)
     add("--seed", type=int, help="seed of the study (default: 0)")
     add("--processes", type=int, default=os.cpu_count(), help="number of processes (default: one for each core)")
+    add("--device", help="cpu, cuda, mps or auto, which is a GPU if there is one (default: auto)")
     add("--quiet", action="store_true", help=QUIET)
 
 

@@ -64,6 +64,8 @@ def run_demo(
         GENERATOR,
         test=TEST_SHARE,
         preset="demo",
+        classifier="small-cnn",
+        lr=2e-3,  # without tuning, the demo takes half of the time
         ratios=ratio,
         seeds=seeds,
         steps=steps,

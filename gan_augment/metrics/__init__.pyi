@@ -2,7 +2,14 @@ from ._agreement import ClassAgreement, class_agreement, class_share
 from ._copies import ClosestPairs, Copies, closest_pairs, copy_report, nearest_training_image, pairs_picture
 from ._distances import DensityCoverage, PrecisionRecall, density_coverage, frechet_distance, kid, precision_recall
 from ._diversity import Diversity, diversity_report
-from ._feature_networks import EfficientNetFeatures, FeaturesLike, InceptionFeatures, RandomConvolutions, load_features
+from ._feature_networks import (
+    EfficientNetFeatures,
+    FeaturesLike,
+    InceptionFeatures,
+    RandomConvolutions,
+    load_efficientnet,
+    load_features,
+)
 from ._features import CallableFeatures, ClassifierFeatures, FeatureNetwork
 from ._inputs import check_images
 from ._leakage import Leakage, leaked_augmentation
@@ -44,6 +51,7 @@ __all__ = [
     "frechet_distance",
     "kid",
     "leaked_augmentation",
+    "load_efficientnet",
     "load_features",
     "measure",
     "measure_features",

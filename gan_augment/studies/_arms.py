@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._core import mix_seed
-from ..evaluation import AUGMENTATIONS, BatchTransform, BuildClassifier, predict_logits, train_classifier
+from ..evaluation import AUGMENTATIONS, BatchTransform, Classifier, Hyperparameters, predict_logits, train_classifier
 from ..mixing import LabelPolicy, SyntheticMix, missing_images, oversampled_rows
 from ..synthesis import SyntheticPool
 from ..training import autocast_type
+from ._controls import CONTROL_POOLS
 from ._folder import Outcome, SplitImages, file_name, load_pool, read_split, write_outcome
 from ._result import Kind
 
@@ -26,11 +28,24 @@ class Arm:
     name: str
     kind: Kind
     augment: str
+    classifier: Classifier
+    hyperparameters: Hyperparameters
     ratio: float = 0.0
-    policy: LabelPolicy | None = None  # without one, a ratio above 0 repeats real images
+    policy: LabelPolicy | None = None  # of synthetic images
     labels: str = ""  # name of the policy
     filters: tuple[str, ...] = ()
     balanced: bool = False  # real images are repeated until all classes have the same number
+
+    @property
+    def key(self) -> str:
+        """Names the training: arms with the same key train the same classifiers, whatever they are called."""
+        parts = (self.classifier.name, self.hyperparameters, self.kind, self.augment, f"{self.ratio:g}", self.labels)
+        return ", ".join([*map(str, parts), *self.filters, *(["balanced"] if self.balanced else [])])
+
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """The filters or the control by which the arm's pool is named."""
+        return (self.kind,) if self.kind in CONTROL_POOLS else self.filters
 
 
 @dataclass(frozen=True)
@@ -40,10 +55,9 @@ class TrainSettings:
     num_classes: int
     steps: int
     batch_size: int
-    lr: float
     seed: int
     precision: str = "fp32"
-    build: BuildClassifier | None = field(default=None, compare=False)
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -57,12 +71,16 @@ class Job:
     settings: TrainSettings
 
     @property
+    def steps(self) -> int:
+        return max(1, round(self.settings.steps * self.arm.hyperparameters.steps))
+
+    @property
     def path(self) -> Path:
-        return self.folder / "runs" / f"{file_name(self.arm.name)}-{self.seed}.safetensors"
+        return self.folder / "runs" / f"{file_name(self.arm.key)}-{self.seed}.safetensors"
 
 
-def run_job(job: Job) -> Outcome:
-    """Trains the classifier of a job and writes its outcome."""
+def run_job(job: Job, on_step: Callable[[], object] | None = None) -> Outcome:
+    """Trains the classifier of a job and writes its outcome; ``on_step`` is called after each step."""
     data, settings = read_split(job.folder, job.split), job.settings
     seed = mix_seed(settings.seed, 14, job.seed)
     started = time.perf_counter()
@@ -71,11 +89,11 @@ def run_job(job: Job) -> Outcome:
         rows = oversampled_rows(targets, seed)
         images, targets = images[rows], targets[rows]
     elif job.arm.kind == "filled up":
-        images, targets = fill_up(images, targets, load_pool(job.folder, job.arm.filters, job.split), seed)
+        images, targets = fill_up(images, targets, load_pool(job.folder, job.arm.pool, job.split), seed)
     elif job.arm.kind == "class weights":
         targets = weighted_targets(targets, settings.num_classes)
     mix = _build_mix(job, data) if job.arm.ratio else None
-    model = train(settings, job.arm.augment, images, targets, seed, mix)
+    model = train(settings, job.arm, images, targets, seed, mix, on_step)
     seconds = time.perf_counter() - started
     empty = torch.empty(0, settings.num_classes)
     validation = predict_logits(model, data.validation).float() if len(data.validation) else empty
@@ -96,23 +114,31 @@ def run_job(job: Job) -> Outcome:
 
 
 def train(
-    settings: TrainSettings, augment: str, images: Tensor, targets: Tensor, seed: int, mix: BatchTransform | None = None
+    settings: TrainSettings,
+    arm: Arm,
+    images: Tensor,
+    targets: Tensor,
+    seed: int,
+    mix: BatchTransform | None = None,
+    on_step: Callable[[], object] | None = None,
 ) -> nn.Module:
-    """Trains a classifier with the settings of a study."""
-    augmentation = AUGMENTATIONS[augment]
+    """Trains the classifier of an arm with the settings of a study."""
+    augmentation = AUGMENTATIONS[arm.augment]
     return train_classifier(
         images,
         targets,
         num_classes=settings.num_classes,
         steps=settings.steps,
         batch_size=settings.batch_size,
-        lr=settings.lr,
+        hyperparameters=arm.hyperparameters,
         seed=seed,
         mix=mix,
         augment=augmentation.images,
         blend=augmentation.blend(settings.num_classes),
-        build=settings.build,
+        build=arm.classifier.build,
         dtype=autocast_type(settings.precision),
+        device=settings.device,
+        on_step=on_step,
     )
 
 
@@ -133,13 +159,16 @@ def fill_up(images: Tensor, labels: Tensor, pool: SyntheticPool, seed: int) -> t
 
 
 def _build_mix(job: Job, data: SplitImages) -> BatchTransform:
-    """Returns a transform that replaces a share of each batch with synthetic images, or real ones without a policy."""
+    """Returns a transform that replaces a share of each batch with images of a pool, or repeated real images."""
     arm, num_classes = job.arm, job.settings.num_classes
-    if arm.policy is None:
-        return SyntheticMix(SyntheticPool(data.train, data.train_labels, num_classes=num_classes), arm.ratio)
-    pool = load_pool(job.folder, arm.filters, job.split)
-    mix = SyntheticMix(pool, arm.ratio, labels=arm.policy, num_classes=num_classes)
-    return mix if arm.policy.weight is None else weighted(mix, num_classes)
+    if arm.kind == "oversampled":
+        pool = SyntheticPool(data.train, data.train_labels, num_classes=num_classes)
+    else:
+        pool = load_pool(job.folder, arm.pool, job.split)
+    if job.settings.device != "cpu":
+        pool.to(job.settings.device)
+    mix = SyntheticMix(pool, arm.ratio, labels=arm.policy or "same", num_classes=num_classes)
+    return mix if arm.policy is None or arm.policy.weight is None else weighted(mix, num_classes)
 
 
 def weighted(mix: SyntheticMix, num_classes: int) -> BatchTransform:

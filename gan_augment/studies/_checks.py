@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .._core import ROW_BYTES, check_space
 from ..data import fingerprints, seen
-from ..evaluation import BuildClassifier, OnSeen, SmallCNN, check_same_classes, check_unseen
+from ..evaluation import Classifier, OnSeen, check_same_classes, check_unseen, predict_logits
 from ..mixing import LabelPolicy
 from ..synthesis import FILTERS, Filter, Source, SyntheticPool, as_source, fingerprints_of
 from ._settings import Settings
@@ -33,14 +33,14 @@ def check_request(
     data: StudyData,
     splits: list[tuple[Tensor, Tensor]],
     source: LoadedSource | Fitting,
-    build: BuildClassifier | None,
 ) -> dict[str, LabelPolicy]:
     """Checks that the settings fit the data and the source, and returns the label policies by name."""
     number, shape = data.num_classes, tuple(data.images.images.shape[1:])
     filters = {name: FILTERS[name] for names in settings.filters for name in names}
     _check_images_per_class(data, splits, filters)
     judging = [name for name, kind in filters.items() if kind.needs_discriminator]
-    _check_classifier(build, shape[0], number, settings.processes)
+    for classifier in settings.classifiers:
+        _check_classifier(classifier, shape, number, settings.processes)
     if isinstance(source, Fitting):
         recipe = source.resolve(shape[-1])
         if judging and not recipe.adversarial:
@@ -106,21 +106,23 @@ def _check_discriminator(loaded: LoadedSource, shape: tuple[int, ...], name: str
         )
 
 
-def _check_classifier(build: BuildClassifier | None, channels: int, num_classes: int, processes: int) -> None:
-    """Checks that ``classifier`` builds a new module at each call, and can be sent to other processes."""
-    if build is None:
-        return
-    example = "such as lambda channels, num_classes: Net(channels, num_classes)"
-    if isinstance(build, nn.Module) or not callable(build):
-        raise TypeError(f"classifier must be a function that builds a module, {example}, but got {type(build)}.")
+def _check_classifier(classifier: Classifier, shape: tuple[int, ...], num_classes: int, processes: int) -> None:
+    """Checks that a classifier is a new module at each call, maps the images, and can be sent to other processes."""
+    name = classifier.name
     with torch.random.fork_rng(devices=[]):
-        built = [build(channels, num_classes) for _ in range(2)]
+        built = [classifier.build(shape[0], num_classes) for _ in range(2)]
     if not isinstance(built[0], nn.Module):
-        raise TypeError(f"classifier must build a module, {example}, but built {type(built[0])}.")
+        raise TypeError(f"classifier must build a module, but {name} built {type(built[0])}.")
     if built[0] is built[1]:
-        raise ValueError("classifier must build a new module at each call, but returned the same one twice.")
+        raise ValueError(f"classifier must build a new module at each call, but {name} returned the same one twice.")
+    logits = predict_logits(built[0], torch.zeros(2, *shape, dtype=torch.uint8))
+    if logits.shape != (2, num_classes):
+        raise ValueError(
+            f"classifier must return logits of shape (2, {num_classes}) for 2 images, but {name} returned "
+            f"{tuple(logits.shape)} instead."
+        )
     if processes > 1:
-        _check_picklable("classifier", build)
+        _check_picklable("classifier", classifier)
 
 
 def _check_picklable(name: str, value: Any) -> None:
@@ -170,9 +172,12 @@ def check_exposure(data: StudyData, source: LoadedSource | Fitting, on_seen: OnS
 
 
 def study_keys(
-    source: LoadedSource | Fitting, data: StudyData, build: BuildClassifier | None, splits: list[tuple[Tensor, Tensor]]
+    source: LoadedSource | Fitting,
+    data: StudyData,
+    classifiers: tuple[Classifier, ...],
+    splits: list[tuple[Tensor, Tensor]],
 ) -> dict[str, str]:
-    """Returns hashes of the split images, of the source's samples or the fitting, and of the classifier's weights."""
+    """Returns hashes of the split images, of the source's samples or the fitting, and of the classifiers' weights."""
     rows = [data.test_rows, *(part for split in splits for part in split)]
     keys = {"split_images": _digest([data.images.hashes[part].tolist() for part in rows])}
     shape = data.images.images.shape[1:]
@@ -185,10 +190,12 @@ def study_keys(
         classes = list(islice(cycle(matched.class_indices), KEY_SAMPLES))
         labels = torch.tensor(classes) if matched.num_classes else None
         keys["source_samples"] = _digest(matched.sample(KEY_SAMPLES, labels, seed=0).tolist())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = (build or SmallCNN)(int(shape[0]), data.num_classes)
-    sums = [(name, float(value.double().sum())) for name, value in model.state_dict().items()]
+    sums = []
+    for classifier in classifiers:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            state = classifier.build(int(shape[0]), data.num_classes).state_dict()
+        sums.append([(name, float(value.double().sum())) for name, value in state.items()])
     return {**keys, "classifier_weights": _digest(sums)}
 
 

@@ -24,7 +24,15 @@ from ..synthesis import SyntheticPool
 from ..training import pack, unpack
 
 CONFIG = "config.json"
-NOT_IDENTIFYING = ("command", "processes", "data", "test", "source", "gan_augment")  # may differ between two calls
+NOT_IDENTIFYING = (
+    "command",
+    "processes",
+    "device",
+    "data",
+    "test",
+    "source",
+    "gan_augment",
+)  # may differ between two calls
 IMAGES = "data.safetensors"
 
 

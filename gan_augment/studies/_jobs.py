@@ -6,30 +6,38 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import active_children, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 import torch
 
 from .._core import progress_bar
 from ._arms import Job, run_job
+from ._estimate import Cost
 from ._folder import Outcome, read_outcome
+
+POLL_SECONDS = 0.5
 
 
 class Runner:
-    """Runs ``total`` jobs in this process, or spawns several. Use it in a ``with`` block, which ends them."""
+    """Runs jobs in this process, or spawns several. Use it in a ``with`` block, which ends them."""
 
-    def __init__(self, processes: int, total: int, progress: bool) -> None:
-        self.processes = processes
-        self.bar = progress_bar(show=progress, total=total, desc="Training classifiers", unit="run")
+    def __init__(self, processes: int, progress: bool) -> None:
+        self.processes, self.progress = processes, progress
+        self.costs: Mapping[str, Cost] = {}
+        self.bar = progress_bar(show=False)
         self._executor: ProcessPoolExecutor | None = None
         self._alive: Connection | None = None
         self._workers: list[BaseProcess] = []
+        self._context = get_context("spawn")  # a fork of a process with several threads hangs in a convolution
+        self._worked = self._context.Value("d", 0.0)  # estimated seconds of the work that all processes have done
 
     def __enter__(self) -> Runner:
         return self
@@ -38,48 +46,81 @@ class Runner:
         if error is not None:
             for process in self._workers:
                 process.terminate()
+        else:
+            self._move(self.bar.total or 0)
         self.bar.close()
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
         if self._alive is not None:
             self._alive.close()
 
+    def start(self, costs: Mapping[str, Cost], seconds: float) -> None:
+        """Starts a bar over the estimated seconds of all trainings, which moves with every step."""
+        self.costs = costs
+        options = {"bar_format": "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"}
+        self.bar = progress_bar(show=self.progress, total=seconds, desc="Training classifiers", **options)
+
     def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Returns the outcomes of jobs in their order, and trains the jobs that have none yet."""
         outcomes = {job.path: read_outcome(job.path) for job in jobs}
         missing = [job for job in jobs if outcomes[job.path] is None]
-        self.bar.update(len(jobs) - len(missing))
         for job, outcome in self._train(missing):
             outcomes[job.path] = outcome
             self.bar.set_postfix_str(job.arm.name, refresh=True)
-            self.bar.update()
         return [outcome for outcome in outcomes.values() if outcome is not None]
 
     def _train(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
         """Trains jobs, and yields each outcome when it is ready."""
         if self.processes == 1 or not jobs:
-            yield from ((job, run_job(job)) for job in jobs)
+            for job in jobs:
+                yield job, run_job(job, partial(self._move, self._seconds(job)))
             return
         if self._executor is None:
-            # Spawned: a fork of a process that has used several threads hangs in its first convolution.
-            context = get_context("spawn")
-            watched, self._alive = context.Pipe(duplex=False)
-            self._executor = ProcessPoolExecutor(self.processes, context, start_worker, (self.processes, watched))
+            watched, self._alive = self._context.Pipe(duplex=False)
+            shared = (self.processes, watched, self._worked)
+            self._executor = ProcessPoolExecutor(self.processes, self._context, start_worker, shared)
         others = active_children()
         with _blocked_interrupts():  # the processes that start here inherit it
-            futures = {self._executor.submit(run_job, job): job for job in jobs}
+            futures = {self._executor.submit(run_counted, job, self._seconds(job)): job for job in jobs}
         self._workers += [process for process in active_children() if process not in [*others, *self._workers]]
+        waiting = set(futures)
         try:
-            yield from ((futures[future], future.result()) for future in as_completed(futures))
+            while waiting:
+                done, waiting = wait(waiting, POLL_SECONDS, FIRST_COMPLETED)
+                self._move(self._worked.value - self.bar.n)
+                yield from ((futures[future], future.result()) for future in done)
         except BrokenProcessPool as error:
             raise RuntimeError(
                 "A process of the study ended: it ran out of memory, or the script that called study() lacks the line "
                 'if __name__ == "__main__":, which more than one process needs.'
             ) from error
 
+    def _seconds(self, job: Job) -> float:
+        """Returns the estimated seconds of a step of a job, with its share of the predictions."""
+        return self.costs[job.arm.classifier.name].training(job.steps) / job.steps
 
-def start_worker(processes: int, watched: Connection) -> None:
+    def _move(self, seconds: float) -> None:
+        """Moves the bar, but not beyond its end, because the total is an estimate."""
+        self.bar.update(max(min(seconds, (self.bar.total or 0) - self.bar.n), 0))
+
+
+_worked: Any = None  # in a worker process, the counter that all processes share
+
+
+def run_counted(job: Job, seconds: float) -> Outcome:
+    """Runs a job in a worker process, and counts the estimated seconds of each step."""
+
+    def count() -> None:
+        with _worked.get_lock():
+            _worked.value += seconds
+
+    return run_job(job, count)
+
+
+def start_worker(processes: int, watched: Connection, worked: Any) -> None:
     """Prepares a worker process: it ignores Ctrl-C, and ends when the other end of the pipe closes."""
+    global _worked  # a synchronised value cannot be an argument of a job
+    _worked = worked
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the first process ends the others
     threading.Thread(target=_exit_after, args=(watched,), daemon=True).start()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))

@@ -14,7 +14,30 @@ from ._intervals import Interval, Verdict
 from .report import write_report
 
 OVERSAMPLED = "oversampled"  # name of the arm that the synthetic arms of mode "balance" become at ratio 0
-Kind = Literal["none", "ordinary", "oversampled", "class weights", "filled up", "synthetic"]
+Kind = Literal[
+    "none", "ordinary", "oversampled", "class weights", "filled up", "synthetic", "varied", "elastic", "smote"
+]
+CONTROL_KINDS = ("varied", "elastic", "smote", "oversampled")  # real images take the place of samples
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Hyperparameters that a study has tried for a classifier.
+
+    Attributes:
+        classifier (str): Name of the classifier.
+        hyperparameters (str): What was tried.
+        validation (float): Brier score on the validation images; see :class:`ArmResult`. Trials that left the race
+            early have fewer seeds, so compare only trials with the same number of seeds.
+        seeds (int): Number of seeds.
+        chosen (bool): Whether the study uses these hyperparameters.
+    """
+
+    classifier: str
+    hyperparameters: str
+    validation: float
+    seeds: int
+    chosen: bool
 
 
 @dataclass(frozen=True)
@@ -26,12 +49,16 @@ class ArmResult:
         kind (str): ``"none"`` (no augmentation), ``"ordinary"`` (real images, ordinary augmentation),
             ``"oversampled"`` (repeated real images in place of synthetic ones, or until all classes have the same
             number), ``"class weights"``, ``"filled up"`` (like ``"oversampled"``, but with synthetic images) or
-            ``"synthetic"``.
+            ``"synthetic"``. The controls take the place of synthetic images with real ones: ``"varied"`` by
+            :class:`ClassVariation`, ``"elastic"`` (random elastic deformations) and ``"smote"`` (blends of two images
+            of a class).
         augment (str): Ordinary augmentation of the arm, a name of :data:`AUGMENTATIONS`.
+        classifier (str): Name of the classifier.
         ratio (float): Synthetic or repeated share of each batch; 0 if classes are filled up to the same number.
         labels (str): Label policy of the synthetic images, such as ``"same"``.
         filters (tuple of str): Filters of the synthetic images.
-        accuracy (tuple of float): Accuracy of each seed.
+        accuracy (tuple of float): Accuracy of each seed. Arms that were clearly worse on the validation images have
+            fewer seeds.
         balanced_accuracy (tuple of float): Mean recall of the classes, for each seed.
         recall (tuple of float): Recall of each class, mean over the seeds.
         validation (float): Brier score on the validation images, mean over the seeds; lower is better. It chooses the
@@ -47,6 +74,7 @@ class ArmResult:
     name: str
     kind: Kind
     augment: str
+    classifier: str
     ratio: float
     labels: str
     filters: tuple[str, ...]
@@ -79,32 +107,41 @@ class StudyResult:
     Attributes:
         verdict (str): ``"helps"``, ``"no effect shown"`` or ``"hurts"``: the effect of the choice on the test images,
             compared with the baseline, or in mode ``"balance"`` with ``oversampled`` if the gain over that is smaller.
+        sign_flip (float): P-value of a sign-flip test of the same effect over the splits. The verdict is ``"no effect
+            shown"`` if it is above 0.05, or with fewer than six splits, if the splits do not all agree.
         ratio (float): Ratio to use: that of the choice if it helps, otherwise 0. In mode ``"balance"`` it is the share
             in batches in which all classes are equally frequent.
         metric (str): ``"accuracy"`` or ``"balanced accuracy"``.
         baseline (str): Name of the arm without synthetic images that was best on the validation images.
         choice (str): Name of the synthetic arm that was best on the validation images.
+        control (str, optional): Name of the arm that was best on the validation images among those in which real
+            images, without a generator, take the place of the samples. None if there is none.
+        trials (tuple of Trial): Hyperparameters that were tried.
         arms (tuple of ArmResult): All arms.
         comparisons (dict of str to Interval): Paired difference of the choice from each arm without synthetic images,
             by name.
         seeds (int): Number of paired seeds.
-        steps (int): Training steps of every classifier.
+        steps (int): Training steps of the baseline, the synthetic arms and their controls.
         data (dict): ``"name"``, ``"train"``, ``"validation"``, ``"test"`` (numbers of images), ``"class_names"``,
             ``"class_counts"`` (training images of each class, mean over the splits), ``"image_shape"``, ``"splits"``.
         source (dict): ``"name"``, ``"load"`` (name or folder from which the images of the choice can be loaded, if
             there is one), ``"fitted"`` (number of generators that the study fitted), ``"fit_seconds"``,
-            ``"pool_seconds"``, ``"pool_size"``, ``"seen"`` (sentence on seen test images), ``"copies"`` (sentence on
-            near copies), ``"acceptance"`` (share of the candidates that each filter kept, by name).
+            ``"pool_seconds"``, ``"pool_size"``, ``"trainings"`` (number of trainings), ``"training_seconds"``,
+            ``"seen"`` (sentence on seen test images), ``"copies"`` (sentence on near copies), ``"acceptance"`` (share
+            of the candidates that each filter kept, by name).
         notes (tuple of str): Limits and remarks, one or two sentences each.
         settings (dict): All settings, as JSON can store them; with ``"command"`` if it ran in a shell.
         pictures (dict of str to Tensor): Pictures for the report by caption, uint8 ``(c, h, w)``.
     """
 
     verdict: Verdict
+    sign_flip: float
     ratio: float
     metric: str
     baseline: str
     choice: str
+    control: str | None
+    trials: tuple[Trial, ...]
     arms: tuple[ArmResult, ...]
     comparisons: dict[str, Interval]
     seeds: int
@@ -153,12 +190,42 @@ class StudyResult:
             f"{control}. Use ratio {self.ratio:g}{batches}."
         )
 
+    @property
+    def generator_adds(self) -> Verdict | None:
+        """Whether the samples add anything to the control that needs no generator; None without a control."""
+        return None if self.control is None else self.comparisons[self.control].verdict
+
+    @property
+    def cheaper(self) -> str | None:
+        """The control, if it beats the baseline and the samples show no gain over it: use it instead of them."""
+        found = None if self.control is None else self.arm(self.control).difference
+        return self.control if found and found.verdict == "helps" and self.generator_adds != "helps" else None
+
+    @property
+    def generator_sentence(self) -> str:
+        """What the generator adds to the control that needs none; empty without a control."""
+        if self.control is None:
+            return ""
+        found = self.comparisons[self.control]
+        adds = {
+            "helps": "The generator adds something of its own",
+            "hurts": "The generator is worse than a control that needs none",
+            "no effect shown": "No gain of the generator itself is shown",
+        }[found.verdict]
+        last = f" {self.cheaper} gains without a generator, so use that." if self.cheaper else ""
+        return (
+            f"{adds}: {self.choice} differs from {self.control}, in which real images take the place of samples, by "
+            f"{found.mean * 100:+.2f} points ({found.low * 100:+.2f} to {found.high * 100:+.2f}).{last}"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything except the pictures as a dictionary that JSON can store."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("pictures", "arms")}
         compared = {name: dataclasses.asdict(interval) for name, interval in self.comparisons.items()}
+        fields |= {"trials": [dataclasses.asdict(trial) for trial in self.trials], "cheaper": self.cheaper}
         arms = [dataclasses.asdict(arm) for arm in self.arms]
-        return {"headline": self.headline, **fields, "arms": arms, "comparisons": compared}
+        sentences = {"headline": self.headline, "generator_sentence": self.generator_sentence}
+        return {**sentences, **fields, "arms": arms, "comparisons": compared}
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes ``report.html`` (one self-contained page), ``report.md`` and ``report.json`` to a folder."""
@@ -166,7 +233,12 @@ class StudyResult:
 
     def __str__(self) -> str:
         width = max(len(arm.name) for arm in self.arms)
-        lines = [self.headline, "", f"{'arm'.ljust(width)}  {self.metric}    difference, points (95% interval)"]
+        lines = [
+            self.headline,
+            *filter(None, [self.generator_sentence]),
+            "",
+            f"{'arm'.ljust(width)}  {self.metric}    difference, points (95% interval)",
+        ]
         for arm in self.arms:
             score, found, difference = Interval.of(self.scores(arm)), arm.difference, ""
             if found is not None:

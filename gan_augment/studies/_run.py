@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import statistics
+import sys
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -12,17 +14,21 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm.auto import tqdm
 
-from ..evaluation import BuildClassifier, calibration_error, class_recall, is_correct, tempered_brier
+from ..evaluation import Classifier, Hyperparameters, calibration_error, class_recall, is_correct, tempered_brier
 from ..metrics import copy_report
 from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
+from ._estimate import estimate_sentence, estimated_seconds, measure_costs
 from ._folder import Outcome, SplitImages, load_pool, pool_folder, read_split, write_images
 from ._intervals import Interval, crossed_difference
 from ._jobs import Runner
 from ._pictures import report_pictures
-from ._result import OVERSAMPLED, ArmResult, StudyResult, strictest_control
-from ._settings import Settings
+from ._power import Variances, agrees, power_sentence, sign_flip_test
+from ._race import race_rounds
+from ._result import CONTROL_KINDS, OVERSAMPLED, ArmResult, StudyResult, Trial, strictest_control
+from ._settings import FIRST_SEEDS, TUNING_SEEDS, Settings
 from ._splits import StudyData
 from ._synthetic import Fitting, LoadedSource, StudyPools
 
@@ -38,77 +44,150 @@ class StudyRun:
     data: StudyData
     parts: list[tuple[Tensor, Tensor]]  # rows of the training and validation images of each split
     settings: Settings
-    policies: dict[str, LabelPolicy]  # by name, like arms and outcomes
+    policies: dict[str, LabelPolicy]  # by name, like arms
     source: LoadedSource | Fitting
-    build: BuildClassifier | None
     runner: Runner
     progress: bool
     splits: list[SplitImages] = field(init=False)
     pools: StudyPools = field(init=False)
     arms: dict[str, Arm] = field(default_factory=dict)
-    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)  # of the first seeds, by the key of the arm
+    trials: list[Trial] = field(default_factory=list)
+    power: str = ""  # the smallest effect that can be shown
 
     def __post_init__(self) -> None:
         settings, images = self.settings, self.data.images
         write_images(self.folder, images.images, images.classes, self.data.test_rows, self.parts)
         self.splits = [read_split(self.folder, index) for index in range(settings.splits)]
-        shared = {name: getattr(settings, name) for name in ("steps", "batch_size", "lr", "seed", "precision")}
-        self.train_settings = TrainSettings(self.data.num_classes, **shared, build=self.build)
+        shared = {name: getattr(settings, name) for name in ("steps", "batch_size", "seed", "precision", "device")}
+        self.train_settings = TrainSettings(self.data.num_classes, **shared)
         self.pools = StudyPools(self.folder, settings, self.train_settings, self.source, self.progress)
 
     def run_stages(self) -> tuple[Arm, Arm]:
         """Runs all stages, and returns the baseline and the choice."""
         settings = self.settings
+        self._estimate()
         self.pools.fit_generators(self.splits)
-        ordinary = [Arm(name, "ordinary", name) for name in settings.augment if name != "none"]
-        self._train([Arm("no augmentation", "none", "none"), *ordinary])
-        baseline = self._best([arm for arm in self.arms.values() if arm.augment in settings.augment])
-        augment, balance = baseline.augment, settings.mode == "balance"
-        if balance:
+        best = [self._best_augmentation(each, self._tuned(each)) for each in settings.classifiers]
+        baseline = min(best, key=self.validation_score) if len(best) > 1 else best[0]
+        if settings.mode == "balance":
             controls = [
-                Arm(OVERSAMPLED, "oversampled", augment, balanced=True),
-                Arm("class weights", "class weights", augment),
+                dataclasses.replace(baseline, name=OVERSAMPLED, kind="oversampled", balanced=True),
+                dataclasses.replace(baseline, name="class weights", kind="class weights"),
             ]
-            self._train(controls)
-            baseline = self._best([baseline, *controls])
-        self.pools.make_pools(self.splits, augment)
-        synthetic = self._synthetic_arms(augment)
-        self._train(synthetic)
-        choice = self._best(synthetic)
-        filled_up = Arm("filled up", "filled up", augment, filters=choice.filters)
-        repeated = Arm(f"oversampled {choice.ratio:g}", "oversampled", augment, choice.ratio)
-        self._train([filled_up if balance else repeated])
+            self._train(controls, settings.seeds)
+            baseline = min([baseline, *controls], key=self.validation_score)
+        self._note_power(baseline)
+        self.pools.make_pools(self.splits, baseline)
+        choice = self._race(self._synthetic_arms(baseline))
+        self._train(self._controls(choice), settings.seeds)
         return baseline, choice
+
+    def _estimate(self) -> None:
+        """Starts the progress bar, and says how long the study will take."""
+        settings = self.settings
+        costs = measure_costs(settings, self.train_settings, self.splits[0])
+        self.runner.start(costs, estimated_seconds(settings, costs))
+        if self.progress:
+            rows, fitted = self.parts[0][0], settings.splits if isinstance(self.source, Fitting) else 0
+            fitting = self.source.seconds(self.data.images.subset(rows)) if isinstance(self.source, Fitting) else 0.0
+            tqdm.write(estimate_sentence(settings, costs, fitted, fitting), file=sys.stderr)
+
+    def _note_power(self, baseline: Arm) -> None:
+        """Says the smallest effect that the study can show, from the two real arms that have trained most."""
+        others = [arm for arm in self.arms.values() if arm != baseline]
+        other = max(others, key=lambda arm: len(self.outcomes[arm.key]), default=None)
+        splits = 0 if other is None else min(len(self.outcomes[other.key]), self.settings.splits)
+        if other is None or splits < 2:
+            return
+        scores = (split_scores(self, arm, splits) for arm in (other, baseline))
+        sentence = power_sentence(Variances.of(*scores), len(self.splits[0].test), self.settings.splits)
+        self.power = sentence
+        if self.progress:
+            tqdm.write(sentence, file=sys.stderr)
 
     def validation_score(self, arm: Arm) -> float:
         """Returns the Brier score of an arm on the validation images; see :class:`ArmResult`."""
-        logits = [outcome.validation for outcome in self.outcomes[arm.name]]
-        seeds = range(self.settings.seeds)
-        labels = [self.splits[seed % self.settings.splits].validation_labels for seed in seeds]
+        logits = [outcome.validation for outcome in self.outcomes[arm.key]]
+        labels = [self.splits[seed % self.settings.splits].validation_labels for seed in range(len(logits))]
         return tempered_brier(logits, labels, self.settings.metric == "balanced accuracy")
 
-    def _train(self, arms: list[Arm]) -> None:
-        seeds, splits = range(self.settings.seeds), self.settings.splits
-        jobs = [Job(self.folder, arm, seed, seed % splits, self.train_settings) for arm in arms for seed in seeds]
+    def _train(self, arms: list[Arm], seeds: int, *, listed: bool = True) -> None:
+        """Trains arms with the first seeds, and lists them in the report."""
+        jobs = [
+            Job(self.folder, arm, seed, seed % self.settings.splits, self.train_settings)
+            for arm in arms
+            for seed in range(seeds)
+        ]
         outcomes = iter(self.runner(jobs))
         for arm in arms:
-            self.arms[arm.name] = arm
-            self.outcomes[arm.name] = [next(outcomes) for _ in seeds]
+            self.outcomes[arm.key] = [next(outcomes) for _ in range(seeds)]
+            if listed:
+                self.arms[arm.name] = arm
 
-    def _best(self, arms: list[Arm]) -> Arm:
-        """Returns the arm that is best on the validation images; a single arm needs none."""
-        return arms[0] if len(arms) == 1 else min(arms, key=self.validation_score)
+    def _race(self, arms: list[Arm], first: int = FIRST_SEEDS, last: int | None = None, *, listed: bool = True) -> Arm:
+        """Trains arms on ever more seeds, and returns the best on the validation images.
 
-    def _synthetic_arms(self, augment: str) -> list[Arm]:
+        The worse half leaves after each round. A listed winner has all seeds in the end.
+        """
+        total = self.settings.seeds
+        for count, seeds in race_rounds(len(arms), first, min(last or total, total)):
+            self._train(arms[:count], seeds, listed=listed)
+            arms = sorted(arms[:count], key=self.validation_score)
+        if listed:
+            self._train(arms[:1], total)
+        return arms[0]
+
+    def _tuned(self, classifier: Classifier) -> Hyperparameters:
+        """Chooses the hyperparameters of a classifier on the validation images, with one ordinary augmentation."""
+        trials = self.settings.trials(classifier)
+        if len(trials) == 1:
+            return trials[0]
+        augment = self.settings.tuning_augment
+        arms = [_real_arm(f"{classifier.name}, {trial}", augment, classifier, trial) for trial in trials]
+        chosen = self._race(arms, 1, TUNING_SEEDS, listed=False)
+        for arm in arms:
+            score, seeds = self.validation_score(arm), len(self.outcomes[arm.key])
+            self.trials.append(Trial(classifier.name, str(arm.hyperparameters), score, seeds, arm == chosen))
+        return chosen.hyperparameters
+
+    def _best_augmentation(self, classifier: Classifier, hyperparameters: Hyperparameters) -> Arm:
+        """Chooses the ordinary augmentation of a classifier on the validation images."""
+        several = len(self.settings.classifiers) > 1
+        arms = []
+        for augment in self.settings.augment:
+            name = "no augmentation" if augment == "none" else augment
+            name = f"{name}, {classifier.name}" if several else name
+            arms.append(_real_arm(name, augment, classifier, hyperparameters))
+        return self._race(arms)
+
+    def _synthetic_arms(self, baseline: Arm) -> list[Arm]:
         """Returns the synthetic arms to choose from, balanced in mode ``"balance"``.
 
         If only rare classes had synthetic images, a classifier could recognise them by that.
         """
         arms, ratios, balance = [], self.settings.ratios, self.settings.mode == "balance"
         for (labels, policy), filters, ratio in product(self.policies.items(), self.pools.filters, ratios):
-            words = [f"synthetic {ratio:g}", *filters, *([labels] if len(self.policies) > 1 else [])]
-            arms.append(Arm(", ".join(words), "synthetic", augment, ratio, policy, labels, filters, balance))
+            name = ", ".join([f"synthetic {ratio:g}", *filters, *([labels] if len(self.policies) > 1 else [])])
+            arm = dataclasses.replace(baseline, name=name, kind="synthetic", balanced=balance)
+            arms.append(dataclasses.replace(arm, ratio=ratio, policy=policy, labels=labels, filters=filters))
         return arms
+
+    def _controls(self, choice: Arm) -> list[Arm]:
+        """Returns arms that train like the choice, but in which real images take the place of its samples."""
+        plain = dataclasses.replace(choice, policy=None, labels="", filters=())
+        ready = self.pools.make_control_pools(self.splits)
+        arms = [dataclasses.replace(plain, name=f"{kind} {choice.ratio:g}", kind=kind) for kind in ready]
+        if "repeated" in self.settings.controls and not choice.balanced:  # balanced arms repeat real images anyway
+            arms.append(dataclasses.replace(plain, name=f"oversampled {choice.ratio:g}", kind="oversampled"))
+        if self.settings.mode == "balance":
+            filled = dataclasses.replace(plain, ratio=0.0, filters=choice.filters, balanced=False)
+            arms.append(dataclasses.replace(filled, name="filled up", kind="filled up"))
+        return arms
+
+
+def _real_arm(name: str, augment: str, classifier: Classifier, hyperparameters: Hyperparameters) -> Arm:
+    return Arm(name, "none" if augment == "none" else "ordinary", augment, classifier, hyperparameters)
 
 
 def conclude(
@@ -121,20 +200,27 @@ def conclude(
     settings, pools, first = run.settings, run.pools, run.splits[0]
     arms = tuple(_arm_result(run, arm, baseline) for arm in run.arms.values())
     comparisons = {arm.name: _difference(run, choice, run.arms[arm.name]) for arm in arms if not arm.synthetic}
-    difference = comparisons[strictest_control(baseline.name, comparisons)]
+    controls = [run.arms[arm.name] for arm in arms if arm.kind in CONTROL_KINDS and arm.ratio]
+    control = min(controls, key=run.validation_score).name if controls else None
+    strictest = run.arms[strictest_control(baseline.name, comparisons)]
+    difference, p_value = comparisons[strictest.name], _sign_flip(run, choice, strictest)
+    verdict = difference.verdict if agrees(p_value, settings.splits) else "no effect shown"
     pool = load_pool(run.folder, choice.filters, 0)
     copies = copy_report(first.train, pool.rows(torch.arange(min(len(pool), MAX_COPIES))), first.test)
     class_counts = [torch.bincount(part.train_labels, minlength=run.data.num_classes).float() for part in run.splits]
     return StudyResult(
-        verdict=difference.verdict,
-        ratio=choice.ratio if difference.verdict == "helps" else 0.0,
+        verdict=verdict,
+        sign_flip=p_value,
+        ratio=choice.ratio if verdict == "helps" else 0.0,
         metric=settings.metric,
         baseline=baseline.name,
         choice=choice.name,
+        control=control,
+        trials=tuple(run.trials),
         arms=arms,
         comparisons=comparisons,
         seeds=settings.seeds,
-        steps=settings.steps,
+        steps=round(settings.steps * baseline.hyperparameters.steps),
         data={
             "name": config["data"],
             "train": len(first.train),
@@ -151,12 +237,14 @@ def conclude(
             "fitted": settings.splits if isinstance(pools.source, Fitting) else 0,
             "fit_seconds": pools.fit_seconds,
             "pool_seconds": pools.pool_seconds,
+            "trainings": sum(map(len, run.outcomes.values())),
+            "training_seconds": sum(outcome.seconds for each in run.outcomes.values() for outcome in each),
             "pool_size": settings.pool_size,
             "seen": seen,
             "copies": copies.sentence,
             "acceptance": pools.acceptance,
         },
-        notes=(*notes, *pools.notes, *_notes(run, difference)),
+        notes=(*notes, *pools.notes, *_notes(run, difference, p_value)),
         settings=config,
         pictures=report_pictures(pool, first, pools.teacher, choice),
     )
@@ -170,22 +258,34 @@ def _name_to_load(run: StudyRun, choice: Arm, config: dict[str, Any]) -> str | N
     return str(pool_folder(run.folder, choice.filters, 0)) if config["kept"] else None
 
 
-def _split_scores(run: StudyRun, arm: Arm) -> Tensor:
+def split_scores(run: StudyRun, arm: Arm, seeds: int) -> Tensor:
     """Returns scores ``(splits, n)`` of the test images, mean over the seeds of a split, which are not independent."""
-    labels, splits = run.splits[0].test_labels, run.settings.splits
-    scores = torch.stack([is_correct(outcome.test, labels) for outcome in run.outcomes[arm.name]])
+    labels, splits = run.splits[0].test_labels, min(run.settings.splits, seeds)
+    scores = torch.stack([is_correct(outcome.test, labels) for outcome in run.outcomes[arm.key][:seeds]])
     return torch.stack([scores[split::splits].mean(0) for split in range(splits)])
 
 
 def _difference(run: StudyRun, treated: Arm, control: Arm) -> Interval:
+    """Compares two arms on the seeds that both have."""
     labels = run.splits[0].test_labels if run.settings.metric == "balanced accuracy" else None
-    return crossed_difference(_split_scores(run, treated), _split_scores(run, control), labels)
+    seeds = min(len(run.outcomes[arm.key]) for arm in (treated, control))
+    return crossed_difference(split_scores(run, treated, seeds), split_scores(run, control, seeds), labels)
+
+
+def _sign_flip(run: StudyRun, treated: Arm, control: Arm) -> float:
+    """Returns the p-value of a sign-flip test over the splits."""
+    difference = split_scores(run, treated, run.settings.seeds) - split_scores(run, control, run.settings.seeds)
+    if run.settings.metric == "accuracy":
+        return sign_flip_test(difference.mean(1).tolist())
+    labels = run.splits[0].test_labels
+    by_class = torch.stack([difference[:, labels == label].mean(1) for label in range(run.data.num_classes)])
+    return sign_flip_test(by_class.mean(0).tolist())
 
 
 def _arm_result(run: StudyRun, arm: Arm, baseline: Arm) -> ArmResult:
-    labels, outcomes = run.splits[0].test_labels, run.outcomes[arm.name]
+    labels, outcomes = run.splits[0].test_labels, run.outcomes[arm.key]
     recalls = torch.stack([class_recall(outcome.test, labels, run.data.num_classes) for outcome in outcomes])
-    same = (arm.name, arm.kind, arm.augment, arm.ratio, arm.labels, arm.filters)
+    same = (arm.name, arm.kind, arm.augment, arm.classifier.name, arm.ratio, arm.labels, arm.filters)
     return ArmResult(
         *same,
         accuracy=tuple(float(is_correct(outcome.test, labels).mean()) for outcome in outcomes),
@@ -199,7 +299,7 @@ def _arm_result(run: StudyRun, arm: Arm, baseline: Arm) -> ArmResult:
     )
 
 
-def _notes(run: StudyRun, difference: Interval) -> list[str]:
+def _notes(run: StudyRun, difference: Interval, p_value: float) -> list[str]:
     settings, notes = run.settings, []
     if run.data.num_duplicates:
         notes.append(f"{run.data.num_duplicates} test images were dropped because they are also training images.")
@@ -210,10 +310,15 @@ def _notes(run: StudyRun, difference: Interval) -> list[str]:
         )
     if settings.splits < FEW_SPLITS:
         notes.append(f"Fewer than {FEW_SPLITS} splits leave much to chance: treat the verdict as a first look.")
+    if difference.verdict != "no effect shown" and not agrees(p_value, settings.splits):
+        notes.append(
+            "The interval excludes zero, but a sign-flip test over the splits does not agree "
+            f"(p = {p_value:.2g}), so the verdict is no effect shown."
+        )
     if difference.verdict == "no effect shown":
         margin = (difference.high - difference.low) / 2 * 100
         notes.append(
             f"The interval reaches {margin:.2f} points to either side: {len(run.splits[0].test):,} test images and "
             f"{settings.splits} splits cannot show a smaller effect."
         )
-    return notes
+    return [*notes, *filter(None, [run.power])]

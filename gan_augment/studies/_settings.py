@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .._core import check_count, check_seed
-from ..evaluation import AUGMENTATIONS
+from ..evaluation import AUGMENTATIONS, Classifier, Hyperparameters
 from ..mixing import LabelPolicy, resolve_policy
 from ..synthesis import FILTERS, Source
+from ._controls import CONTROL_POOLS
+from ._race import race_trainings
 
+CONTROLS = ("repeated", *CONTROL_POOLS)
+FIRST_SEEDS = 2  # of the first round of a race
+TUNING_SEEDS = 3  # of the last round of a race between hyperparameters
 METRICS = ("accuracy", "balanced accuracy")
 MODES = ("replace", "balance")
 LONGEST_NAME = 40
@@ -25,21 +31,24 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "augment": ("none", "affine", "flip-affine", "affine-mix", "trivial-mix"),
         "steps": 1000,
         "pool_size": 10_000,
-        "budget": "10m",
+        "fit_steps": 1500,
+        "controls": CONTROLS,
     },
     "quick": {
         "ratios": (0.25, 0.5),
         "augment": ("none", "affine", "affine-mix", "trivial-mix"),
         "steps": 400,
         "pool_size": 4_000,
-        "budget": "60s",
+        "fit_steps": 400,
+        "controls": CONTROLS,
     },
     "demo": {
         "ratios": (0.5,),
         "augment": ("affine", "affine-mix"),
         "steps": 250,
         "pool_size": 4_000,
-        "budget": "60s",
+        "fit_steps": 400,
+        "controls": ("varied", "repeated"),
     },
 }
 
@@ -48,23 +57,26 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 class Settings:
     """The checked arguments of :func:`study`, which describes them."""
 
+    classifiers: tuple[Classifier, ...]
     ratios: tuple[float, ...]
     labels: tuple[Any, ...]
     filters: tuple[tuple[str, ...], ...]
     augment: tuple[str, ...]
+    controls: tuple[str, ...]
     mode: str
     metric: str
     seeds: int
     splits: int
     steps: int
     batch_size: int
-    lr: float
+    lr: float | None
     pool_size: int
     count: int | None
     validation: float
     seed: int
     processes: int
     precision: str
+    device: str
 
     def __post_init__(self) -> None:
         for name in ("splits", "steps", "batch_size", "pool_size", "processes"):
@@ -72,7 +84,7 @@ class Settings:
         if self.count is not None:
             check_count("count", self.count, 2)
         check_count("seeds", self.seeds, 2)
-        if not 0 < self.lr < math.inf:
+        if self.lr is not None and not 0 < self.lr < math.inf:
             raise ValueError(f"lr must be positive and finite, but got {self.lr} instead.")
         check_seed(self.seed)
         if not 2 <= self.splits <= self.seeds:
@@ -92,18 +104,32 @@ class Settings:
         if not isinstance(self.validation, float) or not 0 <= self.validation < 1:
             raise ValueError(f"validation must be a share in [0, 1), but got {self.validation} instead.")
         filters = [name for names in self.filters for name in names]
-        for argument, names, known in (("augment", self.augment, AUGMENTATIONS), ("filters", filters, FILTERS)):
+        registries: tuple[tuple[str, Sequence[str], Collection[str]], ...] = (
+            ("augment", self.augment, AUGMENTATIONS),
+            ("filters", filters, FILTERS),
+            ("controls", self.controls, CONTROLS),
+        )
+        for argument, names, known in registries:
             for name in names:
                 if name not in known:
                     raise ValueError(f"{argument} must be one or more of {tuple(known)}, but got {name!r} instead.")
-        if not self.augment or not self.filters or not self.labels:
-            raise ValueError("augment, filters and labels must each have at least one entry to try, but one is empty.")
-        baselines = len(self.augment) + (2 if self.mode == "balance" else 0)
+        if not (self.augment and self.filters and self.labels and self.classifiers):
+            raise ValueError(
+                "augment, classifier, filters and labels must each have at least one entry to try, but one is empty."
+            )
+        names = [classifier.name for classifier in self.classifiers]
+        if len(set(names)) < len(names):
+            raise ValueError(f"classifier must have different names, but got {names}: use Classifier(name, ...).")
+        baselines = len(self.augment) * len(self.classifiers) + (2 if self.mode == "balance" else 0)
         if max(baselines, self.num_synthetic_arms) > 1 and self.validation == 0:
             raise ValueError(
-                "validation must be above 0 if there is more than one augmentation or synthetic arm to choose from: "
-                "the choice uses the validation images."
+                "validation must be above 0 if there is more than one augmentation, classifier or synthetic arm to "
+                "choose from: the choice uses the validation images."
             )
+
+    def trials(self, classifier: Classifier) -> tuple[Hyperparameters, ...]:
+        """Returns the hyperparameters of a classifier to choose from; without validation images, only the default."""
+        return classifier.trials if self.validation else classifier.trials[:1]
 
     @property
     def num_synthetic_arms(self) -> int:
@@ -111,10 +137,26 @@ class Settings:
         return len(self.ratios) * len(self.labels) * len(self.filters)
 
     @property
+    def tuning_augment(self) -> str:
+        """The ordinary augmentation with which hyperparameters are chosen."""
+        return next((name for name in self.augment if name != "none"), "none")
+
+    def num_real_trainings(self, classifier: Classifier) -> int:
+        """The largest number of trainings that choose a classifier's hyperparameters and augmentation."""
+        tuning = race_trainings(len(self.trials(classifier)), 1, min(TUNING_SEEDS, self.seeds))
+        return tuning + max(race_trainings(len(self.augment), FIRST_SEEDS, self.seeds), self.seeds)
+
+    @property
+    def num_mixed_trainings(self) -> int:
+        """The largest number of trainings of the synthetic arms, of their controls, and of the arms of balance."""
+        others = len(self.controls) + (2 if self.mode == "balance" else 0)  # "repeated" becomes "filled up"
+        synthetic = race_trainings(self.num_synthetic_arms, FIRST_SEEDS, self.seeds)
+        return max(synthetic, self.seeds) + others * self.seeds
+
+    @property
     def num_trainings(self) -> int:
-        """The number of classifiers that the study trains."""
-        real = len({"none", *self.augment}) + (3 if self.mode == "balance" else 1)
-        return self.seeds * (real + self.num_synthetic_arms)
+        """The largest number of trainings; those that two stages share run only once."""
+        return sum(map(self.num_real_trainings, self.classifiers)) + self.num_mixed_trainings
 
     def policies(self, source: Source) -> dict[str, LabelPolicy]:
         """Returns the label policies by name, checked against the source."""
@@ -141,3 +183,19 @@ def as_filter_sets(filters: Any) -> tuple[tuple[str, ...], ...]:
     """Returns the filters to try as tuples of names. None, for no filter, becomes the empty tuple."""
     entries = (filters,) if filters is None else as_tuple(filters)
     return tuple(dict.fromkeys(() if entry is None else as_tuple(entry) for entry in entries))
+
+
+def resolve_device(device: str) -> str:
+    """Returns the name of a device; ``"auto"`` is a GPU if there is one.
+
+    Raises:
+        ValueError: If torch does not know the device, or the machine does not have it.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"device must be one that this machine has, but got {device!r}: {reason}.") from error
+    return device

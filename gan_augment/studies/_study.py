@@ -10,13 +10,13 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from .._version import __version__
-from ..evaluation import BuildClassifier, OnSeen
+from ..evaluation import ClassifierLike, OnSeen, default_classifiers, load_classifier, with_lr
 from ._checks import check_exposure, check_request, study_keys
 from ._folder import study_folder, write_config
 from ._jobs import Runner
 from ._result import StudyResult
 from ._run import StudyRun, conclude
-from ._settings import METRICS, PRESETS, Settings, as_filter_sets, as_tuple
+from ._settings import METRICS, PRESETS, Settings, as_filter_sets, as_tuple, resolve_device
 from ._splits import StudyData
 from ._synthetic import Fitting, LoadedSource
 
@@ -40,12 +40,13 @@ def study(
     filters: Any = None,
     augment: Sequence[str] | str | None = None,
     metric: str | None = None,
-    classifier: BuildClassifier | None = None,
+    classifier: ClassifierLike | Sequence[ClassifierLike] | None = None,
+    controls: Sequence[str] | str | None = None,
     seeds: int = 5,
     splits: int | None = None,
     steps: int | None = None,
     batch_size: int = 64,
-    lr: float = 2e-3,
+    lr: float | None = None,
     pool_size: int | None = None,
     preset: str = "full",
     on_seen: OnSeen = "refuse",
@@ -53,18 +54,20 @@ def study(
     seed: int = 0,
     processes: int = 1,
     precision: str = "auto",
+    device: str = "auto",
     progress: bool = True,
     name: str | None = None,
     command: str | None = None,
 ) -> StudyResult:
     """Measures whether mixing in synthetic images helps a classifier on your data, and at which ratio.
 
-    The study trains classifiers for the same number of steps with paired seeds: on real images without augmentation,
-    and with several kinds of ordinary augmentation. On top of the best of these, it adds synthetic images at several
-    ratios, or repeated real images in their place. The validation images choose the augmentation, the ratio, the
-    labels and the filter. The test images only decide whether the chosen synthetic arm differs from the baseline. The
-    verdict is ``"helps"`` or ``"hurts"`` if the whole 95% interval of that difference is on one side of zero, and
-    ``"no effect shown"`` otherwise. Only ``"helps"`` recommends a ratio above 0.
+    The study first looks for the best that you could do without synthetic images: it chooses the learning rate and the
+    like of each classifier, the ordinary augmentation and the classifier on the validation images. With the same
+    settings and paired seeds, it then adds synthetic images at several ratios, or real images in their place (the
+    controls). The validation images choose the ratio, the labels and the filter too. The test images only decide
+    whether the chosen synthetic arm differs from the baseline. The verdict is ``"helps"`` or ``"hurts"`` if the whole
+    95% interval of that difference is on one side of zero, and ``"no effect shown"`` otherwise. Only ``"helps"``
+    recommends a ratio above 0. A second sentence says whether the generator adds anything to the best control.
 
     Args:
         dataset (Dataset or str): Labelled images without transforms, in any form that :func:`gan_augment.fit` takes.
@@ -74,8 +77,9 @@ def study(
             Default: 0.25.
         recipe (str or Recipe, optional): Recipe that fits a generator to the training images of each split.
         init (optional): Generator to start the fitting from.
-        budget (float or str, optional): Wall-clock time of one fitting. Default: ``"10m"``, or ``"60s"`` with the
-            presets ``"quick"`` and ``"demo"``.
+        budget (float or str, optional): Wall-clock time of one fitting, which makes the result depend on the speed of
+            the machine. Default: no limit, and a number of steps: 1,500, or 400 with the presets ``"quick"`` and
+            ``"demo"``; three times as many if the recipe has no anchors. ``fit_options={"steps": 3000}`` changes it.
         fit_options (dict, optional): Other arguments of :func:`gan_augment.fit`.
         groups (sequence or str, optional): Group of each image, such as the patient; all images of a group are on the
             same side of a split. Or a regular expression whose first capture group is the image's group, matched
@@ -96,20 +100,25 @@ def study(
         augment (sequence of str, optional): Ordinary augmentations to try, names of :data:`AUGMENTATIONS`.
         metric (str, optional): ``"accuracy"`` or ``"balanced accuracy"``. Default: ``"balanced accuracy"`` in mode
             ``"balance"``, otherwise ``"accuracy"``.
-        classifier (callable, optional): Maps ``(channels, num_classes)`` to a module that maps float images 0..1 to
-            logits. Default: :class:`SmallCNN`.
+        classifier (optional): One or more classifiers to choose from; see :func:`load_classifier`. Default:
+            ``"small-cnn"`` and, if the extra ``eval`` is installed, the pretrained ``"efficientnet-lite0"``.
+        controls (sequence of str, optional): Real images that take the place of samples in further arms:
+            ``"varied"`` (by :class:`ClassVariation`), ``"elastic"`` (random elastic deformations), ``"smote"`` (blends
+            of two images of a class) and ``"repeated"``. Default: all; preset ``"demo"``: varied and repeated.
         seeds (int): Number of paired seeds. Default: 5.
         splits (int, optional): Number of splits into training and validation images, which the seeds take in turn.
             Each has its own fitted generator. Fewer splits than seeds cost less and widen the interval, which is
             based on the splits. Default: one for each seed.
-        steps (int, optional): Training steps of every classifier. Default: 1,000; preset ``"quick"``: 400; preset
-            ``"demo"``: 250.
+        steps (int, optional): Training steps of a classifier; its hyperparameters may multiply them. Default: 1,000;
+            preset ``"quick"``: 400; preset ``"demo"``: 250.
         batch_size (int): Images in each step. Default: 64.
-        lr (float): Learning rate of Adam. Default: 0.002.
+        lr (float, optional): Learning rate of all classifiers, which are then not tuned. Default: chosen on the
+            validation images, like the other :class:`Hyperparameters`.
         pool_size (int, optional): Synthetic images of a split. Default: 10,000, or 4,000 with the presets ``"quick"``
             and ``"demo"``.
-        preset (str): Defaults of ``ratios``, ``augment``, ``steps``, ``pool_size`` and ``budget``: ``"full"`` takes
-            about an hour, ``"quick"`` minutes, and ``"demo"`` is the smallest. Default: ``"full"``.
+        preset (str): Defaults of ``ratios``, ``augment``, ``controls``, ``steps``, ``pool_size`` and the steps of a
+            fitting: ``"full"`` takes an hour or more, ``"quick"`` minutes, and ``"demo"`` is the smallest. Default:
+            ``"full"``.
         on_seen (str): ``"refuse"`` raises an error if the source was trained on test images; ``"warn"`` only warns.
             Default: ``"refuse"``.
         out (str or Path, optional): Folder of the report, generators, pools and outcomes. If the study stops, call it
@@ -119,6 +128,8 @@ def study(
             ``if __name__ == "__main__":``, and ``classifier`` must be defined at the top of a module. Default: 1.
         precision (str): Precision of the classifiers' training: ``"bf16"``, ``"fp32"``, or ``"auto"``, which is
             ``"bf16"`` on processors with fast bfloat16. Default: ``"auto"``.
+        device (str): Device of classifiers, fitting and pools: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``, which
+            is a GPU if there is one. Default: ``"auto"``.
         progress (bool): Whether to show progress bars. Default: True.
         name (str, optional): Name of the data in the report. Default: the path or type of ``dataset``.
         command (str, optional): Shell command that started the study, for the report.
@@ -138,7 +149,8 @@ def study(
         >>> images = (torch.rand(200, 1, 16, 16) * 100 + 100 * labels[:, None, None, None]).byte()
         >>> data = torch.utils.data.TensorDataset(images[:100], labels[:100])
         >>> pool = SyntheticPool(images[100:], labels[100:])
-        >>> result = study(data, pool, ratios=0.5, augment="none", steps=2, seeds=2, progress=False)
+        >>> quick = {"classifier": "small-cnn", "augment": "none", "lr": 0.002, "steps": 2, "seeds": 2}
+        >>> result = study(data, pool, ratios=0.5, controls="repeated", **quick, progress=False)
         >>> [arm.name for arm in result.arms]
         ['no augmentation', 'synthetic 0.5', 'oversampled 0.5']
     """
@@ -149,11 +161,15 @@ def study(
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {tuple(PRESETS)}, but got {preset!r} instead.")
     defaults, loaded = PRESETS[preset], None if source is None else LoadedSource.load(source)
+    chosen = default_classifiers() if classifier is None else as_tuple(classifier)
+    classifiers = tuple(map(load_classifier, chosen))
     settings = Settings(
+        classifiers=classifiers if lr is None else tuple(with_lr(each, lr) for each in classifiers),
         ratios=tuple(dict.fromkeys(as_tuple(defaults["ratios"] if ratios is None else ratios))),
         labels=as_tuple(labels),
         filters=as_filter_sets(filters),
         augment=tuple(dict.fromkeys(as_tuple(defaults["augment"] if augment is None else augment))),
+        controls=tuple(dict.fromkeys(as_tuple(defaults["controls"] if controls is None else controls))),
         mode=mode,
         metric=metric or METRICS[mode == "balance"],
         seeds=seeds,
@@ -167,15 +183,15 @@ def study(
         seed=seed,
         processes=processes,
         precision=precision,
+        device=resolve_device(device),
     )
     if loaded is not None and not (init is None and budget is None and fit_options is None):
         raise ValueError("init, budget and fit_options are for fitting: pass them with recipe, not with source.")
-    budget = defaults["budget"] if budget is None else budget
-    origin = loaded or Fitting(recipe, init, budget, fit_options or {})
+    origin = loaded or Fitting(recipe, init, budget, fit_options or {}, defaults["fit_steps"])
     data = StudyData.read(dataset, test, groups, image_size, seed, progress)
     seen, notes = check_exposure(data, origin, on_seen)
     parts = [data.split(index, count, validation, seed) for index in range(settings.splits)]
-    policies = check_request(settings, data, parts, origin, classifier)
+    policies = check_request(settings, data, parts, origin)
     config = {
         "gan_augment": __version__,
         "data": name or _name_of(dataset),
@@ -183,17 +199,18 @@ def study(
         "source": f"recipe {_name_of(recipe)}" if recipe is not None else _name_of(source),
         **({} if recipe is None else {"init": _name_of(init), "budget": budget, "fit_options": str(fit_options or {})}),
         "images": data.images.digest(),
-        **study_keys(origin, data, classifier, parts),
+        **study_keys(origin, data, settings.classifiers, parts),
         "groups": groups if groups is None or isinstance(groups, str) else len(set(groups)),
         **{key: value if _fits_json(value) else str(value) for key, value in vars(settings).items()},
         "labels": list(policies),
+        "classifiers": {each.name: list(map(str, each.trials)) for each in settings.classifiers},
         "command": command,
         "kept": out is not None,
     }
     with study_folder(out) as folder:
         write_config(folder, config)
-        with Runner(processes, settings.num_trainings, progress) as runner:
-            run = StudyRun(folder, data, parts, settings, policies, origin, classifier, runner, progress)
+        with Runner(processes, progress) as runner:
+            run = StudyRun(folder, data, parts, settings, policies, origin, runner, progress)
             baseline, choice = run.run_stages()
             result = conclude(run, baseline, choice, config, seen, notes)
         if out is not None:

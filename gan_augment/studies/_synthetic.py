@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from .._core import make_folder, mix_seed
+from ..data import TrainingImages
 from ..hub import download
 from ..models import Discriminator, GeneratorConfig, load_discriminator
 from ..synthesis import (
@@ -34,12 +35,24 @@ from ..synthesis import (
     fingerprints_of,
     match_shape,
 )
-from ..training import FEW_STEPS, LEAST_STEPS, Recipe, few_steps, fit, parse_budget, resolve_recipe, resume
-from ._arms import TrainSettings, train
+from ..training import (
+    FEW_STEPS,
+    LEAST_STEPS,
+    Recipe,
+    few_steps,
+    fit,
+    parse_budget,
+    resolve_recipe,
+    resume,
+    seconds_per_step,
+)
+from ._arms import Arm, TrainSettings, train
+from ._controls import CONTROL_POOLS, Control, ControlSource
 from ._folder import SplitImages, pool_folder, pool_name, read_record, write_record
 from ._settings import Settings
 
 FILTER_TRIALS = 2000  # candidates to try each filter on
+WITHOUT_ANCHORS = 3  # times as many steps for recipes that do not reconstruct images
 MIN_KEPT = 0.02  # a filter that keeps a smaller share would take long and leave copies of few samples
 
 
@@ -95,6 +108,18 @@ class Fitting:
     init: Any = None
     budget: float | str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    steps: int = FEW_STEPS  # without a budget and options that say how long
+
+    def settings(self, image_size: int) -> dict[str, Any]:
+        """Returns the options of the fitting.
+
+        Without a budget, every machine makes the same number of steps; a :class:`Recipe` brings its own number.
+        """
+        options = {"image_size": image_size, **self.options}
+        if self.budget is None and isinstance(self.recipe, str) and not {"steps", "epochs"} & set(options):
+            anchored = resolve_recipe(self.recipe, self.init, options)[0].objective == "anchored"
+            options |= {"steps": self.steps * (1 if anchored else WITHOUT_ANCHORS), "epochs": 0}
+        return options
 
     def resolve(self, image_size: int) -> Recipe:
         """Checks the request, and returns the complete recipe."""
@@ -103,9 +128,15 @@ class Fitting:
         for name in self.options:
             if name not in known:
                 raise ValueError(f"fit_options must be fields of a recipe, but {name!r} is not one.")
-        recipe, _ = resolve_recipe(self.recipe, self.init, {"image_size": image_size, **self.options})
+        recipe, _ = resolve_recipe(self.recipe, self.init, self.settings(image_size))
         GeneratorConfig(image_size=recipe.image_size)
         return recipe
+
+    def seconds(self, images: TrainingImages) -> float:
+        """Returns about how long one fitting to these images takes."""
+        recipe = self.resolve(images.images.shape[-1])
+        seconds = recipe.total_steps(len(images)) * seconds_per_step(images, recipe)
+        return seconds if self.budget is None else min(seconds, parse_budget(self.budget) or seconds)
 
     def fit(self, images: Tensor, labels: Tensor, out: Path, seed: int, progress: bool) -> LoadedSource:
         """Fits the generator, continues a run that was stopped, or loads the finished generator."""
@@ -116,7 +147,7 @@ class Fitting:
                 resume(out, dataset, progress=progress)
             else:  # not started, or stopped before the first checkpoint
                 shutil.rmtree(out, ignore_errors=True)
-                options = {"image_size": images.shape[-1], **self.options, "seed": seed, "progress": progress}
+                options = {**self.settings(images.shape[-1]), "seed": seed, "progress": progress}
                 fit(dataset, self.recipe, init=self.init, budget=self.budget, out=out, **options)
             generator = LoadedSource.load(folder)
         self._check_steps(generator, images)
@@ -190,15 +221,15 @@ class StudyPools:
                 "a different verdict: run a study with a larger budget."
             )
 
-    def make_pools(self, splits: list[SplitImages], augment: str) -> None:
-        """Makes the pools that are missing; their teachers are trained with an ordinary augmentation."""
+    def make_pools(self, splits: list[SplitImages], baseline: Arm) -> None:
+        """Makes the pools that are missing; their teachers are trained like the baseline, on real images."""
         self.filters = list(self.settings.filters)
         for index, images in enumerate(splits):
             paths = {filters: pool_folder(self.folder, filters, index) for filters in self.filters if filters}
             missing = [filters for filters, path in paths.items() if read_record(path) is None]
             if index == 0 or missing:
                 seed = mix_seed(self.settings.seed, 15, index)
-                teacher = train(self.train_settings, augment, images.train, images.train_labels, seed)
+                teacher = train(self.train_settings, baseline, images.train, images.train_labels, seed)
             if index == 0:
                 self.teacher = teacher
             for filters in list(self.filters):
@@ -207,6 +238,21 @@ class StudyPools:
                 self._make_pool(index, filters, images, keep)
         if not self.filters:
             raise ValueError("No filter kept enough synthetic images: " + " ".join(self.notes))
+
+    def make_control_pools(self, splits: list[SplitImages]) -> list[Control]:
+        """Makes the pools of the controls that are missing, and returns the controls that the images allow."""
+        controls = [name for name in CONTROL_POOLS if name in self.settings.controls]
+        for index, images in enumerate(splits):
+            for name in list(controls):
+                path, seed = pool_folder(self.folder, (name,), index), mix_seed(self.settings.seed, 17, index)
+                try:
+                    source = ControlSource(name, images.train, images.train_labels, self.train_settings.num_classes)
+                except ValueError as error:
+                    controls.remove(name)
+                    self.notes.append(f"The control {name} was left out: {error}")
+                    continue
+                self.pool_seconds += make_pool(path, source, [], self.settings.pool_size, seed)[1]
+        return controls
 
     def _make_pool(self, index: int, filters: tuple[str, ...], images: SplitImages, keep: list[Filter]) -> None:
         """Makes or loads a pool, or leaves out filters that keep too few samples."""
@@ -227,9 +273,7 @@ class StudyPools:
             self.acceptance[name] = self.acceptance.get(name, 0.0) + pool.info.acceptance / self.settings.splits
 
 
-def make_pool(
-    path: Path, source: MatchedSource, keep: list[Filter], size: int, seed: int
-) -> tuple[SyntheticPool, float]:
+def make_pool(path: Path, source: Source, keep: list[Filter], size: int, seed: int) -> tuple[SyntheticPool, float]:
     """Makes a pool in a folder, or loads it if it is there; returns it with the seconds that it took."""
     seconds = read_record(path)
     if seconds is None:
@@ -243,7 +287,7 @@ def make_pool(
     return SyntheticPool.load(path), seconds
 
 
-def _check_share_kept(source: MatchedSource, keep: list[Filter], seed: int) -> None:
+def _check_share_kept(source: Source, keep: list[Filter], seed: int) -> None:
     """Checks that filters keep enough samples of every class before a pool is generated."""
     images, labels = draw_candidates(source, FILTER_TRIALS, seed=seed)
     classes = torch.zeros(FILTER_TRIALS, dtype=torch.int64) if labels is None else labels

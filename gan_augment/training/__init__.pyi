@@ -1,4 +1,5 @@
 from ._fit import fit, parse_budget, resolve_recipe, resume
+from ._preparation import seconds_per_step
 from ._result import FEW_STEPS, LEAST_STEPS, FitResult, few_steps
 from .losses._loss import Loss
 from .losses._registry import LOSSES
@@ -25,5 +26,6 @@ __all__ = [
     "parse_budget",
     "resolve_recipe",
     "resume",
+    "seconds_per_step",
     "unpack",
 ]

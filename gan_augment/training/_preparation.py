@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
 
 import torch
 
+from ..data import TrainingImages
 from ..models import learn_variations
+from ._trainer import Trainer
+from .recipes._recipe import Recipe
 from .runs import _processes as processes
-
-if TYPE_CHECKING:
-    from ._trainer import Trainer
 
 REHEARSED = 16  # number of images in the steps that compare numbers of threads
 
@@ -52,3 +52,19 @@ def _rehearsal(trainer: Trainer) -> Callable[[], None]:
         images.float().square().mean().backward()
 
     return work
+
+
+def seconds_per_step(images: TrainingImages, recipe: Recipe) -> float:
+    """Measures a step at the start and one at the end of a run, and returns their mean over the run."""
+    with torch.random.fork_rng():
+        trainer = Trainer(images, recipe, seed=0)
+        start, end = (_seconds(partial(trainer.step, progress)) for progress in (0.0, 1.0))
+    share = 0.0 if recipe.objective == "adversarial" else recipe.coverage
+    return share * start + (1 - share) * end
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    work()  # the first time is slower
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

@@ -67,11 +67,11 @@ def test_the_page_shows_samples_and_a_batch_and_says_what_it_means(page):
 def test_the_demo_is_a_study_with_its_baselines_over_paired_seeds(demo):
     report = json.loads((demo[0] / "report.json").read_text())
     assert [arm["name"] for arm in report["arms"]] == [
-        "no augmentation", "affine", "affine-mix", "synthetic 0.25", "oversampled 0.25",
+        "affine", "affine-mix", "synthetic 0.25", "varied 0.25", "oversampled 0.25",
     ]  # fmt: skip
     assert [len(arm["accuracy"]) for arm in report["arms"]] == [2] * 5
     assert (report["data"]["train"], report["data"]["test"]) == (50, 3000)
-    assert set(report["comparisons"]) == {"no augmentation", "affine", "affine-mix", "oversampled 0.25"}
+    assert set(report["comparisons"]) == {"affine", "affine-mix", "varied 0.25", "oversampled 0.25"}
     assert report["verdict"] in ("helps", "no effect shown", "hurts")
     assert "trained on none of the 3,000 test images" in report["source"]["seen"]
     assert report["settings"]["command"].startswith("gan-augment demo --out ")

@@ -222,7 +222,8 @@ def test_a_study_takes_a_policy_of_the_user():
     images = torch.randint(0, 255, (90, 1, 16, 16), dtype=torch.uint8)
     data = TensorDataset(images, torch.arange(90) % 3)
     source = SyntheticPool(torch.randint(0, 255, (60, 1, 16, 16), dtype=torch.uint8), torch.arange(60) % 3)
-    options = {"augment": "none", "steps": 1, "seeds": 2, "ratios": 0.5, "pool_size": 60, "progress": False}
+    options = {"classifier": "small-cnn", "lr": 2e-3, "controls": "repeated", "augment": "none", "steps": 1, "seeds": 2}
+    options |= {"ratios": 0.5, "pool_size": 60, "progress": False}
     result = study(data, source, labels=[Smoothed(weight=0.5), "same"], test=0.3, **options)
     arms = {arm.labels for arm in result.arms if arm.kind == "synthetic"}
     assert arms == {"Smoothed(weight=0.5, trust=0.7)", "same"}

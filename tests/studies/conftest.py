@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 CLASSES, SIDE = 3, 16
+PLAIN = {"classifier": "small-cnn", "lr": 2e-3, "controls": "repeated"}  # one classifier, not tuned, one control
 
 
 def gratings(n, seed):

@@ -11,7 +11,7 @@ from gan_augment.mixing import oversampled_rows
 from gan_augment.studies import _arms, study
 from gan_augment.studies._arms import fill_up, weighted_targets
 
-from .conftest import CLASSES, gratings
+from .conftest import CLASSES, PLAIN, gratings
 
 # Real images are dark, and each is of its own grey; synthetic ones are bright, and each class is of its own.
 POOL = SyntheticPool((250 + torch.arange(4))[:, None, None, None].expand(-1, 1, 8, 8).byte(), torch.arange(4))
@@ -50,15 +50,15 @@ def test_arms_train_on_the_classes_as_they_say(monkeypatch):
     kept = (labels > 0) | (torch.cumsum(labels == 0, 0) <= 9)
     seen, foreign, known = {}, [], set(map(bytes, images.numpy()))
 
-    def note(settings, augment, images, targets, seed, mix=None):
+    def note(settings, arm, images, targets, seed, mix=None):
         counts = targets.sum(0) if targets.ndim == 2 else torch.bincount(targets, minlength=CLASSES)
         seen.setdefault((len(images), mix is None), []).append(counts.tolist())
         foreign.append(not known.issuperset(map(bytes, images.numpy())))
-        return train(settings, augment, images, targets, seed, mix)
+        return train(settings, arm, images, targets, seed, mix)
 
     train = _arms.train
     monkeypatch.setattr(_arms, "train", note)
-    options = {"augment": "none", "steps": 1, "seeds": 2, "ratios": 0.5, "progress": False}
+    options = {**PLAIN, "augment": "none", "steps": 1, "seeds": 2, "ratios": 0.5, "progress": False}
     data = TensorDataset(images[kept], labels[kept])
     result = study(data, SyntheticPool(*gratings(60, 4)), test=0.25, mode="balance", **options)
     few, even = min(count for count, _ in seen), max(count for count, _ in seen)

@@ -24,6 +24,7 @@ def study(files, *more):
     arguments = ["study", "--data", str(files / "train.npz"), "--test", str(files / "test.npz"), "--preset", "quick"]
     arguments += ["--source", str(files / "pool"), "--augment", "none", "--filters", "none", "--ratios", "0.5"]
     arguments += ["--steps", "2", "--seeds", "2", "--pool-size", "60", "--processes", "1", "--quiet"]
+    arguments += ["--classifier", "small-cnn", "--lr", "0.002", "--controls", "repeated"]
     return main([*arguments, "--out", str(files / "study"), *more])
 
 

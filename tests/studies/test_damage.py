@@ -20,9 +20,18 @@ from gan_augment.studies import _jobs, study
 from gan_augment.training import unpack
 
 from ..core.disks import enlarge, small_disk
-from .conftest import SIDE, gratings
+from .conftest import PLAIN, SIDE, gratings
 
-SMALL = {"augment": "none", "ratios": 0.5, "steps": 3, "seeds": 2, "splits": 2, "progress": False, "pool_size": 60}
+SMALL = {
+    **PLAIN,
+    "augment": "none",
+    "ratios": 0.5,
+    "steps": 3,
+    "seeds": 2,
+    "splits": 2,
+    "progress": False,
+    "pool_size": 60,
+}
 NAMED = r"is damaged \(.*\); the study creates it again\.$"
 
 
@@ -40,7 +49,7 @@ def run(few, test_images, pool, tmp_path):
     """Runs the same small study again and again, in one folder; returns its accuracies."""
 
     def again(out=tmp_path / "study", **changes):
-        result = study(few, pool, test=test_images, out=out, classifier=linear, **{**SMALL, **changes})
+        result = study(few, pool, test=test_images, out=out, **{**SMALL, "classifier": linear, **changes})
         return [arm.accuracy for arm in result.arms]
 
     return again

@@ -21,7 +21,7 @@ from torch.utils.data import TensorDataset
 
 from gan_augment import SyntheticPool
 from gan_augment.studies import ArmResult, Interval, StudyResult
-from gan_augment.studies._result import strictest_control
+from gan_augment.studies._result import Trial, strictest_control
 from gan_augment.studies.report import write_report
 from gan_augment.studies.report._plots import Axis, ratio_plot
 from gan_augment.studies.report._style import DARK, LIGHT
@@ -35,6 +35,7 @@ def arm(name, kind="synthetic", ratio=0.0, gain=0.01, classes=3, **changes):
     found = Interval(gain, gain - 0.004, gain + 0.004, 3, 0.95)
     fields = {
         "augment": "affine",
+        "classifier": "small-cnn",
         "ratio": ratio,
         "labels": "Same(weight=None)" if kind == "synthetic" else "",
         "filters": (),
@@ -61,10 +62,16 @@ def study_result(classes=3, **changes):
     )
     fields = {
         "verdict": "helps",
+        "sign_flip": 0.25,
         "ratio": 0.25,
         "metric": "accuracy",
         "baseline": "affine",
         "choice": "synthetic 0.25",
+        "control": "oversampled 0.25",
+        "trials": (
+            Trial("small-cnn", "lr 0.002", 0.31, 3, chosen=True),
+            Trial("small-cnn", "lr 0.005", 0.42, 1, chosen=False),
+        ),
         "arms": arms,
         "comparisons": {each.name: arms[3].difference for each in arms[:3]},
         "seeds": 3,
@@ -84,6 +91,8 @@ def study_result(classes=3, **changes):
             "fitted": 2,
             "fit_seconds": 3700.0,
             "pool_seconds": 61.0,
+            "trainings": 19,
+            "training_seconds": 216.0,
             "pool_size": 4000,
             "seen": "None of the test images was seen.",
             "copies": "No copies were found.",
@@ -212,7 +221,13 @@ def balance_result(**changes):
     kept = [each for each in plain.arms if each.name != "oversampled 0.25"]
     compared = {**plain.comparisons, "affine": Interval(0.012, 0.008, 0.016, 3, 0.95)}
     compared["oversampled"] = Interval(0.001, -0.003, 0.005, 3, 0.95)
-    fields = {"arms": (*kept, *added), "comparisons": compared, "settings": {"mode": "balance"}, **changes}
+    fields = {
+        "arms": (*kept, *added),
+        "comparisons": compared,
+        "settings": {"mode": "balance"},
+        "control": None,
+        **changes,
+    }
     return dataclasses.replace(plain, **fields)
 
 
@@ -280,6 +295,8 @@ def test_nothing_from_outside_becomes_markup(tmp_path):
         arms=arms,
         baseline=result.baseline + HOSTILE,
         choice=result.choice + HOSTILE,
+        control=f"affine{HOSTILE}",
+        trials=tuple(dataclasses.replace(each, classifier=HOSTILE, hyperparameters=HOSTILE) for each in result.trials),
         comparisons={f"affine{HOSTILE}": arms[1].difference},
         data={**result.data, "name": HOSTILE, "class_names": [HOSTILE] * 3},
         source={**result.source, "name": HOSTILE, "seen": HOSTILE, "copies": HOSTILE, "acceptance": {HOSTILE: 0.5}},

@@ -11,9 +11,9 @@ from gan_augment import Generator, GeneratorConfig, SyntheticPool, Uniform
 from gan_augment.studies import study
 from gan_augment.synthesis import FILTERS, Filter
 
-from .conftest import CLASSES, SIDE, gratings
+from .conftest import CLASSES, PLAIN, SIDE, gratings
 
-SMALL = {"augment": "none", "ratios": 0.5, "steps": 3, "seeds": 2, "splits": 2, "progress": False}
+SMALL = {**PLAIN, "augment": "none", "ratios": 0.5, "steps": 3, "seeds": 2, "splits": 2, "progress": False}
 
 
 SHARED = nn.Linear(1, 1)
@@ -203,7 +203,8 @@ def test_a_folder_with_something_else_is_refused(few, test_images, pool, tmp_pat
 @pytest.mark.slow
 def test_processes_find_the_same(few, test_images, pool):
     one, two = (
-        study(few, pool, test=test_images, classifier=linear, processes=processes, **SMALL) for processes in (1, 2)
+        study(few, pool, test=test_images, processes=processes, **{**SMALL, "classifier": linear})
+        for processes in (1, 2)
     )
     for a, b in zip(one.arms, two.arms):
         assert a.accuracy == pytest.approx(b.accuracy, abs=0.02)

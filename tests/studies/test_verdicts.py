@@ -11,7 +11,7 @@ from gan_augment.data import fingerprints
 from gan_augment.evaluation import SmallCNN
 from gan_augment.studies import study
 
-from .conftest import CLASSES, SIDE, gratings
+from .conftest import CLASSES, PLAIN, SIDE, gratings
 
 
 def tiny(channels, num_classes):
@@ -19,6 +19,7 @@ def tiny(channels, num_classes):
 
 
 QUICK = {
+    **PLAIN,
     "augment": "none",
     "steps": 60,
     "batch_size": 32,

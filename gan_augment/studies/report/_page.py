@@ -77,9 +77,11 @@ def _verdict(result: StudyResult) -> str:
     parts = [
         f'<h1 class="{css}"><span class="sign" aria-hidden="true">{sign}</span> {heading}</h1>',
         f'<p class="headline">{escaped(result.headline)}</p>',
+        f'<p class="headline">{escaped(result.generator_sentence)}</p>' if result.control else "",
         f'<p class="ratio">Ratio to use: <b>{result.ratio:g}</b></p>',
         f"<p>{escaped(words.advice(result))}</p>",
-        f"{_code(code)}\n<p>{escaped(words.source_sentence(result))}</p>" if code else "",
+        _code(code) if code else "",
+        f"<p>{escaped(words.source_sentence(result))}</p>" if code and result.cheaper is None else "",
     ]
     return "<header>\n" + "\n".join(part for part in parts if part) + "\n</header>"
 
@@ -95,7 +97,8 @@ def _arms(result: StudyResult) -> str:
         "the other arms are grey."
     )
     chosen = [arm.name for arm in result.arms].index(result.choice)
-    tables = (_table(words.arm_table(result), chosen), _table(words.comparison_table(result)))
+    tables = [_table(words.arm_table(result), chosen)]
+    tables += map(_table, (words.comparison_table(result), words.trial_table(result)))
     return _section("arms", words.ARMS, _figure(caption, interval_plot(result)), *tables)
 
 

@@ -95,6 +95,17 @@ def role(result: StudyResult, arm: ArmResult) -> str:
 def advice(result: StudyResult) -> str:
     """Returns what the reader should do."""
     arm = result.arm(result.choice)
+    if result.cheaper is not None:
+        control = result.arm(result.cheaper)
+        made = {
+            "varied": "real images that ClassVariation varies",
+            "elastic": "real images that are deformed at random",
+            "smote": "blends of two real images of a class",
+        }.get(control.kind, "repeated real images")
+        return (
+            f"Use no generator. Replace a share of {control.ratio:g} of each batch with {made}, and keep the ordinary "
+            f"augmentation {control.augment}."
+        )
     if result.ratio > 0:
         filtered = f"synthetic images filtered by {', '.join(arm.filters)}"
         images = filtered if arm.filters else "unfiltered synthetic images"
@@ -116,6 +127,8 @@ def policy(arm: ArmResult) -> str:
 
 def snippet(result: StudyResult) -> str | None:
     """Returns code to paste, or None if the advice is to train without synthetic images."""
+    if result.cheaper is not None:
+        return _control_snippet(result.arm(result.cheaper))
     if result.ratio <= 0:
         return None
     labels, options = policy(result.arm(result.choice)), [f"ratio={result.ratio:g}"]
@@ -132,6 +145,16 @@ def snippet(result: StudyResult) -> str | None:
     if result.balances:
         call = f'train = GANAugmentedDataset(train, {source}, mode="balance", {", ".join(options)})'
     return f"from gan_augment import {', '.join(sorted(names))}\n\n{call}"
+
+
+def _control_snippet(control: ArmResult) -> str | None:
+    """Returns code for real images that ClassVariation varies; torchvision has the other controls, or needs none."""
+    if control.kind != "varied":
+        return None
+    return (
+        "from gan_augment import ClassVariation\n\n"
+        f"variation = ClassVariation.fit(train, p={control.ratio:g})  # a transform, like those of torchvision.v2"
+    )
 
 
 def source_sentence(result: StudyResult) -> str:
@@ -154,14 +177,20 @@ def method(result: StudyResult) -> list[str]:
             f"The baseline, {result.baseline}, trains on {trains_on}, and the choice is {result.choice}. There was "
             "only one candidate for each, so the study needed no validation images."
         )
+    classifiers = list(dict.fromkeys(arm.classifier for arm in result.arms))
+    others = f" The study also tried {', '.join(sorted({*classifiers} - {baseline.classifier}))}."
     paragraphs = [
         f"The study compared {len(result.arms)} ways to train a classifier, called arms, on {data['name']}: "
-        f"{data['train']:,.0f} training images of {len(result.arm(result.choice).recall)} classes, {result.seeds} "
-        f"paired seeds over {data['splits']} splits, and {result.steps:,} training steps for every classifier.",
+        f"{data['train']:,.0f} training images of {len(result.arm(result.choice).recall)} classes, with up to "
+        f"{result.seeds} paired seeds over {data['splits']} splits.",
         chosen,
+        f"The baseline and all arms that are compared with it train the classifier {baseline.classifier} for "
+        f"{result.steps:,} steps with the same settings.{others if len(classifiers) > 1 else ''} Arms that were worse "
+        "on the validation images left early, so they have fewer seeds and wider intervals.",
         f"The scores come from {data['test']:,.0f} test images, which had no part in either selection. Each interval "
         f"is the {level(result)} confidence interval of the paired difference from the baseline. It accounts for both "
-        "the seeds and the test images.",
+        "the seeds and the test images. A sign-flip test of the difference that decides the verdict has "
+        f"p = {result.sign_flip:.2g}.",
     ]
     if result.balances:
         paragraphs.insert(
@@ -176,13 +205,14 @@ def method(result: StudyResult) -> list[str]:
 
 def arm_table(result: StudyResult) -> Table:
     scores = ("Arm", f"{result.metric.capitalize()}, %", "Difference, points", f"{level(result)} interval")
-    head = (*scores, "Calibration error", "Log loss, nats", "Training time, s")
+    head = (*scores, "Seeds", "Calibration error", "Log loss, nats", "Training time, s")
     rows = []
     for arm in result.arms:
         found, tag = arm.difference, role(result, arm)
         name = f"{arm.name} ({tag})" if tag else arm.name
         difference = (points(found.mean), ends(found)) if found else ("0", "")
-        others = (number(arm.calibration_error, 3), number(arm.log_loss, 3), number(arm.seconds, 1))
+        seeds = str(len(arm.accuracy))
+        others = (seeds, number(arm.calibration_error, 3), number(arm.log_loss, 3), number(arm.seconds, 1))
         rows.append((name, number(mean(result.scores(arm)) * 100), *difference, *others))
     return Table("All arms", head, tuple(rows))
 
@@ -192,6 +222,20 @@ def comparison_table(result: StudyResult) -> Table | None:
     rows = tuple((name, points(each.mean), ends(each)) for name, each in result.comparisons.items())
     head = ("Compared with", "Difference, points", f"{level(result)} interval")
     return Table("The choice compared with each arm that uses only real images", head, rows) if rows else None
+
+
+def trial_table(result: StudyResult) -> Table | None:
+    """Returns the hyperparameters that the study tried, or None if it tried none."""
+    rows = tuple(
+        (
+            f"{trial.classifier}, {trial.hyperparameters}{' (chosen)' if trial.chosen else ''}",
+            number(trial.validation, 4),
+            str(trial.seeds),
+        )
+        for trial in result.trials
+    )
+    head = ("Classifier and settings", "Brier score on the validation images", "Seeds")
+    return Table("Settings that were tried on the validation images", head, rows) if rows else None
 
 
 def class_changes(result: StudyResult) -> list[ClassChange]:
@@ -211,12 +255,12 @@ def class_table(result: StudyResult) -> Table:
 
 
 def cost_table(result: StudyResult) -> Table:
-    source, training = result.source, sum(arm.seconds for arm in result.arms) * result.seeds
+    source = result.source
     pools = f"Generating pools of synthetic images, {source['pool_size']:,} images each"
     rows = (
         (f"Fitting generators: {source['fitted'] or 'none'}", duration(source["fit_seconds"])),
         (pools, duration(source["pool_seconds"])),
-        (f"Training classifiers, {len(result.arms)} arms with {result.seeds} seeds each", duration(training)),
+        (f"Training classifiers: {source['trainings']:,}", duration(source["training_seconds"])),
     )
     return Table("Cost", ("Part", "Time"), rows)
 

@@ -1,0 +1,79 @@
+"""Controls: pools that are made from the real images alone, in place of a generator's samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from ..mixing import ClassVariation
+from ..synthesis import Source
+
+Make = Callable[[Tensor, Tensor], Tensor]  # from images and others of the same classes to new images
+
+ALPHA, SIGMA, DIGIT_SIDE = 30.0, 4.0, 28  # of the elastic deformation of images of 28 px
+
+
+def vary(images: Tensor, labels: Tensor) -> Make:
+    """Returns a function that varies each image like others of its class; see :class:`ClassVariation`."""
+    variation = ClassVariation.fit(images, labels, p=1.0, progress=False)
+    return lambda chosen, others: variation(chosen)
+
+
+def deform(images: Tensor, labels: Tensor) -> Make:
+    """Returns a function that deforms each image at random."""
+    scale = images.shape[-1] / DIGIT_SIDE
+    elastic = v2.ElasticTransform(ALPHA * scale, SIGMA * scale)
+    return lambda chosen, others: torch.stack([elastic(image) for image in chosen])
+
+
+def interpolate(images: Tensor, labels: Tensor) -> Make:
+    """Returns a function that blends each image with another of its class (https://arxiv.org/abs/1106.1813)."""
+    return lambda chosen, others: (
+        torch.lerp(chosen.float(), others.float(), torch.rand(len(chosen), 1, 1, 1)).round().byte()
+    )
+
+
+Control = Literal["varied", "elastic", "smote"]
+CONTROL_POOLS: dict[Control, Callable[[Tensor, Tensor], Make]] = {
+    "varied": vary,
+    "elastic": deform,
+    "smote": interpolate,
+}
+
+
+class ControlSource(Source):
+    """A source that makes images of a class from the real images of that class, without a generator.
+
+    Args:
+        control (str): A key of :data:`CONTROL_POOLS`.
+        images (Tensor): Real images, uint8 ``(n, c, h, w)``.
+        labels (Tensor): Their classes, int64 ``(n,)``.
+        num_classes (int): Number of classes.
+
+    Raises:
+        ValueError: If the control is ``"varied"`` and no class has two images.
+    """
+
+    def __init__(self, control: Control, images: Tensor, labels: Tensor, num_classes: int) -> None:
+        self.images, self.num_classes = images, num_classes
+        self.make = CONTROL_POOLS[control](images, labels)
+        self.rows = [(labels == label).nonzero().flatten() for label in range(num_classes)]
+
+    def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
+        classes = (torch.arange(n) % self.num_classes if labels is None else torch.as_tensor(labels)).tolist()
+        with torch.random.fork_rng(devices=[]):
+            if seed is not None:
+                torch.manual_seed(seed)
+            pairs = torch.stack([self._draw_pair(self.rows[label]) for label in classes])
+            return self.make(self.images[pairs[:, 0]], self.images[pairs[:, 1]])
+
+    @staticmethod
+    def _draw_pair(rows: Tensor) -> Tensor:
+        """Draws two rows of a class, different ones if it has two."""
+        first = int(torch.randint(len(rows), ()))
+        second = (first + 1 + int(torch.randint(max(len(rows) - 1, 1), ()))) % len(rows)
+        return rows[[first, second]]

@@ -1,0 +1,85 @@
+"""How long a study will take, from a few steps of each classifier that it measures first."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+
+from ..evaluation import Classifier, predict_logits
+from ._arms import Arm, TrainSettings, train
+from ._folder import SplitImages
+from ._settings import Settings
+
+TIMED_STEPS, TIMED_IMAGES = 2, 64
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one process for a step of training, and for the prediction of all validation and test images."""
+
+    step: float
+    predictions: float
+
+    def training(self, steps: float) -> float:
+        """Returns the seconds of one training with its predictions."""
+        return steps * self.step + self.predictions
+
+
+def measure_costs(settings: Settings, train_settings: TrainSettings, split: SplitImages) -> dict[str, Cost]:
+    """Trains each classifier for two steps, and predicts a few images."""
+    augment = settings.tuning_augment
+    costs = {}
+    for classifier in settings.classifiers:
+        trials = settings.trials(classifier)
+        hyperparameters = replace(trials[len(trials) // 2], steps=1.0)
+        arm = Arm("estimate", "ordinary", augment, classifier, hyperparameters)
+        ends: list[float] = []
+        note = partial(_note_time, ends)
+        short = replace(train_settings, steps=1 + TIMED_STEPS)  # the first step is slower
+        model = train(short, arm, split.train, split.train_labels, 0, on_step=note)
+        some = split.test[torch.arange(TIMED_IMAGES) % len(split.test)]
+        started = time.perf_counter()
+        predict_logits(model, some)
+        image = (time.perf_counter() - started) / TIMED_IMAGES
+        step = (ends[-1] - ends[0]) / TIMED_STEPS
+        costs[classifier.name] = Cost(step, image * (len(split.test) + len(split.validation)))
+    return costs
+
+
+def _note_time(ends: list[float]) -> None:
+    ends.append(time.perf_counter())
+
+
+def estimated_seconds(settings: Settings, costs: Mapping[str, Cost]) -> float:
+    """Returns about how many seconds all trainings take in one process, if the dearest classifier is the best."""
+
+    def training(classifier: Classifier) -> float:
+        steps = statistics.fmean(trial.steps for trial in settings.trials(classifier)) * settings.steps
+        return costs[classifier.name].training(steps)
+
+    choosing = sum(settings.num_real_trainings(each) * training(each) for each in settings.classifiers)
+    return choosing + settings.num_mixed_trainings * max(map(training, settings.classifiers))
+
+
+def estimate_sentence(settings: Settings, costs: Mapping[str, Cost], fitted: int, fit_seconds: float) -> str:
+    """Returns what the study will do, and about how long that takes; it fits generators one after another."""
+    seconds = fitted * fit_seconds + estimated_seconds(settings, costs) / settings.processes
+    fits = f"fits {fitted} generators and " if fitted else ""
+    return f"The study {fits}trains up to {settings.num_trainings} classifiers, which takes about {rounded(seconds)}."
+
+
+def rounded(seconds: float) -> str:
+    """Returns a rough time in words.
+
+    Example:
+        >>> rounded(40), rounded(700), rounded(9000)
+        ('40 seconds', '12 minutes', '2.5 hours')
+    """
+    if seconds < 90:
+        return f"{max(round(seconds, -1), 10):.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
