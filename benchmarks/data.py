@@ -119,6 +119,17 @@ def blood_cells() -> tuple[Data, list[str]]:
     return Data(images, images[:0], labels, labels[:0]), [Path(name).stem.split("_")[0] for name, _ in cells]
 
 
+def hymenoptera(side: int = 64) -> Data:
+    """Photographs of ants and bees, cut to a square: 244 to train on, and 153 test images."""
+    found: dict[str, list[tuple[Tensor, int]]] = {"train": [], "val": []}
+    for name, image in pictures("hymenoptera"):
+        split, kind = Path(name).parts[-3:-1]
+        found[split].append((resize_to_square(image, side, "crop"), ["ants", "bees"].index(kind)))
+    images, test = (torch.stack([image for image, _ in found[split]]) for split in found)
+    labels, test_labels = (torch.tensor([label for _, label in found[split]]) for split in found)
+    return Data(images, test, labels, test_labels)
+
+
 def cifar10() -> Data:
     """20,000 training and 5,000 test images of CIFAR-10, 32 px."""
     found: dict[str, list[tuple[Tensor, int]]] = {"train": [], "test": []}

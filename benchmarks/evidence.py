@@ -19,12 +19,14 @@ from torch.utils.data import TensorDataset
 
 from gan_augment.studies import study
 
-from .data import Data, blood_cells, cifar10, fashion_mnist, long_tailed, mnist, pneumonia
+from .data import Data, blood_cells, cifar10, fashion_mnist, hymenoptera, long_tailed, mnist, pneumonia
 from .options import add_set
 
 ORDINARY = ("none", "affine", "flip-affine", "affine-mix", "trivial-mix")
 DIGITS = ("none", "affine", "affine-mix", "trivial-mix")
-COMMON: dict[str, Any] = {"steps": 400, "augment": ORDINARY, "ratios": (0.25, 0.5)}
+# The first studies had one classifier, which was not tuned, and one control.
+PLAIN: dict[str, Any] = {"classifier": "small-cnn", "lr": 2e-3, "controls": "repeated"}
+COMMON: dict[str, Any] = {**PLAIN, "steps": 400, "augment": ORDINARY, "ratios": (0.25, 0.5)}
 FITTED: dict[str, Any] = {"recipe": "tiny-conditional", "budget": "2m"}
 FILTERED: dict[str, Any] = {"filters": (None, "agreement")}
 # Ten splits, since the effect is small; other images to train on than those by which `deform` was chosen.
@@ -56,6 +58,11 @@ def balanced(data: Data, augment: tuple[str, ...], **options: Any) -> dict[str, 
     return {**common, **sets(data), "mode": "balance", "augment": augment, **options}
 
 
+def tuned(load: Callable[[], Data], count: int | None = None, **options: Any) -> dict[str, Any]:
+    """(e): tuned baselines with both classifiers, and every control. A generator is fitted to each split."""
+    return {**sets(load()), "recipe": "tiny-conditional", "preset": "quick", "count": count, **options}
+
+
 def sets(data: Data) -> dict[str, Any]:
     """Training and test images as the study takes them."""
     return {
@@ -75,6 +82,10 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "fashion-365-tuned": lambda: fitted(
         fashion_mnist, 365, init="dcgan-mnist-32", fit_options={"image_size": 32, "resize_mode": "pad"}
     ),
+    "mnist-100-tuned": lambda: tuned(mnist, 100),
+    "fashion-100-tuned": lambda: tuned(fashion_mnist, 100),
+    "cifar-1000-tuned": lambda: tuned(cifar10, 1000, fit_options={"flip": True}),
+    "hymenoptera-tuned": lambda: tuned(hymenoptera, fit_options={"flip": True}),
     "pneumonia": lambda: balanced(pneumonia(), DIGITS),
     "fashion-tailed": lambda: balanced(long_tailed(fashion_mnist(), 500, 5), ORDINARY),
 }

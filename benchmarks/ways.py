@@ -24,9 +24,16 @@ from torch import Tensor, nn
 
 from gan_augment import Generator, Same, SyntheticMix, SyntheticPool, Teacher, Uniform
 from gan_augment._core import mix_seed
-from gan_augment.evaluation import BatchTransform, is_correct, predict_logits
+from gan_augment.evaluation import (
+    BatchTransform,
+    Hyperparameters,
+    is_correct,
+    load_classifier,
+    predict_logits,
+    with_lr,
+)
 from gan_augment.studies import Interval, crossed_difference
-from gan_augment.studies._arms import TrainSettings, train, weighted
+from gan_augment.studies._arms import Arm, TrainSettings, train, weighted
 from gan_augment.studies._folder import read_split
 from gan_augment.studies._synthetic import LoadedSource, MatchedSource, build_filter, make_pool
 from gan_augment.synthesis import FILTERS
@@ -41,10 +48,10 @@ class Split:
         asked = report["settings"]
         self.index, self.scratch, self.images = index, scratch / str(index), read_split(study, index)
         self.scratch.mkdir()
-        self.augment = next(arm["augment"] for arm in report["arms"] if arm["name"] == report["baseline"])
+        self.arm = baseline_arm(report)
         self.settings = TrainSettings(
             num_classes=len(report["arms"][0]["recall"]),
-            **{key: asked[key] for key in ("steps", "batch_size", "lr", "seed", "precision")},
+            **{key: asked[key] for key in ("steps", "batch_size", "seed", "precision")},
         )
         fitted = study / "generators" / f"split-{index}" / "generator"
         self.loaded = LoadedSource.load(fitted if fitted.exists() else report["source"]["name"])
@@ -54,7 +61,7 @@ class Split:
     def trained(self, mix: BatchTransform | None, seed: int | None = None) -> nn.Module:
         """A classifier, as the study trains them."""
         seed = mix_seed(self.settings.seed, 14, self.index) if seed is None else seed
-        return train(self.settings, self.augment, self.images.train, self.images.train_labels, seed, mix)
+        return train(self.settings, self.arm, self.images.train, self.images.train_labels, seed, mix)
 
     def pool(self, name: str, generator: Any = None) -> SyntheticPool:
         """What a filter lets through, or all; of the split's generator, or of another one."""
@@ -75,9 +82,20 @@ class Split:
         return is_correct(predict_logits(self.trained(mix), self.images.test).float(), self.images.test_labels)
 
 
+def baseline_arm(report: dict[str, Any]) -> Arm:
+    """The classifier of the baseline, with the augmentation and the hyperparameters that the study chose."""
+    augment, name = next(
+        (arm["augment"], arm["classifier"]) for arm in report["arms"] if arm["name"] == report["baseline"]
+    )
+    classifier, lr = load_classifier(name), report["settings"]["lr"]
+    tuned = [trial["hyperparameters"] for trial in report["trials"] if trial["chosen"] and trial["classifier"] == name]
+    fixed = (classifier if lr is None else with_lr(classifier, lr)).trials[0]
+    return Arm("baseline", "ordinary", augment, classifier, Hyperparameters(**tuned[0]) if tuned else fixed)
+
+
 def ways(split: Split, ratio: float) -> dict[str, Callable[[], BatchTransform | None]]:
     """What to try, one thing at a time, each made when it is called."""
-    number, steps = split.settings.num_classes, split.settings.steps
+    number, steps = split.settings.num_classes, round(split.settings.steps * split.arm.hyperparameters.steps)
 
     def mix(pool: str = PLAIN, ratio: float = ratio, labels: Any = "same") -> SyntheticMix:
         return SyntheticMix(split.pool(pool), ratio, labels=labels, num_classes=number)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from ..evaluation import Hyperparameters
 from ._intervals import Interval, Verdict
 from .report import write_report
 
@@ -26,7 +27,7 @@ class Trial:
 
     Attributes:
         classifier (str): Name of the classifier.
-        hyperparameters (str): What was tried.
+        hyperparameters (Hyperparameters): What was tried.
         validation (float): Brier score on the validation images; see :class:`ArmResult`. Trials that left the race
             early have fewer seeds, so compare only trials with the same number of seeds.
         seeds (int): Number of seeds.
@@ -34,7 +35,7 @@ class Trial:
     """
 
     classifier: str
-    hyperparameters: str
+    hyperparameters: Hyperparameters
     validation: float
     seeds: int
     chosen: bool

@@ -148,7 +148,7 @@ class StudyRun:
         chosen = self._race(arms, 1, TUNING_SEEDS, listed=False)
         for arm in arms:
             score, seeds = self.validation_score(arm), len(self.outcomes[arm.key])
-            self.trials.append(Trial(classifier.name, str(arm.hyperparameters), score, seeds, arm == chosen))
+            self.trials.append(Trial(classifier.name, arm.hyperparameters, score, seeds, arm == chosen))
         return chosen.hyperparameters
 
     def _best_augmentation(self, classifier: Classifier, hyperparameters: Hyperparameters) -> Arm:

@@ -67,7 +67,7 @@ def test_the_best_classifier_and_its_best_hyperparameters_are_chosen(chosen):
     assert baseline.classifier == "tiny"
     assert {arm.classifier for arm in chosen.arms if arm.ratio} == {"tiny"}
     (trial,) = [each for each in chosen.trials if each.classifier == "tiny" and each.chosen]
-    assert trial.hyperparameters == "lr 0.005"
+    assert trial.hyperparameters == Hyperparameters(lr=5e-3)
     assert chosen.arm("no augmentation, blind").classifier == "blind"
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from torch.utils.data import TensorDataset
 
 from gan_augment import SyntheticPool
+from gan_augment.evaluation import Hyperparameters
 from gan_augment.studies import ArmResult, Interval, StudyResult
 from gan_augment.studies._result import Trial, strictest_control
 from gan_augment.studies.report import write_report
@@ -69,8 +70,8 @@ def study_result(classes=3, **changes):
         "choice": "synthetic 0.25",
         "control": "oversampled 0.25",
         "trials": (
-            Trial("small-cnn", "lr 0.002", 0.31, 3, chosen=True),
-            Trial("small-cnn", "lr 0.005", 0.42, 1, chosen=False),
+            Trial("small-cnn", Hyperparameters(lr=0.002), 0.31, 3, chosen=True),
+            Trial("small-cnn", Hyperparameters(lr=0.005), 0.42, 1, chosen=False),
         ),
         "arms": arms,
         "comparisons": {each.name: arms[3].difference for each in arms[:3]},
@@ -296,7 +297,7 @@ def test_nothing_from_outside_becomes_markup(tmp_path):
         baseline=result.baseline + HOSTILE,
         choice=result.choice + HOSTILE,
         control=f"affine{HOSTILE}",
-        trials=tuple(dataclasses.replace(each, classifier=HOSTILE, hyperparameters=HOSTILE) for each in result.trials),
+        trials=tuple(dataclasses.replace(each, classifier=HOSTILE) for each in result.trials),
         comparisons={f"affine{HOSTILE}": arms[1].difference},
         data={**result.data, "name": HOSTILE, "class_names": [HOSTILE] * 3},
         source={**result.source, "name": HOSTILE, "seen": HOSTILE, "copies": HOSTILE, "acceptance": {HOSTILE: 0.5}},
