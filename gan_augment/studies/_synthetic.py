@@ -96,6 +96,13 @@ class MatchedSource(Source):
         self.class_names = source.class_names
         self.fingerprints = fingerprints_of(self.source)
 
+    def parts(self) -> list[Source]:
+        return self.source.parts()
+
+    def to(self, device: Any) -> MatchedSource:
+        self.source.to(device)
+        return self
+
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
         return match_shape(draw(self.source, n, labels, seed=seed).cpu(), self.kind, self.source.geometry)
 
@@ -260,7 +267,8 @@ class StudyPools:
         source = MatchedSource(self.generators[index].source, shape, self.train_settings.num_classes)
         path, seed = pool_folder(self.folder, filters, index), mix_seed(self.settings.seed, 13, index)
         try:
-            pool, seconds = make_pool(path, source, keep, self.settings.pool_size, seed)
+            device = None if self.settings.device == "cpu" else self.settings.device
+            pool, seconds = make_pool(path, source, keep, self.settings.pool_size, seed, device)
         except ValueError as error:
             if not filters:
                 raise
@@ -273,7 +281,9 @@ class StudyPools:
             self.acceptance[name] = self.acceptance.get(name, 0.0) + pool.info.acceptance / self.settings.splits
 
 
-def make_pool(path: Path, source: Source, keep: list[Filter], size: int, seed: int) -> tuple[SyntheticPool, float]:
+def make_pool(
+    path: Path, source: Source, keep: list[Filter], size: int, seed: int, device: str | None = None
+) -> tuple[SyntheticPool, float]:
     """Makes a pool in a folder, or loads it if it is there; returns it with the seconds that it took."""
     seconds = read_record(path)
     if seconds is None:
@@ -281,7 +291,7 @@ def make_pool(path: Path, source: Source, keep: list[Filter], size: int, seed: i
         started = time.perf_counter()
         if keep:
             _check_share_kept(source, keep, seed)
-        SyntheticPool.generate(source, size, seed=seed, keep=keep, out=path, progress=False)
+        SyntheticPool.generate(source, size, seed=seed, keep=keep, out=path, device=device, progress=False)
         seconds = time.perf_counter() - started
         write_record(path, seconds)
     return SyntheticPool.load(path), seconds
