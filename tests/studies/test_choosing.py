@@ -18,6 +18,8 @@ from gan_augment.studies._controls import CONTROL_POOLS, ControlSource
 from gan_augment.studies._estimate import Cost, rounded
 from gan_augment.studies._race import race_rounds, race_trainings
 from gan_augment.studies._settings import resolve_device
+from gan_augment.studies._synthetic import MatchedSource
+from gan_augment.synthesis import Source
 
 from .conftest import CLASSES, PLAIN, SIDE, gratings
 
@@ -156,6 +158,20 @@ def test_the_estimate_counts_steps_and_predictions():
     assert [rounded(seconds) for seconds in (0.1, 44, 600, 36_000)] == [
         "10 seconds", "40 seconds", "10 minutes", "10.0 hours",
     ]  # fmt: skip
+
+
+def test_pools_are_drawn_on_the_device_of_the_study():
+    class Elsewhere(Source):
+        device = torch.device("cpu")
+
+        def to(self, device):
+            self.device = torch.device(device)
+            return self
+
+    source = Elsewhere()
+    matched = MatchedSource(source, (1, SIDE, SIDE), CLASSES)
+    assert matched.parts() == [source]
+    assert matched.to("meta").source.device.type == "meta"
 
 
 def test_auto_is_a_device_of_this_machine():
