@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ._pretrained import PretrainedClassifier, efficientnet_lite0, from_timm, from_torchvision
 
@@ -45,6 +46,7 @@ class Hyperparameters:
         return ", ".join([*parts, *([f"{self.steps:g} x steps"] if self.steps != 1 else [])])
 
 
+LARGE_SIDE = 64  # pixels, from which an early stride saves time
 FROM_SCRATCH = (
     Hyperparameters(),
     Hyperparameters(lr=5e-3),
@@ -88,6 +90,15 @@ class Classifier:
             raise TypeError(f"trials must be one or more Hyperparameters, but got {self.trials} instead.")
 
 
+class _EntryConv2d(nn.Conv2d):
+    """A convolution that also halves large images, after reducing them to about 64 px."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        side = min(x.shape[2:])
+        x = F.avg_pool2d(x, side // LARGE_SIDE) if side >= 2 * LARGE_SIDE else x
+        return F.conv2d(x, self.weight, stride=2 if side >= LARGE_SIDE else 1, padding=1)
+
+
 class SmallCNN(nn.Sequential):
     """A classifier of three convolutions with batch normalisation and pooling, and one linear layer.
 
@@ -95,23 +106,27 @@ class SmallCNN(nn.Sequential):
         channels (int): Channels of the images, which must be 16 px or larger.
         num_classes (int): Number of classes.
         width (int): Feature maps of the first convolution; each further convolution doubles them. Default: 32.
+        early_stride (bool): Whether the first convolution halves images of 64 px or more, which are first reduced to
+            about 64 px. They then cost little more than images of 32 px. Default: False.
 
     Example:
         >>> SmallCNN(1, 10)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
 
-    def __init__(self, channels: int, num_classes: int, width: int = 32) -> None:
+    def __init__(self, channels: int, num_classes: int, width: int = 32, early_stride: bool = False) -> None:
         layers: list[nn.Module] = []
         for before, after in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
             layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
             layers.append(nn.MaxPool2d(2))
+        if early_stride:
+            layers[0] = _EntryConv2d(channels, width, 3, padding=1, bias=False)
         layers[-1] = nn.AdaptiveMaxPool2d(3)
         super().__init__(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(9 * 4 * width, num_classes))
 
 
 CLASSIFIERS = {
-    "small-cnn": Classifier("small-cnn", SmallCNN),
+    "small-cnn": Classifier("small-cnn", partial(SmallCNN, early_stride=True)),
     "efficientnet-lite0": Classifier("efficientnet-lite0", efficientnet_lite0, FINE_TUNED),
 }
 LIBRARIES: dict[str, Callable[[str, int, int], PretrainedClassifier]] = {

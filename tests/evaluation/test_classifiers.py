@@ -102,3 +102,14 @@ def test_balanced_counts_a_rare_class_as_much_as_others():
 
 def test_no_images_have_no_score():
     assert math.isnan(tempered_brier([torch.empty(0, 3)], [torch.empty(0, dtype=torch.int64)], False))
+
+
+@pytest.mark.parametrize(("side", "first"), [(28, 28), (63, 63), (64, 32), (96, 48), (128, 32), (300, 38)])
+def test_an_early_stride_halves_large_images_and_leaves_small_ones(side, first):
+    model, images = SmallCNN(3, 2, width=4, early_stride=True).eval(), torch.rand(2, 3, side, side)
+    assert model[0](images).shape == (2, 4, first, first)
+    assert model(images).shape == (2, 2)
+    if side < 64:
+        plain = SmallCNN(3, 2, width=4).eval()
+        plain.load_state_dict(model.state_dict())
+        assert torch.equal(plain(images), model(images))
