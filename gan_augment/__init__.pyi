@@ -27,6 +27,7 @@ from .models import (
 )
 from .studies import StudyResult, study
 from .synthesis import (
+    DiffusersSource,
     DiscriminatorRejection,
     NotACopy,
     RealDensity,
@@ -43,6 +44,7 @@ __all__ = [
     "Card",
     "ClassVariation",
     "Conditional",
+    "DiffusersSource",
     "Discriminator",
     "DiscriminatorConfig",
     "DiscriminatorRejection",

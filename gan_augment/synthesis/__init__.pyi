@@ -11,6 +11,7 @@ from ._convert import (
     of_image,
     to_container,
 )
+from ._diffusers import DiffusersSource
 from ._export import export_images
 from ._shards import export_shards
 from ._upscale import UpscaledSource, Upscaler
@@ -25,6 +26,7 @@ from .pool._pool import SyntheticPool
 __all__ = [
     "FILTERS",
     "ClassSources",
+    "DiffusersSource",
     "DiscriminatorRejection",
     "Filter",
     "FilterInputs",

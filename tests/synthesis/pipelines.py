@@ -1,17 +1,14 @@
 """Text-to-image pipelines that are small enough for tests."""
 
 import json
-import sys
 import types
 
 import pytest
 import torch
 
-NAME = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 
-
-def save_tiny_pipeline(folder, monkeypatch):
-    """Writes a real pipeline of diffusers with tiny random networks to where its name is looked up first."""
+def tiny_pipeline(folder):
+    """Returns a real pipeline of diffusers with tiny random networks."""
     diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -30,7 +27,7 @@ def save_tiny_pipeline(folder, monkeypatch):
         pad_token_id=1,
     )
     small = {"block_out_channels": (4, 8), "norm_num_groups": 2}
-    pipeline = diffusers.StableDiffusionPipeline(
+    return diffusers.StableDiffusionPipeline(
         vae=diffusers.AutoencoderKL(
             **small, down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2
         ),
@@ -52,18 +49,12 @@ def save_tiny_pipeline(folder, monkeypatch):
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.save_pretrained(folder / NAME)
 
 
 class StandInPipeline:
     """What a pipeline of diffusers is called with, and what it returns."""
 
     device = torch.device("cpu")
-
-    @classmethod
-    def from_pretrained(cls, name):
-        assert name == NAME
-        return cls()
 
     def set_progress_bar_config(self, **options):
         assert options == {"disable": True}
@@ -76,10 +67,3 @@ class StandInPipeline:
         assert len(prompt) == len(generator)
         images = [torch.rand(1, 3, 16, 16, generator=each) * ("dog" in text) for text, each in zip(prompt, generator)]
         return types.SimpleNamespace(images=torch.cat(images))
-
-
-def put_stand_in(folder, monkeypatch):
-    """Puts a stand-in in the place of diffusers."""
-    module = types.ModuleType("diffusers")
-    module.AutoPipelineForText2Image = StandInPipeline
-    monkeypatch.setitem(sys.modules, "diffusers", module)
