@@ -40,6 +40,7 @@ def test_a_real_pipeline_fills_a_pool_that_is_mixed_in(tmp_path):
 def test_a_study_takes_a_diffusion_model():
     rng = torch.Generator().manual_seed(0)
     data = TensorDataset(torch.randint(0, 256, (60, 3, 16, 16), dtype=torch.uint8, generator=rng), torch.arange(60) % 2)
+    data.classes = list(PROMPTS)
     quick = {"classifier": "small-cnn", "lr": 2e-3, "augment": "none", "ratios": 0.5, "controls": "repeated"}
     source = DiffusersSource(StandInPipeline(), PROMPTS, num_inference_steps=1)
     result = study(data, source, **quick, steps=2, seeds=2, pool_size=20, progress=False)
