@@ -24,7 +24,8 @@ CLASSIFIERS = (
     "small-cnn,efficientnet-lite0)"
 )
 CONTROLS = (
-    "real images to try in place of samples: varied, elastic, smote, repeated (default: all; demo: varied,repeated)"
+    "real images to try in place of synthetic ones: varied, elastic, smote, repeated (default: all; demo: "
+    "varied,repeated)"
 )
 QUIET = "show no progress bar"
 TRACEBACK = "show the traceback of an error"
@@ -97,13 +98,13 @@ def _study(add: AddOption) -> None:
     add("--source", help=SOURCE)
     add("--recipe", help="fit a generator to the training images with this recipe, instead of --source")
     add("--init", help="generator to start from: name in the zoo, org/name on the Hub, or folder")
-    add("--budget", help="time to fit each generator, instead of a number of steps")
+    add("--budget", help="time to fit each generator, such as 10m (default: a number of steps)")
     _add_settings(add, "--set", "FIELD=VALUE", "override a field of the recipe")
     add("--out", type=Path, required=True, help="folder for the report; repeat the command to continue a study")
     add(
         "--preset",
         choices=["full", "quick", "demo"],
-        help="full takes about an hour, quick takes minutes, demo is the smallest study (default: full)",
+        help="full is the largest study, quick a smaller one, and demo the smallest (default: full)",
     )
     add("--count", type=int, help="number of training images to draw for each split (default: all)")
     add("--validation", type=float, help="share of images to hold out for choosing the best arms (default: 0.2)")

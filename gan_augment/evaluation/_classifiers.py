@@ -20,14 +20,14 @@ BuildClassifier = Callable[[int, int], nn.Module]
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """How a classifier is trained.
+    """Sets how a classifier is trained.
 
     Args:
-        lr (float): Initial learning rate, of the new last layer if the network is pretrained. Default: 0.002.
+        lr (float): Initial learning rate; if the network is pretrained, that of its new last layer. Default: 0.002.
         backbone_lr (float): Initial learning rate of the last layers of a pretrained backbone; its other layers do not
             train. With 0, none of its layers trains. Default: 0.
         weight_decay (float): Decoupled weight decay (https://arxiv.org/abs/1711.05101). Default: 0.
-        steps (float): Training steps, as a multiple of those of the study. Default: 1.
+        steps (float): Factor that multiplies the training steps of the study. Default: 1.
 
     Example:
         >>> print(Hyperparameters(lr=0.01, backbone_lr=3e-4))
@@ -54,7 +54,7 @@ FROM_SCRATCH = (
     Hyperparameters(weight_decay=0.05),
     Hyperparameters(steps=3),
 )
-# A pretrained network needs fewer steps. The first only trains a linear layer on its features.
+# A pretrained network needs fewer steps. The first entry only trains a linear layer on its features.
 FINE_TUNED = (
     Hyperparameters(lr=1e-2, steps=0.15),
     Hyperparameters(lr=1e-2, backbone_lr=3e-4, steps=0.15),
@@ -70,9 +70,9 @@ class Classifier:
     Args:
         name (str): Name in the report.
         build (callable): Maps ``(channels, num_classes)`` to a new module, which maps float images 0..1 to logits. To
-            use several processes, define it at the top of a module.
-        trials (tuple of Hyperparameters): Hyperparameters to choose from on the validation images; the first is the
-            default. Default: five for a network that is trained from scratch.
+            use several processes, define it at the top level of a module.
+        trials (tuple of Hyperparameters): Hyperparameters to choose from on the validation images. The study uses the
+            first ones if there are no validation images. Default: five for a network that is trained from scratch.
 
     Example:
         >>> from gan_augment.evaluation import SmallCNN
@@ -91,7 +91,7 @@ class Classifier:
 
 
 class _EntryConv2d(nn.Conv2d):
-    """A convolution that also halves large images, after reducing them to about 64 px."""
+    """A convolution with stride 2 for large images, which it first reduces to about 64 px."""
 
     def forward(self, x: Tensor) -> Tensor:
         side = min(x.shape[2:])
@@ -106,8 +106,9 @@ class SmallCNN(nn.Sequential):
         channels (int): Channels of the images, which must be 16 px or larger.
         num_classes (int): Number of classes.
         width (int): Feature maps of the first convolution; each further convolution doubles them. Default: 32.
-        early_stride (bool): Whether the first convolution halves images of 64 px or more, which are first reduced to
-            about 64 px. They then cost little more than images of 32 px. Default: False.
+        early_stride (bool): Whether images of 128 px or more are first reduced to about 64 px, and the first
+            convolution halves all images of 64 px or more. They then cost little more than images of 32 px. Default:
+            False.
 
     Example:
         >>> SmallCNN(1, 10)(torch.zeros(2, 1, 28, 28)).shape
@@ -147,7 +148,7 @@ def load_classifier(classifier: ClassifierLike) -> Classifier:
     """Returns a classifier by its name, or makes one from your function.
 
     * ``"small-cnn"``: :class:`SmallCNN`, trained from scratch.
-    * ``"efficientnet-lite0"``: pretrained on ImageNet; needs the extra ``eval``, and no network.
+    * ``"efficientnet-lite0"``: pretrained on ImageNet; needs the extra ``eval``, but no download.
     * ``"torchvision:NAME"``, such as ``"torchvision:resnet18"``: torchvision's default weights, which torchvision
       downloads once.
     * ``"timm:NAME"``: weights of timm, which it downloads once.
@@ -158,7 +159,7 @@ def load_classifier(classifier: ClassifierLike) -> Classifier:
 
     Raises:
         ValueError: If the name is unknown, or its module has no such function.
-        TypeError: If ``classifier`` is none of these.
+        TypeError: If ``classifier`` has another type.
 
     Example:
         >>> load_classifier("small-cnn").name
@@ -181,7 +182,7 @@ def load_classifier(classifier: ClassifierLike) -> Classifier:
     if isinstance(classifier, nn.Module) or not callable(classifier):
         raise TypeError(
             "classifier must be a name or a function that builds a module, such as lambda channels, num_classes: "
-            f"Net(channels, num_classes), but got {type(classifier)}."
+            f"Net(channels, num_classes), but got {type(classifier)} instead."
         )
     return Classifier(getattr(classifier, "__name__", type(classifier).__name__), classifier)
 

@@ -21,9 +21,9 @@ DROPOUT = 0.2
 class PretrainedClassifier(nn.Module):
     """A pretrained backbone with a new linear layer that starts at zero.
 
-    It repeats grey images in three channels, enlarges or shrinks images to between 96 px and the size of the
-    pretraining, and scales their values. The statistics of its batch norms stay those of the pretraining, because
-    few images would estimate worse ones.
+    It repeats grey images in three channels, and scales their values like in the pretraining. It enlarges images that
+    are smaller than 96 px, and shrinks images that are larger than those of the pretraining. The statistics of its
+    batch norms stay those of the pretraining, because estimates from few images would be worse.
 
     Args:
         backbone (nn.Module): Maps images ``(n, 3, s, s)`` to features ``(n, features)`` or maps of features.
@@ -32,7 +32,7 @@ class PretrainedClassifier(nn.Module):
         side (int): Side of the images of the pretraining, in pixels.
         mean (sequence of float): Mean of each channel in the pretraining, for values 0..1.
         std (sequence of float): Standard deviation of each channel.
-        fixed (bool): Whether the backbone takes no other side than ``side``. Default: False.
+        fixed (bool): Whether every image is resized to ``side``, because the backbone takes no other. Default: False.
 
     Shape:
         Float images 0..1 ``(n, 1 or 3, h, w)``; the output has shape ``(n, num_classes)``.

@@ -32,7 +32,7 @@ def calibration_error(logits: Tensor, labels: Tensor) -> float:
 
 
 def tempered_brier(logits: Sequence[Tensor], labels: Sequence[Tensor], balanced: bool) -> float:
-    """Returns the Brier score of several classifiers under the one temperature that suits them best together.
+    """Returns the Brier score of several classifiers with the one temperature that gives the lowest score.
 
     The score is the mean squared difference between probabilities and one-hot labels, 0..2
     (https://doi.org/10.1175/1520-0493(1950)078). It is NaN without images.

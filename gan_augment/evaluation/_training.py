@@ -46,8 +46,8 @@ def train_classifier(
         num_classes (int): Number of classes.
         steps (int): Training steps. Default: 600.
         batch_size (int): Images in each step. Default: 64.
-        hyperparameters (Hyperparameters): Learning rates and weight decay of AdamW, and a factor of ``steps``. The
-            rates fall to zero on a cosine schedule.
+        hyperparameters (Hyperparameters): Learning rates and weight decay of AdamW, and a factor that multiplies
+            ``steps``. The rates fall to zero on a cosine schedule. Default: ``Hyperparameters()``.
         seed (int): Seed that alone determines the weights, the order and the augmentation. Default: 0.
         mix (callable, optional): Maps float batches ``(images, labels)`` to batches before the augmentation, like
             :class:`SyntheticMix`.

@@ -1,4 +1,4 @@
-"""The transform that varies images like other images of their class, without a generator."""
+"""The transform that varies images in the ways in which images of a class differ, without a generator."""
 
 from __future__ import annotations
 
@@ -25,25 +25,26 @@ _SCALARS = ("p", "deform", "tone")
 
 
 class ClassVariation(v2.Transform):  # type: ignore[misc]
-    """Varies images like other images of their class: deforms them, and changes their tones.
+    """Varies images in the ways in which images of a class differ: deforms them, and changes their tones.
 
     :meth:`fit` learns in seconds, and without a GAN, how two images of a class differ: it warps one onto the other, and
-    then maps its tones to those of the other. The principal components of many such deformations and tone curves,
-    with random weights, give a new image of the class (https://arxiv.org/abs/1510.02795). Use it like
+    then maps its tones to those of the other. Random mixes of the principal components of many such deformations and
+    tone curves then vary an image (https://arxiv.org/abs/1510.02795). Use it like
     :class:`torchvision.transforms.v2.ElasticTransform` on single images, or on batches, in which each image gets its
     own random variation. Like torchvision's transforms, it also works in eval mode, and draws from torch's global
     generator. Labels pass through unchanged.
 
-    The differences of all classes are taken together, so no labels are needed after the fit. Components of each class
-    alone were no better: +0.11 points (-0.25 to +0.48) over five pairs of classifiers of 100 digits or clothes.
+    The components combine the pairs of all classes, so no labels are needed after the fit. Separate components for each
+    class showed no gain: +0.11 points (-0.25 to +0.48) over five pairs of classifiers of 100 digits or clothes.
 
     Args:
-        fields (Tensor): Deformations ``(n, 2, 8, 8)``: displacements on a coarse grid, in halves of a side.
+        fields (Tensor): Deformations ``(n, 2, 8, 8)``: displacements on a coarse grid, in units of half a side.
         curves (Tensor): Changes of the tones ``(m, channels, 8)``, for 8 tones from black to white.
-        p (float): Probability of varying an image. Default: 0.5, because unchanged images help too.
+        p (float): Probability that an image is varied. Default: 0.5.
         deform (float): Scale of the deformations. At 1, they are as large as those between two images of a class.
             Default: 0.8.
-        tone (float): Scale of the changes of tone, in the same way. Default: 0.8.
+        tone (float): Scale of the changes of tone; at 1, they are as large as those between two images of a class.
+            Default: 0.8.
 
     Raises:
         TypeError: If ``fields`` or ``curves`` is not a tensor.
@@ -89,9 +90,9 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
         tone: float = 0.8,
         progress: bool = True,
     ) -> ClassVariation:
-        """Learns how images of a class differ, on the CPU, and returns the transform.
+        """Learns how images of a class differ, and returns the transform.
 
-        It compares at most 512 pairs of images, at 32 px or less. The same images give the same transform.
+        It compares at most 512 pairs of images, at 32 px or less, on the CPU. The same images give the same transform.
 
         Args:
             data: Images with labels, in any form that :func:`gan_augment.fit` takes, without random transforms; or a

@@ -1,8 +1,8 @@
 """Learns how images of a class vary, from pairs of images.
 
-Two images of a class differ in where things are and in how bright they are. A field warps one image onto the other, and
-a curve then maps its tones to those of the other. The principal components of many fields and curves describe the
-class: a random mix of them, applied to any image, gives a new image of the class. Hauberg et al.
+Two images of a class differ in where things are and in how bright they are. A field of displacements warps one image
+onto the other, and a curve then maps its tones to those of the other. The principal components of many fields and
+curves describe these differences: a random mix of them varies an image within its class. Hauberg et al.
 (https://arxiv.org/abs/1510.02795) learn deformations like this; https://arxiv.org/abs/1902.09383 learns both with
 networks.
 """

@@ -38,13 +38,13 @@ class Arm:
 
     @property
     def key(self) -> str:
-        """Names the training: arms with the same key train the same classifiers, whatever they are called."""
+        """The key of the training: arms with the same key train the same classifiers, even if their names differ."""
         parts = (self.classifier.name, self.hyperparameters, self.kind, self.augment, f"{self.ratio:g}", self.labels)
         return ", ".join([*map(str, parts), *self.filters, *(["balanced"] if self.balanced else [])])
 
     @property
     def pool(self) -> tuple[str, ...]:
-        """The filters or the control by which the arm's pool is named."""
+        """The filters or the control that name the arm's pool."""
         return (self.kind,) if self.kind in CONTROL_POOLS else self.filters
 
 

@@ -107,7 +107,7 @@ def _check_discriminator(loaded: LoadedSource, shape: tuple[int, ...], name: str
 
 
 def _check_classifier(classifier: Classifier, shape: tuple[int, ...], num_classes: int, processes: int) -> None:
-    """Checks that a classifier is a new module at each call, maps the images, and can be sent to other processes."""
+    """Checks that a classifier builds a new module at each call, takes the images, and can go to other processes."""
     name = classifier.name
     with torch.random.fork_rng(devices=[]):
         built = [classifier.build(shape[0], num_classes) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Controls: pools that are made from the real images alone, in place of a generator's samples."""
+"""Controls: pools of images that are made from real images, without a generator."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ControlSource(Source):
 
     @staticmethod
     def _draw_pair(rows: Tensor) -> Tensor:
-        """Draws two rows of a class, different ones if it has two."""
+        """Draws two rows of a class, which differ if it has two or more."""
         first = int(torch.randint(len(rows), ()))
         second = (first + 1 + int(torch.randint(max(len(rows) - 1, 1), ()))) % len(rows)
         return rows[[first, second]]

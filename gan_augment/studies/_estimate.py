@@ -1,4 +1,4 @@
-"""How long a study will take, from a few steps of each classifier that it measures first."""
+"""Estimates how long a study takes, from a few measured steps of each classifier."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMED_STEPS, TIMED_IMAGES = 2, 64
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one process for a step of training, and for the prediction of all validation and test images."""
+    """Seconds that one process takes for a training step, and to predict all validation and test images."""
 
     step: float
     predictions: float
@@ -56,7 +56,7 @@ def _note_time(ends: list[float]) -> None:
 
 
 def estimated_seconds(settings: Settings, costs: Mapping[str, Cost]) -> float:
-    """Returns about how many seconds all trainings take in one process, if the dearest classifier is the best."""
+    """Estimates the seconds of all trainings in one process, if the slowest classifier becomes the baseline."""
 
     def training(classifier: Classifier) -> float:
         steps = statistics.fmean(trial.steps for trial in settings.trials(classifier)) * settings.steps
@@ -67,7 +67,7 @@ def estimated_seconds(settings: Settings, costs: Mapping[str, Cost]) -> float:
 
 
 def estimate_sentence(settings: Settings, costs: Mapping[str, Cost], fitted: int, fit_seconds: float) -> str:
-    """Returns what the study will do, and about how long that takes; it fits generators one after another."""
+    """Returns a sentence on what the study does and about how long it takes; generators are fitted in sequence."""
     seconds = fitted * fit_seconds + estimated_seconds(settings, costs) / settings.processes
     fits = f"fits {fitted} generators and " if fitted else ""
     return f"The study {fits}trains up to {settings.num_trainings} classifiers, which takes about {rounded(seconds)}."

@@ -27,7 +27,7 @@ POLL_SECONDS = 0.5
 
 
 class Runner:
-    """Runs jobs in this process, or spawns several. Use it in a ``with`` block, which ends them."""
+    """Runs jobs in this process, or in several new ones. Use it in a ``with`` block, which ends the new processes."""
 
     def __init__(self, processes: int, progress: bool) -> None:
         self.processes, self.progress = processes, progress
@@ -55,7 +55,7 @@ class Runner:
             self._alive.close()
 
     def start(self, costs: Mapping[str, Cost], seconds: float) -> None:
-        """Starts a bar over the estimated seconds of all trainings, which moves with every step."""
+        """Starts a progress bar for the estimated seconds of all trainings; every step moves it."""
         self.costs = costs
         options = {"bar_format": "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"}
         self.bar = progress_bar(show=self.progress, total=seconds, desc="Training classifiers", **options)

@@ -1,4 +1,4 @@
-"""The smallest effect that a study can show, and a test that needs no assumption about distributions."""
+"""The smallest effect that a study can show, and a test that does not assume a normal distribution."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 ONE_POINT = 0.01
-MOST_SEEDS, MOST_IMAGES = 1000, 10**7  # beyond these, a number is of no use
+MOST_SEEDS, MOST_IMAGES = 1000, 10**7  # larger numbers would not be practical
 EXACT_SPLITS = 16  # with more splits, signs are drawn at random
 
 
@@ -25,7 +25,7 @@ class Variances:
 
     @classmethod
     def of(cls, treated: Tensor, control: Tensor) -> Variances:
-        """Estimates them from the scores of two arms, ``(splits, n)``, with at least 2 splits and 2 images."""
+        """Estimates the variances from the scores of two arms, ``(splits, n)``, with at least 2 splits and 2 images."""
         differences = treated.double() - control.double()
         splits, n = differences.shape
         by_image, by_split = differences.mean(0), differences.mean(1)
@@ -43,10 +43,10 @@ class Variances:
 
 
 def power_sentence(variances: Variances, n: int, splits: int) -> str:
-    """Returns the smallest effect that can be shown, and how many images or splits would show one point."""
+    """Returns a sentence on the smallest effect that can be shown, and on what it would take to show one point."""
     effect = variances.smallest_effect(n, splits)
-    sentence = f"With {n:,} test images and {splits} splits, the study can show effects from about {effect:.1%}"
-    sentence = sentence.replace("%", " points") + "."
+    smallest = f"{effect:.1%}".replace("%", " points")
+    sentence = f"With {n:,} test images and {splits} splits, the smallest effect that can be shown is about {smallest}."
     if effect <= ONE_POINT:
         return sentence
     more_images = _first(n, MOST_IMAGES, lambda images: variances.smallest_effect(images, splits))
@@ -54,8 +54,8 @@ def power_sentence(variances: Variances, n: int, splits: int) -> str:
     ways = [f"{more_images:,} test images"] if more_images else []
     ways += [f"{more_splits:,} splits"] if more_splits else []
     if not ways:
-        return f"{sentence} To show one point, it needs both more test images and more splits."
-    return f"{sentence} To show one point, it needs about {' or '.join(ways)}."
+        return f"{sentence} To show one point, the study needs both more test images and more splits."
+    return f"{sentence} To show one point, the study needs about {' or '.join(ways)}."
 
 
 def _first(low: int, high: int, effect: Callable[[int], float]) -> int | None:
@@ -71,12 +71,14 @@ def _first(low: int, high: int, effect: Callable[[int], float]) -> int | None:
 def sign_flip_test(differences: Sequence[float]) -> float:
     """Returns the p-value of a two-sided sign-flip test of the mean of independent differences.
 
-    If there were no effect, each difference might as well have the other sign. The p-value is the share of all choices
-    of signs whose mean is at least as far from zero (https://doi.org/10.2307/2984124). It assumes no
-    distribution. It cannot be below ``2 / 2**n``.
+    Without an effect, each difference would be as likely to have the opposite sign. The p-value is the share of all
+    combinations of signs whose mean is at least as far from zero as the observed mean
+    (https://doi.org/10.2307/2984124). The test does not assume a normal distribution. With ``n`` differences, the
+    p-value cannot be below ``2 / 2**n``.
 
     Args:
-        differences (sequence of float): One difference for each split. With more than 16, 65,536 choices are drawn.
+        differences (sequence of float): One difference for each split. With more than 16, the test draws 65,536 random
+            combinations of signs.
 
     Example:
         >>> sign_flip_test([0.01, 0.02, 0.01, 0.03, 0.02])
@@ -94,5 +96,5 @@ def sign_flip_test(differences: Sequence[float]) -> float:
 
 
 def agrees(p_value: float, splits: int) -> bool:
-    """Returns whether the sign-flip test shows an effect too, as far as it can with so few splits."""
+    """Returns whether the sign-flip test shows an effect; with five or fewer splits, all must have the same sign."""
     return bool(p_value <= max(0.05, 2 / 2**splits))

@@ -1,4 +1,4 @@
-"""Races: candidates train on ever more seeds, and the worse half of them leaves after each round."""
+"""Races: candidates train on more seeds in each round, and the worse half of them drops out after it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 
 
 def race_rounds(candidates: int, first: int, last: int) -> list[tuple[int, int]]:
-    """Returns the number of candidates and of seeds of each round, until one candidate is left.
+    """Returns the number of candidates and of seeds in each round, until one candidate is left.
 
     The numbers of seeds grow evenly from ``first`` to ``last`` (successive halving,
-    https://proceedings.mlr.press/v51/jamieson16.html). Two candidates have a single round, with ``last`` seeds.
+    https://proceedings.mlr.press/v51/jamieson16.html). Two candidates need a single round, with ``last`` seeds.
 
     Example:
         >>> race_rounds(5, 2, 5)
@@ -25,7 +25,7 @@ def race_rounds(candidates: int, first: int, last: int) -> list[tuple[int, int]]
 
 
 def race_trainings(candidates: int, first: int, last: int) -> int:
-    """Returns the number of trainings of a race, without those that complete the seeds of the winner."""
+    """Returns the number of trainings in a race, without those that give the winner its remaining seeds."""
     done = total = 0
     for number, seeds in race_rounds(candidates, first, last):
         total += number * (seeds - done)

@@ -18,18 +18,18 @@ OVERSAMPLED = "oversampled"  # name of the arm that the synthetic arms of mode "
 Kind = Literal[
     "none", "ordinary", "oversampled", "class weights", "filled up", "synthetic", "varied", "elastic", "smote"
 ]
-CONTROL_KINDS = ("varied", "elastic", "smote", "oversampled")  # real images take the place of samples
+CONTROL_KINDS = ("varied", "elastic", "smote", "oversampled")  # in these, real images take the place of synthetic ones
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Hyperparameters that a study has tried for a classifier.
+    """Holds hyperparameters that a study tried for a classifier, and their score.
 
     Attributes:
         classifier (str): Name of the classifier.
-        hyperparameters (Hyperparameters): What was tried.
-        validation (float): Brier score on the validation images; see :class:`ArmResult`. Trials that left the race
-            early have fewer seeds, so compare only trials with the same number of seeds.
+        hyperparameters (Hyperparameters): The hyperparameters.
+        validation (float): Brier score on the validation images; see :class:`ArmResult`. Trials that dropped out early
+            have fewer seeds, so compare only trials with the same number of seeds.
         seeds (int): Number of seeds.
         chosen (bool): Whether the study uses these hyperparameters.
     """
@@ -50,12 +50,13 @@ class ArmResult:
         kind (str): ``"none"`` (no augmentation), ``"ordinary"`` (real images, ordinary augmentation),
             ``"oversampled"`` (repeated real images in place of synthetic ones, or until all classes have the same
             number), ``"class weights"``, ``"filled up"`` (like ``"oversampled"``, but with synthetic images) or
-            ``"synthetic"``. The controls take the place of synthetic images with real ones: ``"varied"`` by
-            :class:`ClassVariation`, ``"elastic"`` (random elastic deformations) and ``"smote"`` (blends of two images
+            ``"synthetic"``. In the controls, real images take the place of synthetic ones: ``"varied"`` (by
+            :class:`ClassVariation`), ``"elastic"`` (random elastic deformations) and ``"smote"`` (blends of two images
             of a class).
         augment (str): Ordinary augmentation of the arm, a name of :data:`AUGMENTATIONS`.
         classifier (str): Name of the classifier.
-        ratio (float): Synthetic or repeated share of each batch; 0 if classes are filled up to the same number.
+        ratio (float): Share of each batch that consists of synthetic images or, in a control, of the real images in
+            their place; 0 if classes are filled up to the same number.
         labels (str): Label policy of the synthetic images, such as ``"same"``.
         filters (tuple of str): Filters of the synthetic images.
         accuracy (tuple of float): Accuracy of each seed. Arms that were clearly worse on the validation images have
@@ -107,17 +108,18 @@ class StudyResult:
 
     Attributes:
         verdict (str): ``"helps"``, ``"no effect shown"`` or ``"hurts"``: the effect of the choice on the test images,
-            compared with the baseline, or in mode ``"balance"`` with ``oversampled`` if the gain over that is smaller.
+            compared with the baseline. In mode ``"balance"``, it is compared with ``oversampled`` if the gain over that
+            arm is smaller.
         sign_flip (float): P-value of a sign-flip test of the same effect over the splits. The verdict is ``"no effect
-            shown"`` if it is above 0.05, or with fewer than six splits, if the splits do not all agree.
+            shown"`` if it is above 0.05 or, with five or fewer splits, if the effect does not have the same sign in all.
         ratio (float): Ratio to use: that of the choice if it helps, otherwise 0. In mode ``"balance"`` it is the share
             in batches in which all classes are equally frequent.
         metric (str): ``"accuracy"`` or ``"balanced accuracy"``.
         baseline (str): Name of the arm without synthetic images that was best on the validation images.
         choice (str): Name of the synthetic arm that was best on the validation images.
-        control (str, optional): Name of the arm that was best on the validation images among those in which real
-            images, without a generator, take the place of the samples. None if there is none.
-        trials (tuple of Trial): Hyperparameters that were tried.
+        control (str, optional): Name of the control that was best on the validation images, or None without controls.
+            In a control, real images take the place of synthetic ones, so it needs no generator.
+        trials (tuple of Trial): Hyperparameters that were tried, with their scores.
         arms (tuple of ArmResult): All arms.
         comparisons (dict of str to Interval): Paired difference of the choice from each arm without synthetic images,
             by name.
@@ -193,29 +195,29 @@ class StudyResult:
 
     @property
     def generator_adds(self) -> Verdict | None:
-        """Whether the samples add anything to the control that needs no generator; None without a control."""
+        """The verdict on the choice compared with the control, which needs no generator; None without a control."""
         return None if self.control is None else self.comparisons[self.control].verdict
 
     @property
     def cheaper(self) -> str | None:
-        """The control, if it beats the baseline and the samples show no gain over it: use it instead of them."""
+        """The control, if it beats the baseline and the choice shows no gain over it; otherwise None."""
         found = None if self.control is None else self.arm(self.control).difference
         return self.control if found and found.verdict == "helps" and self.generator_adds != "helps" else None
 
     @property
     def generator_sentence(self) -> str:
-        """What the generator adds to the control that needs none; empty without a control."""
+        """A comparison of the choice with the control, which needs no generator; empty without a control."""
         if self.control is None:
             return ""
         found = self.comparisons[self.control]
         adds = {
-            "helps": "The generator adds something of its own",
-            "hurts": "The generator is worse than a control that needs none",
-            "no effect shown": "No gain of the generator itself is shown",
+            "helps": "The synthetic images help more than real images in their place",
+            "hurts": "The synthetic images are worse than real images in their place",
+            "no effect shown": "The synthetic images show no gain over real images in their place",
         }[found.verdict]
-        last = f" {self.cheaper} gains without a generator, so use that." if self.cheaper else ""
+        last = f" Use {self.cheaper}: it helps without a generator." if self.cheaper else ""
         return (
-            f"{adds}: {self.choice} differs from {self.control}, in which real images take the place of samples, by "
+            f"{adds}: {self.choice} differs from {self.control}, the best control on the validation images, by "
             f"{found.mean * 100:+.2f} points ({found.low * 100:+.2f} to {found.high * 100:+.2f}).{last}"
         )
 

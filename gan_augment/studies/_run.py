@@ -84,7 +84,7 @@ class StudyRun:
         return baseline, choice
 
     def _estimate(self) -> None:
-        """Starts the progress bar, and says how long the study will take."""
+        """Starts the progress bar, and prints about how long the study takes."""
         settings = self.settings
         costs = measure_costs(settings, self.train_settings, self.splits[0])
         self.runner.start(costs, estimated_seconds(settings, costs))
@@ -94,7 +94,7 @@ class StudyRun:
             tqdm.write(estimate_sentence(settings, costs, fitted, fitting), file=sys.stderr)
 
     def _note_power(self, baseline: Arm) -> None:
-        """Says the smallest effect that the study can show, from the two real arms that have trained most."""
+        """Estimates the smallest effect that the study can show, from the baseline and the real arm with most seeds."""
         others = [arm for arm in self.arms.values() if arm != baseline]
         other = max(others, key=lambda arm: len(self.outcomes[arm.key]), default=None)
         splits = 0 if other is None else min(len(self.outcomes[other.key]), self.settings.splits)
@@ -126,9 +126,9 @@ class StudyRun:
                 self.arms[arm.name] = arm
 
     def _race(self, arms: list[Arm], first: int = FIRST_SEEDS, last: int | None = None, *, listed: bool = True) -> Arm:
-        """Trains arms on ever more seeds, and returns the best on the validation images.
+        """Trains arms on more seeds in each round, and returns the best on the validation images.
 
-        The worse half leaves after each round. A listed winner has all seeds in the end.
+        The worse half drops out after each round. A listed winner then trains with all seeds.
         """
         total = self.settings.seeds
         for count, seeds in race_rounds(len(arms), first, min(last or total, total)):

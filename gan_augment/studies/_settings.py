@@ -19,8 +19,8 @@ from ._controls import CONTROL_POOLS
 from ._race import race_trainings
 
 CONTROLS = ("repeated", *CONTROL_POOLS)
-FIRST_SEEDS = 2  # of the first round of a race
-TUNING_SEEDS = 3  # of the last round of a race between hyperparameters
+FIRST_SEEDS = 2  # in the first round of a race
+TUNING_SEEDS = 3  # in the last round of a race between hyperparameters
 METRICS = ("accuracy", "balanced accuracy")
 MODES = ("replace", "balance")
 LONGEST_NAME = 40
@@ -119,7 +119,9 @@ class Settings:
             )
         names = [classifier.name for classifier in self.classifiers]
         if len(set(names)) < len(names):
-            raise ValueError(f"classifier must have different names, but got {names}: use Classifier(name, ...).")
+            raise ValueError(
+                f"The entries of classifier must have different names, but got {names}; use Classifier(name, ...)."
+            )
         baselines = len(self.augment) * len(self.classifiers) + (2 if self.mode == "balance" else 0)
         if max(baselines, self.num_synthetic_arms) > 1 and self.validation == 0:
             raise ValueError(
@@ -133,7 +135,7 @@ class Settings:
 
     @property
     def num_synthetic_arms(self) -> int:
-        """The number of combinations of a ratio, a label policy and a filter."""
+        """The number of combinations of a ratio, a label policy and filters."""
         return len(self.ratios) * len(self.labels) * len(self.filters)
 
     @property

@@ -61,13 +61,13 @@ def study(
 ) -> StudyResult:
     """Measures whether mixing in synthetic images helps a classifier on your data, and at which ratio.
 
-    The study first looks for the best that you could do without synthetic images: it chooses the learning rate and the
-    like of each classifier, the ordinary augmentation and the classifier on the validation images. With the same
-    settings and paired seeds, it then adds synthetic images at several ratios, or real images in their place (the
-    controls). The validation images choose the ratio, the labels and the filter too. The test images only decide
-    whether the chosen synthetic arm differs from the baseline. The verdict is ``"helps"`` or ``"hurts"`` if the whole
-    95% interval of that difference is on one side of zero, and ``"no effect shown"`` otherwise. Only ``"helps"``
-    recommends a ratio above 0. A second sentence says whether the generator adds anything to the best control.
+    The study first looks for a strong baseline without synthetic images: on the validation images, it chooses the
+    hyperparameters of each classifier, the ordinary augmentation and the classifier. With the same settings and paired
+    seeds, it then adds synthetic images at several ratios, or real images in their place (the controls). The ratio, the
+    labels and the filter are also chosen on the validation images. The test images only decide whether the chosen
+    synthetic arm differs from the baseline. The verdict is ``"helps"`` or ``"hurts"`` if the whole 95% interval of that
+    difference is on one side of zero and a sign-flip test agrees, and ``"no effect shown"`` otherwise. Only ``"helps"``
+    recommends a ratio above 0. A second sentence compares the chosen arm with the best control.
 
     Args:
         dataset (Dataset or str): Labelled images without transforms, in any form that :func:`gan_augment.fit` takes.
@@ -77,9 +77,10 @@ def study(
             Default: 0.25.
         recipe (str or Recipe, optional): Recipe that fits a generator to the training images of each split.
         init (optional): Generator to start the fitting from.
-        budget (float or str, optional): Wall-clock time of one fitting, which makes the result depend on the speed of
-            the machine. Default: no limit, and a number of steps: 1,500, or 400 with the presets ``"quick"`` and
-            ``"demo"``; three times as many if the recipe has no anchors. ``fit_options={"steps": 3000}`` changes it.
+        budget (float or str, optional): Wall-clock limit of one fitting, such as ``"10m"``; the result then depends on
+            the speed of the machine. Default: no limit, but a number of steps: 1,500, or 400 with the presets
+            ``"quick"`` and ``"demo"``; three times as many if the recipe has no anchors. To change this number, pass
+            ``fit_options={"steps": 3000}``.
         fit_options (dict, optional): Other arguments of :func:`gan_augment.fit`.
         groups (sequence or str, optional): Group of each image, such as the patient; all images of a group are on the
             same side of a split. Or a regular expression whose first capture group is the image's group, matched
@@ -102,22 +103,23 @@ def study(
             ``"balance"``, otherwise ``"accuracy"``.
         classifier (optional): One or more classifiers to choose from; see :func:`load_classifier`. Default:
             ``"small-cnn"`` and, if the extra ``eval`` is installed, the pretrained ``"efficientnet-lite0"``.
-        controls (sequence of str, optional): Real images that take the place of samples in further arms:
+        controls (sequence of str, optional): Real images that take the place of synthetic ones in additional arms:
             ``"varied"`` (by :class:`ClassVariation`), ``"elastic"`` (random elastic deformations), ``"smote"`` (blends
-            of two images of a class) and ``"repeated"``. Default: all; preset ``"demo"``: varied and repeated.
+            of two images of a class) and ``"repeated"`` (the arm ``oversampled``). Default: all; preset ``"demo"``:
+            varied and repeated.
         seeds (int): Number of paired seeds. Default: 5.
-        splits (int, optional): Number of splits into training and validation images, which the seeds take in turn.
-            Each has its own fitted generator. Fewer splits than seeds cost less and widen the interval, which is
+        splits (int, optional): Number of splits into training and validation images, which the seeds use in turn.
+            Each split has its own fitted generator. Fewer splits than seeds cost less and widen the interval, which is
             based on the splits. Default: one for each seed.
         steps (int, optional): Training steps of a classifier; its hyperparameters may multiply them. Default: 1,000;
             preset ``"quick"``: 400; preset ``"demo"``: 250.
         batch_size (int): Images in each step. Default: 64.
         lr (float, optional): Learning rate of all classifiers, which are then not tuned. Default: chosen on the
             validation images, like the other :class:`Hyperparameters`.
-        pool_size (int, optional): Synthetic images of a split. Default: 10,000, or 4,000 with the presets ``"quick"``
-            and ``"demo"``.
+        pool_size (int, optional): Number of synthetic images that each split can draw from. Default: 10,000, or 4,000
+            with the presets ``"quick"`` and ``"demo"``.
         preset (str): Defaults of ``ratios``, ``augment``, ``controls``, ``steps``, ``pool_size`` and the steps of a
-            fitting: ``"full"`` takes an hour or more, ``"quick"`` minutes, and ``"demo"`` is the smallest. Default:
+            fitting: ``"full"`` is the largest study, ``"quick"`` a smaller one, and ``"demo"`` the smallest. Default:
             ``"full"``.
         on_seen (str): ``"refuse"`` raises an error if the source was trained on test images; ``"warn"`` only warns.
             Default: ``"refuse"``.
@@ -125,11 +127,13 @@ def study(
             again with the same arguments to continue. Default: nothing is kept.
         seed (int): Seed of all random draws. Default: 0.
         processes (int): Number of processes that train classifiers. With more than one, the script requires
-            ``if __name__ == "__main__":``, and ``classifier`` must be defined at the top of a module. Default: 1.
+            ``if __name__ == "__main__":``, and ``classifier`` must be defined at the top level of a module.
+            Default: 1.
         precision (str): Precision of the classifiers' training: ``"bf16"``, ``"fp32"``, or ``"auto"``, which is
             ``"bf16"`` on processors with fast bfloat16. Default: ``"auto"``.
-        device (str): Device of classifiers, fitting and pools: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``, which
-            is a GPU if there is one. Default: ``"auto"``.
+        device (str): Device on which classifiers train and pools are generated: ``"cpu"``, ``"cuda"``, ``"mps"``, or
+            ``"auto"``, which is a GPU if there is one. A generator is always fitted on a GPU if there is one. Default:
+            ``"auto"``.
         progress (bool): Whether to show progress bars. Default: True.
         name (str, optional): Name of the data in the report. Default: the path or type of ``dataset``.
         command (str, optional): Shell command that started the study, for the report.

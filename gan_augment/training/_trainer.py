@@ -135,11 +135,12 @@ class Trainer:
         self.ema.update(self.generator, self.step_number)
 
     def _discriminator_step(self, stage: Stage, turn: int, last: bool) -> Tensor | None:
-        """Makes a step of the discriminator. The ``last`` one before a step of the generator serves the generator too.
+        """Makes a step of the discriminator; with ``last``, a step of the generator follows and uses its results.
 
-        If both learn in one pass, it also computes the generator's adversarial gradients. Otherwise, it returns the
-        images with their graph, so that the generator learns from them like in pytorch/examples. It returns None for a
-        batch in parts, to save memory, and after several steps, because Wasserstein GANs draw new latents.
+        If both learn in one pass, it also computes the generator's adversarial gradients. Otherwise, it returns
+        the generated images with their graph, so that the generator learns from them like in pytorch/examples. It
+        returns None for a batch in parts, to save memory, and if there are several steps, because the papers on
+        Wasserstein GANs draw new latents.
         """
         recipe, number = self.recipe, self.step_number * self.recipe.n_critic + turn
         both, kept = last and self.one_pass, last and not self.one_pass and recipe.accumulation == recipe.n_critic == 1
@@ -184,7 +185,7 @@ class Trainer:
         self._backward(other, inputs=[parameter for name in names for parameter in self._learns(name)])
 
     def _generator_step(self, stage: Stage, fake: Tensor | None) -> None:
-        """Makes a step of the generator. Without generated images ``fake`` to learn from, it generates new ones."""
+        """Makes a step of the generator, which learns from ``fake``, or from new images if ``fake`` is None."""
         recipe, number = self.recipe, (self.step_number + 1) * self.recipe.n_critic - 1
         judge, alone = partial(self._judge, stage=stage), stage.adversarial and not self.one_pass
         if self.coverage is not None:

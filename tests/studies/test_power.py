@@ -73,8 +73,8 @@ def test_more_images_or_splits_show_smaller_effects(n, splits):
 def test_the_sentence_says_how_many_images_or_splits_would_show_a_point():
     many = power_sentence(Variances(0.05, 0.0, 0.0), 100, 5)
     assert many == (
-        "With 100 test images and 5 splits, the study can show effects from about 6.2 points. To show one point, it "
-        "needs about 3,855 test images."
+        "With 100 test images and 5 splits, the smallest effect that can be shown is about 6.2 points. To show one "
+        "point, the study needs about 3,855 test images."
     )
     assert " or " in power_sentence(Variances(0.002, 1e-6, 0.0), 100, 5)
     assert "both more test images and more splits" in power_sentence(Variances(0.05, 0.01, 0.0), 100, 3)

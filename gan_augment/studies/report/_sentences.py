@@ -103,8 +103,8 @@ def advice(result: StudyResult) -> str:
             "smote": "blends of two real images of a class",
         }.get(control.kind, "repeated real images")
         return (
-            f"Use no generator. Replace a share of {control.ratio:g} of each batch with {made}, and keep the ordinary "
-            f"augmentation {control.augment}."
+            f"Train without a generator. Replace a share of {control.ratio:g} of each batch with {made}, and keep the "
+            f"ordinary augmentation {control.augment}."
         )
     if result.ratio > 0:
         filtered = f"synthetic images filtered by {', '.join(arm.filters)}"
@@ -148,12 +148,12 @@ def snippet(result: StudyResult) -> str | None:
 
 
 def _control_snippet(control: ArmResult) -> str | None:
-    """Returns code for real images that ClassVariation varies; torchvision has the other controls, or needs none."""
+    """Returns code that varies real images with ClassVariation, or None for the other controls."""
     if control.kind != "varied":
         return None
     return (
         "from gan_augment import ClassVariation\n\n"
-        f"variation = ClassVariation.fit(train, p={control.ratio:g})  # a transform, like those of torchvision.v2"
+        f"variation = ClassVariation.fit(train, p={control.ratio:g})  # a transform, like torchvision's"
     )
 
 
@@ -184,10 +184,10 @@ def method(result: StudyResult) -> list[str]:
         f"{data['train']:,.0f} training images of {len(result.arm(result.choice).recall)} classes, with up to "
         f"{result.seeds} paired seeds over {data['splits']} splits.",
         chosen,
-        f"The baseline and all arms that are compared with it train the classifier {baseline.classifier} for "
+        f"The baseline, the synthetic arms and their controls train the classifier {baseline.classifier} for "
         f"{result.steps:,} steps with the same settings.{others if len(classifiers) > 1 else ''} Arms that were worse "
-        "on the validation images left early, so they have fewer seeds and wider intervals.",
-        f"The scores come from {data['test']:,.0f} test images, which had no part in either selection. Each interval "
+        "on the validation images dropped out early, so they have fewer seeds and mostly wider intervals.",
+        f"The scores come from {data['test']:,.0f} test images, which had no part in any selection. Each interval "
         f"is the {level(result)} confidence interval of the paired difference from the baseline. It accounts for both "
         "the seeds and the test images. A sign-flip test of the difference that decides the verdict has "
         f"p = {result.sign_flip:.2g}.",

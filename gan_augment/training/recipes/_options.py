@@ -43,7 +43,7 @@ def within(low: float, high: float, default: Any) -> Any:
 
 
 def added(default: Any, before: Any) -> Any:
-    """Declares a field that the configurations of older runs lack; ``before`` is the value that acts like they did."""
+    """Declares a field that the configurations of older runs lack; ``before`` is the value that repeats them."""
     return dataclasses.field(default=default, metadata={"before": before})
 
 

@@ -108,7 +108,7 @@ class Recipe(
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
         """Builds a recipe from the result of :meth:`to_dict`, even after it was stored as JSON.
 
-        Fields that did not exist yet when it was stored get the value that acts like the code of that time.
+        Fields that are newer than the stored recipe get the value that repeats the behaviour of that time.
 
         Raises:
             ValueError: If a field is missing or unknown, or a value is refused.
