@@ -110,8 +110,9 @@ class StudyResult:
         verdict (str): ``"helps"``, ``"no effect shown"`` or ``"hurts"``: the effect of the choice on the test images,
             compared with the baseline. In mode ``"balance"``, it is compared with ``oversampled`` if the gain over that
             arm is smaller.
-        sign_flip (float): P-value of a sign-flip test of the same effect over the splits. The verdict is ``"no effect
-            shown"`` if it is above 0.05 or, with five or fewer splits, if the effect does not have the same sign in all.
+        sign_flip (float): P-value of a sign-flip test of the same effect over the splits. If it is above 0.05, the
+            verdict is ``"no effect shown"``. With five or fewer splits, it cannot be lower; the verdict then requires
+            that the effect has the same sign in all splits.
         ratio (float): Ratio to use: that of the choice if it helps, otherwise 0. In mode ``"balance"`` it is the share
             in batches in which all classes are equally frequent.
         metric (str): ``"accuracy"`` or ``"balanced accuracy"``.
