@@ -111,6 +111,7 @@ class SmallCNN(nn.Sequential):
             False.
 
     Example:
+        >>> import torch
         >>> SmallCNN(1, 10)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """

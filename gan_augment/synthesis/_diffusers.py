@@ -15,13 +15,13 @@ from ..models import Source
 class DiffusersSource(Source):
     """Draws images from a text-to-image pipeline of diffusers (https://github.com/huggingface/diffusers).
 
-    Diffusion models are slow, so generate a :class:`SyntheticPool` once and mix from it. A :func:`study` takes the
-    source too, and says whether its images help. Look at samples first, because the prompts decide what they show.
+    Diffusion models are slow, so generate a :class:`SyntheticPool` once and mix from it. Look at samples first, because
+    the prompts decide what they show. The function :func:`study` measures whether the images help.
 
     Args:
-        pipeline: A pipeline that is called with ``prompt``, ``generator`` and ``output_type``, such as those of
+        pipeline: A pipeline that takes the arguments ``prompt``, ``generator`` and ``output_type``, such as those of
             ``AutoPipelineForText2Image``. The source draws on its device.
-        prompts (dict of str to str): Prompt of each class by the name of the class, in the order of the classes.
+        prompts (dict of str to str): Maps the name of each class to its prompt, in the order of the classes.
         batch_size (int): Number of images per call of the pipeline. Default: 8.
         **options: Further arguments of the pipeline, such as ``num_inference_steps=30``.
 
