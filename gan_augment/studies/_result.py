@@ -216,7 +216,7 @@ class StudyResult:
             "hurts": "The synthetic images are worse than real images in their place",
             "no effect shown": "The synthetic images show no gain over real images in their place",
         }[found.verdict]
-        last = f" Use {self.cheaper}: it helps without a generator." if self.cheaper else ""
+        last = f" Use {self.cheaper} instead: it helps without a generator." if self.cheaper else ""
         return (
             f"{adds}: {self.choice} differs from {self.control}, the best control on the validation images, by "
             f"{found.mean * 100:+.2f} points ({found.low * 100:+.2f} to {found.high * 100:+.2f}).{last}"
