@@ -113,8 +113,8 @@ class StudyResult:
         sign_flip (float): P-value of a sign-flip test of the same effect over the splits. If it is above 0.05, the
             verdict is ``"no effect shown"``. With five or fewer splits, it cannot be lower; the verdict then requires
             that the effect has the same sign in all splits.
-        ratio (float): Ratio to use: that of the choice if it helps, otherwise 0. In mode ``"balance"`` it is the share
-            in batches in which all classes are equally frequent.
+        ratio (float): Ratio to use: that of the choice if it helps and no control is cheaper, otherwise 0. In mode
+            ``"balance"`` it is the share in batches in which all classes are equally frequent.
         metric (str): ``"accuracy"`` or ``"balanced accuracy"``.
         baseline (str): Name of the arm without synthetic images that was best on the validation images.
         choice (str): Name of the synthetic arm that was best on the validation images.

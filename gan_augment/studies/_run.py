@@ -208,7 +208,7 @@ def conclude(
     pool = load_pool(run.folder, choice.filters, 0)
     copies = copy_report(first.train, pool.rows(torch.arange(min(len(pool), MAX_COPIES))), first.test)
     class_counts = [torch.bincount(part.train_labels, minlength=run.data.num_classes).float() for part in run.splits]
-    return StudyResult(
+    result = StudyResult(
         verdict=verdict,
         sign_flip=p_value,
         ratio=choice.ratio if verdict == "helps" else 0.0,
@@ -248,6 +248,7 @@ def conclude(
         settings=config,
         pictures=report_pictures(pool, first, pools.teacher, choice),
     )
+    return dataclasses.replace(result, ratio=0.0) if result.cheaper else result
 
 
 def _name_to_load(run: StudyRun, choice: Arm, config: dict[str, Any]) -> str | None:

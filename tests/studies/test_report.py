@@ -559,3 +559,17 @@ def test_no_page_is_wider_than_a_telephone(tmp_path, classes):
     assert inner == 360
     assert scrolled <= 360
     assert plots > 10
+
+
+def test_a_control_that_needs_no_generator_is_recommended_if_it_does_as_well(tmp_path):
+    varied = arm("varied 0.25", "varied", 0.25, gain=0.011)
+    same = Interval(0.001, -0.003, 0.005, 3, 0.95)
+    plain = study_result()
+    compared = {**plain.comparisons, "varied 0.25": same}
+    result = study_result(arms=(*plain.arms, varied), control="varied 0.25", comparisons=compared, ratio=0.0)
+    assert result.cheaper == "varied 0.25"
+    page = read(tmp_path, result)
+    assert "Use varied 0.25 instead" in page.text
+    assert "ClassVariation.fit(train" in page.text
+    better = dataclasses.replace(result, comparisons={**compared, "varied 0.25": plain.comparisons["affine"]})
+    assert better.cheaper is None
