@@ -98,7 +98,7 @@ def run_sample(arguments: argparse.Namespace) -> None:
 
 
 def run_study(arguments: argparse.Namespace) -> None:
-    from ..studies import study
+    from ..studies import resolve_device, study
 
     ignored = ("run", "data", "set", "quiet", "command_name", "command_line", "traceback")
     _check_set(arguments)
@@ -107,8 +107,11 @@ def run_study(arguments: argparse.Namespace) -> None:
     if (arguments.source is None) == (arguments.recipe is None):
         raise ValueError("Pass either --source, for images to mix in, or --recipe, to fit a generator.")
     given = {key: value for key, value in vars(arguments).items() if key not in ignored and value is not None}
+    if arguments.processes is None:
+        given["processes"] = 1 if resolve_device(arguments.device or "auto") != "cpu" else os.cpu_count() or 1
     given |= {"fit_options": dict(arguments.set) or None, "progress": not arguments.quiet}
-    sys.path.insert(0, os.getcwd())  # a command does not search the current folder for --classifier module:function
+    if any(":" in name and not name.startswith(("torchvision:", "timm:")) for name in arguments.classifier or ()):
+        sys.path.append(os.getcwd())  # where the user's module:function is; last, so that it hides no package
     result = study(arguments.data, **given, command=_command(arguments))
     print(f"\n{result}\n\nReport: {arguments.out / 'report.html'}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,8 +139,8 @@ def _study(add: AddOption) -> None:
     )
     _add_on_seen(add, None)
     add("--seed", type=int, help="seed of the study (default: 0)")
-    add("--processes", type=int, default=os.cpu_count(), help="number of processes (default: one for each core)")
-    add("--device", help="cpu, cuda, mps or auto, which is a GPU if there is one (default: auto)")
+    add("--processes", type=int, help="number of processes (default: one for each core; one with a GPU)")
+    add("--device", help="cpu, cuda or auto, which is a GPU if there is one (default: auto)")
     add("--quiet", action="store_true", help=QUIET)
 
 

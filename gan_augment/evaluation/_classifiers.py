@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,6 +39,18 @@ class Hyperparameters:
     backbone_lr: float = 0.0
     weight_decay: float = 0.0
     steps: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("lr", "above 0"),
+            ("backbone_lr", "at least 0"),
+            ("weight_decay", "at least 0"),
+            ("steps", "above 0"),
+        ):
+            value = float(getattr(self, name))
+            if not (math.isfinite(value) and value >= 0 and (value > 0 or least == "at least 0")):
+                raise ValueError(f"{name} must be a finite number {least}, but got {getattr(self, name)} instead.")
+            object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
         parts = [f"lr {self.lr:g}"]
@@ -88,6 +101,8 @@ class Classifier:
     def __post_init__(self) -> None:
         if not self.trials or not all(isinstance(trial, Hyperparameters) for trial in self.trials):
             raise TypeError(f"trials must be one or more Hyperparameters, but got {self.trials} instead.")
+        if len(set(self.trials)) < len(self.trials):
+            raise ValueError(f"trials must differ from each other, but got {[str(trial) for trial in self.trials]}.")
 
 
 class _EntryConv2d(nn.Conv2d):
@@ -191,7 +206,7 @@ def load_classifier(classifier: ClassifierLike) -> Classifier:
 def _imported(module: str, name: str) -> BuildClassifier:
     try:
         function = getattr(importlib.import_module(module), name)
-    except (ModuleNotFoundError, AttributeError) as error:
+    except (ModuleNotFoundError, AttributeError, TypeError) as error:  # a relative name is a TypeError
         raise ValueError(
             f"classifier='{module}:{name}' must name a function of a module that Python can import, but: {error}."
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import pickle
 from collections.abc import Sequence
 from typing import Any
@@ -106,11 +107,11 @@ def from_torchvision(name: str, channels: int, num_classes: int) -> PretrainedCl
     except (ValueError, AttributeError) as error:
         raise ValueError(f"torchvision has no pretrained classifier {name!r}; see torchvision.models.") from error
     preset = weights.transforms()
-    if not hasattr(preset, "crop_size"):
+    if type(preset).__name__ != "ImageClassification":
         raise ValueError(f"torchvision:{name} must be a classifier of images, but it is not.")
-    network = models.get_model(name, weights=None)
     try:
-        state = weights.get_state_dict(check_hash=True, weights_only=True)
+        # torchvision would unpickle anything on older versions of torch, so this checks that there are only tensors.
+        weights.get_state_dict(check_hash=True, weights_only=True)
     except OSError as error:
         raise ConnectionError(
             f"The weights of torchvision:{name} cannot be downloaded from {weights.url} ({error}); download them "
@@ -121,7 +122,7 @@ def from_torchvision(name: str, channels: int, num_classes: int) -> PretrainedCl
             f"The weights of torchvision:{name} in {torch.hub.get_dir()}/checkpoints must hold only tensors, but do "
             "not; delete the file."
         ) from error
-    network.load_state_dict(state)
+    network = models.get_model(name, weights=weights)
     scale = {"side": preset.crop_size[0], "mean": preset.mean, "std": preset.std}
     fixed = name.startswith(("vit_", "maxvit"))  # the positions of their patches are learned for one size
     return PretrainedClassifier(network, _without_head(network), num_classes, **scale, fixed=fixed)
@@ -133,6 +134,8 @@ def from_timm(name: str, channels: int, num_classes: int) -> PretrainedClassifie
         import timm
     except ImportError as error:
         raise ModuleNotFoundError(f"classifier='timm:{name}' needs timm: run pip install timm.") from error
+    if "weights_only" not in inspect.signature(timm.models.load_state_dict_from_hf).parameters:
+        raise ValueError(f"timm must be new enough to read weights safely, but is {timm.__version__}: upgrade it.")
     try:
         network: Any = timm.create_model(name, pretrained=True, num_classes=0)
     except OSError as error:
@@ -148,7 +151,10 @@ def from_timm(name: str, channels: int, num_classes: int) -> PretrainedClassifie
 
 def _without_head(network: nn.Module) -> int:
     """Removes the last linear layer of a network, and returns the number of its inputs."""
-    name, layer = [(name, each) for name, each in network.named_modules() if isinstance(each, nn.Linear)][-1]
+    layers = [(name, each) for name, each in network.named_modules() if isinstance(each, nn.Linear)]
+    if not layers:
+        raise ValueError(f"The network must have a linear layer to replace, but {type(network).__name__} has none.")
+    name, layer = layers[-1]
     parent, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(parent), attribute, nn.Identity())
     return layer.in_features

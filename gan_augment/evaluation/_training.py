@@ -100,6 +100,8 @@ def train_classifier(
 def _parameter_groups(model: nn.Module, hyperparameters: Hyperparameters) -> list[dict[str, Any]]:
     """Returns the parameters to train with their learning rates, and freezes the others."""
     if not isinstance(model, PretrainedClassifier):
+        if hyperparameters.backbone_lr:
+            raise ValueError(f"backbone_lr must be 0 for a module that is not a PretrainedClassifier: {type(model)}.")
         return [{"params": list(model.parameters())}]
     model.backbone.requires_grad_(False)
     groups: list[dict[str, Any]] = [{"params": list(model.head.parameters())}]
@@ -110,7 +112,7 @@ def _parameter_groups(model: nn.Module, hyperparameters: Hyperparameters) -> lis
 
 
 @torch.no_grad()
-def predict_logits(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
+def predict_logits(model: nn.Module, images: Tensor, batch_size: int = 100) -> Tensor:
     """Returns a classifier's logits for uint8 images, float ``(n, num_classes)`` on the CPU, in eval mode."""
     device = next(model.parameters(), torch.empty(0)).device
     with eval_mode(model):

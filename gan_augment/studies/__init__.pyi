@@ -1,6 +1,7 @@
 from ._intervals import Interval, crossed_difference, paired_difference
 from ._power import sign_flip_test
 from ._result import ArmResult, StudyResult, Trial
+from ._settings import resolve_device
 from ._study import study
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Trial",
     "crossed_difference",
     "paired_difference",
+    "resolve_device",
     "sign_flip_test",
     "study",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from ..evaluation import AUGMENTATIONS, BatchTransform, Classifier, Hyperparamet
 from ..mixing import LabelPolicy, SyntheticMix, missing_images, oversampled_rows
 from ..synthesis import SyntheticPool
 from ..training import autocast_type
-from ._controls import CONTROL_POOLS
+from ._controls import CONTROL_POOLS, control_pool
 from ._folder import Outcome, SplitImages, file_name, load_pool, read_split, write_outcome
 from ._result import Kind
 
@@ -39,13 +41,14 @@ class Arm:
     @property
     def key(self) -> str:
         """The key of the training: arms with the same key train the same classifiers, even if their names differ."""
-        parts = (self.classifier.name, self.hyperparameters, self.kind, self.augment, f"{self.ratio:g}", self.labels)
+        settings = dataclasses.astuple(self.hyperparameters)  # in full, unlike their names
+        parts = (self.classifier.name, *settings, self.kind, self.augment, self.ratio, self.labels)
         return ", ".join([*map(str, parts), *self.filters, *(["balanced"] if self.balanced else [])])
 
     @property
     def pool(self) -> tuple[str, ...]:
         """The filters or the control that name the arm's pool."""
-        return (self.kind,) if self.kind in CONTROL_POOLS else self.filters
+        return control_pool(self.kind) if self.kind in CONTROL_POOLS else self.filters
 
 
 @dataclass(frozen=True)
@@ -93,24 +96,31 @@ def run_job(job: Job, on_step: Callable[[], object] | None = None) -> Outcome:
     elif job.arm.kind == "class weights":
         targets = weighted_targets(targets, settings.num_classes)
     mix = _build_mix(job, data) if job.arm.ratio else None
-    model = train(settings, job.arm, images, targets, seed, mix, on_step)
-    seconds = time.perf_counter() - started
-    empty = torch.empty(0, settings.num_classes)
-    validation = predict_logits(model, data.validation).float() if len(data.validation) else empty
-    test = predict_logits(model, data.test).float()
+    with one_thread():
+        model = train(settings, job.arm, images, targets, seed, mix, on_step)
+        seconds = time.perf_counter() - started
+        empty = torch.empty(0, settings.num_classes)
+        validation = predict_logits(model, data.validation).float() if len(data.validation) else empty
+        test = predict_logits(model, data.test).float()
     if test.shape != (len(data.test), settings.num_classes):
         raise ValueError(
             f"classifier must return logits of shape ({len(data.test)}, {settings.num_classes}), but returned "
             f"{tuple(test.shape)} instead."
         )
-    if not (validation.isfinite().all() and test.isfinite().all()):
-        raise ValueError(
-            f"The logits must be finite, but those of the arm {job.arm.name!r} are not, because its training diverged. "
-            "Use a lower lr."
-        )
     outcome = Outcome(validation, test, seconds)
     write_outcome(job.path, outcome)
     return outcome
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Lets torch use one thread, so that a training gives the same bits with any number of processes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def train(

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
+from torchvision.transforms.v2.functional import gaussian_blur
 
+from .._core import to_signed, to_uint8
 from ..mixing import ClassVariation
+from ..models import displace, enlarge
 from ..synthesis import Source
 
 Make = Callable[[Tensor, Tensor], Tensor]  # from images and others of the same classes to new images
@@ -24,10 +26,14 @@ def vary(images: Tensor, labels: Tensor) -> Make:
 
 
 def deform(images: Tensor, labels: Tensor) -> Make:
-    """Returns a function that deforms each image at random."""
-    scale = images.shape[-1] / DIGIT_SIDE
-    elastic = v2.ElasticTransform(ALPHA * scale, SIGMA * scale)
-    return lambda chosen, others: torch.stack([elastic(image) for image in chosen])
+    """Returns a function that deforms each image at random, like ``v2.ElasticTransform`` on digits of 28 px."""
+
+    def elastic(chosen: Tensor, others: Tensor) -> Tensor:
+        noise = torch.rand(len(chosen), 2, DIGIT_SIDE, DIGIT_SIDE) * 2 - 1
+        smooth = gaussian_blur(noise, [int(8 * SIGMA + 1)] * 2, [SIGMA] * 2) * ALPHA / DIGIT_SIDE
+        return to_uint8(displace(to_signed(chosen), enlarge(smooth, *chosen.shape[2:])))
+
+    return elastic
 
 
 def interpolate(images: Tensor, labels: Tensor) -> Make:
@@ -43,6 +49,11 @@ CONTROL_POOLS: dict[Control, Callable[[Tensor, Tensor], Make]] = {
     "elastic": deform,
     "smote": interpolate,
 }
+
+
+def control_pool(control: Control) -> tuple[str, str]:
+    """Returns the name of a control's pool, which no filters have."""
+    return "control", control
 
 
 class ControlSource(Source):

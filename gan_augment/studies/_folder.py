@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -33,6 +32,7 @@ NOT_IDENTIFYING = (
     "source",
     "gan_augment",
 )  # may differ between two calls
+LONGEST_NAME = 100  # letters, of a file name
 IMAGES = "data.safetensors"
 
 
@@ -102,7 +102,8 @@ def _read_config(path: Path) -> dict[str, Any]:
 def file_name(name: str) -> str:
     """Returns a name for a file, which differs for different names."""
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
-    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return plain if plain == name and len(name) <= LONGEST_NAME else f"{plain[:LONGEST_NAME]}-{digest}"
 
 
 def write_images(

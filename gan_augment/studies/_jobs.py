@@ -16,8 +16,6 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-import torch
-
 from .._core import progress_bar
 from ._arms import Job, run_job
 from ._estimate import Cost
@@ -67,7 +65,7 @@ class Runner:
         for job, outcome in self._train(missing):
             outcomes[job.path] = outcome
             self.bar.set_postfix_str(job.arm.name, refresh=True)
-        return [outcome for outcome in outcomes.values() if outcome is not None]
+        return [found for job in jobs if (found := outcomes[job.path]) is not None]
 
     def _train(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
         """Trains jobs, and yields each outcome when it is ready."""
@@ -77,7 +75,7 @@ class Runner:
             return
         if self._executor is None:
             watched, self._alive = self._context.Pipe(duplex=False)
-            shared = (self.processes, watched, self._worked)
+            shared = (watched, self._worked)
             self._executor = ProcessPoolExecutor(self.processes, self._context, start_worker, shared)
         others = active_children()
         with _blocked_interrupts():  # the processes that start here inherit it
@@ -117,13 +115,12 @@ def run_counted(job: Job, seconds: float) -> Outcome:
     return run_job(job, count)
 
 
-def start_worker(processes: int, watched: Connection, worked: Any) -> None:
+def start_worker(watched: Connection, worked: Any) -> None:
     """Prepares a worker process: it ignores Ctrl-C, and ends when the other end of the pipe closes."""
     global _worked  # a synchronised value cannot be an argument of a job
     _worked = worked
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the first process ends the others
     threading.Thread(target=_exit_after, args=(watched,), daemon=True).start()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
 
 
 def _exit_after(watched: Connection) -> None:

@@ -1,84 +1,48 @@
-"""The smallest effect that a study can show, and a test that does not assume a normal distribution."""
+"""The smallest effect that a study can show, and a test that needs no distribution."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+
+from ._intervals import Interval, Verdict
 
 ONE_POINT = 0.01
-MOST_SEEDS, MOST_IMAGES = 1000, 10**7  # larger numbers would not be practical
 EXACT_SPLITS = 16  # with more splits, signs are drawn at random
 
 
-@dataclass(frozen=True)
-class Variances:
-    """Variances of a paired difference in accuracy: between test images, between splits, and of single predictions."""
+def power_sentence(found: Interval, n: int, splits: int) -> str:
+    """Returns the smallest effect that can be shown, and how many test images and splits would show one point.
 
-    images: float
-    splits: float
-    residual: float
-
-    @classmethod
-    def of(cls, treated: Tensor, control: Tensor) -> Variances:
-        """Estimates the variances from the scores of two arms, ``(splits, n)``, with at least 2 splits and 2 images."""
-        differences = treated.double() - control.double()
-        splits, n = differences.shape
-        by_image, by_split = differences.mean(0), differences.mean(1)
-        errors = differences - by_image - by_split[:, None] + differences.mean()
-        residual = float(errors.square().sum()) / ((splits - 1) * (n - 1))
-        images = max(float(by_image.var()) - residual / splits, 0.0)
-        return cls(images, max(float(by_split.var()) - residual / n, 0.0), residual)
-
-    def smallest_effect(self, n: int, splits: int) -> float:
-        """Returns the half width of a 95% interval with ``n`` test images."""
-        from scipy import stats
-
-        variance = self.images / n + self.splits / splits + self.residual / (n * splits)
-        return float(stats.t.ppf(0.975, splits - 1)) * math.sqrt(variance)
-
-
-def power_sentence(variances: Variances, n: int, splits: int) -> str:
-    """Returns a sentence on the smallest effect that can be shown, and on what it would take to show one point."""
-    effect = variances.smallest_effect(n, splits)
-    smallest = f"{effect:.1%}".replace("%", " points")
-    sentence = f"With {n:,} test images and {splits} splits, the smallest effect that can be shown is about {smallest}."
+    Args:
+        found (Interval): Paired difference between two arms of the study, of any kind.
+        n (int): Number of test images.
+        splits (int): Number of splits.
+    """
+    effect = (found.high - found.low) / 2
+    sentence = (
+        f"With {n:,} test images and {splits} splits, the interval reaches about {effect * 100:.1f} points to either "
+        "side. An effect of this size is shown in about half of such studies."
+    )
     if effect <= ONE_POINT:
         return sentence
-    more_images = _first(n, MOST_IMAGES, lambda images: variances.smallest_effect(images, splits))
-    more_splits = _first(splits, MOST_SEEDS, lambda count: variances.smallest_effect(n, count))
-    ways = [f"{more_images:,} test images"] if more_images else []
-    ways += [f"{more_splits:,} splits"] if more_splits else []
-    if not ways:
-        return f"{sentence} To show one point, the study needs both more test images and more splits."
-    return f"{sentence} To show one point, the study needs about {' or '.join(ways)}."
-
-
-def _first(low: int, high: int, effect: Callable[[int], float]) -> int | None:
-    """Returns the smallest number up to ``high`` with which one point can be shown, or None."""
-    if effect(high) > ONE_POINT:
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if effect(middle) <= ONE_POINT else (middle + 1, high)
-    return low
+    times = (effect / ONE_POINT) ** 2  # a variance is inversely proportional to the numbers of both
+    images, more = (math.ceil(times * each) for each in (n, splits))
+    return f"{sentence} To show one point, it needs about {images:,} test images and {more:,} splits."
 
 
 def sign_flip_test(differences: Sequence[float]) -> float:
     """Returns the p-value of a two-sided sign-flip test of the mean of independent differences.
 
-    Without an effect, each difference would be as likely to have the opposite sign. The p-value is the share of all
-    combinations of signs whose mean is at least as far from zero as the observed mean
-    (https://doi.org/10.2307/2984124). The test does not assume a normal distribution. With ``n`` differences, the
-    p-value cannot be below ``2 / 2**n``.
+    If there were no effect, each difference might as well have the other sign. The p-value is the share of all choices
+    of signs whose mean is at least as far from zero (https://doi.org/10.2307/2984124). It does not assume a normal
+    distribution. It cannot be below ``2 / 2**n``.
 
     Args:
-        differences (sequence of float): One difference for each split. With more than 16, the test draws 65,536 random
-            combinations of signs.
+        differences (sequence of float): One difference for each split. With more than 16, 65,536 choices are drawn.
 
     Example:
         >>> sign_flip_test([0.01, 0.02, 0.01, 0.03, 0.02])
@@ -95,6 +59,6 @@ def sign_flip_test(differences: Sequence[float]) -> float:
     return float((means >= values.sum().abs() * (1 - 1e-9)).double().mean())
 
 
-def agrees(p_value: float, splits: int) -> bool:
-    """Returns whether the sign-flip test shows an effect; with five or fewer splits, all must have the same sign."""
-    return bool(p_value <= max(0.05, 2 / 2**splits))
+def joint_verdict(found: Interval, p_value: float, splits: int) -> Verdict:
+    """Returns the verdict of the interval if the sign-flip test shows it too, as far as it can with few splits."""
+    return found.verdict if p_value <= max(0.05, 2 / 2**splits) else "no effect shown"

@@ -120,6 +120,9 @@ class StudyResult:
         choice (str): Name of the synthetic arm that was best on the validation images.
         control (str, optional): Name of the control that was best on the validation images, or None without controls.
             In a control, real images take the place of synthetic ones, so it needs no generator.
+        generator_adds (str, optional): Verdict on the choice compared with that control.
+        cheaper (str, optional): That control, if it helps and the choice is not shown to be better: use it instead of
+            synthetic images.
         trials (tuple of Trial): Hyperparameters that were tried, with their scores.
         arms (tuple of ArmResult): All arms.
         comparisons (dict of str to Interval): Paired difference of the choice from each arm without synthetic images,
@@ -145,6 +148,8 @@ class StudyResult:
     baseline: str
     choice: str
     control: str | None
+    generator_adds: Verdict | None
+    cheaper: str | None
     trials: tuple[Trial, ...]
     arms: tuple[ArmResult, ...]
     comparisons: dict[str, Interval]
@@ -195,17 +200,6 @@ class StudyResult:
         )
 
     @property
-    def generator_adds(self) -> Verdict | None:
-        """The verdict on the choice compared with the control, which needs no generator; None without a control."""
-        return None if self.control is None else self.comparisons[self.control].verdict
-
-    @property
-    def cheaper(self) -> str | None:
-        """The control, if it beats the baseline and the choice shows no gain over it; otherwise None."""
-        found = None if self.control is None else self.arm(self.control).difference
-        return self.control if found and found.verdict == "helps" and self.generator_adds != "helps" else None
-
-    @property
     def generator_sentence(self) -> str:
         """A comparison of the choice with the control, which needs no generator; empty without a control."""
         if self.control is None:
@@ -215,7 +209,7 @@ class StudyResult:
             "helps": "The synthetic images help more than real images in their place",
             "hurts": "The synthetic images are worse than real images in their place",
             "no effect shown": "The synthetic images show no gain over real images in their place",
-        }[found.verdict]
+        }[self.generator_adds or found.verdict]
         last = f" Use {self.cheaper} instead: it helps without a generator." if self.cheaper else ""
         return (
             f"{adds}: {self.choice} differs from {self.control}, the best control on the validation images, by "
@@ -226,7 +220,7 @@ class StudyResult:
         """Returns everything except the pictures as a dictionary that JSON can store."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("pictures", "arms")}
         compared = {name: dataclasses.asdict(interval) for name, interval in self.comparisons.items()}
-        fields |= {"trials": [dataclasses.asdict(trial) for trial in self.trials], "cheaper": self.cheaper}
+        fields |= {"trials": [dataclasses.asdict(trial) for trial in self.trials]}
         arms = [dataclasses.asdict(arm) for arm in self.arms]
         sentences = {"headline": self.headline, "generator_sentence": self.generator_sentence}
         return {**sentences, **fields, "arms": arms, "comparisons": compared}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import statistics
 import sys
@@ -22,10 +23,10 @@ from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
 from ._estimate import estimate_sentence, estimated_seconds, measure_costs
 from ._folder import Outcome, SplitImages, load_pool, pool_folder, read_split, write_images
-from ._intervals import Interval, crossed_difference
+from ._intervals import Interval, Verdict, crossed_difference
 from ._jobs import Runner
 from ._pictures import report_pictures
-from ._power import Variances, agrees, power_sentence, sign_flip_test
+from ._power import joint_verdict, power_sentence, sign_flip_test
 from ._race import race_rounds
 from ._result import CONTROL_KINDS, OVERSAMPLED, ArmResult, StudyResult, Trial, strictest_control
 from ._settings import FIRST_SEEDS, TUNING_SEEDS, Settings
@@ -53,6 +54,7 @@ class StudyRun:
     arms: dict[str, Arm] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)  # of the first seeds, by the key of the arm
     trials: list[Trial] = field(default_factory=list)
+    trained: dict[Path, int] = field(default_factory=dict)  # the steps of each training
     power: str = ""  # the smallest effect that can be shown
 
     def __post_init__(self) -> None:
@@ -80,7 +82,10 @@ class StudyRun:
         self._note_power(baseline)
         self.pools.make_pools(self.splits, baseline)
         choice = self._race(self._synthetic_arms(baseline))
-        self._train(self._controls(choice), settings.seeds)
+        controls = self._controls(choice)
+        self._train(controls, settings.seeds)
+        for arm in controls:
+            self._check_converged(arm)
         return baseline, choice
 
     def _estimate(self) -> None:
@@ -89,28 +94,33 @@ class StudyRun:
         costs = measure_costs(settings, self.train_settings, self.splits[0])
         self.runner.start(costs, estimated_seconds(settings, costs))
         if self.progress:
-            rows, fitted = self.parts[0][0], settings.splits if isinstance(self.source, Fitting) else 0
-            fitting = self.source.seconds(self.data.images.subset(rows)) if isinstance(self.source, Fitting) else 0.0
+            first, fitted = self.splits[0], settings.splits if isinstance(self.source, Fitting) else 0
+            fitting = self.source.seconds(first.train, first.train_labels) if isinstance(self.source, Fitting) else 0.0
             tqdm.write(estimate_sentence(settings, costs, fitted, fitting), file=sys.stderr)
 
     def _note_power(self, baseline: Arm) -> None:
-        """Estimates the smallest effect that the study can show, from the baseline and the real arm with most seeds."""
-        others = [arm for arm in self.arms.values() if arm != baseline]
-        other = max(others, key=lambda arm: len(self.outcomes[arm.key]), default=None)
-        splits = 0 if other is None else min(len(self.outcomes[other.key]), self.settings.splits)
-        if other is None or splits < 2:
+        """Says the smallest effect that the study can show, as the two best ordinary augmentations differ."""
+        seeds, trained = self.settings.seeds, self.outcomes
+        others = [arm for arm in self.arms.values() if arm != baseline and arm.classifier == baseline.classifier]
+        other = next((arm for arm in others if len(trained[arm.key]) == seeds), None)
+        if other is None:
             return
-        scores = (split_scores(self, arm, splits) for arm in (other, baseline))
-        sentence = power_sentence(Variances.of(*scores), len(self.splits[0].test), self.settings.splits)
-        self.power = sentence
+        found = difference(self, other, baseline)
+        self.power = power_sentence(found, len(self.splits[0].test), self.settings.splits)
         if self.progress:
-            tqdm.write(sentence, file=sys.stderr)
+            tqdm.write(self.power, file=sys.stderr)
 
     def validation_score(self, arm: Arm) -> float:
         """Returns the Brier score of an arm on the validation images; see :class:`ArmResult`."""
         logits = [outcome.validation for outcome in self.outcomes[arm.key]]
         labels = [self.splits[seed % self.settings.splits].validation_labels for seed in range(len(logits))]
-        return tempered_brier(logits, labels, self.settings.metric == "balanced accuracy")
+        score = tempered_brier(logits, labels, self.settings.metric == "balanced accuracy")
+        finite = self.has_converged(arm) and (math.isfinite(score) or not self.settings.validation)
+        return score if finite else math.inf
+
+    def has_converged(self, arm: Arm) -> bool:
+        """Returns whether all logits of an arm are finite."""
+        return all(bool(each.isfinite().all()) for out in self.outcomes[arm.key] for each in (out.validation, out.test))
 
     def _train(self, arms: list[Arm], seeds: int, *, listed: bool = True) -> None:
         """Trains arms with the first seeds, and lists them in the report."""
@@ -120,6 +130,7 @@ class StudyRun:
             for seed in range(seeds)
         ]
         outcomes = iter(self.runner(jobs))
+        self.trained |= {job.path: job.steps for job in jobs}
         for arm in arms:
             self.outcomes[arm.key] = [next(outcomes) for _ in range(seeds)]
             if listed:
@@ -136,7 +147,15 @@ class StudyRun:
             arms = sorted(arms[:count], key=self.validation_score)
         if listed:
             self._train(arms[:1], total)
+        self._check_converged(arms[0])
         return arms[0]
+
+    def _check_converged(self, arm: Arm) -> None:
+        if not self.has_converged(arm):
+            raise ValueError(
+                f"The logits must be finite, but those of the arm {arm.name!r} are not: its training may have "
+                "diverged. Use a lower lr."
+            )
 
     def _tuned(self, classifier: Classifier) -> Hyperparameters:
         """Chooses the hyperparameters of a classifier on the validation images, with one ordinary augmentation."""
@@ -199,23 +218,22 @@ def conclude(
     """
     settings, pools, first = run.settings, run.pools, run.splits[0]
     arms = tuple(_arm_result(run, arm, baseline) for arm in run.arms.values())
-    comparisons = {arm.name: _difference(run, choice, run.arms[arm.name]) for arm in arms if not arm.synthetic}
-    controls = [run.arms[arm.name] for arm in arms if arm.kind in CONTROL_KINDS and arm.ratio]
-    control = min(controls, key=run.validation_score).name if controls else None
-    strictest = run.arms[strictest_control(baseline.name, comparisons)]
-    difference, p_value = comparisons[strictest.name], _sign_flip(run, choice, strictest)
-    verdict = difference.verdict if agrees(p_value, settings.splits) else "no effect shown"
+    comparisons = {arm.name: difference(run, choice, run.arms[arm.name]) for arm in arms if not arm.synthetic}
+    strictest, verdict, p_value = _verdict(run, choice, baseline)
+    control, adds, cheaper = _best_control(run, choice, baseline)
     pool = load_pool(run.folder, choice.filters, 0)
     copies = copy_report(first.train, pool.rows(torch.arange(min(len(pool), MAX_COPIES))), first.test)
     class_counts = [torch.bincount(part.train_labels, minlength=run.data.num_classes).float() for part in run.splits]
-    result = StudyResult(
+    return StudyResult(
         verdict=verdict,
         sign_flip=p_value,
-        ratio=choice.ratio if verdict == "helps" else 0.0,
+        ratio=choice.ratio if verdict == "helps" and cheaper is None else 0.0,
         metric=settings.metric,
         baseline=baseline.name,
         choice=choice.name,
         control=control,
+        generator_adds=adds,
+        cheaper=cheaper,
         trials=tuple(run.trials),
         arms=arms,
         comparisons=comparisons,
@@ -237,18 +255,17 @@ def conclude(
             "fitted": settings.splits if isinstance(pools.source, Fitting) else 0,
             "fit_seconds": pools.fit_seconds,
             "pool_seconds": pools.pool_seconds,
-            "trainings": sum(map(len, run.outcomes.values())),
+            "trainings": len(run.trained),
             "training_seconds": sum(outcome.seconds for each in run.outcomes.values() for outcome in each),
             "pool_size": settings.pool_size,
             "seen": seen,
             "copies": copies.sentence,
             "acceptance": pools.acceptance,
         },
-        notes=(*notes, *pools.notes, *_notes(run, difference, p_value)),
+        notes=(*notes, *pools.notes, *_notes(run, comparisons[strictest.name], p_value)),
         settings=config,
         pictures=report_pictures(pool, first, pools.teacher, choice),
     )
-    return dataclasses.replace(result, ratio=0.0) if result.cheaper else result
 
 
 def _name_to_load(run: StudyRun, choice: Arm, config: dict[str, Any]) -> str | None:
@@ -266,7 +283,7 @@ def split_scores(run: StudyRun, arm: Arm, seeds: int) -> Tensor:
     return torch.stack([scores[split::splits].mean(0) for split in range(splits)])
 
 
-def _difference(run: StudyRun, treated: Arm, control: Arm) -> Interval:
+def difference(run: StudyRun, treated: Arm, control: Arm) -> Interval:
     """Compares two arms on the seeds that both have."""
     labels = run.splits[0].test_labels if run.settings.metric == "balanced accuracy" else None
     seeds = min(len(run.outcomes[arm.key]) for arm in (treated, control))
@@ -283,6 +300,37 @@ def _sign_flip(run: StudyRun, treated: Arm, control: Arm) -> float:
     return sign_flip_test(by_class.mean(0).tolist())
 
 
+def _verdict(run: StudyRun, treated: Arm, baseline: Arm) -> tuple[Arm, Verdict, float]:
+    """Returns the real arm over which the gain is smallest, the verdict, and the p-value of the sign-flip test.
+
+    The real arms are the baseline and, in mode ``"balance"``, `oversampled`; only a gain over both helps.
+    """
+    arms = {arm.name: arm for arm in (baseline, run.arms.get(OVERSAMPLED)) if arm is not None}
+    found = {name: difference(run, treated, arm) for name, arm in arms.items()}
+    p_values = {name: _sign_flip(run, treated, arm) for name, arm in arms.items()}
+    verdicts = {name: joint_verdict(found[name], p_values[name], run.settings.splits) for name in arms}
+    strictest = strictest_control(baseline.name, found)
+    verdict = verdicts[strictest]
+    if verdict == "helps" and set(verdicts.values()) != {"helps"}:
+        verdict = "no effect shown"
+    return arms[strictest], verdict, p_values[strictest]
+
+
+def _best_control(run: StudyRun, choice: Arm, baseline: Arm) -> tuple[str | None, Verdict | None, str | None]:
+    """Returns the best control on the validation images, the verdict on the choice against it, and it again if cheaper.
+
+    It is cheaper if it helps and the choice is not shown to be better. Without validation images, nothing can choose
+    among several controls.
+    """
+    controls = [arm for arm in run.arms.values() if arm.kind in CONTROL_KINDS and arm.ratio]
+    if not controls or (len(controls) > 1 and not run.settings.validation):
+        return None, None, None
+    control = min(controls, key=run.validation_score)
+    adds = joint_verdict(difference(run, choice, control), _sign_flip(run, choice, control), run.settings.splits)
+    helps = _verdict(run, control, baseline)[1] == "helps"
+    return control.name, adds, control.name if helps and adds != "helps" else None
+
+
 def _arm_result(run: StudyRun, arm: Arm, baseline: Arm) -> ArmResult:
     labels, outcomes = run.splits[0].test_labels, run.outcomes[arm.key]
     recalls = torch.stack([class_recall(outcome.test, labels, run.data.num_classes) for outcome in outcomes])
@@ -296,11 +344,11 @@ def _arm_result(run: StudyRun, arm: Arm, baseline: Arm) -> ArmResult:
         calibration_error=statistics.fmean(calibration_error(outcome.test, labels) for outcome in outcomes),
         log_loss=statistics.fmean(float(F.cross_entropy(outcome.test, labels)) for outcome in outcomes),
         seconds=statistics.fmean(outcome.seconds for outcome in outcomes),
-        difference=None if arm == baseline else _difference(run, arm, baseline),
+        difference=None if arm == baseline else difference(run, arm, baseline),
     )
 
 
-def _notes(run: StudyRun, difference: Interval, p_value: float) -> list[str]:
+def _notes(run: StudyRun, found: Interval, p_value: float) -> list[str]:
     settings, notes = run.settings, []
     if run.data.num_duplicates:
         notes.append(f"{run.data.num_duplicates} test images were dropped because they are also training images.")
@@ -311,13 +359,13 @@ def _notes(run: StudyRun, difference: Interval, p_value: float) -> list[str]:
         )
     if settings.splits < FEW_SPLITS:
         notes.append(f"Fewer than {FEW_SPLITS} splits leave much to chance: treat the verdict as a first look.")
-    if difference.verdict != "no effect shown" and not agrees(p_value, settings.splits):
+    if found.verdict != joint_verdict(found, p_value, settings.splits):
         notes.append(
             "The interval excludes zero, but a sign-flip test over the splits does not agree "
             f"(p = {p_value:.2g}), so the verdict is no effect shown."
         )
-    if difference.verdict == "no effect shown":
-        margin = (difference.high - difference.low) / 2 * 100
+    if found.verdict == "no effect shown":
+        margin = (found.high - found.low) / 2 * 100
         notes.append(
             f"The interval reaches {margin:.2f} points to either side: {len(run.splits[0].test):,} test images and "
             f"{settings.splits} splits cannot show a smaller effect."

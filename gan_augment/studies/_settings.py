@@ -151,7 +151,8 @@ class Settings:
     @property
     def num_mixed_trainings(self) -> int:
         """The largest number of trainings of the synthetic arms, of their controls, and of the arms of balance."""
-        others = len(self.controls) + (2 if self.mode == "balance" else 0)  # "repeated" becomes "filled up"
+        repeated = "repeated" in self.controls and self.mode == "balance"  # it has no arm of its own there
+        others = len(self.controls) - repeated + (3 if self.mode == "balance" else 0)
         synthetic = race_trainings(self.num_synthetic_arms, FIRST_SEEDS, self.seeds)
         return max(synthetic, self.seeds) + others * self.seeds
 
@@ -188,13 +189,15 @@ def as_filter_sets(filters: Any) -> tuple[tuple[str, ...], ...]:
 
 
 def resolve_device(device: str) -> str:
-    """Returns the name of a device; ``"auto"`` is a GPU if there is one.
+    """Returns the name of a device; ``"auto"`` is a GPU with CUDA if there is one.
+
+    Apple's GPUs are not chosen, because ``adaptive_max_pool2d`` gives wrong values there (pytorch#190064).
 
     Raises:
         ValueError: If torch does not know the device, or the machine does not have it.
     """
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:

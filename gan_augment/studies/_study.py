@@ -131,9 +131,9 @@ def study(
             Default: 1.
         precision (str): Precision of the classifiers' training: ``"bf16"``, ``"fp32"``, or ``"auto"``, which is
             ``"bf16"`` on processors with fast bfloat16. Default: ``"auto"``.
-        device (str): Device on which classifiers train and pools are generated: ``"cpu"``, ``"cuda"``, ``"mps"``, or
-            ``"auto"``, which is a GPU if there is one. A generator is always fitted on a GPU if there is one. Default:
-            ``"auto"``.
+        device (str): Device on which classifiers train and pools are generated: ``"cpu"``, ``"cuda"``, or ``"auto"``,
+            which is a GPU with CUDA if there is one. A generator is always fitted on a GPU if there is one. On the CPU,
+            each training uses one thread, so use ``processes``. Default: ``"auto"``.
         progress (bool): Whether to show progress bars. Default: True.
         name (str, optional): Name of the data in the report. Default: the path or type of ``dataset``.
         command (str, optional): Shell command that started the study, for the report.

@@ -47,11 +47,12 @@ from ..training import (
     seconds_per_step,
 )
 from ._arms import Arm, TrainSettings, train
-from ._controls import CONTROL_POOLS, Control, ControlSource
+from ._controls import CONTROL_POOLS, Control, ControlSource, control_pool
 from ._folder import SplitImages, pool_folder, pool_name, read_record, write_record
 from ._settings import Settings
 
 FILTER_TRIALS = 2000  # candidates to try each filter on
+TIMED_IMAGES = 256
 WITHOUT_ANCHORS = 3  # times as many steps for recipes that do not reconstruct images
 MIN_KEPT = 0.02  # a filter that keeps a smaller share would take long and leave copies of few samples
 
@@ -139,10 +140,12 @@ class Fitting:
         GeneratorConfig(image_size=recipe.image_size)
         return recipe
 
-    def seconds(self, images: TrainingImages) -> float:
+    def seconds(self, images: Tensor, labels: Tensor) -> float:
         """Returns about how long one fitting to these images takes."""
-        recipe = self.resolve(images.images.shape[-1])
-        seconds = recipe.total_steps(len(images)) * seconds_per_step(images, recipe)
+        recipe, some = self.resolve(images.shape[-1]), TensorDataset(images[:TIMED_IMAGES], labels[:TIMED_IMAGES])
+        options: dict[str, Any] = {"channels": recipe.channels, "conditional": recipe.conditional, "progress": False}
+        read = TrainingImages.from_dataset(some, recipe.image_size, recipe.resize_mode, **options)
+        seconds = recipe.total_steps(len(images)) * seconds_per_step(read, recipe)
         return seconds if self.budget is None else min(seconds, parse_budget(self.budget) or seconds)
 
     def fit(self, images: Tensor, labels: Tensor, out: Path, seed: int, progress: bool) -> LoadedSource:
@@ -251,7 +254,10 @@ class StudyPools:
         controls = [name for name in CONTROL_POOLS if name in self.settings.controls]
         for index, images in enumerate(splits):
             for name in list(controls):
-                path, seed = pool_folder(self.folder, (name,), index), mix_seed(self.settings.seed, 17, index)
+                path, seed = (
+                    pool_folder(self.folder, control_pool(name), index),
+                    mix_seed(self.settings.seed, 17, index),
+                )
                 try:
                     source = ControlSource(name, images.train, images.train_labels, self.train_settings.num_classes)
                 except ValueError as error:

@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -154,6 +155,8 @@ def test_a_function_of_a_module(tmp_path, monkeypatch):
         ("resnet18", "classifier must be one of .*torchvision:NAME"),
         ("torchvision:", "torchvision has no pretrained classifier ''"),
         ("torchvision:resnet1", "torchvision has no pretrained classifier 'resnet1'"),
+        ("torchvision:r3d_18", "must be a classifier of images"),
+        (".mine:net", "must name a function of a module"),
         ("torchvision:raft_small", "must be a classifier of images"),
         ("timm:resnet1", "timm has no pretrained network 'resnet1'"),
         ("no_such_module_at_all:net", "must name a function of a module"),
@@ -193,3 +196,32 @@ def test_training_keeps_all_tensors_on_its_device():
     )
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
     assert len(steps) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lr": 0.0}, "lr must be a finite number above 0"),
+        ({"lr": float("nan")}, "lr must be a finite number above 0"),
+        ({"steps": 0}, "steps must be a finite number above 0"),
+        ({"weight_decay": -1.0}, "weight_decay must be a finite number of at least 0"),
+        ({"backbone_lr": float("inf")}, "backbone_lr must be a finite number of at least 0"),
+    ],
+)
+def test_hyperparameters_are_checked(change, message):
+    with pytest.raises(ValueError, match=message):
+        Hyperparameters(**change)
+
+
+def test_numbers_of_numpy_become_floats_and_equal_trials_are_refused():
+    assert type(Hyperparameters(lr=np.float32(0.5)).lr) is float
+    with pytest.raises(ValueError, match="trials must differ"):
+        Classifier("own", SmallCNN, (Hyperparameters(), Hyperparameters(lr=2e-3)))
+
+
+def test_only_a_pretrained_classifier_has_a_learning_rate_for_its_backbone():
+    images = torch.zeros(4, 1, 16, 16, dtype=torch.uint8)
+    with pytest.raises(ValueError, match="backbone_lr must be 0"):
+        train_classifier(
+            images, torch.arange(4) % 2, num_classes=2, steps=1, hyperparameters=Hyperparameters(backbone_lr=0.1)
+        )

@@ -177,3 +177,64 @@ def test_pools_are_drawn_on_the_device_of_the_study():
 def test_auto_is_a_device_of_this_machine():
     torch.empty(1, device=resolve_device("auto"))
     assert resolve_device("cpu") == "cpu"
+
+
+class Exploding(SmallCNN):
+    """Gives logits that are not finite once it has been trained with a large learning rate."""
+
+    def forward(self, images):
+        logits = super().forward(images)
+        return logits * torch.inf if self[-1].weight.abs().max() > 10 else logits
+
+
+def explode(channels, num_classes):
+    return Exploding(channels, num_classes, width=4)
+
+
+def test_hyperparameters_that_diverge_lose(few, test_images):
+    trials = (Hyperparameters(lr=1e3), Hyperparameters(lr=1e-3))
+    options = {**QUICK, **PLAIN, "lr": None, "steps": 5, "seeds": 2, "classifier": Classifier("own", explode, trials)}
+    result = study(few, SyntheticPool(*gratings(30, 2)), test=test_images, **options)
+    assert [trial.chosen for trial in result.trials] == [False, True]
+    options["classifier"] = Classifier("own", explode, trials[:1])
+    with pytest.raises(ValueError, match=r"logits must be finite.*diverged"):
+        study(few, SyntheticPool(*gratings(30, 2)), test=test_images, **options)
+
+
+def test_without_validation_images_no_control_is_called_the_best(few, test_images):
+    options = {**QUICK, **PLAIN, "steps": 2, "seeds": 2, "validation": 0.0}
+    pool = SyntheticPool(*gratings(30, 2))
+    several = study(few, pool, test=test_images, **{**options, "controls": ("smote", "elastic")})
+    assert several.control is None
+    assert several.generator_sentence == ""
+    assert study(few, pool, test=test_images, **options).control == "oversampled 0.5"
+
+
+def test_a_recipe_of_another_size_is_timed_at_its_size(few, test_images, capsys):
+    sizes = {"image_size": 32, "resize_mode": "pad", "steps": 2, "generator_width": 4}
+    options = {**QUICK, **PLAIN, "steps": 2, "seeds": 2, "progress": True}
+    study(few, recipe="tiny-conditional", fit_options=sizes, test=test_images, **options)
+    assert "fits 2 generators and trains up to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_training_has_one_thread_and_the_caller_keeps_its_own(few, test_images, processes):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        options = {**QUICK, **PLAIN, "steps": 3, "seeds": 2, "processes": processes}
+        result = study(few, SyntheticPool(*gratings(30, 2)), test=test_images, **options)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    expected = study(few, SyntheticPool(*gratings(30, 2)), test=test_images, **{**options, "processes": 1})
+    assert [arm.log_loss for arm in result.arms] == [arm.log_loss for arm in expected.arms]
+
+
+@pytest.mark.slow
+def test_the_default_classifiers_are_compared(few, test_images):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    options = {**QUICK, "controls": "varied", "steps": 10, "seeds": 2, "augment": ("none", "affine")}
+    result = study(few, SyntheticPool(*gratings(60, 2)), test=test_images, **options)
+    assert {arm.classifier for arm in result.arms} == {"small-cnn", "efficientnet-lite0"}
+    assert {trial.classifier for trial in result.trials} == {"small-cnn", "efficientnet-lite0"}

@@ -212,7 +212,7 @@ def test_a_worker_ends_when_nobody_holds_the_other_end():
     child = os.fork()
     if child == 0:
         alive.close()
-        _jobs.start_worker(2, watched)
+        _jobs.start_worker(watched, None)
         time.sleep(60)
         os._exit(0)
     time.sleep(0.1)

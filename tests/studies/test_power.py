@@ -1,14 +1,12 @@
 """The smallest effect that can be shown, and the sign-flip test."""
 
-import math
-
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from gan_augment.studies import sign_flip_test
-from gan_augment.studies._power import Variances, agrees, power_sentence
+from gan_augment.studies import Interval, sign_flip_test
+from gan_augment.studies._power import joint_verdict, power_sentence
 
 numbers = st.floats(-1, 1).map(lambda value: round(value, 3))
 
@@ -24,7 +22,7 @@ def test_the_p_value_is_a_share_of_all_signs_and_ignores_the_side(values):
 @given(st.lists(st.floats(0.01, 1), min_size=2, max_size=8))
 def test_only_the_observed_signs_and_their_opposite_are_as_extreme_if_all_agree(values):
     assert sign_flip_test(values) == 2 / 2 ** len(values)
-    assert agrees(sign_flip_test(values), len(values))
+    assert joint_verdict(found(0.001), sign_flip_test(values), len(values)) == "helps"
 
 
 def test_without_an_effect_p_values_are_below_a_twentieth_once_in_twenty():
@@ -40,42 +38,27 @@ def test_many_splits_draw_signs_at_random():
 
 
 def test_one_split_of_another_sign_is_no_agreement_of_five():
-    assert not agrees(sign_flip_test([0.02, 0.03, 0.02, 0.03, -0.001]), 5)
+    p = sign_flip_test([0.02, 0.03, 0.02, 0.03, -0.001])
+    assert joint_verdict(found(0.001), p, 5) == "no effect shown"
 
 
-@pytest.mark.parametrize(
-    ("images", "splits", "residual"), [(0.04, 0.0, 0.01), (0.0, 0.0004, 0.02), (0.03, 0.0001, 0.0)]
-)
-def test_variances_are_found_again(images, splits, residual):
-    rng = torch.Generator().manual_seed(0)
-    shape = (60, 900)
-    parts = (
-        torch.randn(1, shape[1], generator=rng),
-        torch.randn(shape[0], 1, generator=rng),
-        torch.randn(shape, generator=rng),
-    )
-    scores = sum(math.sqrt(value) * part for value, part in zip((images, splits, residual), parts))
-    found = Variances.of(scores, torch.zeros(shape))
-    assert found.images == pytest.approx(images, rel=0.2, abs=1e-4)
-    assert found.splits == pytest.approx(splits, rel=0.4, abs=1e-5)
-    assert found.residual == pytest.approx(residual, rel=0.05, abs=1e-9)
+def found(half):
+    return Interval(0.003, 0.003 - half, 0.003 + half, 5, 0.95)
 
 
-@given(st.integers(2, 5000), st.integers(2, 20))
-@settings(deadline=None)  # the first call imports scipy
-def test_more_images_or_splits_show_smaller_effects(n, splits):
-    variances = Variances(0.05, 0.0002, 0.03)
-    effect = variances.smallest_effect(n, splits)
-    assert variances.smallest_effect(n + 1, splits) < effect
-    assert variances.smallest_effect(n, splits + 1) < effect
+def test_the_sentence_says_how_many_images_and_splits_would_show_a_point():
+    sentence = power_sentence(found(0.02), 150, 5)
+    assert "150 test images and 5 splits, the interval reaches about 2.0 points to either side" in sentence
+    assert sentence.endswith("To show one point, it needs about 600 test images and 20 splits.")
+    assert "To show" not in power_sentence(found(0.005), 10_000, 5)
 
 
-def test_the_sentence_says_how_many_images_or_splits_would_show_a_point():
-    many = power_sentence(Variances(0.05, 0.0, 0.0), 100, 5)
-    assert many == (
-        "With 100 test images and 5 splits, the smallest effect that can be shown is about 6.2 points. To show one "
-        "point, the study needs about 3,855 test images."
-    )
-    assert " or " in power_sentence(Variances(0.002, 1e-6, 0.0), 100, 5)
-    assert "both more test images and more splits" in power_sentence(Variances(0.05, 0.01, 0.0), 100, 3)
-    assert "To show" not in power_sentence(Variances(0.001, 0.0, 0.0), 1000, 5)
+@given(st.floats(-0.1, 0.1), st.floats(0.001, 0.1), st.floats(0, 1), st.integers(2, 20))
+def test_both_must_show_an_effect(mean, half, p, splits):
+    interval = Interval(mean, mean - half, mean + half, splits, 0.95)
+    verdict = joint_verdict(interval, p, splits)
+    assert verdict in (interval.verdict, "no effect shown")
+    if p <= 0.05:
+        assert verdict == interval.verdict
+    if p > 0.5:
+        assert verdict == "no effect shown"

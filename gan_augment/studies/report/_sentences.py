@@ -97,14 +97,15 @@ def advice(result: StudyResult) -> str:
     arm = result.arm(result.choice)
     if result.cheaper is not None:
         control = result.arm(result.cheaper)
+        batches = ", after making all classes equally frequent" if result.balances else ""
         made = {
             "varied": "real images that ClassVariation varies",
             "elastic": "real images that are deformed at random",
             "smote": "blends of two real images of a class",
         }.get(control.kind, "repeated real images")
         return (
-            f"Train without a generator. Replace a share of {control.ratio:g} of each batch with {made}, and keep the "
-            f"ordinary augmentation {control.augment}."
+            f"Train without a generator{batches}. Replace a share of {control.ratio:g} of each batch with {made}, and "
+            f"keep the ordinary augmentation {control.augment}."
         )
     if result.ratio > 0:
         filtered = f"synthetic images filtered by {', '.join(arm.filters)}"
@@ -115,7 +116,7 @@ def advice(result: StudyResult) -> str:
     reason = {
         "hurts": "The synthetic arm that was best on the validation images was worse than the baseline on the test "
         "images.",
-        "no effect shown": "The interval includes zero, so a gain and a loss are both possible.",
+        "no effect shown": "Neither a gain nor a loss is shown.",
     }.get(result.verdict, "No ratio above 0 was chosen.")
     return f"Train without synthetic images: the baseline, {result.baseline}, is the better default here. {reason}"
 
