@@ -41,15 +41,11 @@ class Hyperparameters:
     steps: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("lr", "above 0"),
-            ("backbone_lr", "at least 0"),
-            ("weight_decay", "at least 0"),
-            ("steps", "above 0"),
-        ):
-            value = float(getattr(self, name))
-            if not (math.isfinite(value) and value >= 0 and (value > 0 or least == "at least 0")):
-                raise ValueError(f"{name} must be a finite number {least}, but got {getattr(self, name)} instead.")
+        for name in ("lr", "backbone_lr", "weight_decay", "steps"):
+            value, positive = float(getattr(self, name)), name in ("lr", "steps")
+            if not math.isfinite(value) or value < 0 or (positive and value == 0):
+                limit = "above 0" if positive else "of at least 0"
+                raise ValueError(f"{name} must be a finite number {limit}, but got {value} instead.")
             object.__setattr__(self, name, value)
 
     def __str__(self) -> str:

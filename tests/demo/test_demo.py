@@ -118,9 +118,13 @@ def test_the_readmes_lines_run(tmp_path, monkeypatch):
     sure = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
     exec(blocks[2].replace("threshold=0.9", "threshold=0").replace("2000", "20"), {"classifier": sure})
     assert len(SyntheticPool.load("pools/digits")) == 20
+    images, labels = next(iter(loader))
+    scope = {"dataset": real, "images": images, "labels": labels}
+    exec(blocks[3], scope)
+    assert scope["images"].shape == (4, 1, 28, 28)
     scope = {"dataset": real, "SyntheticMix": SyntheticMix}
     with pytest.warns(UserWarning, match="The budget ended"):
-        exec(blocks[3].replace("20m", "1s"), scope)
+        exec(blocks[4].replace("20m", "1s"), scope)
     assert scope["mix"](*next(iter(loader)))[0].shape == (4, 1, 28, 28)
 
 

@@ -50,11 +50,11 @@ def test_arms_train_on_the_classes_as_they_say(monkeypatch):
     kept = (labels > 0) | (torch.cumsum(labels == 0, 0) <= 9)
     seen, foreign, known = {}, [], set(map(bytes, images.numpy()))
 
-    def note(settings, arm, images, targets, seed, mix=None):
+    def note(settings, arm, images, targets, seed, mix=None, on_step=None):
         counts = targets.sum(0) if targets.ndim == 2 else torch.bincount(targets, minlength=CLASSES)
         seen.setdefault((len(images), mix is None), []).append(counts.tolist())
         foreign.append(not known.issuperset(map(bytes, images.numpy())))
-        return train(settings, arm, images, targets, seed, mix)
+        return train(settings, arm, images, targets, seed, mix, on_step)
 
     train = _arms.train
     monkeypatch.setattr(_arms, "train", note)

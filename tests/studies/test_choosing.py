@@ -134,7 +134,7 @@ def test_without_two_images_of_a_class_the_control_varied_is_left_out(test_image
         ({"classifier": (tiny, tiny)}, "classifier must have different names"),
         ({"classifier": ("small-cnn", tiny), "validation": 0.0}, "more than one augmentation, classifier"),
         ({"classifier": lambda channels, number: SmallCNN(channels, 7)}, "must return logits of shape"),
-        ({"lr": -1.0}, "lr must be positive"),
+        ({"lr": -1.0}, "lr must be a finite number above 0"),
     ],
 )
 def test_bad_input_is_refused_before_any_training(few, test_images, change, message, tmp_path):

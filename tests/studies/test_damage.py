@@ -134,10 +134,10 @@ def test_ctrl_c_ends_the_command_in_one_sentence_and_the_same_command_goes_on(tm
     monkeypatch.chdir(tmp_path)
     original = _jobs.run_job
 
-    def run_job(job):
+    def run_job(job, on_step):
         if len(list((tmp_path / "study").glob("runs/*"))) == 2:
             os.kill(os.getpid(), signal.SIGINT)
-        return original(job)
+        return original(job, on_step)
 
     with monkeypatch.context() as patch:
         patch.setattr(_jobs, "run_job", run_job)
