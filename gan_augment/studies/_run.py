@@ -1,40 +1,31 @@
-"""A study in progress: its stages, and the result that follows from their outcomes."""
+"""A study in progress: its stages, and how its arms compare."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import statistics
 import sys
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from ..evaluation import Classifier, Hyperparameters, calibration_error, class_recall, is_correct, tempered_brier
-from ..metrics import copy_report
+from ..evaluation import Classifier, Hyperparameters, is_correct, tempered_brier
 from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
 from ._estimate import estimate_sentence, estimated_seconds, measure_costs
-from ._folder import Outcome, SplitImages, load_pool, pool_folder, read_split, write_images
-from ._intervals import Interval, Verdict, crossed_difference
+from ._folder import Outcome, SplitImages, read_split, write_images
+from ._intervals import Interval, crossed_difference
 from ._jobs import Runner
-from ._pictures import report_pictures
-from ._power import joint_verdict, power_sentence, sign_flip_test
+from ._power import power_sentence, sign_flip_test
 from ._race import race_rounds
-from ._result import CONTROL_KINDS, OVERSAMPLED, ArmResult, StudyResult, Trial, strictest_control
+from ._result import OVERSAMPLED, Trial
 from ._settings import FIRST_SEEDS, TUNING_SEEDS, Settings
 from ._splits import StudyData
 from ._synthetic import Fitting, LoadedSource, StudyPools
-
-MAX_COPIES = 2000  # samples to search for copies
-FEW_SPLITS = 5
 
 
 @dataclass
@@ -105,7 +96,7 @@ class StudyRun:
         other = next((arm for arm in others if len(trained[arm.key]) == seeds), None)
         if other is None:
             return
-        found = difference(self, other, baseline)
+        found = self.difference(other, baseline)
         self.power = power_sentence(found, len(self.splits[0].test), self.settings.splits)
         if self.progress:
             tqdm.write(self.power, file=sys.stderr)
@@ -121,6 +112,27 @@ class StudyRun:
     def has_converged(self, arm: Arm) -> bool:
         """Returns whether all logits of an arm are finite."""
         return all(bool(each.isfinite().all()) for out in self.outcomes[arm.key] for each in (out.validation, out.test))
+
+    def difference(self, treated: Arm, control: Arm) -> Interval:
+        """Compares two arms in the study's metric, on the seeds that both have."""
+        seeds = min(len(self.outcomes[arm.key]) for arm in (treated, control))
+        labels = self.splits[0].test_labels if self.settings.metric == "balanced accuracy" else None
+        return crossed_difference(self._split_scores(treated, seeds), self._split_scores(control, seeds), labels)
+
+    def sign_flip(self, treated: Arm, control: Arm) -> float:
+        """Returns the p-value of a sign-flip test over the splits of two arms that have all seeds."""
+        seeds, labels = self.settings.seeds, self.splits[0].test_labels
+        differences = self._split_scores(treated, seeds) - self._split_scores(control, seeds)
+        if self.settings.metric == "accuracy":
+            return sign_flip_test(differences.mean(1).tolist())
+        by_class = [differences[:, labels == label].mean(1) for label in range(self.data.num_classes)]
+        return sign_flip_test(torch.stack(by_class).mean(0).tolist())
+
+    def _split_scores(self, arm: Arm, seeds: int) -> Tensor:
+        """Returns scores ``(splits, n)`` of the test images, means over the seeds of a split."""
+        labels, splits = self.splits[0].test_labels, min(self.settings.splits, seeds)
+        scores = torch.stack([is_correct(outcome.test, labels) for outcome in self.outcomes[arm.key][:seeds]])
+        return torch.stack([scores[split::splits].mean(0) for split in range(splits)])
 
     def _train(self, arms: list[Arm], seeds: int, *, listed: bool = True) -> None:
         """Trains arms with the first seeds, and lists them in the report."""
@@ -207,167 +219,3 @@ class StudyRun:
 
 def _real_arm(name: str, augment: str, classifier: Classifier, hyperparameters: Hyperparameters) -> Arm:
     return Arm(name, "none" if augment == "none" else "ordinary", augment, classifier, hyperparameters)
-
-
-def conclude(
-    run: StudyRun, baseline: Arm, choice: Arm, config: dict[str, Any], seen: str, notes: list[str]
-) -> StudyResult:
-    """Returns the result of a study whose stages are finished.
-
-    ``seen`` is the sentence on test images that the source has seen, and ``notes`` are the notes to put first.
-    """
-    settings, pools, first = run.settings, run.pools, run.splits[0]
-    arms = tuple(_arm_result(run, arm, baseline) for arm in run.arms.values())
-    comparisons = {arm.name: difference(run, choice, run.arms[arm.name]) for arm in arms if not arm.synthetic}
-    strictest, verdict, p_value = _verdict(run, choice, baseline)
-    control, adds, cheaper = _best_control(run, choice, baseline)
-    pool = load_pool(run.folder, choice.filters, 0)
-    copies = copy_report(first.train, pool.rows(torch.arange(min(len(pool), MAX_COPIES))), first.test)
-    class_counts = [torch.bincount(part.train_labels, minlength=run.data.num_classes).float() for part in run.splits]
-    return StudyResult(
-        verdict=verdict,
-        sign_flip=p_value,
-        ratio=choice.ratio if verdict == "helps" and cheaper is None else 0.0,
-        metric=settings.metric,
-        baseline=baseline.name,
-        choice=choice.name,
-        control=control,
-        generator_adds=adds,
-        cheaper=cheaper,
-        trials=tuple(run.trials),
-        arms=arms,
-        comparisons=comparisons,
-        seeds=settings.seeds,
-        steps=round(settings.steps * baseline.hyperparameters.steps),
-        data={
-            "name": config["data"],
-            "train": len(first.train),
-            "validation": len(first.validation),
-            "test": len(first.test),
-            "class_names": run.data.images.class_names,
-            "class_counts": torch.stack(class_counts).mean(0).tolist(),
-            "image_shape": tuple(first.train.shape[1:]),
-            "splits": settings.splits,
-        },
-        source={
-            "name": config["source"],
-            "load": _name_to_load(run, choice, config),
-            "fitted": settings.splits if isinstance(pools.source, Fitting) else 0,
-            "fit_seconds": pools.fit_seconds,
-            "pool_seconds": pools.pool_seconds,
-            "trainings": len(run.trained),
-            "training_seconds": sum(outcome.seconds for each in run.outcomes.values() for outcome in each),
-            "pool_size": settings.pool_size,
-            "seen": seen,
-            "copies": copies.sentence,
-            "acceptance": pools.acceptance,
-        },
-        notes=(*notes, *pools.notes, *_notes(run, comparisons[strictest.name], p_value)),
-        settings=config,
-        pictures=report_pictures(pool, first, pools.teacher, choice),
-    )
-
-
-def _name_to_load(run: StudyRun, choice: Arm, config: dict[str, Any]) -> str | None:
-    """Returns the name or pool folder that loads the images of the choice, or None if nothing was kept."""
-    source = run.pools.source
-    if not choice.filters and isinstance(source, LoadedSource) and source.name is not None:
-        return os.fspath(source.name)
-    return str(pool_folder(run.folder, choice.filters, 0)) if config["kept"] else None
-
-
-def split_scores(run: StudyRun, arm: Arm, seeds: int) -> Tensor:
-    """Returns scores ``(splits, n)`` of the test images, mean over the seeds of a split, which are not independent."""
-    labels, splits = run.splits[0].test_labels, min(run.settings.splits, seeds)
-    scores = torch.stack([is_correct(outcome.test, labels) for outcome in run.outcomes[arm.key][:seeds]])
-    return torch.stack([scores[split::splits].mean(0) for split in range(splits)])
-
-
-def difference(run: StudyRun, treated: Arm, control: Arm) -> Interval:
-    """Compares two arms on the seeds that both have."""
-    labels = run.splits[0].test_labels if run.settings.metric == "balanced accuracy" else None
-    seeds = min(len(run.outcomes[arm.key]) for arm in (treated, control))
-    return crossed_difference(split_scores(run, treated, seeds), split_scores(run, control, seeds), labels)
-
-
-def _sign_flip(run: StudyRun, treated: Arm, control: Arm) -> float:
-    """Returns the p-value of a sign-flip test over the splits."""
-    difference = split_scores(run, treated, run.settings.seeds) - split_scores(run, control, run.settings.seeds)
-    if run.settings.metric == "accuracy":
-        return sign_flip_test(difference.mean(1).tolist())
-    labels = run.splits[0].test_labels
-    by_class = torch.stack([difference[:, labels == label].mean(1) for label in range(run.data.num_classes)])
-    return sign_flip_test(by_class.mean(0).tolist())
-
-
-def _verdict(run: StudyRun, treated: Arm, baseline: Arm) -> tuple[Arm, Verdict, float]:
-    """Returns the real arm over which the gain is smallest, the verdict, and the p-value of the sign-flip test.
-
-    The real arms are the baseline and, in mode ``"balance"``, `oversampled`; only a gain over both helps.
-    """
-    arms = {arm.name: arm for arm in (baseline, run.arms.get(OVERSAMPLED)) if arm is not None}
-    found = {name: difference(run, treated, arm) for name, arm in arms.items()}
-    p_values = {name: _sign_flip(run, treated, arm) for name, arm in arms.items()}
-    verdicts = {name: joint_verdict(found[name], p_values[name], run.settings.splits) for name in arms}
-    strictest = strictest_control(baseline.name, found)
-    verdict = verdicts[strictest]
-    if verdict == "helps" and set(verdicts.values()) != {"helps"}:
-        verdict = "no effect shown"
-    return arms[strictest], verdict, p_values[strictest]
-
-
-def _best_control(run: StudyRun, choice: Arm, baseline: Arm) -> tuple[str | None, Verdict | None, str | None]:
-    """Returns the best control on the validation images, the verdict on the choice against it, and it again if cheaper.
-
-    It is cheaper if it helps and the choice is not shown to be better. Without validation images, nothing can choose
-    among several controls.
-    """
-    controls = [arm for arm in run.arms.values() if arm.kind in CONTROL_KINDS and arm.ratio]
-    if not controls or (len(controls) > 1 and not run.settings.validation):
-        return None, None, None
-    control = min(controls, key=run.validation_score)
-    adds = joint_verdict(difference(run, choice, control), _sign_flip(run, choice, control), run.settings.splits)
-    helps = _verdict(run, control, baseline)[1] == "helps"
-    return control.name, adds, control.name if helps and adds != "helps" else None
-
-
-def _arm_result(run: StudyRun, arm: Arm, baseline: Arm) -> ArmResult:
-    labels, outcomes = run.splits[0].test_labels, run.outcomes[arm.key]
-    recalls = torch.stack([class_recall(outcome.test, labels, run.data.num_classes) for outcome in outcomes])
-    same = (arm.name, arm.kind, arm.augment, arm.classifier.name, arm.ratio, arm.labels, arm.filters)
-    return ArmResult(
-        *same,
-        accuracy=tuple(float(is_correct(outcome.test, labels).mean()) for outcome in outcomes),
-        balanced_accuracy=tuple(recalls.nanmean(1).tolist()),
-        recall=tuple(recalls.mean(0).tolist()),
-        validation=run.validation_score(arm),
-        calibration_error=statistics.fmean(calibration_error(outcome.test, labels) for outcome in outcomes),
-        log_loss=statistics.fmean(float(F.cross_entropy(outcome.test, labels)) for outcome in outcomes),
-        seconds=statistics.fmean(outcome.seconds for outcome in outcomes),
-        difference=None if arm == baseline else difference(run, arm, baseline),
-    )
-
-
-def _notes(run: StudyRun, found: Interval, p_value: float) -> list[str]:
-    settings, notes = run.settings, []
-    if run.data.num_duplicates:
-        notes.append(f"{run.data.num_duplicates} test images were dropped because they are also training images.")
-    if settings.splits < settings.seeds:
-        notes.append(
-            f"The {settings.seeds} seeds share {settings.splits} splits. The scores of the seeds of a split are "
-            f"averaged, so the interval is based on {settings.splits} values."
-        )
-    if settings.splits < FEW_SPLITS:
-        notes.append(f"Fewer than {FEW_SPLITS} splits leave much to chance: treat the verdict as a first look.")
-    if found.verdict != joint_verdict(found, p_value, settings.splits):
-        notes.append(
-            "The interval excludes zero, but a sign-flip test over the splits does not agree "
-            f"(p = {p_value:.2g}), so the verdict is no effect shown."
-        )
-    if found.verdict == "no effect shown":
-        margin = (found.high - found.low) / 2 * 100
-        notes.append(
-            f"The interval reaches {margin:.2f} points to either side: {len(run.splits[0].test):,} test images and "
-            f"{settings.splits} splits cannot show a smaller effect."
-        )
-    return [*notes, *filter(None, [run.power])]

@@ -12,10 +12,11 @@ from torch.utils.data import Dataset
 from .._version import __version__
 from ..evaluation import ClassifierLike, OnSeen, default_classifiers, load_classifier, with_lr
 from ._checks import check_exposure, check_request, study_keys
+from ._conclude import conclude
 from ._folder import study_folder, write_config
 from ._jobs import Runner
 from ._result import StudyResult
-from ._run import StudyRun, conclude
+from ._run import StudyRun
 from ._settings import METRICS, PRESETS, Settings, as_filter_sets, as_tuple, resolve_device
 from ._splits import StudyData
 from ._synthetic import Fitting, LoadedSource
