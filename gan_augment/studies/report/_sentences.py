@@ -180,18 +180,23 @@ def method(result: StudyResult) -> list[str]:
         )
     classifiers = list(dict.fromkeys(arm.classifier for arm in result.arms))
     others = f" The study also tried {', '.join(sorted({*classifiers} - {baseline.classifier}))}."
+    dropped = ""
+    if any(len(arm.accuracy) < result.seeds for arm in result.arms):
+        dropped = (
+            " Arms that were worse on the validation images dropped out early, so they have fewer seeds and mostly "
+            "wider intervals."
+        )
     paragraphs = [
         f"The study compared {len(result.arms)} ways to train a classifier, called arms, on {data['name']}: "
         f"{data['train']:,.0f} training images of {len(result.arm(result.choice).recall)} classes, with up to "
         f"{result.seeds} paired seeds over {data['splits']} splits.",
         chosen,
         f"The baseline, the synthetic arms and their controls train the classifier {baseline.classifier} for "
-        f"{result.steps:,} steps with the same settings.{others if len(classifiers) > 1 else ''} Arms that were worse "
-        "on the validation images dropped out early, so they have fewer seeds and mostly wider intervals.",
+        f"{result.steps:,} steps with the same settings.{others if len(classifiers) > 1 else ''}{dropped}",
         f"The scores come from {data['test']:,.0f} test images, which had no part in any selection. Each interval "
         f"is the {level(result)} confidence interval of the paired difference from the baseline. It accounts for both "
         "the seeds and the test images. A sign-flip test of the difference that decides the verdict has "
-        f"p = {result.sign_flip:.2g}.",
+        f"p = {result.sign_flip:.2g}; with {data['splits']} splits, p cannot be below {2 / 2 ** data['splits']:.2g}.",
     ]
     if result.balances:
         paragraphs.insert(
