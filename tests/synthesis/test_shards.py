@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -44,6 +44,7 @@ def digest(pixels):
     classes=st.integers(0, 6),
     labels=st.none() | st.lists(st.integers(0, 5), min_size=1),
 )
+@example(n=294, images_per_shard=98, classes=4, labels=[0, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1, 0, 0, 3, 1])
 def test_shards_hold_the_images_that_are_exported_as_files(n, images_per_shard, classes, labels):
     if labels is not None:  # of any counts, in any order
         labels = None if classes == 0 else [label % classes for label in (labels * n)[:n]]
