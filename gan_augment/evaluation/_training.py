@@ -120,7 +120,7 @@ def predict_logits(model: nn.Module, images: Tensor, batch_size: int = 100) -> T
         return torch.cat([model(batch.to(device).float().div(255)).cpu() for batch in batches])
 
 
-def predict(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
+def predict(model: nn.Module, images: Tensor, batch_size: int = 100) -> Tensor:
     """Returns the class that a classifier predicts for each uint8 image, int64 ``(n,)``, in eval mode."""
     return predict_logits(model, images, batch_size).argmax(dim=1)
 

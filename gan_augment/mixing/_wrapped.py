@@ -117,7 +117,7 @@ class Pipeline:
         return lambda image, label: image if inherited is None else inherited(image)
 
     def on_batches(self, dataset: Any) -> Callable[[Tensor], Tensor] | None:
-        """Returns a transform of batches that gives the same images as :meth:`on`, or None if there is none."""
+        """Returns the transform if it gives a whole batch the same images as :meth:`on`, and otherwise None."""
         takes, transform = ("image", self.transform) if callable(self.transform) else find_transform(dataset)
         plain = dataclasses.replace(self.kind, container="tensor", layout="chw", subclass=None)
         fits = self.resize and self.kind == plain and self.transform is not None and takes == "image"

@@ -12,7 +12,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from .._core import to_signed, to_uint8
 from ..mixing import ClassVariation
 from ..models import displace, enlarge
-from ..synthesis import Source
+from ..synthesis import Source, class_labels
 
 Make = Callable[[Tensor, Tensor], Tensor]  # from images and others of the same classes to new images
 
@@ -75,7 +75,7 @@ class ControlSource(Source):
         self.rows = [(labels == label).nonzero().flatten() for label in range(num_classes)]
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
-        classes = (torch.arange(n) % self.num_classes if labels is None else torch.as_tensor(labels)).tolist()
+        classes = class_labels(self, n, labels).tolist()
         with torch.random.fork_rng(devices=[]):
             if seed is not None:
                 torch.manual_seed(seed)

@@ -69,10 +69,14 @@ def estimated_seconds(settings: Settings, costs: Mapping[str, Cost]) -> float:
     return choosing + settings.num_mixed_trainings * max(map(training, settings.classifiers))
 
 
-def estimate_sentence(settings: Settings, costs: Mapping[str, Cost], fitted: int, fit_seconds: float) -> str:
-    """Returns a sentence on what the study does and about how long it takes; generators are fitted in sequence."""
-    seconds = fitted * fit_seconds + estimated_seconds(settings, costs) / settings.processes
-    fits = f"fits {fitted} generators and " if fitted else ""
+def estimate_sentence(settings: Settings, training: float, fitting: float | None) -> str:
+    """Returns a sentence on what the study does and about how long it takes.
+
+    ``training`` is the seconds of all trainings in one process, and ``fitting`` those of one of the generators, which
+    are fitted in sequence; None if there are none.
+    """
+    seconds = training / settings.processes + settings.splits * (fitting or 0.0)
+    fits = "" if fitting is None else f"fits {settings.splits} generators and "
     return f"The study {fits}trains up to {settings.num_trainings} classifiers, which takes about {rounded(seconds)}."
 
 

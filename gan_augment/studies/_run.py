@@ -45,7 +45,7 @@ class StudyRun:
     arms: dict[str, Arm] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)  # of the first seeds, by the key of the arm
     trials: list[Trial] = field(default_factory=list)
-    trained: dict[Path, int] = field(default_factory=dict)  # the steps of each training
+    seconds: dict[Path, float] = field(default_factory=dict)  # of each training
     power: str = ""  # the smallest effect that can be shown
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class StudyRun:
         self._estimate()
         self.pools.fit_generators(self.splits)
         best = [self._best_augmentation(each, self._tuned(each)) for each in settings.classifiers]
-        baseline = min(best, key=self.validation_score) if len(best) > 1 else best[0]
+        baseline = min(best, key=self.validation_score)
         if settings.mode == "balance":
             controls = [
                 dataclasses.replace(baseline, name=OVERSAMPLED, kind="oversampled", balanced=True),
@@ -82,18 +82,19 @@ class StudyRun:
     def _estimate(self) -> None:
         """Starts the progress bar, and prints about how long the study takes."""
         settings = self.settings
-        costs = measure_costs(settings, self.train_settings, self.splits[0])
-        self.runner.start(costs, estimated_seconds(settings, costs))
+        first, fitting = self.splits[0], None
+        costs = measure_costs(settings, self.train_settings, first)
+        training = estimated_seconds(settings, costs)
+        self.runner.start(costs, training)
         if self.progress:
-            first, fitted = self.splits[0], settings.splits if isinstance(self.source, Fitting) else 0
-            fitting = self.source.seconds(first.train, first.train_labels) if isinstance(self.source, Fitting) else 0.0
-            tqdm.write(estimate_sentence(settings, costs, fitted, fitting), file=sys.stderr)
+            if isinstance(self.source, Fitting):
+                fitting = self.source.seconds(first.train, first.train_labels)
+            tqdm.write(estimate_sentence(settings, training, fitting), file=sys.stderr)
 
     def _note_power(self, baseline: Arm) -> None:
         """Says the smallest effect that the study can show, as the two best ordinary augmentations differ."""
-        seeds, trained = self.settings.seeds, self.outcomes
         others = [arm for arm in self.arms.values() if arm != baseline and arm.classifier == baseline.classifier]
-        other = next((arm for arm in others if len(trained[arm.key]) == seeds), None)
+        other = next((arm for arm in others if len(self.outcomes[arm.key]) == self.settings.seeds), None)
         if other is None:
             return
         found = self.difference(other, baseline)
@@ -106,8 +107,8 @@ class StudyRun:
         logits = [outcome.validation for outcome in self.outcomes[arm.key]]
         labels = [self.splits[seed % self.settings.splits].validation_labels for seed in range(len(logits))]
         score = tempered_brier(logits, labels, self.settings.metric == "balanced accuracy")
-        finite = self.has_converged(arm) and (math.isfinite(score) or not self.settings.validation)
-        return score if finite else math.inf
+        diverged = not self.has_converged(arm) or (math.isnan(score) and self.settings.validation > 0)
+        return math.inf if diverged else score
 
     def has_converged(self, arm: Arm) -> bool:
         """Returns whether all logits of an arm are finite."""
@@ -141,8 +142,9 @@ class StudyRun:
             for arm in arms
             for seed in range(seeds)
         ]
-        outcomes = iter(self.runner(jobs))
-        self.trained |= {job.path: job.steps for job in jobs}
+        found = self.runner(jobs)
+        self.seconds |= {job.path: outcome.seconds for job, outcome in zip(jobs, found)}
+        outcomes = iter(found)
         for arm in arms:
             self.outcomes[arm.key] = [next(outcomes) for _ in range(seeds)]
             if listed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +68,7 @@ class Settings:
     splits: int
     steps: int
     batch_size: int
-    lr: float | None
+    lr: float | None  # of all classifiers, whose trials hold it; None if it is chosen
     pool_size: int
     count: int | None
     validation: float
@@ -84,8 +83,6 @@ class Settings:
         if self.count is not None:
             check_count("count", self.count, 2)
         check_count("seeds", self.seeds, 2)
-        if self.lr is not None and not 0 < self.lr < math.inf:
-            raise ValueError(f"lr must be positive and finite, but got {self.lr} instead.")
         check_seed(self.seed)
         if not 2 <= self.splits <= self.seeds:
             raise ValueError(

@@ -254,17 +254,18 @@ class StudyPools:
         controls = [name for name in CONTROL_POOLS if name in self.settings.controls]
         for index, images in enumerate(splits):
             for name in list(controls):
-                path, seed = (
-                    pool_folder(self.folder, control_pool(name), index),
-                    mix_seed(self.settings.seed, 17, index),
-                )
-                try:
-                    source = ControlSource(name, images.train, images.train_labels, self.train_settings.num_classes)
-                except ValueError as error:
-                    controls.remove(name)
-                    self.notes.append(f"The control {name} was left out: {error}")
-                    continue
-                self.pool_seconds += make_pool(path, source, [], self.settings.pool_size, seed)[1]
+                path = pool_folder(self.folder, control_pool(name), index)
+                seconds = read_record(path)
+                if seconds is None:
+                    try:
+                        source = ControlSource(name, images.train, images.train_labels, self.train_settings.num_classes)
+                    except ValueError as error:
+                        controls.remove(name)
+                        self.notes.append(f"The control {name} was left out: {error}")
+                        continue
+                    seed = mix_seed(self.settings.seed, 17, index)
+                    seconds = make_pool(path, source, [], self.settings.pool_size, seed)[1]
+                self.pool_seconds += seconds
         return controls
 
     def _make_pool(self, index: int, filters: tuple[str, ...], images: SplitImages, keep: list[Filter]) -> None:

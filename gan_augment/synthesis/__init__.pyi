@@ -1,4 +1,4 @@
-from ._as_source import ClassSources, Geometry, Source, SourceLike, as_source, draw, fingerprints_of
+from ._as_source import ClassSources, Geometry, Source, SourceLike, as_source, class_labels, draw, fingerprints_of
 from ._convert import (
     ImageKind,
     as_channels_first,
@@ -47,6 +47,7 @@ __all__ = [
     "as_source",
     "call_transform",
     "check_unit_range",
+    "class_labels",
     "draw",
     "draw_candidates",
     "export_images",

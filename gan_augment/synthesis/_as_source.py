@@ -104,7 +104,7 @@ class ClassSources(Source):
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
         check_space(f"n={n}", n, ROW_BYTES)
-        classes = cast(Tensor, resolve_labels(self, n, labels))
+        classes = class_labels(self, n, labels)
         unknown = sorted(set(classes.tolist()) - set(self.sources))
         if unknown:
             raise ValueError(f"labels must be classes of the mapping, {list(self.sources)}, but got {unknown}.")
@@ -228,6 +228,11 @@ def resolve_labels(source: Source, n: int, labels: Any = None) -> Tensor | None:
         classes = torch.tensor(list(source.class_indices[: max(n, 1)]), dtype=torch.int64)
         labels = classes[torch.arange(n) % len(classes)]
     return check_labels(labels, n, int(source.num_classes))
+
+
+def class_labels(source: Source, n: int, labels: Any = None) -> Tensor:
+    """Returns the class of each image like :func:`resolve_labels`, for a source with classes."""
+    return cast(Tensor, resolve_labels(source, n, labels))
 
 
 def draw(source: Samples, n: int, labels: Tensor | None, *, seed: int | None) -> Tensor:

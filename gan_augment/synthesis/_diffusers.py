@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .._core import check_count, draw_seed
-from ..models import Source
+from ._as_source import Source, class_labels
 
 
 class DiffusersSource(Source):
@@ -62,7 +62,7 @@ class DiffusersSource(Source):
 
     def sample(self, n: int, labels: Any = None, *, seed: int | None = None) -> Tensor:
         """Draws images, float 0..1 ``(n, 3, h, w)``. Image ``i`` depends only on the seed, ``i`` and its label."""
-        classes = (torch.arange(n) % self.num_classes if labels is None else torch.as_tensor(labels)).tolist()
+        classes = class_labels(self, n, labels).tolist()
         seed = draw_seed() if seed is None else seed
         images = []
         for start in range(0, n, self.batch_size):

