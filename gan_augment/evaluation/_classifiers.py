@@ -130,11 +130,11 @@ class SmallCNN(nn.Sequential):
     def __init__(self, channels: int, num_classes: int, width: int = 32, early_stride: bool = False) -> None:
         layers: list[nn.Module] = []
         for before, after in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
-            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-            layers.append(nn.MaxPool2d(2))
+            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)]
+            layers += [nn.MaxPool2d(2), nn.ReLU(inplace=True)]  # a ReLU before the pooling would give the same
         if early_stride:
             layers[0] = _EntryConv2d(channels, width, 3, padding=1, bias=False)
-        layers[-1] = nn.AdaptiveMaxPool2d(3)
+        layers[-2] = nn.AdaptiveMaxPool2d(3)
         super().__init__(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(9 * 4 * width, num_classes))
 
 

