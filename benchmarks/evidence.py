@@ -1,16 +1,19 @@
 """The studies of docs/evidence.md: whether mixing helps, on images of others.
 
     GAN_AUGMENT_DATA=DATA python -m benchmarks.evidence mnist-100 --out OUT
-    GAN_AUGMENT_DATA=DATA python -m benchmarks.evidence --table OUT
+    GAN_AUGMENT_DATA=DATA python -m benchmarks.evidence tuned-mnist-100 --classifier efficientnet-lite0 --out OUT
+    python -m benchmarks.evidence --table OUT
 
 DATA holds the folders that ``benchmarks/data.py`` reads. Each case is one call of :func:`gan_augment.study`: its report
-is in ``OUT/<case>``, and which goes on where it was stopped. The second command prints a table of all reports in OUT.
+is in ``OUT/<case>``, and it goes on where it was stopped. The last command prints a table of all reports in OUT, such
+as ``benchmarks/results/evidence``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from torch.utils.data import TensorDataset
 
 from gan_augment.studies import study
 
-from .data import Data, blood_cells, cifar10, fashion_mnist, hymenoptera, long_tailed, mnist, pneumonia
+from .data import Data, blood_cells, celeba, cifar10, fashion_mnist, hymenoptera, long_tailed, mnist, pneumonia
 from .options import add_set
 
 ORDINARY = ("none", "affine", "flip-affine", "affine-mix", "trivial-mix")
@@ -29,6 +32,9 @@ PLAIN: dict[str, Any] = {"classifier": "small-cnn", "lr": 2e-3, "controls": "rep
 COMMON: dict[str, Any] = {**PLAIN, "steps": 400, "augment": ORDINARY, "ratios": (0.25, 0.5)}
 FITTED: dict[str, Any] = {"recipe": "tiny-conditional", "budget": "2m"}
 FILTERED: dict[str, Any] = {"filters": (None, "agreement")}
+CLASSIFIERS = ("small-cnn", "efficientnet-lite0")
+TESTED = 2000  # test images of the tuned studies
+FACES_HELD_OUT = 1000  # faces that dcgan-celeba-attributes-64 was not trained on
 # Ten splits, since the effect is small; other images to train on than those by which `deform` was chosen.
 FRESH: dict[str, Any] = {"seeds": 10, "seed": 1}
 
@@ -58,19 +64,56 @@ def balanced(data: Data, augment: tuple[str, ...], **options: Any) -> dict[str, 
     return {**common, **sets(data), "mode": "balance", "augment": augment, **options}
 
 
-def tuned(load: Callable[[], Data], count: int | None = None, **options: Any) -> dict[str, Any]:
-    """(e): tuned baselines with both classifiers, and every control. A generator is fitted to each split."""
-    return {**sets(load()), "recipe": "tiny-conditional", "preset": "quick", "count": count, **options}
+def tuned(data: Data, **options: Any) -> dict[str, Any]:
+    """A row of the table: a tuned baseline and every control; five splits, or ten if a generator is fitted to each."""
+    made = {"seeds": 5} if "source" in options else {"seeds": 10, "recipe": "tiny-conditional-light"}
+    return {**sets(data, TESTED), **made, "preset": "quick", **options}
 
 
-def sets(data: Data) -> dict[str, Any]:
-    """Training and test images as the study takes them."""
-    return {
-        "dataset": TensorDataset(data.train, data.labels),
-        "test": TensorDataset(data.held_out, data.held_out_labels),
-    }
+def photos(data: Data, **options: Any) -> dict[str, Any]:
+    """The same for images that may be mirrored."""
+    return tuned(
+        data, fit_options={"flip": True}, augment=("none", "flip-affine", "affine-mix", "trivial-mix"), **options
+    )
 
 
+def tuned_cells(**options: Any) -> dict[str, Any]:
+    """Blood cells at their own 64 px."""
+    data, groups = blood_cells()
+    arguments = photos(data, **options)
+    return {**arguments, "dataset": TensorDataset(data.train, data.labels), "test": 0.25, "groups": groups}
+
+
+def faces(count: int) -> dict[str, Any]:
+    """Faces that the generator of the zoo has not seen: men and women, smiling or not."""
+    data = celeba(FACES_HELD_OUT, attributes=("Male", "Smiling"))
+    arguments = photos(data, source="dcgan-celeba-attributes-64", count=count)
+    del arguments["fit_options"]
+    return {**arguments, "dataset": TensorDataset(data.held_out, data.held_out_labels), "test": 0.5}
+
+
+def sets(data: Data, tested: int | None = None) -> dict[str, Any]:
+    """Training images and the first test images as the study takes them."""
+    test = [each[:tested] for each in (data.held_out, data.held_out_labels) if each is not None]
+    return {"dataset": TensorDataset(data.train, data.labels), "test": TensorDataset(*test)}
+
+
+ROWS: dict[str, Callable[[], dict[str, Any]]] = {
+    **{f"mnist-{n}-zoo": lambda n=n: tuned(mnist(), source="dcgan-mnist-32", count=n) for n in (100, 365)},
+    **{
+        f"fashion-{n}-zoo": lambda n=n: tuned(fashion_mnist(), source="dcgan-fashion-mnist-32", count=n)
+        for n in (100, 365)
+    },
+    **{f"celeba-{n}-zoo": lambda n=n: faces(n) for n in (100, 365)},
+    **{f"mnist-{n}": lambda n=n: tuned(mnist(), count=n) for n in (100, 365)},
+    **{f"fashion-{n}": lambda n=n: tuned(fashion_mnist(), count=n) for n in (100, 365)},
+    **{f"cifar-{n}": lambda n=n: photos(cifar10(), count=n) for n in (500, 1000)},
+    "cells-100": lambda: tuned_cells(count=100),
+    "cells": tuned_cells,
+    "hymenoptera": lambda: photos(hymenoptera()),
+    "pneumonia": lambda: tuned(pneumonia(), mode="balance"),
+    "fashion-tailed": lambda: tuned(long_tailed(fashion_mnist(), 500, 5), mode="balance"),
+}
 CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **{f"mnist-{n}": lambda n=n: pretrained(mnist, "dcgan-mnist-32", n, DIGITS) for n in (100, 365, 1000)},
     **{f"fashion-{n}": lambda n=n: pretrained(fashion_mnist, "dcgan-fashion-mnist-32", n) for n in (100, 365, 1000)},
@@ -82,37 +125,38 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "fashion-365-tuned": lambda: fitted(
         fashion_mnist, 365, init="dcgan-mnist-32", fit_options={"image_size": 32, "resize_mode": "pad"}
     ),
-    "mnist-100-tuned": lambda: tuned(mnist, 100),
-    "fashion-100-tuned": lambda: tuned(fashion_mnist, 100),
-    "cifar-1000-tuned": lambda: tuned(cifar10, 1000, fit_options={"flip": True}),
-    "hymenoptera-tuned": lambda: tuned(hymenoptera, fit_options={"flip": True}),
     "pneumonia": lambda: balanced(pneumonia(), DIGITS),
     "fashion-tailed": lambda: balanced(long_tailed(fashion_mnist(), 500, 5), ORDINARY),
+    **{f"tuned-{name}": row for name, row in ROWS.items()},
 }
 
 
 def table(folder: Path) -> None:
-    """A row for each report in a folder."""
-    for path in sorted(folder.glob("*/report.json")):
+    """A row for each report in a folder: the baseline, the choice, and the control that needs no generator."""
+    print("| study | baseline | choice | difference | best control | choice - control | verdict |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for path in sorted([*folder.glob("*/report.json"), *folder.glob("*.json")]):
         report = json.loads(path.read_text())
         arms = {arm["name"]: arm for arm in report["arms"]}
-        scores = "balanced_accuracy" if report["metric"] == "balanced accuracy" else "accuracy"
+        key = report["metric"].replace(" ", "_")
+        scores = {name: f"{name}, {100 * statistics.fmean(arm[key]):.1f}%" for name, arm in arms.items()}
+        baseline, choice, control = (report[name] for name in ("baseline", "choice", "control"))
+        added = ("", "") if control is None else (scores[control], points(report["comparisons"][control]))
+        name = path.parent.name if path.stem == "report" else path.stem
+        cells = (name, scores[baseline], scores[choice], points(arms[choice]["difference"]), *added, report["verdict"])
+        print(f"| {' | '.join(cells)} |")
 
-        def mean(name: str, arms: Any = arms, scores: str = scores) -> float:
-            return 100 * sum(arms[name][scores]) / len(arms[name][scores])
 
-        found = arms[report["choice"]]["difference"]
-        low, middle, high = (100 * found[key] for key in ("low", "mean", "high"))
-        print(
-            f"{path.parent.name:22} {report['baseline']:16} {mean(report['baseline']):6.2f}  {report['choice']:26} "
-            f"{mean(report['choice']):6.2f}  {middle:+6.2f} ({low:+.2f} to {high:+.2f})  {report['verdict']}"
-        )
+def points(found: dict[str, float]) -> str:
+    low, mean, high = (100 * found[key] for key in ("low", "mean", "high"))
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", nargs="?", choices=CASES)
     parser.add_argument("--out", type=Path, help="folder of all reports")
+    parser.add_argument("--classifier", choices=CLASSIFIERS, help="of a tuned case (default: the better of both)")
     parser.add_argument("--processes", type=int, default=1)
     add_set(parser, "an argument of study")
     parser.add_argument("--name", help="of the report's folder (default: the case)")
@@ -123,10 +167,13 @@ def main() -> None:
         return
     if options.case is None or options.out is None:
         parser.error("name a case and --out, or --table")
-    arguments = {**CASES[options.case](), **dict(options.set)}
-    command = f"python -m benchmarks.evidence {options.case}"
+    arguments, name, command = CASES[options.case](), options.case, f"python -m benchmarks.evidence {options.case}"
+    if options.classifier:
+        arguments["classifier"] = options.classifier
+        name, command = f"{name}-{options.classifier}", f"{command} --classifier {options.classifier}"
+    arguments |= dict(options.set)
     command += "".join(f" --set '{key}={json.dumps(value)}'" for key, value in options.set)
-    out = options.out / (options.name or options.case)
+    out = options.out / (options.name or name)
     print(study(**arguments, out=out, processes=options.processes, name=options.case, command=command))
 
 
