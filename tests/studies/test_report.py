@@ -92,6 +92,8 @@ def study_result(classes=3, **changes):
         "source": {
             "name": "dcgan-cells",
             "fitted": 2,
+            "fit_steps": [812, 1020],
+            "planned_fit_steps": 1500,
             "fit_seconds": 3700.0,
             "pool_seconds": 61.0,
             "trainings": 19,
