@@ -34,8 +34,9 @@ from gan_augment.evaluation import (
 )
 from gan_augment.studies import Interval, crossed_difference
 from gan_augment.studies._arms import Arm, TrainSettings, train, weighted
+from gan_augment.studies._fitting import LoadedSource
 from gan_augment.studies._folder import read_split
-from gan_augment.studies._synthetic import LoadedSource, MatchedSource, build_filter, make_pool
+from gan_augment.studies._synthetic import MatchedSource, build_filter, make_pool
 from gan_augment.synthesis import FILTERS
 
 NONE, PLAIN = "none", "plain"

@@ -74,6 +74,10 @@ class Job:
     settings: TrainSettings
 
     @property
+    def name(self) -> str:
+        return self.arm.name
+
+    @property
     def steps(self) -> int:
         return max(1, round(self.settings.steps * self.arm.hyperparameters.steps))
 

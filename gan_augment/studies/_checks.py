@@ -17,9 +17,10 @@ from ..data import fingerprints, seen
 from ..evaluation import Classifier, OnSeen, check_same_classes, check_unseen, predict_logits
 from ..mixing import LabelPolicy
 from ..synthesis import FILTERS, Filter, Source, SyntheticPool, as_source, fingerprints_of
+from ._fitting import Fitting, LoadedSource
 from ._settings import Settings
 from ._splits import StudyData
-from ._synthetic import Fitting, LoadedSource, MatchedSource
+from ._synthetic import MatchedSource
 
 KEY_SAMPLES = 8  # samples that identify a source
 REMEDY = (
@@ -73,6 +74,9 @@ def check_request(
         )
     if settings.processes > 1:
         _check_picklable("labels", list(policies.values()))
+        if isinstance(source, Fitting):
+            for name, value in (("recipe", source.recipe), ("init", source.init), ("fit_options", source.options)):
+                _check_picklable(name, value)
     return policies
 
 

@@ -12,13 +12,13 @@ from torch.nn import functional as F
 from ..evaluation import calibration_error, class_recall, is_correct
 from ..metrics import copy_report
 from ._arms import Arm
+from ._fitting import Fitting, LoadedSource
 from ._folder import load_pool, pool_folder
 from ._intervals import Interval, Verdict
 from ._pictures import report_pictures
 from ._power import joint_verdict
 from ._result import CONTROL_KINDS, OVERSAMPLED, ArmResult, StudyResult, strictest_control
 from ._run import StudyRun
-from ._synthetic import Fitting, LoadedSource
 
 MAX_COPIES = 2000  # samples to search for copies
 FEW_SPLITS = 5
@@ -68,6 +68,8 @@ def conclude(
             "name": config["source"],
             "load": _name_to_load(run, choice, config),
             "fitted": settings.splits if isinstance(pools.source, Fitting) else 0,
+            "fit_steps": pools.fit_steps,
+            "planned_fit_steps": pools.planned_steps,
             "fit_seconds": pools.fit_seconds,
             "pool_seconds": pools.pool_seconds,
             "trainings": len(run.seconds),

@@ -58,26 +58,26 @@ def _note_time(ends: list[float], device: str) -> None:
     ends.append(time.perf_counter())
 
 
-def estimated_seconds(settings: Settings, costs: Mapping[str, Cost]) -> float:
-    """Estimates the seconds of all trainings in one process, if the slowest classifier becomes the baseline."""
+def estimated_seconds(settings: Settings, costs: Mapping[str, Cost], finished: Mapping[str, int]) -> float:
+    """Estimates the seconds of all further trainings in one process, if the slowest classifier becomes the baseline.
+
+    ``finished`` is the number of trainings of each classifier that an earlier call has finished.
+    """
 
     def training(classifier: Classifier) -> float:
         steps = statistics.fmean(trial.steps for trial in settings.trials(classifier)) * settings.steps
         return costs[classifier.name].training(steps)
 
-    choosing = sum(settings.num_real_trainings(each) * training(each) for each in settings.classifiers)
-    return choosing + settings.num_mixed_trainings * max(map(training, settings.classifiers))
+    left = {each: settings.num_real_trainings(each) - finished[each.name] for each in settings.classifiers}
+    mixed = settings.num_mixed_trainings + sum(min(number, 0) for number in left.values())
+    choosing = sum(max(number, 0) * training(each) for each, number in left.items())
+    return choosing + max(mixed, 0) * max(map(training, settings.classifiers))
 
 
-def estimate_sentence(settings: Settings, training: float, fitting: float | None) -> str:
-    """Returns a sentence on what the study does and about how long it takes.
-
-    ``training`` is the seconds of all trainings in one process, and ``fitting`` those of one of the generators, which
-    are fitted in sequence; None if there are none.
-    """
-    seconds = training / settings.processes + settings.splits * (fitting or 0.0)
-    fits = "" if fitting is None else f"fits {settings.splits} generators and "
-    return f"The study {fits}trains up to {settings.num_trainings} classifiers, which takes about {rounded(seconds)}."
+def estimate_sentence(trainings: int, fittings: int, seconds: float) -> str:
+    """Returns a sentence on the largest number of trainings, the number of fittings, and about how long they take."""
+    fits = f"fits {fittings} generator{'s' if fittings > 1 else ''} and " if fittings else ""
+    return f"The study {fits}trains up to {trainings} classifiers, which takes about {rounded(seconds)}."
 
 
 def rounded(seconds: float) -> str:

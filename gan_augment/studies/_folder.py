@@ -101,9 +101,13 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def file_name(name: str) -> str:
     """Returns a name for a file, which differs for different names."""
-    plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
+    plain = _plain(name)
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     return plain if plain == name and len(name) <= LONGEST_NAME else f"{plain[:LONGEST_NAME]}-{digest}"
+
+
+def _plain(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
 
 
 def write_images(
@@ -167,6 +171,12 @@ def read_outcome(path: Path) -> Outcome | None:
     except (ValueError, TypeError) as error:
         _warn_damaged(path, str(error))
         return None
+
+
+def count_outcomes(folder: Path, classifier: str) -> int:
+    """Returns the number of outcomes of a classifier, whose name starts the keys of its arms."""
+    start = _plain(f"{classifier}, ")
+    return sum(path.name.startswith(start) for path in (folder / "runs").glob("*.safetensors"))
 
 
 def _warn_damaged(path: Path, reason: str) -> None:

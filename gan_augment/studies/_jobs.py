@@ -1,4 +1,4 @@
-"""Runs the trainings of a study, in this process or in several."""
+"""Runs the trainings and fittings of a study, in this process or in several."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import active_children, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from .._core import progress_bar
 from ._arms import Job, run_job
 from ._estimate import Cost
+from ._fitting import FitJob, run_fitting
 from ._folder import Outcome, read_outcome
+
+Describe = Callable[[Job, Mapping[Path, Outcome | None]], str]
 
 POLL_SECONDS = 0.5
 
@@ -34,6 +40,8 @@ class Runner:
         self._executor: ProcessPoolExecutor | None = None
         self._alive: Connection | None = None
         self._workers: list[BaseProcess] = []
+        self._running: dict[Future[Any], Job | FitJob] = {}  # at most one for each process
+        self._fittings: deque[FitJob] = deque()
         self._context = get_context("spawn")  # a fork of a process with several threads hangs in a convolution
         self._worked = self._context.Value("d", 0.0)  # estimated seconds of the work that all processes have done
 
@@ -53,49 +61,81 @@ class Runner:
             self._alive.close()
 
     def start(self, costs: Mapping[str, Cost], seconds: float) -> None:
-        """Starts a progress bar for the estimated seconds of all trainings; every step moves it."""
+        """Starts a progress bar for the estimated seconds of all trainings and fittings; every step moves it."""
         self.costs = costs
         options = {"bar_format": "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"}
-        self.bar = progress_bar(show=self.progress, total=seconds, desc="Training classifiers", **options)
+        self.bar = progress_bar(show=self.progress, total=seconds, desc="Study", **options)
 
-    def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Returns the outcomes of jobs in their order, and trains the jobs that have none yet."""
+    def fit_later(self, jobs: Sequence[FitJob]) -> None:
+        """Queues fittings for processes that have nothing to train, and for :meth:`finish_fittings`."""
+        self._fittings.extend(jobs)
+
+    def finish_fittings(self) -> None:
+        """Runs the queued fittings, and waits for those that run already."""
+        for job, _ in self._run(self._fittings, FitJob):
+            self._show(job.name)
+
+    def __call__(self, jobs: Sequence[Job], describe: Describe) -> list[Outcome]:
+        """Returns the outcomes of jobs in their order, and trains the jobs that have none yet.
+
+        ``describe`` returns the text beside the progress bar, from the last job and all outcomes so far.
+        """
         outcomes = {job.path: read_outcome(job.path) for job in jobs}
-        missing = [job for job in jobs if outcomes[job.path] is None]
-        for job, outcome in self._train(missing):
+        missing = deque(job for job in jobs if outcomes[job.path] is None)
+        for job, outcome in self._run(missing, Job):
+            if isinstance(job, FitJob):
+                self._show(job.name)
+                continue
             outcomes[job.path] = outcome
-            self.bar.set_postfix_str(job.arm.name, refresh=True)
+            self._show(describe(job, outcomes))
         return [found for job in jobs if (found := outcomes[job.path]) is not None]
 
-    def _train(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
-        """Trains jobs, and yields each outcome when it is ready."""
-        if self.processes == 1 or not jobs:
-            for job in jobs:
-                yield job, run_job(job, partial(self._move, self._seconds(job)))
+    def _run(self, ahead: deque[Any], kind: type[Job | FitJob]) -> Iterator[tuple[Job | FitJob, Any]]:
+        """Runs jobs of one kind until all are done, and yields each job with its result when it is ready.
+
+        Processes that have none of these jobs to do run queued fittings, whose results may come in a later call.
+        """
+        if self.processes == 1:
+            while ahead:
+                job = ahead.popleft()
+                yield job, run(job, partial(self._move, self._step_seconds(job)))
             return
+        while ahead or any(isinstance(job, kind) for job in self._running.values()):
+            try:
+                while len(self._running) < self.processes and (ahead or self._fittings):
+                    self._submit((ahead or self._fittings).popleft())
+                done, _ = wait(self._running, POLL_SECONDS, FIRST_COMPLETED)
+                results = [(self._running.pop(future), future.result()) for future in done]
+            except BrokenProcessPool as error:
+                raise RuntimeError(
+                    "A process of the study ended: it ran out of memory, or the script that called study() lacks the "
+                    'line if __name__ == "__main__":, which more than one process needs.'
+                ) from error
+            self._move(self._worked.value - self.bar.n)
+            for job, (result, warned) in results:
+                for warning in warned:
+                    warnings.warn(warning, stacklevel=2)
+                yield job, result
+
+    def _submit(self, job: Job | FitJob) -> None:
+        """Starts a job in a process that has none."""
         if self._executor is None:
             watched, self._alive = self._context.Pipe(duplex=False)
             shared = (watched, self._worked)
             self._executor = ProcessPoolExecutor(self.processes, self._context, start_worker, shared)
         others = active_children()
-        with _blocked_interrupts():  # the processes that start here inherit it
-            futures = {self._executor.submit(run_counted, job, self._seconds(job)): job for job in jobs}
+        with _blocked_interrupts():  # the process that may start here inherits it
+            self._running[self._executor.submit(run_counted, job, self._step_seconds(job))] = job
         self._workers += [process for process in active_children() if process not in [*others, *self._workers]]
-        waiting = set(futures)
-        try:
-            while waiting:
-                done, waiting = wait(waiting, POLL_SECONDS, FIRST_COMPLETED)
-                self._move(self._worked.value - self.bar.n)
-                yield from ((futures[future], future.result()) for future in done)
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                "A process of the study ended: it ran out of memory, or the script that called study() lacks the line "
-                'if __name__ == "__main__":, which more than one process needs.'
-            ) from error
 
-    def _seconds(self, job: Job) -> float:
-        """Returns the estimated seconds of a step of a job, with its share of the predictions."""
+    def _step_seconds(self, job: Job | FitJob) -> float:
+        """Returns the estimated seconds of a step of a job; of a training, with its share of the predictions."""
+        if isinstance(job, FitJob):
+            return job.step_seconds
         return self.costs[job.arm.classifier.name].training(job.steps) / job.steps
+
+    def _show(self, text: str) -> None:
+        self.bar.set_postfix_str(text, refresh=True)
 
     def _move(self, seconds: float) -> None:
         """Moves the bar, but not beyond its end, because the total is an estimate."""
@@ -105,14 +145,23 @@ class Runner:
 _worked: Any = None  # in a worker process, the counter that all processes share
 
 
-def run_counted(job: Job, seconds: float) -> Outcome:
-    """Runs a job in a worker process, and counts the estimated seconds of each step."""
+def run(job: Job | FitJob, on_step: Callable[[], object]) -> Outcome | None:
+    """Runs a job; ``on_step`` is called after each step."""
+    if isinstance(job, Job):
+        return run_job(job, on_step)
+    run_fitting(job, on_step)
+    return None
+
+
+def run_counted(job: Job | FitJob, seconds: float) -> tuple[Outcome | None, list[Warning | str]]:
+    """Runs a job in a worker process, counts the estimated seconds of each step, and returns the warnings too."""
 
     def count() -> None:
         with _worked.get_lock():
             _worked.value += seconds
 
-    return run_job(job, count)
+    with warnings.catch_warnings(record=True) as warned:  # the first process shows them
+        return run(job, count), [each.message for each in warned]
 
 
 def start_worker(watched: Connection, worked: Any) -> None:

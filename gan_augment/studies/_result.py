@@ -132,7 +132,8 @@ class StudyResult:
         data (dict): ``"name"``, ``"train"``, ``"validation"``, ``"test"`` (numbers of images), ``"class_names"``,
             ``"class_counts"`` (training images of each class, mean over the splits), ``"image_shape"``, ``"splits"``.
         source (dict): ``"name"``, ``"load"`` (name or folder from which the images of the choice can be loaded, if
-            there is one), ``"fitted"`` (number of generators that the study fitted), ``"fit_seconds"``,
+            there is one), ``"fitted"`` (number of generators that the study fitted), ``"fit_steps"`` (steps
+            that each fitting made), ``"planned_fit_steps"`` (fewer are made if a budget ends), ``"fit_seconds"``,
             ``"pool_seconds"``, ``"pool_size"``, ``"trainings"`` (number of trainings), ``"training_seconds"``,
             ``"seen"`` (sentence on seen test images), ``"copies"`` (sentence on near copies), ``"acceptance"`` (share
             of the candidates that each filter kept, by name).

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import product, takewhile
 from pathlib import Path
 
 import torch
@@ -17,7 +18,8 @@ from ..evaluation import Classifier, Hyperparameters, is_correct, tempered_brier
 from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
 from ._estimate import estimate_sentence, estimated_seconds, measure_costs
-from ._folder import Outcome, SplitImages, read_split, write_images
+from ._fitting import Fitting, LoadedSource
+from ._folder import Outcome, SplitImages, count_outcomes, read_split, write_images
 from ._intervals import Interval, crossed_difference
 from ._jobs import Runner
 from ._power import power_sentence, sign_flip_test
@@ -25,7 +27,7 @@ from ._race import race_rounds
 from ._result import OVERSAMPLED, Trial
 from ._settings import FIRST_SEEDS, TUNING_SEEDS, Settings
 from ._splits import StudyData
-from ._synthetic import Fitting, LoadedSource, StudyPools
+from ._synthetic import StudyPools
 
 
 @dataclass
@@ -45,6 +47,7 @@ class StudyRun:
     arms: dict[str, Arm] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)  # of the first seeds, by the key of the arm
     trials: list[Trial] = field(default_factory=list)
+    baseline: Arm | None = None  # when it is chosen
     seconds: dict[Path, float] = field(default_factory=dict)  # of each training
     power: str = ""  # the smallest effect that can be shown
 
@@ -60,7 +63,8 @@ class StudyRun:
         """Runs all stages, and returns the baseline and the choice."""
         settings = self.settings
         self._estimate()
-        self.pools.fit_generators(self.splits)
+        if isinstance(self.source, Fitting) and self.source.budget is not None:
+            self.runner.finish_fittings()  # so that a budget that is too short costs little time
         best = [self._best_augmentation(each, self._tuned(each)) for each in settings.classifiers]
         baseline = min(best, key=self.validation_score)
         if settings.mode == "balance":
@@ -70,7 +74,10 @@ class StudyRun:
             ]
             self._train(controls, settings.seeds)
             baseline = min([baseline, *controls], key=self.validation_score)
+        self.baseline = baseline
         self._note_power(baseline)
+        self.runner.finish_fittings()
+        self.pools.load_generators(self.splits)
         self.pools.make_pools(self.splits, baseline)
         choice = self._race(self._synthetic_arms(baseline))
         controls = self._controls(choice)
@@ -80,16 +87,17 @@ class StudyRun:
         return baseline, choice
 
     def _estimate(self) -> None:
-        """Starts the progress bar, and prints about how long the study takes."""
-        settings = self.settings
-        first, fitting = self.splits[0], None
-        costs = measure_costs(settings, self.train_settings, first)
-        training = estimated_seconds(settings, costs)
-        self.runner.start(costs, training)
-        if self.progress:
-            if isinstance(self.source, Fitting):
-                fitting = self.source.seconds(first.train, first.train_labels)
-            tqdm.write(estimate_sentence(settings, training, fitting), file=sys.stderr)
+        """Starts the progress bar, queues the fittings, and prints about how long everything takes."""
+        settings, fittings = self.settings, self.pools.fit_jobs(self.splits)
+        finished = {each.name: count_outcomes(self.folder, each.name) for each in settings.classifiers}
+        costs = measure_costs(settings, self.train_settings, self.splits[0])
+        seconds = estimated_seconds(settings, costs, finished) + sum(job.seconds for job in fittings)
+        self.runner.start(costs, seconds)
+        self.runner.fit_later(fittings)
+        trainings = settings.num_trainings - sum(finished.values())
+        if self.progress and (trainings > 0 or fittings):
+            sentence = estimate_sentence(max(trainings, 0), len(fittings), seconds / settings.processes)
+            tqdm.write(sentence, file=sys.stderr)
 
     def _note_power(self, baseline: Arm) -> None:
         """Says the smallest effect that the study can show, as the two best ordinary augmentations differ."""
@@ -116,23 +124,38 @@ class StudyRun:
 
     def difference(self, treated: Arm, control: Arm) -> Interval:
         """Compares two arms in the study's metric, on the seeds that both have."""
-        seeds = min(len(self.outcomes[arm.key]) for arm in (treated, control))
+        return self._difference(self.outcomes[treated.key], self.outcomes[control.key])
+
+    def _difference(self, treated: list[Outcome], control: list[Outcome]) -> Interval:
+        seeds = min(len(treated), len(control))
         labels = self.splits[0].test_labels if self.settings.metric == "balanced accuracy" else None
-        return crossed_difference(self._split_scores(treated, seeds), self._split_scores(control, seeds), labels)
+        return crossed_difference(self._split_scores(treated[:seeds]), self._split_scores(control[:seeds]), labels)
+
+    def _describe(self, job: Job, found: Mapping[Path, Outcome | None]) -> str:
+        """Returns the arm of a job and, after the choice of the baseline, its difference from it so far in points."""
+        if self.baseline is None or not self.progress:
+            return job.arm.name
+        paths = (dataclasses.replace(job, seed=seed).path for seed in range(self.settings.seeds))
+        outcomes = list(takewhile(lambda outcome: outcome is not None, map(found.get, paths)))
+        if len(outcomes) < 2:
+            return job.arm.name
+        so_far = self._difference([each for each in outcomes if each], self.outcomes[self.baseline.key])
+        points = (so_far.mean * 100, so_far.low * 100, so_far.high * 100)
+        return "{}: {:+.1f} ({:+.1f} to {:+.1f})".format(job.arm.name, *points)
 
     def sign_flip(self, treated: Arm, control: Arm) -> float:
         """Returns the p-value of a sign-flip test over the splits of two arms that have all seeds."""
-        seeds, labels = self.settings.seeds, self.splits[0].test_labels
-        differences = self._split_scores(treated, seeds) - self._split_scores(control, seeds)
+        labels, (one, other) = self.splits[0].test_labels, (self.outcomes[arm.key] for arm in (treated, control))
+        differences = self._split_scores(one) - self._split_scores(other)
         if self.settings.metric == "accuracy":
             return sign_flip_test(differences.mean(1).tolist())
         by_class = [differences[:, labels == label].mean(1) for label in range(self.data.num_classes)]
         return sign_flip_test(torch.stack(by_class).mean(0).tolist())
 
-    def _split_scores(self, arm: Arm, seeds: int) -> Tensor:
+    def _split_scores(self, outcomes: list[Outcome]) -> Tensor:
         """Returns scores ``(splits, n)`` of the test images, means over the seeds of a split."""
-        labels, splits = self.splits[0].test_labels, min(self.settings.splits, seeds)
-        scores = torch.stack([is_correct(outcome.test, labels) for outcome in self.outcomes[arm.key][:seeds]])
+        labels, splits = self.splits[0].test_labels, min(self.settings.splits, len(outcomes))
+        scores = torch.stack([is_correct(outcome.test, labels) for outcome in outcomes])
         return torch.stack([scores[split::splits].mean(0) for split in range(splits)])
 
     def _train(self, arms: list[Arm], seeds: int, *, listed: bool = True) -> None:
@@ -142,7 +165,7 @@ class StudyRun:
             for arm in arms
             for seed in range(seeds)
         ]
-        found = self.runner(jobs)
+        found = self.runner(jobs, self._describe)
         self.seconds |= {job.path: outcome.seconds for job, outcome in zip(jobs, found)}
         outcomes = iter(found)
         for arm in arms:

@@ -13,13 +13,13 @@ from .._version import __version__
 from ..evaluation import ClassifierLike, OnSeen, default_classifiers, load_classifier, with_lr
 from ._checks import check_exposure, check_request, study_keys
 from ._conclude import conclude
+from ._fitting import Fitting, LoadedSource
 from ._folder import study_folder, write_config
 from ._jobs import Runner
 from ._result import StudyResult
 from ._run import StudyRun
 from ._settings import METRICS, PRESETS, Settings, as_filter_sets, as_tuple, resolve_device
 from ._splits import StudyData
-from ._synthetic import Fitting, LoadedSource
 
 
 def study(
@@ -127,14 +127,14 @@ def study(
         out (str or Path, optional): Folder of the report, generators, pools and outcomes. If the study stops, call it
             again with the same arguments to continue. Default: nothing is kept.
         seed (int): Seed of all random draws. Default: 0.
-        processes (int): Number of processes that train classifiers. With more than one, the script requires
-            ``if __name__ == "__main__":``, and ``classifier`` must be defined at the top level of a module.
+        processes (int): Number of processes that train classifiers and fit generators. With more than one, the script
+            requires ``if __name__ == "__main__":``, and ``classifier`` must be defined at the top level of a module.
             Default: 1.
         precision (str): Precision of the classifiers' training: ``"bf16"``, ``"fp32"``, or ``"auto"``, which is
             ``"bf16"`` on processors with fast bfloat16. Default: ``"auto"``.
         device (str): Device on which classifiers train and pools are generated: ``"cpu"``, ``"cuda"``, or ``"auto"``,
             which is a GPU with CUDA if there is one. A generator is always fitted on a GPU if there is one. On the CPU,
-            each training uses one thread, so use ``processes``. Default: ``"auto"``.
+            each training and each fitting uses one thread, so use ``processes``. Default: ``"auto"``.
         progress (bool): Whether to show progress bars. Default: True.
         name (str, optional): Name of the data in the report. Default: the path or type of ``dataset``.
         command (str, optional): Shell command that started the study, for the report.

@@ -1,13 +1,8 @@
-"""The synthetic images of a study: a given source or a generator fitted to each split, and the pools of each split."""
+"""The pools of synthetic images of each split, and what fills them: a given source or fitted generators."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import os
-import shutil
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
 
 from .._core import make_folder, mix_seed
-from ..data import TrainingImages
-from ..hub import download
-from ..models import Discriminator, GeneratorConfig, load_discriminator
 from ..synthesis import (
     FILTERS,
     Filter,
@@ -29,60 +20,20 @@ from ..synthesis import (
     Source,
     SyntheticPool,
     apply_filters,
-    as_source,
     draw,
     draw_candidates,
     fingerprints_of,
     match_shape,
 )
-from ..training import (
-    FEW_STEPS,
-    LEAST_STEPS,
-    Recipe,
-    few_steps,
-    fit,
-    parse_budget,
-    resolve_recipe,
-    resume,
-    seconds_per_step,
-)
+from ..training import few_steps
 from ._arms import Arm, TrainSettings, train
 from ._controls import CONTROL_POOLS, Control, ControlSource, control_pool
+from ._fitting import FitJob, Fitting, LoadedSource, fit_folder
 from ._folder import SplitImages, pool_folder, pool_name, read_record, write_record
 from ._settings import Settings
 
 FILTER_TRIALS = 2000  # candidates to try each filter on
-TIMED_IMAGES = 256
-WITHOUT_ANCHORS = 3  # times as many steps for recipes that do not reconstruct images
 MIN_KEPT = 0.02  # a filter that keeps a smaller share would take long and leave copies of few samples
-
-
-@dataclass(frozen=True)
-class LoadedSource:
-    """A source, and the name or folder that it was loaded by, if it was."""
-
-    source: Source
-    name: str | os.PathLike[str] | None
-
-    @classmethod
-    def load(cls, source: Any) -> LoadedSource:
-        """Loads a source by its name or folder, or takes a source itself."""
-        return cls(as_source(source), source if isinstance(source, (str, os.PathLike)) else None)
-
-    def discriminator(self) -> Discriminator | None:
-        """Loads the discriminator that was saved with the generator, if there is one."""
-        folder = None if self.name is None else download(self.name)
-        return None if folder is None or not (folder / "config.json").exists() else load_discriminator(folder)
-
-    def training_cost(self) -> tuple[int, float]:
-        """Returns the steps and seconds of the generator's training from its card, or zeros without a card."""
-        card = self.source.card
-        return (0, 0.0) if card is None else (int(card.training["steps"]), float(card.training["seconds"]))
-
-    def training_shape(self) -> tuple[int, ...] | None:
-        """Returns the shape ``(c, h, w)`` of the training images before they were resized, if it is known."""
-        shape = self.source.image_shape
-        return shape and (shape[0], *(self.source.geometry.source_size or shape[1:]))
 
 
 class MatchedSource(Source):
@@ -108,84 +59,6 @@ class MatchedSource(Source):
         return match_shape(draw(self.source, n, labels, seed=seed).cpu(), self.kind, self.source.geometry)
 
 
-@dataclass
-class Fitting:
-    """The request to fit a generator to the training images of each split; see :func:`gan_augment.fit`."""
-
-    recipe: Any
-    init: Any = None
-    budget: float | str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    steps: int = FEW_STEPS  # without a budget and options that say how long
-
-    def settings(self, image_size: int) -> dict[str, Any]:
-        """Returns the options of the fitting.
-
-        Without a budget, every machine makes the same number of steps; a :class:`Recipe` brings its own number.
-        """
-        options = {"image_size": image_size, **self.options}
-        if self.budget is None and isinstance(self.recipe, str) and not {"steps", "epochs"} & set(options):
-            anchored = resolve_recipe(self.recipe, self.init, options)[0].objective == "anchored"
-            options |= {"steps": self.steps * (1 if anchored else WITHOUT_ANCHORS), "epochs": 0}
-        return options
-
-    def resolve(self, image_size: int) -> Recipe:
-        """Checks the request, and returns the complete recipe."""
-        parse_budget(self.budget)
-        known = {each.name for each in dataclasses.fields(Recipe)}
-        for name in self.options:
-            if name not in known:
-                raise ValueError(f"fit_options must be fields of a recipe, but {name!r} is not one.")
-        recipe, _ = resolve_recipe(self.recipe, self.init, self.settings(image_size))
-        GeneratorConfig(image_size=recipe.image_size)
-        return recipe
-
-    def seconds(self, images: Tensor, labels: Tensor) -> float:
-        """Returns about how long one fitting to these images takes."""
-        recipe, some = self.resolve(images.shape[-1]), TensorDataset(images[:TIMED_IMAGES], labels[:TIMED_IMAGES])
-        options: dict[str, Any] = {"channels": recipe.channels, "conditional": recipe.conditional, "progress": False}
-        read = TrainingImages.from_dataset(some, recipe.image_size, recipe.resize_mode, **options)
-        seconds = recipe.total_steps(len(images)) * seconds_per_step(read, recipe)
-        return seconds if self.budget is None else min(seconds, parse_budget(self.budget) or seconds)
-
-    def fit(self, images: Tensor, labels: Tensor, out: Path, seed: int, progress: bool) -> LoadedSource:
-        """Fits the generator, continues a run that was stopped, or loads the finished generator."""
-        dataset, folder = TensorDataset(images, labels), out / "generator"
-        generator = self._load_finished(folder)
-        if generator is None:
-            if any((out / "checkpoints").glob("step-*.safetensors")):
-                resume(out, dataset, progress=progress)
-            else:  # not started, or stopped before the first checkpoint
-                shutil.rmtree(out, ignore_errors=True)
-                options = {**self.settings(images.shape[-1]), "seed": seed, "progress": progress}
-                fit(dataset, self.recipe, init=self.init, budget=self.budget, out=out, **options)
-            generator = LoadedSource.load(folder)
-        self._check_steps(generator, images)
-        return generator
-
-    @staticmethod
-    def _load_finished(folder: Path) -> LoadedSource | None:
-        """Loads the generator that an earlier call fitted, or returns None if it is missing or damaged."""
-        if not (folder / "config.json").exists():
-            return None
-        try:
-            return LoadedSource.load(folder)
-        except ValueError as error:
-            warnings.warn(f"{str(error).rstrip('.')}; the study fits it again.", UserWarning, stacklevel=3)
-            return None
-
-    def _check_steps(self, generator: LoadedSource, images: Tensor) -> None:
-        steps, seconds = generator.training_cost()
-        planned = self.resolve(images.shape[-1]).total_steps(len(images))
-        if steps < min(LEAST_STEPS, planned):
-            minutes = math.ceil(seconds / max(steps, 1) * min(FEW_STEPS, planned) / 60)
-            raise ValueError(
-                f"budget must be long enough to fit a generator, but after {seconds:.0f} s one had made "
-                f"{steps} steps, and it needs at least {min(FEW_STEPS, planned):,}. Start the study again in another "
-                f"folder with a budget of {minutes}m, a smaller image_size, or a recipe whose name ends in -light."
-            )
-
-
 def build_filter(name: str, teacher: nn.Module, data: SplitImages, given: LoadedSource) -> Filter:
     """Builds a filter by its name, only from the training images of a split."""
     kind = FILTERS[name]
@@ -208,27 +81,39 @@ class StudyPools:
     filters: list[tuple[str, ...]] = field(default_factory=list)  # those that keep enough samples in every split
     teacher: nn.Module = field(init=False)  # classifier of the real images of the first split
     fit_seconds: float = 0.0
+    fit_steps: list[int] = field(default_factory=list)  # of each generator
+    planned_steps: int = 0  # of each generator, unless a budget ends them
     pool_seconds: float = 0.0  # without the teachers' training
     acceptance: dict[str, float] = field(default_factory=dict)  # share that each filter kept, mean over the splits
     generators: list[LoadedSource] = field(default_factory=list)  # one for each split
     notes: list[str] = field(default_factory=list)  # on budgets that were too short and filters that were left out
 
-    def fit_generators(self, splits: list[SplitImages]) -> None:
-        """Fits the generators before anything else, so that a budget that is too short costs little time."""
+    def fit_jobs(self, splits: list[SplitImages]) -> list[FitJob]:
+        """Returns the fittings of the generators that are missing, with the times that a progress bar needs."""
+        if isinstance(self.source, LoadedSource):
+            return []
+        seeds = [mix_seed(self.settings.seed, 16, index) for index in range(len(splits))]
+        jobs = [FitJob(self.folder, index, self.source, seed) for index, seed in enumerate(seeds)]
+        missing = [job for job in jobs if self.source.load(job.path, splits[job.split]) is None]
+        if not (missing and self.progress):
+            return missing
+        seconds = self.source.seconds_per_step(splits[0])
+        return [job.timed(seconds, splits[job.split]) for job in missing]
+
+    def load_generators(self, splits: list[SplitImages]) -> None:
+        """Loads the generators after all fittings."""
         if isinstance(self.source, LoadedSource):
             self.generators = [self.source] * len(splits)
             return
-        for index, images in enumerate(splits):
-            seed, out = mix_seed(self.settings.seed, 16, index), self.folder / "generators" / f"split-{index}"
-            self.generators.append(self.source.fit(images.train, images.train_labels, out, seed, self.progress))
+        folders = [fit_folder(self.folder, index) / "generator" for index in range(len(splits))]
+        self.generators = list(map(LoadedSource.load, folders))
         costs = [generator.training_cost() for generator in self.generators]
-        self.fit_seconds = sum(seconds for _, seconds in costs)
-        steps = min(steps for steps, _ in costs)
-        recipe = self.source.resolve(splits[0].train.shape[-1])
-        if few_steps(steps, recipe.total_steps(len(splits[0].train))) is not None:
+        self.fit_steps, self.fit_seconds = [steps for steps, _ in costs], sum(seconds for _, seconds in costs)
+        self.planned_steps = self.source.total_steps(splits[0])
+        if few_steps(min(self.fit_steps), self.planned_steps) is not None:
             self.notes.append(
-                f"The budget ended after {steps} training steps of a generator. More steps may give better images and "
-                "a different verdict: run a study with a larger budget."
+                f"The budget ended after {min(self.fit_steps)} training steps of a generator. More steps may give "
+                "better images and a different verdict: run a study with a larger budget."
             )
 
     def make_pools(self, splits: list[SplitImages], baseline: Arm) -> None:

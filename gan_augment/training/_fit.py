@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def fit(
     progress: bool = True,
     checkpoint_every: float = 60.0,
     log_with: str | None = None,
+    on_step: Callable[[], object] | None = None,
     **overrides: Any,
 ) -> FitResult:
     """Trains a generator on a data set.
@@ -59,6 +61,7 @@ def fit(
         progress (bool): Whether to show a progress bar. Default: True.
         checkpoint_every (float): Seconds between checkpoints. Default: 60.
         log_with (str, optional): ``"tensorboard"`` also writes the metrics for TensorBoard to ``out``.
+        on_step (callable, optional): Called after each step.
         **overrides: Fields of the recipe to override.
 
     Returns:
@@ -87,6 +90,7 @@ def fit(
         progress=progress,
         checkpoint_every=checkpoint_every,
         log_with=log_with,
+        on_step=on_step,
         init=None if start is None else start.name,
         started=started,
     )
@@ -135,6 +139,7 @@ def resume(
     progress: bool = True,
     checkpoint_every: float = 60.0,
     log_with: str | None = None,
+    on_step: Callable[[], object] | None = None,
 ) -> FitResult:
     """Continues a run that was stopped, from its newest complete checkpoint.
 
@@ -148,6 +153,7 @@ def resume(
         progress (bool): Whether to show a progress bar. Default: True.
         checkpoint_every (float): Seconds between checkpoints. Default: 60.
         log_with (str, optional): See :func:`fit`.
+        on_step (callable, optional): Called after each further step.
 
     Raises:
         ValueError: If the folder holds no run, another process works in it, or the data set has other images.
@@ -166,6 +172,7 @@ def resume(
         progress=progress,
         checkpoint_every=checkpoint_every,
         log_with=log_with,
+        on_step=on_step,
         init=config["init"],
         started=started,
     )

@@ -61,6 +61,8 @@ class Loop:
                     break
                 trainer.step(min(share, 1.0))
                 self._tick()
+                if self.plan.on_step is not None:
+                    self.plan.on_step()
                 if trainer.step_number % LOG_EVERY == 0 or trainer.seconds - logged > LOG_EVERY_SECONDS:
                     logged = trainer.seconds
                     self._log(share)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -44,6 +45,7 @@ class Plan:
     progress: bool
     checkpoint_every: float
     log_with: str | None
+    on_step: Callable[[], object] | None
     init: str | None
     started: float  # time.perf_counter() at which the budget starts
 

@@ -169,9 +169,12 @@ class Slow(nn.Module):
 if __name__ == "__main__":
     labels = torch.arange(200) % 2
     images = (torch.rand(200, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 255).byte()
-    data, pool = TensorDataset(images[:100], labels[:100]), SyntheticPool(images[100:], labels[100:])
-    study(data, pool, ratios=0.5, augment="none", steps=int(sys.argv[2]), seeds=3, processes=int(sys.argv[3]),
-          classifier=Slow, progress=False, out=sys.argv[1])
+    data, fit_steps = TensorDataset(images[:100], labels[:100]), int(sys.argv[4])
+    fast = {"steps": fit_steps, "generator_width": 8, "deform": 0.0, "tone": 0.0, "evaluations": 0}
+    made = {"recipe": "tiny-conditional", "fit_options": fast}
+    given = {"source": SyntheticPool(images[100:], labels[100:])}
+    study(data, **(made if fit_steps else given), ratios=0.5, augment="none", steps=int(sys.argv[2]), seeds=3,
+          processes=int(sys.argv[3]), classifier=Slow, progress=False, out=sys.argv[1], pool_size=200)
 """
 
 
@@ -183,10 +186,12 @@ def group(number):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("fit_steps", [0, 10**6])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_no_process_outlives_the_study_that_started_it(tmp_path, number):
+def test_no_process_outlives_the_study_that_started_it(tmp_path, number, fit_steps):
     (tmp_path / "script.py").write_text(SCRIPT)
-    arguments = [sys.executable, tmp_path / "script.py", tmp_path / "out", str(10**6), "2"]
+    steps = 3 if fit_steps else 10**6
+    arguments = [sys.executable, tmp_path / "script.py", tmp_path / "out", str(steps), "2", str(fit_steps)]
     process = subprocess.Popen(arguments, start_new_session=True)
     try:
         deadline = time.monotonic() + 120
@@ -194,6 +199,9 @@ def test_no_process_outlives_the_study_that_started_it(tmp_path, number):
             time.sleep(0.2)
         assert sum("spawn_main" in line for line in group(process.pid)) == 2
         time.sleep(5)  # anywhere from their start to their training
+        while fit_steps and not list((tmp_path / "out").glob("generators/*/checkpoints/step-*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
         process.send_signal(number)
         process.wait(timeout=60)
         deadline = time.monotonic() + 60
@@ -220,29 +228,53 @@ def test_a_worker_ends_when_nobody_holds_the_other_end():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
+def start(folder, out, *arguments, **options):
+    (folder / "script.py").write_text(SCRIPT)
+    return subprocess.Popen([sys.executable, folder / "script.py", folder / out, *map(str, arguments)], **options)
+
+
+def outcomes(out):
+    return {path.name: unpack(path.read_bytes())["test"] for path in (out / "runs").glob("*.safetensors")}
+
+
+def check_same_outcomes(killed, whole):
+    found, expected = outcomes(killed), outcomes(whole)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert not [path for path in killed.rglob("*") if path.name.startswith(".")]
+
+
 @pytest.mark.slow
 def test_a_study_that_is_killed_again_and_again_ends_in_the_same_outcomes(tmp_path):
-    (tmp_path / "script.py").write_text(SCRIPT)
-
-    def start(out):
-        return subprocess.Popen([sys.executable, tmp_path / "script.py", tmp_path / out, "300", "1"])
-
-    def outcomes(out):
-        return {
-            path.name: unpack(path.read_bytes())["test"] for path in (tmp_path / out / "runs").glob("*.safetensors")
-        }
-
-    assert start("whole").wait(timeout=600) == 0
+    whole, killed, arguments = tmp_path / "whole", tmp_path / "killed", (300, 1, 0)
+    assert start(tmp_path, "whole", *arguments).wait(timeout=600) == 0
     rng = random.Random(0)
     for number in range(4):
-        process = start("killed")
-        while len(outcomes("killed")) <= number and process.poll() is None:
+        process = start(tmp_path, "killed", *arguments)
+        while len(outcomes(killed)) <= number and process.poll() is None:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.2))  # anywhere in a training or a write
         process.kill()
         process.wait()
-    assert start("killed").wait(timeout=600) == 0
-    whole, killed = outcomes("whole"), outcomes("killed")
-    assert whole.keys() == killed.keys()
-    assert all(torch.equal(whole[name], killed[name]) for name in whole)
-    assert not [path for path in (tmp_path / "killed").rglob("*") if path.name.startswith(".")]
+    assert start(tmp_path, "killed", *arguments).wait(timeout=600) == 0
+    check_same_outcomes(killed, whole)
+
+
+@pytest.mark.slow
+def test_a_study_whose_fittings_are_killed_in_its_workers_ends_in_the_same_outcomes(tmp_path):
+    whole, killed, fit_steps = tmp_path / "whole", tmp_path / "killed", 600
+    assert start(tmp_path, "whole", 3, 1, fit_steps).wait(timeout=600) == 0
+    rng = random.Random(0)
+    for number in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM):
+        began = time.time()
+        process = start(tmp_path, "killed", 3, 2, fit_steps)
+        while process.poll() is None:
+            metrics = killed.glob("generators/*/metrics.jsonl")
+            if any(path.stat().st_mtime > began for path in metrics):
+                break
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 3))  # anywhere in a fitting or a write
+        process.send_signal(number)
+        assert process.wait(timeout=60) != 0
+    assert start(tmp_path, "killed", 3, 2, fit_steps).wait(timeout=600) == 0
+    check_same_outcomes(killed, whole)

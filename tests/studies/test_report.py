@@ -92,6 +92,8 @@ def study_result(classes=3, **changes):
         "source": {
             "name": "dcgan-cells",
             "fitted": 2,
+            "fit_steps": [812, 1020],
+            "planned_fit_steps": 1500,
             "fit_seconds": 3700.0,
             "pool_seconds": 61.0,
             "trainings": 19,
@@ -285,6 +287,19 @@ def test_what_was_compared_notes_cost_and_settings_are_told(tmp_path):
     for words in told:
         assert words in page.text
         assert words in markdown
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (None, "2, which made 812 to 1,020 steps"),
+        ("5m", "2, which made 812 to 1,020 of 1,500 steps until the budget ended"),
+    ],
+)
+def test_the_cost_says_how_far_each_fitting_came(tmp_path, budget, said):
+    result = study_result()
+    read(tmp_path, dataclasses.replace(result, settings={**result.settings, "budget": budget}))
+    assert f"Fitting generators: {said} |" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
 def test_nothing_from_outside_becomes_markup(tmp_path):

@@ -1,5 +1,6 @@
 import json
 import random
+import signal
 import time
 import warnings
 
@@ -8,7 +9,7 @@ import PIL.Image
 import pytest
 import torch
 
-from gan_augment import fit, from_pretrained
+from gan_augment import fit, from_pretrained, resume
 from gan_augment.data import seen
 from gan_augment.models import load_discriminator
 from gan_augment.training import Recipe, _loop
@@ -44,6 +45,21 @@ def test_a_run_gives_a_generator_of_the_data(run):
     assert (config.num_classes, config.channels, config.resize_mode, config.source_size) == (3, 1, "pad", (14, 12))
     assert not any(module.training for module in result.generator.modules())
     assert result.generator.sample(4, seed=0).shape == (4, 1, 16, 16)
+
+
+def test_on_step_is_called_after_each_step_that_is_made(labelled, tiny_recipe, tmp_path):
+    calls = []
+
+    def stop_after_four():
+        calls.append("fit")
+        if len(calls) == 4:
+            signal.raise_signal(signal.SIGTERM)
+
+    options = {**tiny_recipe, "steps": 6, "evaluations": 0}
+    with pytest.raises(SystemExit):
+        fit(labelled, out=tmp_path / "run", progress=False, on_step=stop_after_four, **options)
+    resume(tmp_path / "run", labelled, progress=False, on_step=lambda: calls.append("resume"))
+    assert calls == ["fit"] * 4 + ["resume"] * 2
 
 
 def test_a_run_writes_a_folder_that_a_person_can_read(run):

@@ -264,11 +264,22 @@ def cost_table(result: StudyResult) -> Table:
     source = result.source
     pools = f"Generating pools of synthetic images, {source['pool_size']:,} images each"
     rows = (
-        (f"Fitting generators: {source['fitted'] or 'none'}", duration(source["fit_seconds"])),
+        (f"Fitting generators: {_fittings(result)}", duration(source["fit_seconds"])),
         (pools, duration(source["pool_seconds"])),
         (f"Training classifiers: {source['trainings']:,}", duration(source["training_seconds"])),
     )
     return Table("Cost", ("Part", "Time"), rows)
+
+
+def _fittings(result: StudyResult) -> str:
+    """Returns the number of fittings, how many steps each made, and whether a budget ended them."""
+    made, planned = result.source["fit_steps"], result.source["planned_fit_steps"]
+    if not made:
+        return "none"
+    steps = f"{min(made):,} to {max(made):,}" if min(made) < max(made) else f"{made[0]:,}"
+    if result.settings.get("budget") is None or min(made) >= planned:
+        return f"{len(made)}, which made {steps} steps"
+    return f"{len(made)}, which made {steps} of {planned:,} steps until the budget ended"
 
 
 def acceptance_table(result: StudyResult) -> Table | None:
