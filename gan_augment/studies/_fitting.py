@@ -79,9 +79,11 @@ class Fitting:
         Without a budget, every machine makes the same number of steps; a :class:`Recipe` brings its own number.
         """
         options = {"image_size": image_size, **self.options}
+        recipe, _ = resolve_recipe(self.recipe, self.init, options)
+        if not recipe.held_out:  # nobody sees the measurements, which can take longer than the steps
+            options.setdefault("evaluations", 0)
         if self.budget is None and isinstance(self.recipe, str) and not {"steps", "epochs"} & set(options):
-            anchored = resolve_recipe(self.recipe, self.init, options)[0].objective == "anchored"
-            options |= {"steps": self.steps * (1 if anchored else WITHOUT_ANCHORS), "epochs": 0}
+            options |= {"steps": self.steps * (1 if recipe.objective == "anchored" else WITHOUT_ANCHORS), "epochs": 0}
         return options
 
     def resolve(self, image_size: int) -> Recipe:
