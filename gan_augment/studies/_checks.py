@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from .._core import ROW_BYTES, check_space
-from ..data import fingerprints, seen
+from ..data import TrainingImages, fingerprints, seen
 from ..evaluation import Classifier, OnSeen, check_same_classes, check_unseen, predict_logits
 from ..mixing import LabelPolicy
 from ..synthesis import FILTERS, Filter, Source, SyntheticPool, as_source, fingerprints_of
 from ._settings import Settings
-from ._splits import StudyData
+from ._splits import StudyData, check_test_images
 from ._synthetic import Fitting, LoadedSource, MatchedSource
 
 KEY_SAMPLES = 8  # samples that identify a source
@@ -155,13 +155,7 @@ def check_exposure(data: StudyData, source: LoadedSource | Fitting, on_seen: OnS
         return sentence, notes
     contained = fingerprints(generator.rows(torch.arange(len(generator))))
     tested = int(seen(images[data.test_rows], contained).sum())
-    if tested and on_seen == "refuse":
-        raise ValueError(
-            f"The source must not contain test images, but contains {tested} of {len(data.test_rows)}; remove them "
-            "from it."
-        )
-    if tested:
-        notes.append(f"The source contains {tested} of the test images.")
+    notes += check_test_images("source", tested, len(data.test_rows), on_seen)
     others = int(seen(images[data.train_rows], contained).sum())
     if others:
         notes.append(
@@ -176,10 +170,13 @@ def study_keys(
     data: StudyData,
     classifiers: tuple[Classifier, ...],
     splits: list[tuple[Tensor, Tensor]],
-) -> dict[str, str]:
-    """Returns hashes of the split images, of the source's samples or the fitting, and of the classifiers' weights."""
+    reference: TrainingImages | None,
+) -> dict[str, str | None]:
+    """Returns hashes of all images, of the source's samples or the fitting, and of the classifiers."""
     rows = [data.test_rows, *(part for split in splits for part in split)]
-    keys = {"split_images": _digest([data.images.hashes[part].tolist() for part in rows])}
+    keys: dict[str, str | None] = {"split_images": _digest([data.images.hashes[part].tolist() for part in rows])}
+    added = None if reference is None else _digest([reference.digest(), reference.hashes.tolist()])
+    keys["reference_images"] = added
     shape = data.images.images.shape[1:]
     if isinstance(source, Fitting):
         samples = None if source.init is None else as_source(source.init).sample(KEY_SAMPLES, seed=0).tolist()
