@@ -1,6 +1,7 @@
 """Studies that are stopped, on full disks, and with damaged files."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -220,29 +221,71 @@ def test_a_worker_ends_when_nobody_holds_the_other_end():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
-@pytest.mark.slow
-def test_a_study_that_is_killed_again_and_again_ends_in_the_same_outcomes(tmp_path):
-    (tmp_path / "script.py").write_text(SCRIPT)
+RACES = """
+import sys
+from functools import partial
+import torch
+from torch.utils.data import TensorDataset
+from gan_augment import SyntheticPool
+from gan_augment.evaluation import Classifier, Hyperparameters, SmallCNN
+from gan_augment.studies import study
 
-    def start(out):
-        return subprocess.Popen([sys.executable, tmp_path / "script.py", tmp_path / out, "300", "1"])
+TRIALS = tuple(Hyperparameters(lr=lr) for lr in (1e-3, 3e-3, 1e-2))
 
-    def outcomes(out):
-        return {
-            path.name: unpack(path.read_bytes())["test"] for path in (tmp_path / out / "runs").glob("*.safetensors")
-        }
+if __name__ == "__main__":
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.arange(240) % 3
+    images = (torch.rand(240, 1, 16, 16, generator=rng) * 128 + 50 * labels[:, None, None, None]).byte()
+    data, pool = TensorDataset(images[:120], labels[:120]), SyntheticPool(images[120:], labels[120:])
+    study(data, pool, ratios=(0.25, 0.5), augment=("none", "affine", "affine-mix"), filters=(None, "copies"), steps=30,
+          seeds=3, pool_size=60, controls=("varied", "smote", "repeated"), processes=int(sys.argv[2]),
+          classifier=Classifier("tiny", partial(SmallCNN, width=4), TRIALS), progress=False, out=sys.argv[1])
+"""
 
-    assert start("whole").wait(timeout=600) == 0
-    rng = random.Random(0)
-    for number in range(4):
-        process = start("killed")
-        while len(outcomes("killed")) <= number and process.poll() is None:
+
+def outcomes(out):
+    return {path.name: unpack(path.read_bytes()) for path in (out / "runs").glob("*.safetensors")}
+
+
+def conclusions(out):
+    """What a report says, without times and the number of processes."""
+    report = json.loads((out / "report.json").read_text())
+    arms = [{name: value for name, value in arm.items() if name != "seconds"} for arm in report["arms"]]
+    return arms, [report[name] for name in ("headline", "generator_sentence", "trials", "comparisons", "notes")]
+
+
+def start(script, out, processes):
+    return subprocess.Popen([sys.executable, script, out, str(processes)])
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """A script of a study with races, and the folder of a run of it that nothing stopped."""
+    folder = tmp_path_factory.mktemp("races")
+    (folder / "script.py").write_text(RACES)
+    assert start(folder / "script.py", folder / "whole", 1).wait(timeout=600) == 0
+    return folder / "script.py", folder / "whole"
+
+
+@pytest.mark.parametrize("processes", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
+def test_a_study_that_is_killed_again_and_again_ends_in_the_same_outcomes(uninterrupted, tmp_path, processes):
+    (script, whole), out, rng = uninterrupted, tmp_path / "killed", random.Random(processes)
+    expected = outcomes(whole)
+    # Before the first training, and within two of the stages: tuning, augmentations, synthetic arms and controls.
+    for least in (0, *sorted(rng.sample(range(1, len(expected)), 2))):
+        process = start(script, out, processes)
+        while len(outcomes(out)) < least or not (out / "config.json").exists():
+            assert process.poll() is None
             time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.2))  # anywhere in a training or a write
+        time.sleep(rng.uniform(0, 0.2))  # anywhere in a training, a pool or a write
         process.kill()
         process.wait()
-    assert start("killed").wait(timeout=600) == 0
-    whole, killed = outcomes("whole"), outcomes("killed")
-    assert whole.keys() == killed.keys()
-    assert all(torch.equal(whole[name], killed[name]) for name in whole)
-    assert not [path for path in (tmp_path / "killed").rglob("*") if path.name.startswith(".")]
+        assert len(outcomes(out)) < len(expected)
+    assert start(script, out, processes).wait(timeout=600) == 0
+    found = outcomes(out)
+    assert found.keys() == expected.keys()
+    for name, outcome in expected.items():
+        assert torch.equal(found[name]["validation"], outcome["validation"])
+        assert torch.equal(found[name]["test"], outcome["test"])
+    assert conclusions(out) == conclusions(whole)
+    assert not [path for path in out.rglob("*") if path.name.startswith(".")]
