@@ -125,6 +125,8 @@ def _study(add: AddOption) -> None:
     add("--augment", type=_names, metavar="A,A,...", help="ordinary augmentations to try")
     add("--classifier", type=_names, metavar="C,C,...", help=CLASSIFIERS)
     add("--controls", type=_names, metavar="C,C,...", help=CONTROLS)
+    about = "real images to try in place of synthetic ones, such as those that --source was trained on"
+    add("--reference", help=f"{about}; same formats as --data")
     add("--lr", type=float, help="learning rate of all classifiers, instead of tuning them")
     add(
         "--metric",

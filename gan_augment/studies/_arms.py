@@ -18,7 +18,7 @@ from ..evaluation import AUGMENTATIONS, BatchTransform, Classifier, Hyperparamet
 from ..mixing import LabelPolicy, SyntheticMix, missing_images, oversampled_rows
 from ..synthesis import SyntheticPool
 from ..training import autocast_type
-from ._controls import CONTROL_POOLS, control_pool
+from ._controls import POOLED_KINDS, control_pool
 from ._folder import Outcome, SplitImages, file_name, load_pool, read_split, write_outcome
 from ._result import Kind
 
@@ -48,7 +48,7 @@ class Arm:
     @property
     def pool(self) -> tuple[str, ...]:
         """The filters or the control that name the arm's pool."""
-        return control_pool(self.kind) if self.kind in CONTROL_POOLS else self.filters
+        return control_pool(self.kind) if self.kind in POOLED_KINDS else self.filters
 
 
 @dataclass(frozen=True)

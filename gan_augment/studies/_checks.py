@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import math
 import pickle
+import re
 from itertools import cycle, islice
+from types import CodeType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .._core import ROW_BYTES, check_space
-from ..data import fingerprints, seen
+from ..data import TrainingImages, fingerprints, seen
 from ..evaluation import Classifier, OnSeen, check_same_classes, check_unseen, predict_logits
 from ..mixing import LabelPolicy
 from ..synthesis import FILTERS, Filter, Source, SyntheticPool, as_source, fingerprints_of
 from ._fitting import Fitting, LoadedSource
 from ._settings import Settings
-from ._splits import StudyData
+from ._splits import StudyData, check_test_images
 from ._synthetic import MatchedSource
 
+LIBRARIES = ("torch", "gan_augment")
 KEY_SAMPLES = 8  # samples that identify a source
 REMEDY = (
     "give the data the same classes in the same order, or map the classes in Python with the label policy "
@@ -41,7 +45,9 @@ def check_request(
     _check_images_per_class(data, splits, filters)
     judging = [name for name, kind in filters.items() if kind.needs_discriminator]
     for classifier in settings.classifiers:
-        _check_classifier(classifier, shape, number, settings.processes)
+        _check_classifier(classifier, shape, number, settings.device)
+        if settings.processes > 1:
+            _check_picklable("classifier", classifier)
     if isinstance(source, Fitting):
         recipe = source.resolve(shape[-1])
         if judging and not recipe.adversarial:
@@ -110,8 +116,8 @@ def _check_discriminator(loaded: LoadedSource, shape: tuple[int, ...], name: str
         )
 
 
-def _check_classifier(classifier: Classifier, shape: tuple[int, ...], num_classes: int, processes: int) -> None:
-    """Checks that a classifier builds a new module at each call, takes the images, and can go to other processes."""
+def _check_classifier(classifier: Classifier, shape: tuple[int, ...], num_classes: int, device: str) -> None:
+    """Checks that a classifier builds a new module at each call, which takes the images on the device of the study."""
     name = classifier.name
     with torch.random.fork_rng(devices=[]):
         built = [classifier.build(shape[0], num_classes) for _ in range(2)]
@@ -119,14 +125,25 @@ def _check_classifier(classifier: Classifier, shape: tuple[int, ...], num_classe
         raise TypeError(f"classifier must build a module, but {name} built {type(built[0])}.")
     if built[0] is built[1]:
         raise ValueError(f"classifier must build a new module at each call, but {name} returned the same one twice.")
-    logits = predict_logits(built[0], torch.zeros(2, *shape, dtype=torch.uint8))
+    if any(each.is_meta for each in (*built[0].parameters(), *built[0].buffers())):
+        raise ValueError(
+            f"classifier must build a module with weights, but {name} built one on the device 'meta'; build it on the "
+            "CPU or a GPU."
+        )
+    try:
+        logits = predict_logits(built[0].to(device), torch.zeros(2, *shape, dtype=torch.uint8))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"classifier must build a module that takes float32 images of shape {(2, *shape)} on the device "
+            f"{device!r}, but {name} failed ({reason}); convert weights of another type with .float(), and register "
+            "tensors as buffers, so that they move to this device."
+        ) from error
     if logits.shape != (2, num_classes):
         raise ValueError(
             f"classifier must return logits of shape (2, {num_classes}) for 2 images, but {name} returned "
             f"{tuple(logits.shape)} instead."
         )
-    if processes > 1:
-        _check_picklable("classifier", classifier)
 
 
 def _check_picklable(name: str, value: Any) -> None:
@@ -159,13 +176,7 @@ def check_exposure(data: StudyData, source: LoadedSource | Fitting, on_seen: OnS
         return sentence, notes
     contained = fingerprints(generator.rows(torch.arange(len(generator))))
     tested = int(seen(images[data.test_rows], contained).sum())
-    if tested and on_seen == "refuse":
-        raise ValueError(
-            f"The source must not contain test images, but contains {tested} of {len(data.test_rows)}; remove them "
-            "from it."
-        )
-    if tested:
-        notes.append(f"The source contains {tested} of the test images.")
+    notes += check_test_images("source", tested, len(data.test_rows), on_seen)
     others = int(seen(images[data.train_rows], contained).sum())
     if others:
         notes.append(
@@ -180,10 +191,13 @@ def study_keys(
     data: StudyData,
     classifiers: tuple[Classifier, ...],
     splits: list[tuple[Tensor, Tensor]],
-) -> dict[str, str]:
-    """Returns hashes of the split images, of the source's samples or the fitting, and of the classifiers' weights."""
+    reference: TrainingImages | None,
+) -> dict[str, str | None]:
+    """Returns hashes of all images, of the source's samples or the fitting, and of the classifiers."""
     rows = [data.test_rows, *(part for split in splits for part in split)]
-    keys = {"split_images": _digest([data.images.hashes[part].tolist() for part in rows])}
+    keys: dict[str, str | None] = {"split_images": _digest([data.images.hashes[part].tolist() for part in rows])}
+    added = None if reference is None else _digest([reference.digest(), reference.hashes.tolist()])
+    keys["reference_images"] = added
     shape = data.images.images.shape[1:]
     if isinstance(source, Fitting):
         samples = None if source.init is None else as_source(source.init).sample(KEY_SAMPLES, seed=0).tolist()
@@ -194,13 +208,34 @@ def study_keys(
         classes = list(islice(cycle(matched.class_indices), KEY_SAMPLES))
         labels = torch.tensor(classes) if matched.num_classes else None
         keys["source_samples"] = _digest(matched.sample(KEY_SAMPLES, labels, seed=0).tolist())
-    sums = []
+    modules = []
     for classifier in classifiers:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            state = classifier.build(int(shape[0]), data.num_classes).state_dict()
-        sums.append([(name, float(value.double().sum())) for name, value in state.items()])
-    return {**keys, "classifier_weights": _digest(sums)}
+            modules.append(_describe(classifier.build(int(shape[0]), data.num_classes)))
+    return {**keys, "classifier_modules": _digest(modules)}
+
+
+def _describe(module: nn.Module) -> list[Any]:
+    """Returns the structure of a module, the sums of its weights, and the attributes and code that tell it from others.
+
+    The code of torch and of this package may change with their versions, so it is not part of it.
+    """
+    sums = [(name, float(value.cpu().double().sum())) for name, value in module.state_dict().items()]
+    parts: list[Any] = [re.sub(r" at 0x[0-9a-f]+", "", repr(module)), sums]
+    for each in module.modules():
+        plain = {name: value for name, value in vars(each).items() if isinstance(value, (bool, int, float, str))}
+        parts.append(sorted(plain.items()))
+        if type(each).__module__.partition(".")[0] not in LIBRARIES:
+            parts.append(_describe_code(getattr(inspect.unwrap(type(each).forward), "__code__", None)))
+    return parts
+
+
+def _describe_code(code: Any) -> Any:
+    """Returns the instructions, names and constants of a function, which do not depend on its comments or its place."""
+    if not isinstance(code, CodeType):
+        return code if isinstance(code, (bool, int, float, str)) else type(code).__name__
+    return [code.co_code, code.co_names, *map(_describe_code, code.co_consts)]
 
 
 def _digest(value: Any) -> str:

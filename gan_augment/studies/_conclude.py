@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ..evaluation import calibration_error, class_recall, is_correct
 from ..metrics import copy_report
 from ._arms import Arm
+from ._controls import REFERENCE
 from ._fitting import Fitting, LoadedSource
 from ._folder import load_pool, pool_folder
 from ._intervals import Interval, Verdict
@@ -36,6 +37,7 @@ def conclude(
     comparisons = {arm.name: run.difference(choice, run.arms[arm.name]) for arm in arms if not arm.synthetic}
     strictest, verdict, p_value = _verdict(run, choice, baseline)
     control, adds, cheaper = _best_control(run, choice, baseline)
+    reference = next((arm for arm in run.arms.values() if arm.kind == REFERENCE), None)
     pool = load_pool(run.folder, choice.filters, 0)
     copies = copy_report(first.train, pool.rows(torch.arange(min(len(pool), MAX_COPIES))), first.test)
     class_counts = [torch.bincount(part.train_labels, minlength=run.data.num_classes).float() for part in run.splits]
@@ -81,6 +83,8 @@ def conclude(
         },
         notes=(*notes, *pools.notes, *_notes(run, comparisons[strictest.name], p_value)),
         settings=config,
+        reference=None if reference is None else reference.name,
+        against_reference=None if reference is None else _compared(run, choice, reference),
         pictures=report_pictures(pool, first, pools.teacher, choice),
     )
 
@@ -109,6 +113,11 @@ def _verdict(run: StudyRun, treated: Arm, baseline: Arm) -> tuple[Arm, Verdict, 
     return arms[strictest], verdict, p_values[strictest]
 
 
+def _compared(run: StudyRun, choice: Arm, other: Arm) -> Verdict:
+    """Returns the verdict on the choice compared with another arm that has all seeds."""
+    return joint_verdict(run.difference(choice, other), run.sign_flip(choice, other), run.settings.splits)
+
+
 def _best_control(run: StudyRun, choice: Arm, baseline: Arm) -> tuple[str | None, Verdict | None, str | None]:
     """Returns the best control on the validation images, the verdict on the choice against it, and it again if cheaper.
 
@@ -119,7 +128,7 @@ def _best_control(run: StudyRun, choice: Arm, baseline: Arm) -> tuple[str | None
     if not controls or (len(controls) > 1 and not run.settings.validation):
         return None, None, None
     control = min(controls, key=run.validation_score)
-    adds = joint_verdict(run.difference(choice, control), run.sign_flip(choice, control), run.settings.splits)
+    adds = _compared(run, choice, control)
     helps = _verdict(run, control, baseline)[1] == "helps"
     return control.name, adds, control.name if helps and adds != "helps" else None
 

@@ -51,7 +51,11 @@ CONTROL_POOLS: dict[Control, Callable[[Tensor, Tensor], Make]] = {
 }
 
 
-def control_pool(control: Control) -> tuple[str, str]:
+REFERENCE: Literal["reference"] = "reference"  # kind of the arm with images of another data set
+POOLED_KINDS = (*CONTROL_POOLS, REFERENCE)  # kinds of arms with a pool of real images
+
+
+def control_pool(control: str) -> tuple[str, str]:
     """Returns the name of a control's pool, which no filters have."""
     return "control", control
 

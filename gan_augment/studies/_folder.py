@@ -30,6 +30,7 @@ NOT_IDENTIFYING = (
     "data",
     "test",
     "source",
+    "reference",
     "gan_augment",
 )  # may differ between two calls
 LONGEST_NAME = 100  # letters, of a file name

@@ -16,7 +16,16 @@ from .report import write_report
 
 OVERSAMPLED = "oversampled"  # name of the arm that the synthetic arms of mode "balance" become at ratio 0
 Kind = Literal[
-    "none", "ordinary", "oversampled", "class weights", "filled up", "synthetic", "varied", "elastic", "smote"
+    "none",
+    "ordinary",
+    "oversampled",
+    "class weights",
+    "filled up",
+    "synthetic",
+    "varied",
+    "elastic",
+    "smote",
+    "reference",
 ]
 CONTROL_KINDS = ("varied", "elastic", "smote", "oversampled")  # in these, real images take the place of synthetic ones
 
@@ -52,7 +61,7 @@ class ArmResult:
             number), ``"class weights"``, ``"filled up"`` (like ``"oversampled"``, but with synthetic images) or
             ``"synthetic"``. In the controls, real images take the place of synthetic ones: ``"varied"`` (by
             :class:`ClassVariation`), ``"elastic"`` (random elastic deformations) and ``"smote"`` (blends of two images
-            of a class).
+            of a class). In ``"reference"``, the images of ``reference=`` take their place.
         augment (str): Ordinary augmentation of the arm, a name of :data:`AUGMENTATIONS`.
         classifier (str): Name of the classifier.
         ratio (float): Share of each batch that consists of synthetic images or, in a control, of the real images in
@@ -139,6 +148,10 @@ class StudyResult:
             of the candidates that each filter kept, by name).
         notes (tuple of str): Limits and remarks, one or two sentences each.
         settings (dict): All settings, as JSON can store them; with ``"command"`` if it ran in a shell.
+        reference (str, optional): Name of the arm with the images of ``reference=``, or None without them.
+        against_reference (str, optional): Verdict on the choice compared with that arm, which shows what the generator
+            loses against its own images. The arm has no part in ``control``, ``cheaper`` and ``ratio``, because it
+            needs other real images.
         pictures (dict of str to Tensor): Pictures for the report by caption, uint8 ``(c, h, w)``.
     """
 
@@ -160,6 +173,8 @@ class StudyResult:
     source: dict[str, Any]
     notes: tuple[str, ...]
     settings: dict[str, Any]
+    reference: str | None = None
+    against_reference: Verdict | None = None
     pictures: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     def arm(self, name: str) -> ArmResult:
@@ -217,13 +232,29 @@ class StudyResult:
             f"{found.mean * 100:+.2f} points ({found.low * 100:+.2f} to {found.high * 100:+.2f}).{last}"
         )
 
+    @property
+    def reference_sentence(self) -> str:
+        """A comparison of the choice with the reference images, the generator's own; empty without a reference."""
+        if self.reference is None:
+            return ""
+        found = self.comparisons[self.reference]
+        loses = {
+            "helps": "The synthetic images help more than the reference images",
+            "hurts": "The generator loses against the reference images",
+            "no effect shown": "No difference between the synthetic images and the reference images is shown",
+        }[self.against_reference or found.verdict]
+        return (
+            f"{loses}: {self.choice} differs from {self.reference}, in which these real images take the place of the "
+            f"synthetic ones, by {found.mean * 100:+.2f} points ({found.low * 100:+.2f} to {found.high * 100:+.2f})."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything except the pictures as a dictionary that JSON can store."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("pictures", "arms")}
         compared = {name: dataclasses.asdict(interval) for name, interval in self.comparisons.items()}
         fields |= {"trials": [dataclasses.asdict(trial) for trial in self.trials]}
         arms = [dataclasses.asdict(arm) for arm in self.arms]
-        sentences = {"headline": self.headline, "generator_sentence": self.generator_sentence}
+        sentences = {name: getattr(self, name) for name in ("headline", "generator_sentence", "reference_sentence")}
         return {**sentences, **fields, "arms": arms, "comparisons": compared}
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -234,7 +265,7 @@ class StudyResult:
         width = max(len(arm.name) for arm in self.arms)
         lines = [
             self.headline,
-            *filter(None, [self.generator_sentence]),
+            *filter(None, [self.generator_sentence, self.reference_sentence]),
             "",
             f"{'arm'.ljust(width)}  {self.metric}    difference, points (95% interval)",
         ]

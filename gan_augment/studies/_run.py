@@ -24,6 +24,7 @@ from ._intervals import Interval, crossed_difference
 from ._jobs import Runner
 from ._power import power_sentence, sign_flip_test
 from ._race import race_rounds
+from ._reference import Reference
 from ._result import OVERSAMPLED, Trial
 from ._settings import FIRST_SEEDS, TUNING_SEEDS, Settings
 from ._splits import StudyData
@@ -40,6 +41,7 @@ class StudyRun:
     settings: Settings
     policies: dict[str, LabelPolicy]  # by name, like arms
     source: LoadedSource | Fitting
+    reference: Reference | None
     runner: Runner
     progress: bool
     splits: list[SplitImages] = field(init=False)
@@ -232,7 +234,7 @@ class StudyRun:
     def _controls(self, choice: Arm) -> list[Arm]:
         """Returns arms that train like the choice, but in which real images take the place of its samples."""
         plain = dataclasses.replace(choice, policy=None, labels="", filters=())
-        ready = self.pools.make_control_pools(self.splits)
+        ready = self.pools.make_control_pools(self.splits, self.reference)
         arms = [dataclasses.replace(plain, name=f"{kind} {choice.ratio:g}", kind=kind) for kind in ready]
         if "repeated" in self.settings.controls and not choice.balanced:  # balanced arms repeat real images anyway
             arms.append(dataclasses.replace(plain, name=f"oversampled {choice.ratio:g}", kind="oversampled"))

@@ -68,6 +68,7 @@ class Settings:
     splits: int
     steps: int
     batch_size: int
+    reference: bool  # whether there is an arm with images of another data set
     lr: float | None  # of all classifiers, whose trials hold it; None if it is chosen
     pool_size: int
     count: int | None
@@ -149,7 +150,7 @@ class Settings:
     def num_mixed_trainings(self) -> int:
         """The largest number of trainings of the synthetic arms, of their controls, and of the arms of balance."""
         repeated = "repeated" in self.controls and self.mode == "balance"  # it has no arm of its own there
-        others = len(self.controls) - repeated + (3 if self.mode == "balance" else 0)
+        others = len(self.controls) + self.reference - repeated + (3 if self.mode == "balance" else 0)
         synthetic = race_trainings(self.num_synthetic_arms, FIRST_SEEDS, self.seeds)
         return max(synthetic, self.seeds) + others * self.seeds
 
@@ -196,7 +197,7 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # the device "meta" holds no values
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise ValueError(f"device must be one that this machine has, but got {device!r}: {reason}.") from error

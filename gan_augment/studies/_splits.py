@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from torch.utils.data import Dataset
 
 from .._core import as_uint8, check_count, check_space, largest_remainder, mix_seed
 from ..data import TrainingImages, open_images, split_item
+from ..evaluation import OnSeen
 
 ATTEMPTS = 100  # random splits to try until every class is on both sides
 MAX_DUPLICATES = 0.1  # share of the test images that may be dropped as duplicates before it is an error
@@ -53,14 +55,7 @@ class StudyData:
             held_out = draw_held_out(images.classes, numbers, test, seed)
             return cls(images, rows[~held_out], rows[held_out], numbers)._without_duplicates()
         opened_test = open_images(test)
-        channels = images.images.shape[1]
-        others = TrainingImages.from_dataset(opened_test, side, "crop", channels=channels, progress=progress)
-        names = (others.class_names, images.class_names)
-        if others.num_classes != images.num_classes or (None not in names and names[0] != names[1]):
-            raise ValueError(
-                f"test must have the classes of the data set, {images.class_names or images.num_classes}, but got "
-                f"{others.class_names or others.num_classes} instead."
-            )
+        others = read_others("test", opened_test, images, progress)
         if isinstance(groups, str):
             shared = set(_groups_in_paths(groups, opened)) & set(_groups_in_paths(groups, opened_test))
             if shared:
@@ -107,6 +102,37 @@ class StudyData:
         duplicates = torch.isin(self.images.hashes[others], self.images.hashes[chosen])
         others = others[~duplicates]
         return (chosen if count is None else chosen[first_rows_by_class(classes[~held_out], count)]), others
+
+
+def read_others(name: str, dataset: Any, images: TrainingImages, progress: bool) -> TrainingImages:
+    """Reads other images in the size and with the channels of the study's images, and checks their classes.
+
+    ``name`` is the argument that error messages name.
+    """
+    channels, side = images.images.shape[1:3]
+    opened = open_images(dataset)
+    check_space(f"{name} with image_size={side}", len(opened), channels * side * side, remedy="Use a smaller size.")  # type: ignore[arg-type]
+    others = TrainingImages.from_dataset(opened, side, "crop", channels=channels, progress=progress)
+    names = (others.class_names, images.class_names)
+    if others.num_classes != images.num_classes or (None not in names and names[0] != names[1]):
+        raise ValueError(
+            f"{name} must have the classes of the data set, {images.class_names or images.num_classes}, but got "
+            f"{others.class_names or others.num_classes} instead."
+        )
+    return others
+
+
+def check_test_images(name: str, found: int, number: int, on_seen: OnSeen) -> list[str]:
+    """Refuses test images among the images of an argument, or warns and returns a note."""
+    if found and on_seen == "refuse":
+        raise ValueError(
+            f"The {name} must not contain test images, but contains {found:,} of {number:,}; remove them from it."
+        )
+    if not found:
+        return []
+    note = f"The {name} contains {found:,} of the {number:,} test images."
+    warnings.warn(note, UserWarning, stacklevel=2)
+    return [note]
 
 
 def common_image_size(dataset: Any) -> int:

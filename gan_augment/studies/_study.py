@@ -16,6 +16,7 @@ from ._conclude import conclude
 from ._fitting import Fitting, LoadedSource
 from ._folder import study_folder, write_config
 from ._jobs import Runner
+from ._reference import Reference
 from ._result import StudyResult
 from ._run import StudyRun
 from ._settings import METRICS, PRESETS, Settings, as_filter_sets, as_tuple, resolve_device
@@ -43,6 +44,7 @@ def study(
     metric: str | None = None,
     classifier: ClassifierLike | Sequence[ClassifierLike] | None = None,
     controls: Sequence[str] | str | None = None,
+    reference: Dataset[Any] | str | os.PathLike[str] | None = None,
     seeds: int = 5,
     splits: int | None = None,
     steps: int | None = None,
@@ -108,6 +110,9 @@ def study(
             ``"varied"`` (by :class:`ClassVariation`), ``"elastic"`` (random elastic deformations), ``"smote"`` (blends
             of two images of a class) and ``"repeated"`` (the arm ``oversampled``). Default: all; preset ``"demo"``:
             varied and repeated.
+        reference (Dataset or str, optional): Real images of the same classes for one more arm, such as those that the
+            source was trained on: the difference is what the generator loses against its own images. In any form that
+            ``dataset`` takes. Each split leaves out its own images. Only with ``source``. Default: no such arm.
         seeds (int): Number of paired seeds. Default: 5.
         splits (int, optional): Number of splits into training and validation images, which the seeds use in turn.
             Each split has its own fitted generator. Fewer splits than seeds cost less and widen the interval, which is
@@ -122,8 +127,8 @@ def study(
         preset (str): Defaults of ``ratios``, ``augment``, ``controls``, ``steps``, ``pool_size`` and the steps of a
             fitting: ``"full"`` is the largest study, ``"quick"`` a smaller one, and ``"demo"`` the smallest. Default:
             ``"full"``.
-        on_seen (str): ``"refuse"`` raises an error if the source was trained on test images; ``"warn"`` only warns.
-            Default: ``"refuse"``.
+        on_seen (str): ``"refuse"`` raises an error if the source was trained on test images, or if they are among the
+            reference images; ``"warn"`` only warns. Default: ``"refuse"``.
         out (str or Path, optional): Folder of the report, generators, pools and outcomes. If the study stops, call it
             again with the same arguments to continue. Default: nothing is kept.
         seed (int): Seed of all random draws. Default: 0.
@@ -165,6 +170,11 @@ def study(
         )
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {tuple(PRESETS)}, but got {preset!r} instead.")
+    if recipe is not None and reference is not None:
+        raise ValueError(
+            "reference must be left out with recipe, because the generators are fitted to the study's own images; "
+            "pass it with source."
+        )
     defaults, loaded = PRESETS[preset], None if source is None else LoadedSource.load(source)
     chosen = default_classifiers() if classifier is None else as_tuple(classifier)
     classifiers = tuple(map(load_classifier, chosen))
@@ -181,6 +191,7 @@ def study(
         splits=seeds if splits is None else splits,
         steps=defaults["steps"] if steps is None else steps,
         batch_size=batch_size,
+        reference=reference is not None,
         lr=lr,
         pool_size=defaults["pool_size"] if pool_size is None else pool_size,
         count=count,
@@ -197,6 +208,10 @@ def study(
     seen, notes = check_exposure(data, origin, on_seen)
     parts = [data.split(index, count, validation, seed) for index in range(settings.splits)]
     policies = check_request(settings, data, parts, origin)
+    own = None
+    if reference is not None and loaded is not None:
+        own = Reference.read(reference, data, parts, loaded.source, on_seen, progress)
+        notes += own.notes
     config = {
         "gan_augment": __version__,
         "data": name or _name_of(dataset),
@@ -204,9 +219,10 @@ def study(
         "source": f"recipe {_name_of(recipe)}" if recipe is not None else _name_of(source),
         **({} if recipe is None else {"init": _name_of(init), "budget": budget, "fit_options": str(fit_options or {})}),
         "images": data.images.digest(),
-        **study_keys(origin, data, settings.classifiers, parts),
+        **study_keys(origin, data, settings.classifiers, parts, None if own is None else own.images),
         "groups": groups if groups is None or isinstance(groups, str) else len(set(groups)),
         **{key: value if _fits_json(value) else str(value) for key, value in vars(settings).items()},
+        "reference": _name_of(reference),
         "labels": list(policies),
         "classifiers": {each.name: list(map(str, each.trials)) for each in settings.classifiers},
         "command": command,
@@ -215,7 +231,7 @@ def study(
     with study_folder(out) as folder:
         write_config(folder, config)
         with Runner(processes, progress) as runner:
-            run = StudyRun(folder, data, parts, settings, policies, origin, runner, progress)
+            run = StudyRun(folder, data, parts, settings, policies, origin, own, runner, progress)
             baseline, choice = run.run_stages()
             result = conclude(run, baseline, choice, config, seen, notes)
         if out is not None:

@@ -27,9 +27,11 @@ from ..synthesis import (
 )
 from ..training import few_steps
 from ._arms import Arm, TrainSettings, train
-from ._controls import CONTROL_POOLS, Control, ControlSource, control_pool
+from ._controls import CONTROL_POOLS, REFERENCE, ControlSource, control_pool
 from ._fitting import FitJob, Fitting, LoadedSource, fit_folder
 from ._folder import SplitImages, pool_folder, pool_name, read_record, write_record
+from ._reference import Reference
+from ._result import Kind
 from ._settings import Settings
 
 FILTER_TRIALS = 2000  # candidates to try each filter on
@@ -134,8 +136,8 @@ class StudyPools:
         if not self.filters:
             raise ValueError("No filter kept enough synthetic images: " + " ".join(self.notes))
 
-    def make_control_pools(self, splits: list[SplitImages]) -> list[Control]:
-        """Makes the pools of the controls that are missing, and returns the controls that the images allow."""
+    def make_control_pools(self, splits: list[SplitImages], reference: Reference | None) -> list[Kind]:
+        """Makes the missing pools of real images, and returns the kinds of arms that the images allow."""
         controls = [name for name in CONTROL_POOLS if name in self.settings.controls]
         for index, images in enumerate(splits):
             for name in list(controls):
@@ -151,7 +153,12 @@ class StudyPools:
                     seed = mix_seed(self.settings.seed, 17, index)
                     seconds = make_pool(path, source, [], self.settings.pool_size, seed)[1]
                 self.pool_seconds += seconds
-        return controls
+        if reference is None:
+            return [*controls]
+        for index in range(len(splits)):
+            path = pool_folder(self.folder, control_pool(REFERENCE), index)
+            self.pool_seconds += reference.make_pool(path, index, self.settings.pool_size, self.settings.seed)
+        return [*controls, REFERENCE]
 
     def _make_pool(self, index: int, filters: tuple[str, ...], images: SplitImages, keep: list[Filter]) -> None:
         """Makes or loads a pool, or leaves out filters that keep too few samples."""

@@ -1,6 +1,7 @@
 """Studies that are stopped, on full disks, and with damaged files."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -228,46 +229,89 @@ def test_a_worker_ends_when_nobody_holds_the_other_end():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
-def start(folder, out, *arguments, **options):
-    (folder / "script.py").write_text(SCRIPT)
-    return subprocess.Popen([sys.executable, folder / "script.py", folder / out, *map(str, arguments)], **options)
+RACES = """
+import sys
+from functools import partial
+import torch
+from torch.utils.data import TensorDataset
+from gan_augment import SyntheticPool
+from gan_augment.evaluation import Classifier, Hyperparameters, SmallCNN
+from gan_augment.studies import study
+
+TRIALS = tuple(Hyperparameters(lr=lr) for lr in (1e-3, 3e-3, 1e-2))
+
+if __name__ == "__main__":
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.arange(240) % 3
+    images = (torch.rand(240, 1, 16, 16, generator=rng) * 128 + 50 * labels[:, None, None, None]).byte()
+    data, pool = TensorDataset(images[:120], labels[:120]), SyntheticPool(images[120:], labels[120:])
+    study(data, pool, ratios=(0.25, 0.5), augment=("none", "affine", "affine-mix"), filters=(None, "copies"), steps=30,
+          seeds=3, pool_size=60, controls=("varied", "smote", "repeated"), processes=int(sys.argv[2]),
+          classifier=Classifier("tiny", partial(SmallCNN, width=4), TRIALS), progress=False, out=sys.argv[1])
+"""
 
 
 def outcomes(out):
-    return {path.name: unpack(path.read_bytes())["test"] for path in (out / "runs").glob("*.safetensors")}
+    return {path.name: unpack(path.read_bytes()) for path in (out / "runs").glob("*.safetensors")}
 
 
-def check_same_outcomes(killed, whole):
+def conclusions(out):
+    """What a report says, without times and the number of processes."""
+    report = json.loads((out / "report.json").read_text())
+    arms = [{name: value for name, value in arm.items() if name != "seconds"} for arm in report["arms"]]
+    return arms, [report[name] for name in ("headline", "generator_sentence", "trials", "comparisons", "notes")]
+
+
+def start(script, out, *arguments):
+    return subprocess.Popen([sys.executable, script, out, *map(str, arguments)])
+
+
+def check_same_results(killed, whole):
     found, expected = outcomes(killed), outcomes(whole)
     assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    for name, outcome in expected.items():
+        assert torch.equal(found[name]["validation"], outcome["validation"])
+        assert torch.equal(found[name]["test"], outcome["test"])
+    assert conclusions(killed) == conclusions(whole)
     assert not [path for path in killed.rglob("*") if path.name.startswith(".")]
 
 
-@pytest.mark.slow
-def test_a_study_that_is_killed_again_and_again_ends_in_the_same_outcomes(tmp_path):
-    whole, killed, arguments = tmp_path / "whole", tmp_path / "killed", (300, 1, 0)
-    assert start(tmp_path, "whole", *arguments).wait(timeout=600) == 0
-    rng = random.Random(0)
-    for number in range(4):
-        process = start(tmp_path, "killed", *arguments)
-        while len(outcomes(killed)) <= number and process.poll() is None:
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """A script of a study with races, and the folder of a run of it that nothing stopped."""
+    folder = tmp_path_factory.mktemp("races")
+    (folder / "script.py").write_text(RACES)
+    assert start(folder / "script.py", folder / "whole", 1).wait(timeout=600) == 0
+    return folder / "script.py", folder / "whole"
+
+
+@pytest.mark.parametrize("processes", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
+def test_a_study_that_is_killed_again_and_again_ends_in_the_same_outcomes(uninterrupted, tmp_path, processes):
+    (script, whole), out, rng = uninterrupted, tmp_path / "killed", random.Random(processes)
+    number = len(outcomes(whole))
+    # Before the first training, and within two of the stages: tuning, augmentations, synthetic arms and controls.
+    for least in (0, *sorted(rng.sample(range(1, number), 2))):
+        process = start(script, out, processes)
+        while len(outcomes(out)) < least or not (out / "config.json").exists():
+            assert process.poll() is None
             time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.2))  # anywhere in a training or a write
+        time.sleep(rng.uniform(0, 0.2))  # anywhere in a training, a pool or a write
         process.kill()
         process.wait()
-    assert start(tmp_path, "killed", *arguments).wait(timeout=600) == 0
-    check_same_outcomes(killed, whole)
+        assert len(outcomes(out)) < number
+    assert start(script, out, processes).wait(timeout=600) == 0
+    check_same_results(out, whole)
 
 
 @pytest.mark.slow
 def test_a_study_whose_fittings_are_killed_in_its_workers_ends_in_the_same_outcomes(tmp_path):
-    whole, killed, fit_steps = tmp_path / "whole", tmp_path / "killed", 600
-    assert start(tmp_path, "whole", 3, 1, fit_steps).wait(timeout=600) == 0
+    script, whole, killed, fit_steps = tmp_path / "script.py", tmp_path / "whole", tmp_path / "killed", 600
+    script.write_text(SCRIPT)
+    assert start(script, whole, 3, 1, fit_steps).wait(timeout=600) == 0
     rng = random.Random(0)
     for number in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM):
         began = time.time()
-        process = start(tmp_path, "killed", 3, 2, fit_steps)
+        process = start(script, killed, 3, 2, fit_steps)
         while process.poll() is None:
             metrics = killed.glob("generators/*/metrics.jsonl")
             if any(path.stat().st_mtime > began for path in metrics):
@@ -276,5 +320,5 @@ def test_a_study_whose_fittings_are_killed_in_its_workers_ends_in_the_same_outco
         time.sleep(rng.uniform(0, 3))  # anywhere in a fitting or a write
         process.send_signal(number)
         assert process.wait(timeout=60) != 0
-    assert start(tmp_path, "killed", 3, 2, fit_steps).wait(timeout=600) == 0
-    check_same_outcomes(killed, whole)
+    assert start(script, killed, 3, 2, fit_steps).wait(timeout=600) == 0
+    check_same_results(killed, whole)

@@ -167,7 +167,7 @@ def test_a_study_goes_on_where_it_stopped(few, test_images, pool, tmp_path):
         study(few, pool, **{**arguments, "steps": 4})
     with pytest.raises(ValueError, match="holds one that differs in source_samples"):
         study(few, SyntheticPool(*gratings(90, 6)), **arguments)
-    with pytest.raises(ValueError, match="holds one that differs in classifier_weights"):
+    with pytest.raises(ValueError, match="holds one that differs in classifier_modules"):
         study(few, pool, **{**arguments, "classifier": wider})
     with pytest.raises(ValueError, match="holds one that differs in split_images"):
         study(few, pool, **{**arguments, "groups": [index // 3 for index in range(45)]})

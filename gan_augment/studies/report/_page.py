@@ -78,6 +78,7 @@ def _verdict(result: StudyResult) -> str:
         f'<h1 class="{css}"><span class="sign" aria-hidden="true">{sign}</span> {heading}</h1>',
         f'<p class="headline">{escaped(result.headline)}</p>',
         f'<p class="headline">{escaped(result.generator_sentence)}</p>' if result.control else "",
+        f'<p class="headline">{escaped(result.reference_sentence)}</p>' if result.reference else "",
         f'<p class="ratio">Ratio to use: <b>{result.ratio:g}</b></p>',
         f"<p>{escaped(words.advice(result))}</p>",
         _code(code) if code else "",

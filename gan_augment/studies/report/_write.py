@@ -38,6 +38,7 @@ def markdown(result: StudyResult) -> str:
         f"# {escaped(result.verdict.capitalize())}",
         f"**{escaped(result.headline)}**",
         escaped(result.generator_sentence),
+        escaped(result.reference_sentence),
         f"Ratio to use: **{result.ratio:g}**",
         escaped(words.advice(result)),
         _fenced(code, "python") if code else "",
