@@ -1,12 +1,12 @@
-"""The studies of docs/evidence.md: whether mixing helps, on images of others.
+"""The studies of docs/evidence.md: whether mixing helps on public data sets.
 
     GAN_AUGMENT_DATA=DATA python -m benchmarks.evidence mnist-100 --out OUT
     GAN_AUGMENT_DATA=DATA python -m benchmarks.evidence tuned-mnist-100 --classifier efficientnet-lite0 --out OUT
     python -m benchmarks.evidence --table OUT
 
 DATA holds the folders that ``benchmarks/data.py`` reads. Each case is one call of :func:`gan_augment.study`: its report
-is in ``OUT/<case>``, and it goes on where it was stopped. The last command prints a table of all reports in OUT, such
-as ``benchmarks/results/evidence``.
+is in ``OUT/<case>``. If you stop a case, run the same command to continue it. The last command prints a table of all
+reports in OUT. For example, OUT can be ``benchmarks/results/evidence``.
 """
 
 from __future__ import annotations
@@ -156,7 +156,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", nargs="?", choices=CASES)
     parser.add_argument("--out", type=Path, help="folder of all reports")
-    parser.add_argument("--classifier", choices=CLASSIFIERS, help="of a tuned case (default: the better of both)")
+    parser.add_argument(
+        "--classifier",
+        choices=CLASSIFIERS,
+        help="use only this classifier in a tuned case (default: choose the better one)",
+    )
     parser.add_argument("--processes", type=int, default=1)
     add_set(parser, "an argument of study")
     parser.add_argument("--name", help="of the report's folder (default: the case)")

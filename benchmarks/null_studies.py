@@ -1,4 +1,4 @@
-"""How often a study errs if there is no effect: many small studies whose source holds the training images again.
+"""How often a study errs if there is no effect: many small studies whose source contains only the training images.
 
     GAN_AUGMENT_DATA=DATA python -m benchmarks.null_studies --studies 200 --processes 2
 

@@ -1,11 +1,11 @@
-"""How long a quick study takes, how soon it says so, and what it answers.
+"""Times a quick study, and prints its estimate and its verdict.
 
     GAN_AUGMENT_DATA=DATA python -m benchmarks.study_time photographs --classifier small-cnn
     GAN_AUGMENT_DATA=DATA python -m benchmarks.study_time digits --checkout OTHER
 
 It runs the command ``gan-augment study --preset quick`` as a user would, in a process of its own, and prints the
-seconds until the estimate, the estimate, the seconds of the clock and of all processors, and the verdict. OTHER is a
-checkout of another version to compare with, whose study may have no ``--classifier``.
+time until the estimate, the estimate, the wall-clock time, the CPU time and the verdict. OTHER is a
+checkout of another version, which may not have ``--classifier``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def write_folder(images: Tensor, labels: Tensor, folder: Path) -> None:
 
 
 def write(data: Data, folder: Path) -> list[str]:
-    """Writes images as users have them: many as arrays, and a few photographs as files."""
+    """Writes large data sets as arrays, and those with fewer than 1,000 training images as PNG files."""
     assert data.labels is not None
     assert data.held_out_labels is not None
     tested = (data.held_out[:TESTED], data.held_out_labels[:TESTED])
@@ -82,7 +82,7 @@ def main() -> None:
         if process.returncode:
             raise SystemExit(f"The study ended with status {process.returncode}.")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"{time.perf_counter() - started:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of all processors: {answer}")
+    print(f"{time.perf_counter() - started:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of CPU time: {answer}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ BATCH_NORMS = (
 def load_efficientnet() -> Any:
     """Builds EfficientNet-Lite0 with its verified weights, in eval mode; see :class:`EfficientNetFeatures`.
 
-    Its batch norms are part of its convolutions, which takes two thirds of the time.
+    Its batch norms are merged into its convolutions, so that it takes about two thirds of the time.
 
     Raises:
         ModuleNotFoundError: If its packages are not installed.
@@ -54,8 +54,7 @@ def load_efficientnet() -> Any:
 def _fuse(network: nn.Module) -> None:
     """Merges each batch norm of an EfficientNet, in eval mode, into the convolution before it.
 
-    The convolutions also pad their images themselves, unless the padding differs between the sides, and activations
-    overwrite their inputs.
+    Convolutions also do their own padding if it is equal on all sides. Activations overwrite their inputs.
     """
     for module in list(network.modules()):
         for convolution, norm in BATCH_NORMS:

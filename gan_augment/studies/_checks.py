@@ -117,7 +117,7 @@ def _check_discriminator(loaded: LoadedSource, shape: tuple[int, ...], name: str
 
 
 def _check_classifier(classifier: Classifier, shape: tuple[int, ...], num_classes: int, device: str) -> None:
-    """Checks that a classifier builds a new module at each call, which takes the images on the device of the study."""
+    """Checks that each call of a classifier builds a new module, and that it takes the images on the study's device."""
     name = classifier.name
     with torch.random.fork_rng(devices=[]):
         built = [classifier.build(shape[0], num_classes) for _ in range(2)]
@@ -217,9 +217,9 @@ def study_keys(
 
 
 def _describe(module: nn.Module) -> list[Any]:
-    """Returns the structure of a module, the sums of its weights, and the attributes and code that tell it from others.
+    """Returns what identifies a module: its structure, the sums of its weights, its plain attributes and its code.
 
-    The code of torch and of this package may change with their versions, so it is not part of it.
+    The code of torch and of this package is left out, because it may change with their versions.
     """
     sums = [(name, float(value.cpu().double().sum())) for name, value in module.state_dict().items()]
     parts: list[Any] = [re.sub(r" at 0x[0-9a-f]+", "", repr(module)), sums]
@@ -232,7 +232,7 @@ def _describe(module: nn.Module) -> list[Any]:
 
 
 def _describe_code(code: Any) -> Any:
-    """Returns the instructions, names and constants of a function, which do not depend on its comments or its place."""
+    """Returns the instructions, names and constants of a function, but not its comments or line numbers."""
     if not isinstance(code, CodeType):
         return code if isinstance(code, (bool, int, float, str)) else type(code).__name__
     return [code.co_code, code.co_names, *map(_describe_code, code.co_consts)]

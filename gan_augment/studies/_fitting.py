@@ -37,7 +37,7 @@ WITHOUT_ANCHORS = 3  # times as many steps for recipes that do not reconstruct i
 
 @dataclass(frozen=True)
 class LoadedSource:
-    """A source, and the name or folder that it was loaded by, if it was."""
+    """A source, and the name or folder from which it was loaded, if there is one."""
 
     source: Source
     name: str | os.PathLike[str] | None
@@ -71,7 +71,7 @@ class Fitting:
     init: Any = None
     budget: float | str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    steps: int = FEW_STEPS  # without a budget and options that say how long
+    steps: int = FEW_STEPS  # if neither a budget nor the options set a length
 
     def settings(self, image_size: int) -> dict[str, Any]:
         """Returns the options of the fitting.
@@ -140,8 +140,8 @@ class Fitting:
         if steps < min(LEAST_STEPS, planned):
             minutes = math.ceil(seconds / max(steps, 1) * min(FEW_STEPS, planned) / 60)
             raise ValueError(
-                f"budget must be long enough to fit a generator, but after {seconds:.0f} s one had made "
-                f"{steps} steps, and it needs at least {min(FEW_STEPS, planned):,}. Start the study again in another "
+                f"budget must be long enough to fit a generator, but after {seconds:.0f} s a fitting had made only "
+                f"{steps} steps; it needs at least {min(FEW_STEPS, planned):,}. Start the study again in another "
                 f"folder with a budget of {minutes}m, a smaller image_size, or a recipe whose name ends in -light."
             )
 

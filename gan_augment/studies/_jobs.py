@@ -67,11 +67,11 @@ class Runner:
         self.bar = progress_bar(show=self.progress, total=seconds, desc="Study", **options)
 
     def fit_later(self, jobs: Sequence[FitJob]) -> None:
-        """Queues fittings for processes that have nothing to train, and for :meth:`finish_fittings`."""
+        """Queues fittings for idle processes and for :meth:`finish_fittings`."""
         self._fittings.extend(jobs)
 
     def finish_fittings(self) -> None:
-        """Runs the queued fittings, and waits for those that run already."""
+        """Runs the queued fittings, and waits for those that are already running."""
         for job, _ in self._run(self._fittings, FitJob):
             self._show(job.name)
 
@@ -93,7 +93,7 @@ class Runner:
     def _run(self, ahead: deque[Any], kind: type[Job | FitJob]) -> Iterator[tuple[Job | FitJob, Any]]:
         """Runs jobs of one kind until all are done, and yields each job with its result when it is ready.
 
-        Processes that have none of these jobs to do run queued fittings, whose results may come in a later call.
+        Idle processes run queued fittings. A later call may yield their results.
         """
         if self.processes == 1:
             while ahead:
@@ -108,8 +108,8 @@ class Runner:
                 results = [(self._running.pop(future), future.result()) for future in done]
             except BrokenProcessPool as error:
                 raise RuntimeError(
-                    "A process of the study ended: it ran out of memory, or the script that called study() lacks the "
-                    'line if __name__ == "__main__":, which more than one process needs.'
+                    "A process of the study ended. Either it ran out of memory, or the script that called study() "
+                    'lacks the line if __name__ == "__main__":. Add this line, or pass processes=1.'
                 ) from error
             self._move(self._worked.value - self.bar.n)
             for job, (result, warned) in results:
@@ -118,7 +118,7 @@ class Runner:
                 yield job, result
 
     def _submit(self, job: Job | FitJob) -> None:
-        """Starts a job in a process that has none."""
+        """Starts a job in an idle process."""
         if self._executor is None:
             watched, self._alive = self._context.Pipe(duplex=False)
             shared = (watched, self._worked)
@@ -160,7 +160,7 @@ def run_counted(job: Job | FitJob, seconds: float) -> tuple[Outcome | None, list
         with _worked.get_lock():
             _worked.value += seconds
 
-    with warnings.catch_warnings(record=True) as warned:  # the first process shows them
+    with warnings.catch_warnings(record=True) as warned:  # the main process shows them
         return run(job, count), [each.message for each in warned]
 
 

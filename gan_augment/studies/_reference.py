@@ -38,7 +38,7 @@ class Reference:
         on_seen: OnSeen,
         progress: bool,
     ) -> Reference:
-        """Reads the images like those of the study, and checks that every split may use some of each class.
+        """Reads the images in the size of the study's images, and checks that each split can use some of every class.
 
         Args:
             dataset (Dataset or str): Labelled images in any form that :func:`gan_augment.fit` takes.

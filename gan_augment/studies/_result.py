@@ -149,9 +149,9 @@ class StudyResult:
         notes (tuple of str): Limits and remarks, one or two sentences each.
         settings (dict): All settings, as JSON can store them; with ``"command"`` if it ran in a shell.
         reference (str, optional): Name of the arm with the images of ``reference=``, or None without them.
-        against_reference (str, optional): Verdict on the choice compared with that arm, which shows what the generator
-            loses against its own images. The arm has no part in ``control``, ``cheaper`` and ``ratio``, because it
-            needs other real images.
+        against_reference (str, optional): Verdict on the choice compared with that arm: ``"hurts"`` if the
+            synthetic images are worse. The arm does not affect ``control``, ``cheaper`` or ``ratio``, because it needs
+            additional real images.
         pictures (dict of str to Tensor): Pictures for the report by caption, uint8 ``(c, h, w)``.
     """
 
@@ -234,14 +234,14 @@ class StudyResult:
 
     @property
     def reference_sentence(self) -> str:
-        """A comparison of the choice with the reference images, the generator's own; empty without a reference."""
+        """A sentence that compares the choice with the reference images; empty without them."""
         if self.reference is None:
             return ""
         found = self.comparisons[self.reference]
         loses = {
-            "helps": "The synthetic images help more than the reference images",
-            "hurts": "The generator loses against the reference images",
-            "no effect shown": "No difference between the synthetic images and the reference images is shown",
+            "helps": "The synthetic images are better than the reference images",
+            "hurts": "The synthetic images are worse than the reference images",
+            "no effect shown": "The study shows no difference between the synthetic images and the reference images",
         }[self.against_reference or found.verdict]
         return (
             f"{loses}: {self.choice} differs from {self.reference}, in which these real images take the place of the "

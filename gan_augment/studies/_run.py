@@ -49,7 +49,7 @@ class StudyRun:
     arms: dict[str, Arm] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)  # of the first seeds, by the key of the arm
     trials: list[Trial] = field(default_factory=list)
-    baseline: Arm | None = None  # when it is chosen
+    baseline: Arm | None = None  # None until it is chosen
     seconds: dict[Path, float] = field(default_factory=dict)  # of each training
     power: str = ""  # the smallest effect that can be shown
 
@@ -134,7 +134,7 @@ class StudyRun:
         return crossed_difference(self._split_scores(treated[:seeds]), self._split_scores(control[:seeds]), labels)
 
     def _describe(self, job: Job, found: Mapping[Path, Outcome | None]) -> str:
-        """Returns the arm of a job and, after the choice of the baseline, its difference from it so far in points."""
+        """Returns a job's arm and, once there is a baseline, the arm's difference from it so far, in points."""
         if self.baseline is None or not self.progress:
             return job.arm.name
         paths = (dataclasses.replace(job, seed=seed).path for seed in range(self.settings.seeds))

@@ -39,7 +39,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "steps": 400,
         "pool_size": 4_000,
         "fit_steps": 400,
-        "controls": CONTROLS,
+        "controls": ("varied", "repeated"),
     },
     "demo": {
         "ratios": (0.5,),

@@ -107,7 +107,7 @@ class StudyData:
 def read_others(name: str, dataset: Any, images: TrainingImages, progress: bool) -> TrainingImages:
     """Reads other images in the size and with the channels of the study's images, and checks their classes.
 
-    ``name`` is the argument that error messages name.
+    ``name`` is the name of the argument in error messages.
     """
     channels, side = images.images.shape[1:3]
     opened = open_images(dataset)
@@ -123,7 +123,7 @@ def read_others(name: str, dataset: Any, images: TrainingImages, progress: bool)
 
 
 def check_test_images(name: str, found: int, number: int, on_seen: OnSeen) -> list[str]:
-    """Refuses test images among the images of an argument, or warns and returns a note."""
+    """Raises an error if an argument contains test images, or warns and returns a note with ``on_seen="warn"``."""
     if found and on_seen == "refuse":
         raise ValueError(
             f"The {name} must not contain test images, but contains {found:,} of {number:,}; remove them from it."

@@ -110,9 +110,10 @@ def study(
             ``"varied"`` (by :class:`ClassVariation`), ``"elastic"`` (random elastic deformations), ``"smote"`` (blends
             of two images of a class) and ``"repeated"`` (the arm ``oversampled``). Default: all; preset ``"demo"``:
             varied and repeated.
-        reference (Dataset or str, optional): Real images of the same classes for one more arm, such as those that the
-            source was trained on: the difference is what the generator loses against its own images. In any form that
-            ``dataset`` takes. Each split leaves out its own images. Only with ``source``. Default: no such arm.
+        reference (Dataset or str, optional): Real images of the same classes, such as those that the source was trained
+            on, in any form that ``dataset`` takes. One more arm mixes them in instead of synthetic images, to show how
+            much worse the synthetic images are. Each split leaves out its own images. Requires ``source``. Default: no
+            such arm.
         seeds (int): Number of paired seeds. Default: 5.
         splits (int, optional): Number of splits into training and validation images, which the seeds use in turn.
             Each split has its own fitted generator. Fewer splits than seeds cost less and widen the interval, which is
@@ -128,7 +129,8 @@ def study(
             fitting: ``"full"`` is the largest study, ``"quick"`` a smaller one, and ``"demo"`` the smallest. Default:
             ``"full"``.
         on_seen (str): ``"refuse"`` raises an error if the source was trained on test images, or if they are among the
-            reference images; ``"warn"`` only warns. Default: ``"refuse"``.
+            reference images; ``"warn"`` warns,
+            and leaves test images out of the reference images. Default: ``"refuse"``.
         out (str or Path, optional): Folder of the report, generators, pools and outcomes. If the study stops, call it
             again with the same arguments to continue. Default: nothing is kept.
         seed (int): Seed of all random draws. Default: 0.

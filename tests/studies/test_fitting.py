@@ -100,7 +100,7 @@ def test_the_bar_shows_the_interval_of_an_arm_as_soon_as_it_has_two_seeds(few, t
 def test_the_report_says_how_far_the_fittings_came(few, test_images, tmp_path):
     result = study(few, test=test_images, out=tmp_path / "study", **{**SMALL, **RECIPE})
     assert result.source["fit_steps"] == [STEPS, STEPS]
-    assert "Fitting generators: 2, which made 6 steps" in (tmp_path / "study" / "report.md").read_text()
+    assert "Fitting generators: 2, 6 steps each" in (tmp_path / "study" / "report.md").read_text()
 
 
 def test_an_init_that_other_processes_cannot_get_is_refused(few, test_images, tmp_path):

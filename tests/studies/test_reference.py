@@ -1,4 +1,4 @@
-"""The arm of reference images: what a generator loses against the images that it was trained on."""
+"""The arm of reference images: how its samples compare with the images that it was trained on."""
 
 import json
 
@@ -41,7 +41,7 @@ def test_a_poor_generator_loses_against_its_own_images_which_are_no_control(few,
     assert result.reference == "reference 0.5"
     assert result.arm("reference 0.5").difference.verdict == "helps"
     assert result.against_reference == "hurts"
-    assert "The generator loses against the reference images" in str(result)
+    assert "The synthetic images are worse than the reference images" in str(result)
     assert result.control == "oversampled 0.5"
     assert result.cheaper is None
     assert result.ratio == 0
@@ -53,7 +53,7 @@ def test_a_perfect_generator_loses_nothing(few, test_images, fresh):
     result = study(few, SyntheticPool(*gratings(1500, 3)), test=test_images, reference=fresh, **options)
     assert result.verdict == "helps"
     assert result.against_reference == "no effect shown"
-    assert result.reference_sentence.startswith("No difference between the synthetic images and the reference images")
+    assert result.reference_sentence.startswith("The study shows no difference between the synthetic images and the")
 
 
 def test_pools_hold_each_reference_image_once_and_none_that_the_study_uses(few, test_images, fresh, tmp_path):

@@ -292,8 +292,8 @@ def test_what_was_compared_notes_cost_and_settings_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        (None, "2, which made 812 to 1,020 steps"),
-        ("5m", "2, which made 812 to 1,020 of 1,500 steps until the budget ended"),
+        (None, "2, 812 to 1,020 steps each"),
+        ("5m", "2, 812 to 1,020 of 1,500 steps each, because the budget ended"),
     ],
 )
 def test_the_cost_says_how_far_each_fitting_came(tmp_path, budget, said):

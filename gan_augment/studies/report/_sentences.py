@@ -278,8 +278,8 @@ def _fittings(result: StudyResult) -> str:
         return "none"
     steps = f"{min(made):,} to {max(made):,}" if min(made) < max(made) else f"{made[0]:,}"
     if result.settings.get("budget") is None or min(made) >= planned:
-        return f"{len(made)}, which made {steps} steps"
-    return f"{len(made)}, which made {steps} of {planned:,} steps until the budget ended"
+        return f"{len(made)}, {steps} steps each"
+    return f"{len(made)}, {steps} of {planned:,} steps each, because the budget ended"
 
 
 def acceptance_table(result: StudyResult) -> Table | None:
