@@ -23,8 +23,8 @@ CLASSIFIERS = (
     "small-cnn,efficientnet-lite0)"
 )
 CONTROLS = (
-    "real images to try in place of synthetic ones: varied, elastic, smote, repeated (default: all; demo: "
-    "varied,repeated)"
+    "real images to try in place of synthetic ones: varied, elastic, smote, repeated (default: all; quick and "
+    "demo: varied,repeated)"
 )
 QUIET = "show no progress bar"
 TRACEBACK = "show the traceback of an error"

@@ -67,10 +67,10 @@ def train_classifier(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(mix_seed(seed, 0))
         model = build(images.shape[1], num_classes).to(device).to(memory_format=torch.channels_last).train()
-        groups, fused = _parameter_groups(model, hyperparameters), device.type in ("cpu", "cuda")
-        optimizer = torch.optim.AdamW(
-            groups, hyperparameters.lr, weight_decay=hyperparameters.weight_decay, fused=fused
-        )
+        groups = _parameter_groups(model, hyperparameters)
+        options: dict[str, Any] = {"lr": hyperparameters.lr, "weight_decay": hyperparameters.weight_decay}
+        real = all(each.is_floating_point() for each in model.parameters())  # fused steps take no complex numbers
+        optimizer = torch.optim.AdamW(groups, **options, fused=real and device.type in ("cpu", "cuda"))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         order = torch.empty(0, dtype=torch.int64)
         for step in range(steps):

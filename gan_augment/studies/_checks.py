@@ -14,12 +14,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from .._core import ROW_BYTES, check_space
 from ..data import TrainingImages, fingerprints, seen
-from ..evaluation import Classifier, OnSeen, check_same_classes, check_unseen, predict_logits
+from ..evaluation import Classifier, OnSeen, check_same_classes, check_unseen
 from ..mixing import LabelPolicy
 from ..synthesis import FILTERS, Filter, Source, SyntheticPool, as_source, fingerprints_of
+from ._arms import one_thread
 from ._fitting import Fitting, LoadedSource
 from ._settings import Settings
 from ._splits import StudyData, check_test_images
@@ -125,25 +127,33 @@ def _check_classifier(classifier: Classifier, shape: tuple[int, ...], num_classe
         raise TypeError(f"classifier must build a module, but {name} built {type(built[0])}.")
     if built[0] is built[1]:
         raise ValueError(f"classifier must build a new module at each call, but {name} returned the same one twice.")
-    if any(each.is_meta for each in (*built[0].parameters(), *built[0].buffers())):
+    if any(is_lazy(each) or each.is_meta for each in (*built[0].parameters(), *built[0].buffers())):
         raise ValueError(
-            f"classifier must build a module with weights, but {name} built one on the device 'meta'; build it on the "
-            "CPU or a GPU."
+            f"classifier must build a module with weights, but {name} built a lazy one or one on the device 'meta'; "
+            "build it on the CPU or a GPU, with the numbers of features."
         )
-    try:
-        logits = predict_logits(built[0].to(device), torch.zeros(2, *shape, dtype=torch.uint8))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(
-            f"classifier must build a module that takes float32 images of shape {(2, *shape)} on the device "
-            f"{device!r}, but {name} failed ({reason}); convert weights of another type with .float(), and register "
-            "tensors as buffers, so that they move to this device."
-        ) from error
-    if logits.shape != (2, num_classes):
-        raise ValueError(
-            f"classifier must return logits of shape (2, {num_classes}) for 2 images, but {name} returned "
-            f"{tuple(logits.shape)} instead."
-        )
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        _check_logits(built[0].to(device), name, shape, num_classes, device)
+
+
+def _check_logits(model: nn.Module, name: str, shape: tuple[int, ...], num_classes: int, device: str) -> None:
+    """Checks that a module takes images and returns logits, also while it trains."""
+    for training in (True, False):
+        try:
+            logits = model.train(training)(torch.zeros(2, *shape, device=device))
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise ValueError(
+                f"classifier must build a module that takes float32 images of shape {(2, *shape)} on the device "
+                f"{device!r}, but {name} failed ({reason}); convert weights of another type with .float(), and "
+                "register tensors as buffers, so that they move to this device."
+            ) from error
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits)
+        if found != (2, num_classes):
+            raise ValueError(
+                f"classifier must return logits of shape (2, {num_classes}) for 2 images, but {name} returned "
+                f"{found} instead."
+            )
 
 
 def _check_picklable(name: str, value: Any) -> None:
@@ -210,7 +220,7 @@ def study_keys(
         keys["source_samples"] = _digest(matched.sample(KEY_SAMPLES, labels, seed=0).tolist())
     modules = []
     for classifier in classifiers:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), one_thread():  # so that sums of weights are the same to the bit
             torch.manual_seed(0)
             modules.append(_describe(classifier.build(int(shape[0]), data.num_classes)))
     return {**keys, "classifier_modules": _digest(modules)}
@@ -221,21 +231,33 @@ def _describe(module: nn.Module) -> list[Any]:
 
     The code of torch and of this package is left out, because it may change with their versions.
     """
-    sums = [(name, float(value.cpu().double().sum())) for name, value in module.state_dict().items()]
+    sums = [(name, value.cpu().to(torch.complex128).sum().item()) for name, value in module.state_dict().items()]
     parts: list[Any] = [re.sub(r" at 0x[0-9a-f]+", "", repr(module)), sums]
+    common = vars(nn.Module())
     for each in module.modules():
-        plain = {name: value for name, value in vars(each).items() if isinstance(value, (bool, int, float, str))}
-        parts.append(sorted(plain.items()))
-        if type(each).__module__.partition(".")[0] not in LIBRARIES:
-            parts.append(_describe_code(getattr(inspect.unwrap(type(each).forward), "__code__", None)))
+        library = type(each).__module__.partition(".")[0]
+        if library != "torch":  # the repr of its layers shows their settings
+            parts.append(sorted((name, _plain(value)) for name, value in vars(each).items() if name not in common))
+        if library not in LIBRARIES:
+            forward = inspect.unwrap(type(each).forward)
+            names = ("__code__", "__defaults__", "__kwdefaults__")
+            parts.append([_plain(getattr(forward, name, None)) for name in names])
     return parts
 
 
-def _describe_code(code: Any) -> Any:
-    """Returns the instructions, names and constants of a function, but not its comments or line numbers."""
-    if not isinstance(code, CodeType):
-        return code if isinstance(code, (bool, int, float, str)) else type(code).__name__
-    return [code.co_code, code.co_names, *map(_describe_code, code.co_consts)]
+def _plain(value: Any) -> Any:
+    """Returns a value as numbers, text and lists, if it is made of them; of a function, not its comments or lines."""
+    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [*map(_plain, value)]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, map(_plain, value)))
+    if isinstance(value, dict):
+        return [(repr(name), _plain(each)) for name, each in value.items()]
+    if isinstance(value, CodeType):
+        return [value.co_code, value.co_names, _plain(value.co_consts)]
+    return type(value).__name__
 
 
 def _digest(value: Any) -> str:

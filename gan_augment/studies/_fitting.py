@@ -30,6 +30,7 @@ from ..training import (
 )
 from ._arms import one_thread
 from ._folder import SplitImages, read_split
+from ._splits import first_rows_by_class
 
 TIMED_IMAGES = 256
 WITHOUT_ANCHORS = 3  # times as many steps for recipes that do not reconstruct images
@@ -104,7 +105,9 @@ class Fitting:
     def seconds_per_step(self, split: SplitImages) -> float:
         """Measures a step with one thread, like in the fitting itself."""
         recipe = self.resolve(split.train.shape[-1])
-        some = TensorDataset(split.train[:TIMED_IMAGES], split.train_labels[:TIMED_IMAGES])
+        classes = int(split.train_labels.max()) + 1
+        rows = first_rows_by_class(split.train_labels, min(max(TIMED_IMAGES, classes), len(split.train)))
+        some = TensorDataset(split.train[rows], split.train_labels[rows])
         options: dict[str, Any] = {"channels": recipe.channels, "conditional": recipe.conditional, "progress": False}
         with one_thread():
             read = TrainingImages.from_dataset(some, recipe.image_size, recipe.resize_mode, **options)

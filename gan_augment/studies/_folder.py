@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -204,6 +205,18 @@ def read_record(folder: Path) -> float | None:
     record.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     return None
+
+
+def make_once(folder: Path, make: Callable[[], object]) -> float:
+    """Makes a pool unless it is there, and returns the seconds that it took."""
+    seconds = read_record(folder)
+    if seconds is None:
+        make_folder(folder.parent)
+        started = time.perf_counter()
+        make()
+        seconds = time.perf_counter() - started
+        write_record(folder, seconds)
+    return seconds
 
 
 def _record(folder: Path) -> Path:

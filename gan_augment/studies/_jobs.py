@@ -66,6 +66,13 @@ class Runner:
         options = {"bar_format": "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"}
         self.bar = progress_bar(show=self.progress, total=seconds, desc="Study", **options)
 
+    def estimate_again(self, trainings: float) -> float:
+        """Corrects the end of the bar for trainings of so many seconds, and returns the seconds of all that is left."""
+        left = trainings + sum(job.seconds for job in self._fittings)
+        self.bar.total = self.bar.n + left
+        self.bar.refresh()
+        return left
+
     def fit_later(self, jobs: Sequence[FitJob]) -> None:
         """Queues fittings for idle processes and for :meth:`finish_fittings`."""
         self._fittings.extend(jobs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .._core import largest_remainder, make_folder, mix_seed
-from ..data import TrainingImages
+from .._core import largest_remainder, mix_seed
+from ..data import TrainingImages, fingerprint
 from ..evaluation import OnSeen
 from ..synthesis import Source, SyntheticPool, fingerprints_of
-from ._folder import read_record, write_record
 from ._splits import StudyData, check_test_images, read_others
 
 
@@ -49,13 +47,15 @@ class Reference:
             progress (bool): Whether to show a progress bar.
         """
         images = read_others("reference", dataset, data.images, progress)
-        hashes = data.images.hashes
-        tested = int(torch.isin(hashes[data.test_rows], images.hashes).sum())
+        # Two images are the same if their originals are, or if they are the same in the size of the study.
+        known = torch.stack([images.hashes, _hashes(images.images)])
+        own = torch.stack([data.images.hashes, _hashes(data.images.images)])
+        tested = int(_among(own[:, data.test_rows], known).sum())
         notes = check_test_images("reference", tested, len(data.test_rows), on_seen)
         rows = []
         for train, validation in splits:
-            used = hashes[torch.cat([train, validation, data.test_rows])]
-            rows.append((~torch.isin(images.hashes, used)).nonzero().flatten())
+            used = own[:, torch.cat([train, validation, data.test_rows])]
+            rows.append((~_among(known, used)).nonzero().flatten())
             counts = torch.bincount(images.classes[rows[-1]], minlength=data.num_classes)
             if int(counts.min()) == 0:
                 raise ValueError(
@@ -70,17 +70,10 @@ class Reference:
             )
         return cls(images, tuple(rows), (*notes, _trained_on(source, images)))
 
-    def make_pool(self, path: Path, split: int, size: int, seed: int) -> float:
-        """Writes the pool of a split to a folder, unless it is there, and returns the seconds that it took."""
-        seconds = read_record(path)
-        if seconds is None:
-            started = time.perf_counter()
-            rows = self._draw(split, size, seed)
-            make_folder(path.parent)
-            SyntheticPool(self.images.images[rows], self.images.classes[rows]).save(path)
-            seconds = time.perf_counter() - started
-            write_record(path, seconds)
-        return seconds
+    def save_pool(self, path: Path, split: int, size: int, seed: int) -> None:
+        """Writes the pool of a split to a folder."""
+        rows = self._draw(split, size, seed)
+        SyntheticPool(self.images.images[rows], self.images.classes[rows]).save(path)
 
     def _draw(self, split: int, size: int, seed: int) -> Tensor:
         """Draws up to ``size`` different rows, equally many of each class if there are enough."""
@@ -90,6 +83,15 @@ class Reference:
         counts = torch.bincount(classes, minlength=self.images.num_classes).tolist()
         shares = largest_remainder(min(size, len(rows)), [1] * len(counts), limits=counts)
         return torch.cat([rows[classes == label][:share] for label, share in enumerate(shares)])
+
+
+def _hashes(images: Tensor) -> Tensor:
+    return torch.tensor([fingerprint(image) for image in images], dtype=torch.int64)
+
+
+def _among(hashes: Tensor, others: Tensor) -> Tensor:
+    """Returns whether either hash ``(2, n)`` of each image is among those of others, bool ``(n,)``."""
+    return torch.isin(hashes[0], others[0]) | torch.isin(hashes[1], others[1])
 
 
 def _trained_on(source: Source, images: TrainingImages) -> str:

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from ..evaluation import Classifier, Hyperparameters, is_correct, tempered_brier
 from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
-from ._estimate import estimate_sentence, estimated_seconds, measure_costs
+from ._estimate import estimate_sentence, estimated_seconds, measure_costs, rounded
 from ._fitting import Fitting, LoadedSource
 from ._folder import Outcome, SplitImages, count_outcomes, read_split, write_images
 from ._intervals import Interval, crossed_difference
@@ -78,6 +78,7 @@ class StudyRun:
             baseline = min([baseline, *controls], key=self.validation_score)
         self.baseline = baseline
         self._note_power(baseline)
+        self._estimate_rest(baseline)
         self.runner.finish_fittings()
         self.pools.load_generators(self.splits)
         self.pools.make_pools(self.splits, baseline)
@@ -97,9 +98,27 @@ class StudyRun:
         self.runner.start(costs, seconds)
         self.runner.fit_later(fittings)
         trainings = settings.num_trainings - sum(finished.values())
-        if self.progress and (trainings > 0 or fittings):
-            sentence = estimate_sentence(max(trainings, 0), len(fittings), seconds / settings.processes)
-            tqdm.write(sentence, file=sys.stderr)
+        complete = (self.folder / "report.json").exists()  # races may have trained fewer
+        if self.progress and (fittings or (trainings > 0 and not complete)):
+            least = max((job.seconds for job in fittings), default=0.0)
+            wall = max(seconds / self._parallel, least)
+            tqdm.write(estimate_sentence(max(trainings, 0), len(fittings), wall), file=sys.stderr)
+
+    def _estimate_rest(self, baseline: Arm) -> None:
+        """Prints about how long the rest takes with the settings of the baseline, and corrects the bar."""
+        name = baseline.classifier.name
+        own = [arm for arm in self.arms.values() if arm.classifier == baseline.classifier]
+        later = count_outcomes(self.folder, name) - sum(len(self.outcomes[arm.key]) for arm in own)
+        trainings = max(self.settings.num_mixed_trainings - later, 0)
+        training = self.runner.costs[name].training(self._job(baseline, 0).steps)
+        seconds = self.runner.estimate_again(trainings * training)
+        if self.progress and trainings:
+            tqdm.write(f"The rest takes about {rounded(seconds / self._parallel)}.", file=sys.stderr)
+
+    @property
+    def _parallel(self) -> int:
+        """The number of trainings that can run at the same time, in most stages."""
+        return min(self.settings.processes, FIRST_SEEDS * self.settings.seeds)
 
     def _note_power(self, baseline: Arm) -> None:
         """Says the smallest effect that the study can show, as the two best ordinary augmentations differ."""
@@ -160,13 +179,12 @@ class StudyRun:
         scores = torch.stack([is_correct(outcome.test, labels) for outcome in outcomes])
         return torch.stack([scores[split::splits].mean(0) for split in range(splits)])
 
+    def _job(self, arm: Arm, seed: int) -> Job:
+        return Job(self.folder, arm, seed, seed % self.settings.splits, self.train_settings)
+
     def _train(self, arms: list[Arm], seeds: int, *, listed: bool = True) -> None:
         """Trains arms with the first seeds, and lists them in the report."""
-        jobs = [
-            Job(self.folder, arm, seed, seed % self.settings.splits, self.train_settings)
-            for arm in arms
-            for seed in range(seeds)
-        ]
+        jobs = [self._job(arm, seed) for arm in arms for seed in range(seeds)]
         found = self.runner(jobs, self._describe)
         self.seconds |= {job.path: outcome.seconds for job, outcome in zip(jobs, found)}
         outcomes = iter(found)

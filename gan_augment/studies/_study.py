@@ -108,8 +108,8 @@ def study(
             ``"small-cnn"`` and, if the extra ``eval`` is installed, the pretrained ``"efficientnet-lite0"``.
         controls (sequence of str, optional): Real images that take the place of synthetic ones in additional arms:
             ``"varied"`` (by :class:`ClassVariation`), ``"elastic"`` (random elastic deformations), ``"smote"`` (blends
-            of two images of a class) and ``"repeated"`` (the arm ``oversampled``). Default: all; preset ``"demo"``:
-            varied and repeated.
+            of two images of a class) and ``"repeated"`` (the arm ``oversampled``). Default: all; presets
+            ``"quick"`` and ``"demo"``: varied and repeated.
         reference (Dataset or str, optional): Real images of the same classes, such as those that the source was trained
             on, in any form that ``dataset`` takes. One more arm mixes them in instead of synthetic images, to show how
             much worse the synthetic images are. Each split leaves out its own images. Requires ``source``. Default: no
@@ -174,8 +174,8 @@ def study(
         raise ValueError(f"preset must be one of {tuple(PRESETS)}, but got {preset!r} instead.")
     if recipe is not None and reference is not None:
         raise ValueError(
-            "reference must be left out with recipe, because the generators are fitted to the study's own images; "
-            "pass it with source."
+            "reference must be left out with recipe, because these generators have no other training images; pass it "
+            "with source."
         )
     defaults, loaded = PRESETS[preset], None if source is None else LoadedSource.load(source)
     chosen = default_classifiers() if classifier is None else as_tuple(classifier)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .._core import make_folder, mix_seed
+from .._core import mix_seed
 from ..synthesis import (
     FILTERS,
     Filter,
@@ -29,7 +29,7 @@ from ..training import few_steps
 from ._arms import Arm, TrainSettings, train
 from ._controls import CONTROL_POOLS, REFERENCE, ControlSource, control_pool
 from ._fitting import FitJob, Fitting, LoadedSource, fit_folder
-from ._folder import SplitImages, pool_folder, pool_name, read_record, write_record
+from ._folder import SplitImages, make_once, pool_folder, pool_name, read_record
 from ._reference import Reference
 from ._result import Kind
 from ._settings import Settings
@@ -157,7 +157,8 @@ class StudyPools:
             return [*controls]
         for index in range(len(splits)):
             path = pool_folder(self.folder, control_pool(REFERENCE), index)
-            self.pool_seconds += reference.make_pool(path, index, self.settings.pool_size, self.settings.seed)
+            make = partial(reference.save_pool, path, index, self.settings.pool_size, self.settings.seed)
+            self.pool_seconds += make_once(path, make)
         return [*controls, REFERENCE]
 
     def _make_pool(self, index: int, filters: tuple[str, ...], images: SplitImages, keep: list[Filter]) -> None:
@@ -184,15 +185,13 @@ def make_pool(
     path: Path, source: Source, keep: list[Filter], size: int, seed: int, device: str | None = None
 ) -> tuple[SyntheticPool, float]:
     """Makes a pool in a folder, or loads it if it is there; returns it with the seconds that it took."""
-    seconds = read_record(path)
-    if seconds is None:
-        make_folder(path.parent)
-        started = time.perf_counter()
+
+    def make() -> None:
         if keep:
             _check_share_kept(source, keep, seed)
         SyntheticPool.generate(source, size, seed=seed, keep=keep, out=path, device=device, progress=False)
-        seconds = time.perf_counter() - started
-        write_record(path, seconds)
+
+    seconds = make_once(path, make)
     return SyntheticPool.load(path), seconds
 
 

@@ -1,5 +1,7 @@
 """Classifiers of the user's own: what their weights may be, where they may be, and how a study tells them apart."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -27,6 +29,31 @@ class Own(nn.Module):
 
     def forward(self, images):
         return self.net((images - self.mean).to(self.net[0].weight.dtype))
+
+
+class Pair(Own):
+    """Returns a tuple while it trains, like networks with auxiliary heads."""
+
+    def forward(self, images):
+        logits = super().forward(images)
+        return (logits, logits) if self.training else logits
+
+
+class Broken(Own):
+    def forward(self, images):
+        return [super().forward(images)][1]
+
+
+class Spectral(nn.Module):
+    """Has complex weights."""
+
+    def __init__(self, channels, num_classes):
+        super().__init__()
+        self.filter = nn.Parameter(torch.ones(16, 9, dtype=torch.complex64))
+        self.last = nn.Linear(256 * channels, num_classes)
+
+    def forward(self, images):
+        return self.last(torch.fft.irfft2(torch.fft.rfft2(images) * self.filter).flatten(1))
 
 
 def moved(channels, num_classes):
@@ -68,6 +95,9 @@ def test_a_module_may_compute_in_a_type_of_its_own(few, test_images, build, prec
         (lambda channels, number: Own(channels, number).to("meta"), "with weights, but .* on the device 'meta'"),
         (lambda channels, number: Own(channels, number, mean=torch.zeros(1, device="meta")), "as buffers"),
         (lambda channels, number: nn.Sequential(nn.Flatten(), nn.Linear(7, number)), r"shape \(2, 1, 16, 16\)"),
+        (lambda channels, number: nn.Sequential(nn.Flatten(), nn.LazyLinear(number)), "a lazy one"),
+        (Pair, "must return logits of shape .* returned <class 'tuple'>"),
+        (Broken, "Broken failed .*list index out of range"),
     ],
 )  # fmt: skip
 def test_a_module_that_cannot_be_trained_is_refused_in_a_sentence(few, test_images, build, message, tmp_path):
@@ -75,6 +105,20 @@ def test_a_module_that_cannot_be_trained_is_refused_in_a_sentence(few, test_imag
         run(few, test_images, build, out=tmp_path / "study")
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "study").exists()
+
+
+def test_a_module_may_have_complex_weights(few, test_images):
+    assert all(0 < arm.log_loss < 20 for arm in run(few, test_images, Spectral).arms)
+
+
+def test_a_study_continues_with_another_number_of_threads(few, test_images, tmp_path):
+    threads, wide = torch.get_num_threads(), partial(SmallCNN, width=128)
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            run(few, test_images, Classifier("wide", wide), out=tmp_path / "study")
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_a_device_without_values_is_refused(few, test_images):
@@ -124,12 +168,26 @@ class Commented(Functional):
         return self.last(F.dropout(F.relu(self.layers(images)), 0.2, self.training))
 
 
+@renamed
+class Scaled(Functional):
+    def forward(self, images, scale=2.0):
+        return self.last(F.dropout(F.relu(self.layers(images)), 0.2, self.training))
+
+
+def with_axes(channels, number, axes=(2, 3)):
+    built = Functional(channels, number)
+    built._axes = axes
+    return built
+
+
 CHANGED = {
     "rate": lambda channels, number: Functional(channels, number, rate=0.3),
     "kind of dropout": lambda channels, number: Functional(channels, number, drop=nn.AlphaDropout),
     "activation": lambda channels, number: Functional(channels, number, activation=nn.GELU),
     "rate in the code": Harder,
     "activation in the code": Smoother,
+    "default in the code": Scaled,
+    "tuple in an attribute": with_axes,
 }
 
 

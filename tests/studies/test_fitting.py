@@ -9,7 +9,7 @@ import torch
 from gan_augment import Generator, GeneratorConfig, from_pretrained
 from gan_augment.studies import study
 from gan_augment.studies._fitting import FitJob, Fitting
-from gan_augment.studies._folder import read_split, write_images
+from gan_augment.studies._folder import SplitImages, read_split, write_images
 from gan_augment.studies._jobs import Runner
 
 from .conftest import CLASSES, PLAIN, SIDE, gratings
@@ -66,6 +66,13 @@ def test_the_estimate_of_a_fitting_counts_the_steps_that_are_left_and_ends_with_
     assert job.timed(2.0, split).seconds == 2 * (STEPS - 4)
     limited = Fitting(RECIPE["recipe"], budget="3s", options=RECIPE["fit_options"])
     assert FitJob(job.folder, 1, limited, seed=1).timed(2.0, read_split(job.folder, 1)).seconds == 3.0
+
+
+def test_the_estimate_works_with_more_classes_than_it_times_images(tmp_path):
+    labels = torch.cat([torch.zeros(300), torch.arange(290).repeat(3)]).long()
+    images = torch.randint(0, 256, (len(labels), 1, SIDE, SIDE), dtype=torch.uint8)
+    split = SplitImages(images, labels, images[:0], labels[:0], images[:0], labels[:0])
+    assert Fitting(RECIPE["recipe"], options=RECIPE["fit_options"]).seconds_per_step(split) > 0
 
 
 def test_a_continued_study_counts_only_what_is_left(few, test_images, tmp_path, capsys):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import ConcatDataset, TensorDataset
+from torchvision.transforms.v2.functional import resize
 
 from gan_augment import SyntheticPool
 from gan_augment.cli import main
@@ -13,7 +14,7 @@ from gan_augment.data import fingerprint, fingerprints, seen
 from gan_augment.evaluation import SmallCNN
 from gan_augment.studies import study
 
-from .conftest import CLASSES, PLAIN, gratings
+from .conftest import CLASSES, PLAIN, SIDE, gratings
 
 SMALL = {**PLAIN, "augment": "none", "ratios": 0.5, "steps": 2, "seeds": 2, "progress": False}
 
@@ -92,6 +93,17 @@ def test_test_images_are_refused_or_left_out(few, test_images, tmp_path):
     kept = SyntheticPool.load(out / "pools" / "control-reference-0")
     assert not seen(kept.rows(torch.arange(len(kept))), fingerprints(test_images.tensors[0])).any()
     assert any("The reference contains 600 of the 600 test images" in note for note in result.notes)
+
+
+def test_test_images_in_the_size_of_the_study_are_found(few, tmp_path):
+    """As for a source that was trained on small copies of the images."""
+    large, labels = gratings(600, 1)
+    large = large.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    data, test = TensorDataset(large[:90], labels[:90]), TensorDataset(large[90:], labels[90:])
+    small = resize(large[90:], [SIDE, SIDE], antialias=True)
+    options = {**SMALL, "image_size": SIDE, "test": test}
+    with pytest.raises(ValueError, match="The reference must not contain test images, but contains 510 of 510"):
+        study(data, SyntheticPool(*gratings(30, 3)), reference=TensorDataset(small, labels[90:]), **options)
 
 
 @pytest.mark.parametrize(
