@@ -246,7 +246,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], None], str, Callab
     "study": (
         "Measure whether mixing helps on your data, and write a report",
         _commands.run_study,
-        "--data photos/ --recipe tiny-conditional --preset quick --out studies/photos",
+        "--data photos/ --recipe tiny-conditional-light --preset quick --out studies/photos",
         _study,
     ),
     "evaluate": (
