@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -175,10 +175,14 @@ def read_outcome(path: Path) -> Outcome | None:
         return None
 
 
-def count_outcomes(folder: Path, classifier: str) -> int:
+def outcome_paths(folder: Path) -> Iterable[Path]:
+    return (folder / "runs").glob("*.safetensors")
+
+
+def count_outcomes(paths: Iterable[Path], classifier: str) -> int:
     """Returns the number of outcomes of a classifier, whose name starts the keys of its arms."""
     start = _plain(f"{classifier}, ")
-    return sum(path.name.startswith(start) for path in (folder / "runs").glob("*.safetensors"))
+    return sum(path.name.startswith(start) for path in paths)
 
 
 def _warn_damaged(path: Path, reason: str) -> None:

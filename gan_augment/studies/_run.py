@@ -19,7 +19,7 @@ from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
 from ._estimate import estimate_sentence, estimated_seconds, measure_costs, rounded
 from ._fitting import Fitting, LoadedSource
-from ._folder import Outcome, SplitImages, count_outcomes, read_split, write_images
+from ._folder import Outcome, SplitImages, count_outcomes, outcome_paths, read_split, write_images
 from ._intervals import Interval, crossed_difference
 from ._jobs import Runner
 from ._power import power_sentence, sign_flip_test
@@ -92,7 +92,8 @@ class StudyRun:
     def _estimate(self) -> None:
         """Starts the progress bar, queues the fittings, and prints about how long everything takes."""
         settings, fittings = self.settings, self.pools.fit_jobs(self.splits)
-        finished = {each.name: count_outcomes(self.folder, each.name) for each in settings.classifiers}
+        known = list(outcome_paths(self.folder))
+        finished = {each.name: count_outcomes(known, each.name) for each in settings.classifiers}
         costs = measure_costs(settings, self.train_settings, self.splits[0])
         seconds = estimated_seconds(settings, costs, finished) + sum(job.seconds for job in fittings)
         self.runner.start(costs, seconds)
@@ -107,8 +108,7 @@ class StudyRun:
     def _estimate_rest(self, baseline: Arm) -> None:
         """Prints about how long the rest takes with the settings of the baseline, and corrects the bar."""
         name = baseline.classifier.name
-        own = [arm for arm in self.arms.values() if arm.classifier == baseline.classifier]
-        later = count_outcomes(self.folder, name) - sum(len(self.outcomes[arm.key]) for arm in own)
+        later = count_outcomes(outcome_paths(self.folder), name) - count_outcomes(self.seconds, name)
         trainings = max(self.settings.num_mixed_trainings - later, 0)
         training = self.runner.costs[name].training(self._job(baseline, 0).steps)
         seconds = self.runner.estimate_again(trainings * training)
