@@ -80,19 +80,20 @@ def test_a_continued_study_counts_only_what_is_left(few, test_images, tmp_path, 
 
     def counts():
         result = study(few, **options)
-        said = re.findall(r"The study (?:fits (\d+) generators? and )?trains up to (\d+) ", capsys.readouterr().err)
-        return result, [tuple(int(number or 0) for number in each) for each in said]
+        err = capsys.readouterr().err
+        said = re.findall(r"The study (?:fits (\d+) generators? and )?trains up to (\d+) ", err)
+        return result, [tuple(int(number or 0) for number in each) for each in said], "The rest takes about" in err
 
-    whole, said = counts()
-    assert said == [(2, 6)]
+    whole, *said = counts()
+    assert said == [[(2, 6)], True]
     kept = weights(tmp_path / "study")
     (tmp_path / "study" / "generators" / "split-1" / "generator" / "config.json").unlink()
     next((tmp_path / "study" / "runs").iterdir()).unlink()
-    again, said = counts()
+    again, said, _ = counts()
     assert said == [(1, 1)]
     assert same(weights(tmp_path / "study"), kept)
     assert [arm.accuracy for arm in again.arms] == [arm.accuracy for arm in whole.arms]
-    assert counts()[1] == []
+    assert counts()[1:] == ([], False)
 
 
 def test_the_bar_shows_the_interval_of_an_arm_as_soon_as_it_has_two_seeds(few, test_images, capsys, monkeypatch):
