@@ -167,8 +167,11 @@ def run_counted(job: Job | FitJob, seconds: float) -> tuple[Outcome | None, list
         with _worked.get_lock():
             _worked.value += seconds
 
-    with warnings.catch_warnings(record=True) as warned:  # the main process shows them
-        return run(job, count), [each.message for each in warned]
+    try:
+        with warnings.catch_warnings(record=True) as warned:  # the main process shows them
+            return run(job, count), [each.message for each in warned]
+    except SystemExit as error:  # of a fitting, on SIGTERM; the executor would keep it as a result and go on
+        os._exit(error.code if isinstance(error.code, int) else 1)
 
 
 def start_worker(watched: Connection, worked: Any) -> None:
