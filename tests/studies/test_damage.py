@@ -229,6 +229,21 @@ def test_a_worker_ends_when_nobody_holds_the_other_end():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
+def test_a_worker_ends_when_its_fitting_does(monkeypatch):
+    """An executor would keep a SystemExit as a result, and wait for the next job."""
+
+    def ended(job, on_step):
+        raise SystemExit(128 + signal.SIGTERM)
+
+    monkeypatch.setattr(_jobs, "run", ended)
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            _jobs.run_counted(None, 0.0)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + signal.SIGTERM
+
+
 RACES = """
 import sys
 from functools import partial
@@ -305,7 +320,7 @@ def test_a_study_that_is_killed_again_and_again_ends_in_the_same_outcomes(uninte
 
 @pytest.mark.slow
 def test_a_study_whose_fittings_are_killed_in_its_workers_ends_in_the_same_outcomes(tmp_path):
-    script, whole, killed, fit_steps = tmp_path / "script.py", tmp_path / "whole", tmp_path / "killed", 600
+    script, whole, killed, fit_steps = tmp_path / "script.py", tmp_path / "whole", tmp_path / "killed", 1500
     script.write_text(SCRIPT)
     assert start(script, whole, 3, 1, fit_steps).wait(timeout=600) == 0
     rng = random.Random(0)
@@ -317,7 +332,7 @@ def test_a_study_whose_fittings_are_killed_in_its_workers_ends_in_the_same_outco
             if any(path.stat().st_mtime > began for path in metrics):
                 break
             time.sleep(0.01)
-        time.sleep(rng.uniform(0, 3))  # anywhere in a fitting or a write
+        time.sleep(rng.uniform(0, 0.5))  # anywhere in a fitting or a write
         process.send_signal(number)
         assert process.wait(timeout=60) != 0
     assert start(script, killed, 3, 2, fit_steps).wait(timeout=600) == 0
