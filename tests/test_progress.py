@@ -84,6 +84,8 @@ def test_a_process_that_is_killed_at_its_bar_stops_no_other(show):
 
 @pytest.mark.slow
 def test_a_bar_is_shown_after_two_seconds(capfd):
-    for seconds, shown in ((1.6, False), (2.8, True)):
+    for seconds in (1.2, 2.8):
+        started = time.monotonic()
         SyntheticPool.generate(Slow(seconds / 14), 14, batch_size=1)
-        assert ("Generating: " in capfd.readouterr().err) == shown
+        took = time.monotonic() - started  # a busy machine may stall
+        assert ("Generating: " in capfd.readouterr().err) == (took > 2)
