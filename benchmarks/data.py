@@ -20,6 +20,8 @@ from torchvision.transforms.v2 import functional as F
 
 from gan_augment._core import resize_to_square
 
+FACES_HELD_OUT = 1000  # faces of CelebA that the generators of the zoo were not trained on
+
 
 @dataclass(frozen=True)
 class Data:

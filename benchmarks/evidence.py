@@ -6,7 +6,7 @@
 
 DATA holds the folders that ``benchmarks/data.py`` reads. Each case is one call of :func:`gan_augment.study`: its report
 is in ``OUT/<case>``. If you stop a case, run the same command to continue it. The last command prints a table of all
-reports in OUT. For example, OUT can be ``benchmarks/results/evidence``.
+reports in OUT. ``--keep OUT`` copies finished reports to ``benchmarks/results/evidence``, whose table is in the docs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ from torch.utils.data import TensorDataset
 
 from gan_augment.studies import study
 
-from .data import Data, blood_cells, celeba, cifar10, fashion_mnist, hymenoptera, long_tailed, mnist, pneumonia
+from .data import (
+    FACES_HELD_OUT,
+    Data,
+    blood_cells,
+    celeba,
+    cifar10,
+    fashion_mnist,
+    hymenoptera,
+    long_tailed,
+    mnist,
+    pneumonia,
+)
 from .options import add_set
 
 ORDINARY = ("none", "affine", "flip-affine", "affine-mix", "trivial-mix")
@@ -34,7 +45,8 @@ FITTED: dict[str, Any] = {"recipe": "tiny-conditional", "budget": "2m"}
 FILTERED: dict[str, Any] = {"filters": (None, "agreement")}
 CLASSIFIERS = ("small-cnn", "efficientnet-lite0")
 TESTED = 2000  # test images of the tuned studies
-FACES_HELD_OUT = 1000  # faces that dcgan-celeba-attributes-64 was not trained on
+MIRRORED = ("none", "flip-affine", "affine-mix", "trivial-mix")  # for images that may be mirrored
+KEPT = Path(__file__).with_name("results") / "evidence"
 # Ten splits, since the effect is small; other images to train on than those by which `deform` was chosen.
 FRESH: dict[str, Any] = {"seeds": 10, "seed": 1}
 
@@ -65,16 +77,14 @@ def balanced(data: Data, augment: tuple[str, ...], **options: Any) -> dict[str, 
 
 
 def tuned(data: Data, **options: Any) -> dict[str, Any]:
-    """A row of the table: a tuned baseline and every control; five splits, or ten if a generator is fitted to each."""
+    """A row of the table: a quick study with a tuned baseline; five splits, or ten if a generator is fitted to each."""
     made = {"seeds": 5} if "source" in options else {"seeds": 10, "recipe": "tiny-conditional-light"}
     return {**sets(data, TESTED), **made, "preset": "quick", **options}
 
 
 def photos(data: Data, **options: Any) -> dict[str, Any]:
     """The same for images that may be mirrored."""
-    return tuned(
-        data, fit_options={"flip": True}, augment=("none", "flip-affine", "affine-mix", "trivial-mix"), **options
-    )
+    return tuned(data, fit_options={"flip": True}, augment=MIRRORED, **options)
 
 
 def tuned_cells(**options: Any) -> dict[str, Any]:
@@ -87,8 +97,7 @@ def tuned_cells(**options: Any) -> dict[str, Any]:
 def faces(count: int) -> dict[str, Any]:
     """Faces that the generator of the zoo has not seen: men and women, smiling or not."""
     data = celeba(FACES_HELD_OUT, attributes=("Male", "Smiling"))
-    arguments = photos(data, source="dcgan-celeba-attributes-64", count=count)
-    del arguments["fit_options"]
+    arguments = tuned(data, source="dcgan-celeba-attributes-64", augment=MIRRORED, count=count)
     return {**arguments, "dataset": TensorDataset(data.held_out, data.held_out_labels), "test": 0.5}
 
 
@@ -147,6 +156,15 @@ def table(folder: Path) -> None:
         print(f"| {' | '.join(cells)} |")
 
 
+def keep(folder: Path) -> None:
+    """Copies the reports of tuned cases to where they are committed, without the folder of their machine."""
+    for path in folder.glob("tuned-*/report.json"):
+        report = json.loads(path.read_text())
+        report["source"]["load"] = None
+        name = path.parent.name.removeprefix("tuned-")
+        (KEPT / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
 def points(found: dict[str, float]) -> str:
     low, mean, high = (100 * found[key] for key in ("low", "mean", "high"))
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
@@ -165,7 +183,11 @@ def main() -> None:
     add_set(parser, "an argument of study")
     parser.add_argument("--name", help="of the report's folder (default: the case)")
     parser.add_argument("--table", type=Path, metavar="OUT", help="print the reports of this folder")
+    parser.add_argument("--keep", type=Path, metavar="OUT", help="copy the tuned reports of this folder to results")
     options = parser.parse_args()
+    if options.keep:
+        keep(options.keep)
+        return
     if options.table:
         table(options.table)
         return

@@ -24,13 +24,13 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from .data import Data, celeba, fashion_mnist, hymenoptera, mnist
+from .data import FACES_HELD_OUT, Data, celeba, fashion_mnist, hymenoptera, mnist
 
 FIT = ["--recipe", "tiny-conditional-light"]
 CASES = {
     "digits": (mnist, ["--count", "100", "--source", "dcgan-mnist-32"]),
     "clothes": (fashion_mnist, ["--count", "365", *FIT]),
-    "faces": (lambda: celeba(1000, attributes=("Male", "Smiling")), ["--count", "360", *FIT]),
+    "faces": (lambda: celeba(FACES_HELD_OUT, attributes=("Male", "Smiling")), ["--count", "360", *FIT]),
     "photographs": (hymenoptera, FIT),
 }
 TESTED = 2000

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.data import Data, celeba, fashion_mnist, mnist, utkface
+from benchmarks.data import FACES_HELD_OUT, Data, celeba, fashion_mnist, mnist, utkface
 from gan_augment.data import fingerprints, seen
 from gan_augment.demo import load_digits
-
-FACES_HELD_OUT = 1000
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 from ._classes import PROBES, find_class_names, find_labels, labels_match
-from ._hashes import fingerprint, fingerprints, seen
+from ._hashes import content_hashes, fingerprint, fingerprints, seen
 from ._items import ItemPaths, describe_item, find_images, find_label, get_at, replace_at, split_item, walk_leaves
 from ._open import open_images
 from ._targets import MAX_LABELS, TargetKind, check_label_range, is_target, one_hot, read_target
@@ -12,6 +12,7 @@ __all__ = [
     "TargetKind",
     "TrainingImages",
     "check_label_range",
+    "content_hashes",
     "describe_item",
     "find_class_names",
     "find_images",

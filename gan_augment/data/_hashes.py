@@ -40,6 +40,11 @@ def fingerprint(image: Tensor) -> int:
     return int.from_bytes(digest.digest()[:8], "big", signed=True)
 
 
+def content_hashes(images: Iterable[Tensor]) -> Tensor:
+    """Returns the content hash of each image, int64 ``(n,)``."""
+    return torch.tensor([fingerprint(image) for image in images], dtype=torch.int64)
+
+
 def fingerprints(images: Iterable[Tensor]) -> Tensor:
     """Returns the sorted, distinct content hashes of images, int64 ``(m,)``."""
     return torch.tensor(sorted({fingerprint(image) for image in images}), dtype=torch.int64)
@@ -47,4 +52,4 @@ def fingerprints(images: Iterable[Tensor]) -> Tensor:
 
 def seen(images: Iterable[Tensor], known: Tensor) -> Tensor:
     """Returns whether the content hash of each image is in ``known``, bool ``(n,)``."""
-    return torch.isin(torch.tensor([fingerprint(image) for image in images], dtype=torch.int64), known)
+    return torch.isin(content_hashes(images), known)

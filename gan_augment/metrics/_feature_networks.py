@@ -32,7 +32,7 @@ BATCH_NORMS = (
 def load_efficientnet() -> Any:
     """Builds EfficientNet-Lite0 with its verified weights, in eval mode; see :class:`EfficientNetFeatures`.
 
-    Its batch norms are merged into its convolutions, so that it takes about two thirds of the time.
+    Its batch norms are merged into its convolutions, which saves time.
 
     Raises:
         ModuleNotFoundError: If its packages are not installed.

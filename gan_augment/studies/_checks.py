@@ -237,26 +237,28 @@ def _describe(module: nn.Module) -> list[Any]:
     for each in module.modules():
         library = type(each).__module__.partition(".")[0]
         if library != "torch":  # the repr of its layers shows their settings
-            parts.append(sorted((name, _plain(value)) for name, value in vars(each).items() if name not in common))
+            parts.append(
+                sorted((name, _describe_any(value)) for name, value in vars(each).items() if name not in common)
+            )
         if library not in LIBRARIES:
             forward = inspect.unwrap(type(each).forward)
             names = ("__code__", "__defaults__", "__kwdefaults__")
-            parts.append([_plain(getattr(forward, name, None)) for name in names])
+            parts.append([_describe_any(getattr(forward, name, None)) for name in names])
     return parts
 
 
-def _plain(value: Any) -> Any:
+def _describe_any(value: Any) -> Any:
     """Returns a value as numbers, text and lists, if it is made of them; of a function, not its comments or lines."""
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
         return value
     if isinstance(value, (tuple, list)):
-        return [*map(_plain, value)]
+        return [*map(_describe_any, value)]
     if isinstance(value, (set, frozenset)):
-        return sorted(map(repr, map(_plain, value)))
+        return sorted(map(repr, map(_describe_any, value)))
     if isinstance(value, dict):
-        return [(repr(name), _plain(each)) for name, each in value.items()]
+        return [(repr(name), _describe_any(each)) for name, each in value.items()]
     if isinstance(value, CodeType):
-        return [value.co_code, value.co_names, _plain(value.co_consts)]
+        return [value.co_code, value.co_names, _describe_any(value.co_consts)]
     return type(value).__name__
 
 

@@ -21,8 +21,10 @@ from ..synthesis import Source, as_source
 from ..training import (
     FEW_STEPS,
     LEAST_STEPS,
+    Checkpoints,
     Recipe,
     fit,
+    get_recipe,
     parse_budget,
     resolve_recipe,
     resume,
@@ -80,7 +82,7 @@ class Fitting:
         Without a budget, every machine makes the same number of steps; a :class:`Recipe` brings its own number.
         """
         options = {"image_size": image_size, **self.options}
-        recipe, _ = resolve_recipe(self.recipe, self.init, options)
+        recipe = get_recipe(self.recipe, **options)
         if not recipe.held_out:  # nobody sees the measurements, which can take longer than the steps
             options.setdefault("evaluations", 0)
         if self.budget is None and isinstance(self.recipe, str) and not {"steps", "epochs"} & set(options):
@@ -188,4 +190,4 @@ def fit_folder(folder: Path, split: int) -> Path:
 
 def checkpoints(run: Path) -> list[int]:
     """Returns the steps whose checkpoints a fitting has written."""
-    return [int(path.stem.removeprefix("step-")) for path in (run / "checkpoints").glob("step-*.safetensors")]
+    return [*Checkpoints(run / "checkpoints").steps()]

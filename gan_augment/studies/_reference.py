@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .._core import largest_remainder, mix_seed
-from ..data import TrainingImages, fingerprint
+from ..data import TrainingImages, content_hashes
 from ..evaluation import OnSeen
 from ..synthesis import Source, SyntheticPool, fingerprints_of
 from ._splits import StudyData, check_test_images, read_others
@@ -48,8 +48,7 @@ class Reference:
         """
         images = read_others("reference", dataset, data.images, progress)
         # Two images are the same if their originals are, or if they are the same in the size of the study.
-        known = torch.stack([images.hashes, _hashes(images.images)])
-        own = torch.stack([data.images.hashes, _hashes(data.images.images)])
+        known, own = _both_hashes(images), _both_hashes(data.images)
         tested = int(_among(own[:, data.test_rows], known).sum())
         notes = check_test_images("reference", tested, len(data.test_rows), on_seen)
         rows = []
@@ -85,12 +84,13 @@ class Reference:
         return torch.cat([rows[classes == label][:share] for label, share in enumerate(shares)])
 
 
-def _hashes(images: Tensor) -> Tensor:
-    return torch.tensor([fingerprint(image) for image in images], dtype=torch.int64)
+def _both_hashes(images: TrainingImages) -> Tensor:
+    """Returns the hashes of the originals and of the resized images, ``(2, n)``."""
+    return torch.stack([images.hashes, content_hashes(images.images)])
 
 
 def _among(hashes: Tensor, others: Tensor) -> Tensor:
-    """Returns whether either hash ``(2, n)`` of each image is among those of others, bool ``(n,)``."""
+    """Returns for each image whether one of its two hashes is a hash of the other images, bool ``(n,)``."""
     return torch.isin(hashes[0], others[0]) | torch.isin(hashes[1], others[1])
 
 

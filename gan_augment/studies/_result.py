@@ -111,6 +111,10 @@ def strictest_control(baseline: str, comparisons: dict[str, Interval]) -> str:
     )
 
 
+def _points(found: Interval) -> str:
+    return f"{found.mean * 100:+.2f} points ({found.low * 100:+.2f} to {found.high * 100:+.2f})"
+
+
 @dataclass(frozen=True)
 class StudyResult:
     """The result of :func:`study`.
@@ -229,7 +233,7 @@ class StudyResult:
         last = f" Use {self.cheaper} instead: it helps without a generator." if self.cheaper else ""
         return (
             f"{adds}: {self.choice} differs from {self.control}, the best control on the validation images, by "
-            f"{found.mean * 100:+.2f} points ({found.low * 100:+.2f} to {found.high * 100:+.2f}).{last}"
+            f"{_points(found)}.{last}"
         )
 
     @property
@@ -245,7 +249,7 @@ class StudyResult:
         }[self.against_reference or found.verdict]
         return (
             f"{loses}: {self.choice} differs from {self.reference}, in which these real images take the place of the "
-            f"synthetic ones, by {found.mean * 100:+.2f} points ({found.low * 100:+.2f} to {found.high * 100:+.2f})."
+            f"synthetic ones, by {_points(found)}."
         )
 
     def to_dict(self) -> dict[str, Any]:

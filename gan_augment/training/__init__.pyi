@@ -5,7 +5,7 @@ from .losses._loss import Loss
 from .losses._registry import LOSSES
 from .recipes._recipe import RECIPES, Recipe, get_recipe
 from .recipes._table import TABLE
-from .runs._checkpoints import pack, unpack
+from .runs._checkpoints import Checkpoints, pack, unpack
 from .runs._processes import autocast_type, is_first
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "LOSSES",
     "RECIPES",
     "TABLE",
+    "Checkpoints",
     "FitResult",
     "Loss",
     "Recipe",

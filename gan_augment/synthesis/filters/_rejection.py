@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 from ..._core import check_count, check_range, check_seed, mix_seed, resize_to_square, to_signed
-from ...data import fingerprint
+from ...data import content_hashes
 from ...models import Discriminator, eval_mode
 from .._as_source import as_source, draw, resolve_labels
 from ..pool._fill import at_training_size
@@ -134,7 +134,7 @@ def _exponents(logits: Tensor, maximum: Tensor) -> Tensor:
 
 def _uniform(images: Tensor, seed: int) -> Tensor:
     """Returns a random number 0..1 for each image, float64, independent of the order of the batch."""
-    marks = torch.tensor([fingerprint(image) for image in images.cpu()], dtype=torch.int64)
+    marks = content_hashes(images.cpu())
     order = torch.argsort(marks, stable=True)
     rng = torch.Generator().manual_seed(mix_seed(seed, *marks[order].tolist()))
     out = torch.empty(len(images), dtype=torch.float64)
