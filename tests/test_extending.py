@@ -12,6 +12,7 @@ from gan_augment import SyntheticPool
 from gan_augment.cli import main
 from gan_augment.hub import find_entry
 from gan_augment.metrics import METRICS
+from gan_augment.models import FEATURE_MAPS
 from gan_augment.synthesis import FILTERS
 from gan_augment.training import LOSSES
 
@@ -68,7 +69,7 @@ def run(title, tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def registries():
     """Takes the names that an example adds away again."""
-    kept = [(registry, dict(registry)) for registry in (FILTERS, LOSSES, METRICS)]
+    kept = [(registry, dict(registry)) for registry in (FEATURE_MAPS, FILTERS, LOSSES, METRICS)]
     yield
     for registry, names in kept:
         registry.clear()

@@ -7,7 +7,6 @@ from ._feature_networks import (
     FeaturesLike,
     InceptionFeatures,
     RandomConvolutions,
-    load_efficientnet,
     load_features,
 )
 from ._features import CallableFeatures, ClassifierFeatures, FeatureNetwork
@@ -51,7 +50,6 @@ __all__ = [
     "frechet_distance",
     "kid",
     "leaked_augmentation",
-    "load_efficientnet",
     "load_features",
     "measure",
     "measure_features",

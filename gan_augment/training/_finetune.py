@@ -20,9 +20,12 @@ from ..models import (
     Generator,
     GeneratorConfig,
     LayeredGenerator,
+    ProjectedConfig,
+    ProjectedDiscriminator,
+    build_discriminator,
     load_discriminator,
 )
-from ._networks import recipe_fields
+from ._networks import NetworkConfig, recipe_fields
 from .recipes._recipe import Recipe
 
 
@@ -32,7 +35,7 @@ class Start:
 
     name: str
     generator: Generator
-    discriminator: Discriminator | None
+    discriminator: Discriminator | ProjectedDiscriminator | None
 
     def __post_init__(self) -> None:
         if isinstance(self.generator, LayeredGenerator):
@@ -69,12 +72,17 @@ class Start:
     def adapt_recipe(self, recipe: Recipe, overrides: dict[str, Any]) -> Recipe:
         """Returns the recipe with the shape of the pretrained networks.
 
-        ``overrides``, which the recipe includes, may change only the image size, the channels and the classes.
+        ``overrides``, which the recipe includes, may change only the image size, the channels and the classes, and the
+        kind of the discriminator, which then starts anew. So it does if the recipe has a projected one, but the
+        pretrained generator does not.
         """
         config = self.generator.config
         fields = _recipe_values(config)
-        if self.discriminator is not None:
-            fields = _recipe_values(self.discriminator.config) | fields
+        if isinstance(self.discriminator, ProjectedDiscriminator) and "discriminator" not in overrides:
+            recipe = dataclasses.replace(recipe, discriminator="projected")
+        kept = self.kept_discriminator(recipe)
+        if kept is not None:
+            fields = _recipe_values(kept.config) | fields
         if not config.mapping_layers:
             del fields["mapping_layers"]  # the recipe may add them
         if recipe.objective != "adversarial":
@@ -87,10 +95,14 @@ class Start:
                 )
         size = overrides.get("image_size", config.image_size)
         fields["generator_width"] = self._scaled("generator_width", config.width, size)
-        if self.discriminator is not None:
-            fields["discriminator_width"] = self._scaled("discriminator_width", self.discriminator.config.width, size)
+        if isinstance(kept, Discriminator):
+            fields["discriminator_width"] = self._scaled("discriminator_width", kept.config.width, size)
         fields |= {"image_size": size, "resize_mode": overrides.get("resize_mode", config.resize_mode)}
         return dataclasses.replace(recipe, **fields)
+
+    def kept_discriminator(self, recipe: Recipe) -> Discriminator | ProjectedDiscriminator | None:
+        """Returns the pretrained discriminator if it is of the recipe's kind."""
+        return self.discriminator if _kind(self.discriminator) == recipe.discriminator else None
 
     def _scaled(self, name: str, width: int, size: int) -> int:
         """Returns the width at half the new image size that leaves all inner layers their widths."""
@@ -103,15 +115,26 @@ class Start:
             )
         return int(scaled)
 
-    def adapt(self, config: GeneratorConfig, judge: DiscriminatorConfig) -> tuple[Generator, Discriminator]:
+    def adapt(
+        self, recipe: Recipe, config: GeneratorConfig, judge: DiscriminatorConfig | ProjectedConfig
+    ) -> tuple[Generator, Discriminator | ProjectedDiscriminator]:
         """Returns new networks with as many of the pretrained weights as fit."""
-        generator = adapt_generator(self.generator, config)
-        if self.discriminator is None:
-            return generator, Discriminator(judge)
-        return generator, adapt_discriminator(self.discriminator, judge, class_rows(self.generator.config, config))
+        generator, rows = adapt_generator(self.generator, config), class_rows(self.generator.config, config)
+        kept = self.kept_discriminator(recipe)
+        if isinstance(kept, Discriminator) and isinstance(judge, DiscriminatorConfig):
+            return generator, adapt_discriminator(kept, judge, rows)
+        if isinstance(kept, ProjectedDiscriminator) and isinstance(judge, ProjectedConfig):
+            return generator, _adapt_projected(kept, judge, rows)
+        return generator, build_discriminator(judge)
 
 
-def _recipe_values(config: GeneratorConfig | DiscriminatorConfig) -> dict[str, Any]:
+def _kind(discriminator: Discriminator | ProjectedDiscriminator | None) -> str | None:
+    if discriminator is None:
+        return None
+    return "projected" if isinstance(discriminator, ProjectedDiscriminator) else "dcgan"
+
+
+def _recipe_values(config: NetworkConfig) -> dict[str, Any]:
     """Returns the fields of a recipe that give a network this configuration."""
     return {ours: getattr(config, theirs) for theirs, ours in recipe_fields(type(config)).items()}
 
@@ -160,13 +183,32 @@ def adapt_discriminator(start: Discriminator, config: DiscriminatorConfig, rows:
             new.norm.load_state_dict(old.norm.state_dict())
             _copy_if_alike(old.attention, new.attention)
     adapted.head.load_state_dict(start.head.state_dict())
-    if adapted.embedding is not None and start.embedding is not None:
-        with torch.no_grad():
-            old_rows, new_rows = _weight(start.embedding), _weight(adapted.embedding)
-            for row, source in enumerate(rows):
-                if source is not None:
-                    new_rows[row] = old_rows[source]
+    _copy_classes(start.embedding, adapted.embedding, rows)
     return adapted
+
+
+def _adapt_projected(
+    start: ProjectedDiscriminator, config: ProjectedConfig, rows: list[int | None]
+) -> ProjectedDiscriminator:
+    """Returns a projected discriminator for other classes, image sizes or channels."""
+    adapted = ProjectedDiscriminator(config)
+    adapted.mixer.load_state_dict(start.mixer.state_dict())
+    heads: list[tuple[Any, Any]] = list(zip(start.heads, adapted.heads))
+    for old, new in heads:
+        new.body.load_state_dict(old.body.state_dict())
+        new.out.load_state_dict(old.out.state_dict())
+        _copy_classes(old.embedding, new.embedding, rows)
+    return adapted
+
+
+@torch.no_grad()
+def _copy_classes(old: nn.Module | None, new: nn.Module | None, rows: list[int | None]) -> None:
+    """Copies the rows of an embedding. ``rows`` holds the old row for each new one, or None."""
+    if old is not None and new is not None:
+        before, after = _weight(old), _weight(new)
+        for row, source in enumerate(rows):
+            if source is not None:
+                after[row] = before[source]
 
 
 def class_rows(start: GeneratorConfig, config: GeneratorConfig) -> list[int | None]:

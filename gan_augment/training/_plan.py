@@ -15,7 +15,7 @@ import torch
 
 from .._core import differing_class, one_line
 from ..data import TrainingImages, open_images
-from ..models import MAX_ANCHORS, save_pretrained
+from ..models import MAX_ANCHORS, load_feature_maps, save_pretrained
 from ._finetune import Start
 from ._loop import Loop
 from ._preparation import prepare
@@ -56,6 +56,8 @@ class Plan:
             raise ValueError(f"log_with must be one of {TRACKERS}, but got {self.log_with!r} instead.")
         self.recipe.new_optimizer([torch.nn.Parameter(torch.zeros(1))], 1e-4)  # both refuse what torch does not take
         StepSchedule(self.recipe)
+        if self.recipe.pretrained:
+            load_feature_maps(self.recipe.features, accelerator().device)
         if self.log_with is not None and self.folder is None:
             raise ValueError("out must be given with log_with: it is the folder for its files.")
         if self.log_with is not None and not any(map(_is_installed, ("tensorboard", "tensorboardX"))):
@@ -73,7 +75,7 @@ class Plan:
             raise ValueError(
                 f"tune={recipe.tune!r} requires init, a pretrained generator whose other weights are kept."
             )
-        if recipe.freeze_discriminator and (start is None or start.discriminator is None):
+        if recipe.freeze_discriminator and (start is None or start.kept_discriminator(recipe) is None):
             raise ValueError("freeze_discriminator needs an init with a discriminator that was saved with it.")
         size = recipe.image_size if start is None else start.generator.config.image_size
         if (recipe.tune != "all" or recipe.freeze_discriminator) and size != recipe.image_size:

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from .._core import check_count, mix_seed, to_signed
 from ..data import TrainingImages
-from ..models import Discriminator, Generator, to_sphere
+from ..models import Discriminator, Generator, build_discriminator, to_sphere
 from ._augment import AdaptiveStrength, diff_augment
 from ._data import Order
 from ._finetune import Start
 from ._growing import GrowingDiscriminator, GrowingGenerator, shared_sizes, shrink
 from ._optimization import EMA, recalibrate_batch_norm
 from ._schedule import Stage, StepSchedule, stage_at
-from .losses._coverage import Coverage, reconstruction_loss
+from .losses._coverage import Coverage, perceptual_distance, reconstruction_loss
 from .losses._objective import (
     discriminator_loss,
     generator_loss,
@@ -48,7 +48,7 @@ class Trainer:
         self.best: dict[str, Any] = {}  # the kept generator, its step and its KID, and the lowest KID of all
         self.threads: int | None = None  # the number of threads that a run with a budget chose
         self.lineage = {} if start is None else start.lineage  # what the card inherits from the start
-        self.fresh_discriminator = start is not None and start.discriminator is None
+        self.fresh_discriminator = start is not None and start.kept_discriminator(recipe) is None
         self.accelerator = processes.accelerator()
         self.device: torch.device = self.accelerator.device
         self.part = processes.images_at_once(recipe.batch_size, recipe.accumulation)
@@ -77,12 +77,14 @@ class Trainer:
             config = replace(config, anchors=len(images), latent_noise=noise, deformations=deformations, tones=tones)
         judge_config = recipe.discriminator_config(channels, classes)
         if start is None:
-            self.generator, self.discriminator = Generator(config), Discriminator(judge_config)
+            self.generator, self.discriminator = Generator(config), build_discriminator(judge_config)
         else:
-            self.generator, self.discriminator = start.adapt(config, judge_config)
+            self.generator, self.discriminator = start.adapt(recipe, config, judge_config)
         self.coverage = None if recipe.objective == "adversarial" else Coverage(images, recipe).to(self.device)
         self.generating: nn.Module = GrowingGenerator(self.generator) if recipe.growing else self.generator
-        self.judging: nn.Module = GrowingDiscriminator(self.discriminator) if recipe.growing else self.discriminator
+        self.judging: nn.Module = self.discriminator
+        if recipe.growing and isinstance(self.discriminator, Discriminator):
+            self.judging = GrowingDiscriminator(self.discriminator)
         for network in (self.generating, self.judging):
             # CPU and GPU convolutions are fastest with channels last: here by a factor of four.
             network.to(self.device).to(memory_format=torch.channels_last)
@@ -94,8 +96,8 @@ class Trainer:
         tuned = {"norms": "norm.", "mapping": "mapping.", "all": ""}[recipe.tune]
         for name, parameter in self.generator.named_parameters():
             parameter.requires_grad_(tuned in name)
-        for block in list(self.discriminator.blocks)[: recipe.freeze_discriminator]:
-            block.requires_grad_(False)
+        if recipe.freeze_discriminator and isinstance(self.discriminator, Discriminator):
+            self.discriminator.blocks[: recipe.freeze_discriminator].requires_grad_(False)
         self._judge_learns = [parameter for parameter in self.judging.parameters() if parameter.requires_grad]
         generator = [parameter for parameter in self.generating.parameters() if parameter.requires_grad]
         optimizers = {
@@ -203,6 +205,9 @@ class Trainer:
                 if self.coverage is not None:
                     again = self._generate(self.coverage.latents(indices), labels, stage)
                     reconstruction = reconstruction_loss(again, real)
+                    if recipe.reconstruction == "perceptual":
+                        distance = perceptual_distance(again, real, recipe.features)
+                        reconstruction = reconstruction + recipe.perceptual_weight * distance
                     self._losses["reconstruction"] = reconstruction.detach()
                     losses.append(reconstruction * (recipe.reconstruction_weight if stage.adversarial else 1.0))
             self._backward(torch.stack(losses).sum())

@@ -235,6 +235,7 @@ OTHERWISE = {
     "warmup": 0.9,
     "freeze_discriminator": 1,
     "reconstruction_weight": 2.0,
+    "perceptual_weight": 2.0,
     "dropout": 0.5,
     "discriminator_negative_slope": 0.5,
 }
@@ -257,7 +258,8 @@ def test_what_is_refused_without_a_discriminator_does_nothing_there(name, anchor
 
 
 def test_whatever_is_refused_without_a_discriminator_was_tried():
-    untried = {"normalize_first", "minibatch_stddev", "n_critic"}  # which change the first random numbers, or the order
+    # These change the first random numbers or the order, or have no other value.
+    untried = {"normalize_first", "minibatch_stddev", "n_critic", "discriminator", "features"}
     named = {name for name in FIELDS if name.startswith("discriminator_")}
     recipe = Recipe(objective="anchored", coverage=1.0)
     unused = {name for part in PARTS for name in part.unused(recipe)} - {"imle_candidates", "schedule"}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._core import check_tensor
-from ...models import Discriminator, Source
+from ...models import Discriminator, ProjectedDiscriminator, Source
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class FilterInputs:
     labels: Tensor | None
     teacher: nn.Module
     source: Source
-    discriminator: Discriminator | None = None
+    discriminator: Discriminator | ProjectedDiscriminator | None = None
 
 
 class Filter:

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from ..._core import to_signed
 from ...data import TrainingImages
-from ...models import ANCHOR_DRAWS, DEFORMATIONS, TONES, AnchorWalk, add_noise, scaled, to_sphere
-from ..recipes._options import Options, within
+from ...models import ANCHOR_DRAWS, DEFORMATIONS, TONES, AnchorWalk, add_noise, feature_maps, scaled, to_sphere
+from ..recipes._options import Options, added, within
 
 if TYPE_CHECKING:
     from ..recipes._recipe import Recipe
@@ -43,6 +43,9 @@ class ObjectiveOptions(Options):
         coverage (float): Share of the run before the discriminator joins an ``"anchored"`` or ``"imle"`` objective.
             At 1 it never joins. Default: 0.5.
         reconstruction_weight (float): Weight of that objective beside the discriminator's. Default: 8.
+        reconstruction (str): How images are compared: ``"pixels"`` (default), or ``"perceptual"``: also in the features
+            of a pretrained network (https://arxiv.org/abs/1812.08985); see ``features``.
+        perceptual_weight (float): Weight of the features beside the pixels. Default: 1.
         latent_noise (float): Standard deviation of the noise on each coordinate of the training images' latents during
             the fit. Samples of an ``"anchored"`` fit have half of it. Default: 0.2.
         deform, tone (float): How far samples of an ``"anchored"`` fit are deformed, and how far their tones change. At
@@ -55,6 +58,8 @@ class ObjectiveOptions(Options):
     objective: Objective = "adversarial"
     coverage: float = within(0.0, 1.0, 0.5)
     reconstruction_weight: float = within(0.0, 1000000.0, 8.0)
+    reconstruction: Literal["pixels", "perceptual"] = added("pixels", before="pixels")
+    perceptual_weight: float = added(1.0, before=1.0, range=(0.0, 1000000.0))
     latent_noise: float = within(0.0, 1000000.0, 0.2)
     deform: float = within(0.0, 10.0, 0.0)
     tone: float = within(0.0, 10.0, 0.0)
@@ -82,7 +87,12 @@ class ObjectiveOptions(Options):
     def unused(cls, recipe: Recipe) -> Iterable[str]:
         covering = recipe.objective != "adversarial"
         return (
-            *(() if covering else ("coverage", "reconstruction_weight", "latent_noise", "coverage_lr")),
+            *(
+                ()
+                if covering
+                else ("coverage", "reconstruction_weight", "latent_noise", "coverage_lr", "reconstruction")
+            ),
+            *(() if covering and recipe.reconstruction == "perceptual" else ("perceptual_weight",)),
             *(() if recipe.adversarial else ("reconstruction_weight",)),
             *(() if recipe.objective == "anchored" else ("latent_lr", "deform", "tone")),
             *(() if recipe.objective == "imle" else ("imle_candidates",)),
@@ -155,6 +165,18 @@ def sketch(images: Tensor) -> Tensor:
 def reconstruction_loss(images: Tensor, targets: Tensor) -> Tensor:
     """Returns the mean absolute difference of images ``(n, c, h, w)`` in -1..1 over several scales, a scalar."""
     return torch.stack([each.abs().mean() for each in scaled(images - targets)]).mean()
+
+
+def perceptual_distance(images: Tensor, targets: Tensor, features: str) -> Tensor:
+    """Returns how far images ``(n, c, s, s)`` in -1..1 differ from targets in pretrained features, a scalar, 0..4.
+
+    It is the mean squared distance of unit vectors of features, at all positions and scales, like in
+    https://arxiv.org/abs/1801.03924, but all features weigh the same.
+    """
+    with torch.no_grad():
+        wanted = feature_maps(features, targets)
+    pairs = zip(feature_maps(features, images), wanted)
+    return torch.stack([(F.normalize(a) - F.normalize(b)).square().sum(1).mean() for a, b in pairs]).mean()
 
 
 def principal_latents(sketches: Tensor, latent_dim: int) -> Tensor:

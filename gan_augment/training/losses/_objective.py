@@ -12,19 +12,21 @@ from ..recipes._recipe import Recipe
 from ._registry import LOSSES
 from ._regularizers import LeCam, gradient_penalty, top_k, top_k_share, zero_centred_penalty
 
-# Maps images in -1..1 and their classes to logits (n,): the augmentation, and then the discriminator.
+# Maps images in -1..1 and their classes to logits (n,) or (n, k): the augmentation, and then the discriminator.
 Judge: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 
 
 def judges_one_by_one(recipe: Recipe) -> bool:
     """Returns whether the logit of an image does not depend on the other images of its batch."""
+    if recipe.discriminator == "projected":  # its heads normalise batches
+        return False
     return recipe.discriminator_normalization != "batch" and not recipe.minibatch_stddev
 
 
 def learns_in_one_pass(recipe: Recipe) -> bool:
     """Returns whether both networks learn from one pass over the generated images."""
     if recipe.simultaneous is None:
-        return judges_one_by_one(recipe) and recipe.precision != "fp16"
+        return (recipe.discriminator == "projected" or judges_one_by_one(recipe)) and recipe.precision != "fp16"
     return recipe.simultaneous
 
 

@@ -42,9 +42,9 @@ def within(low: float, high: float, default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"range": (low, high)})
 
 
-def added(default: Any, before: Any) -> Any:
+def added(default: Any, before: Any, **metadata: Any) -> Any:
     """Declares a field that the configurations of older runs lack; ``before`` is the value that repeats them."""
-    return dataclasses.field(default=default, metadata={"before": before})
+    return dataclasses.field(default=default, metadata={"before": before, **metadata})
 
 
 def names_of(part: type[Options]) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ..._core import check_range, check_types
-from ...models import DiscriminatorConfig, GeneratorConfig
+from ...models import DiscriminatorConfig, GeneratorConfig, ProjectedConfig
 from .._augment import AugmentationOptions
 from .._data import DataOptions
 from .._networks import NetworkOptions
@@ -86,14 +86,16 @@ class Recipe(
             **self.network_fields(GeneratorConfig),
         )
 
-    def discriminator_config(self, channels: int, num_classes: int) -> DiscriminatorConfig:
+    def discriminator_config(self, channels: int, num_classes: int) -> DiscriminatorConfig | ProjectedConfig:
         """Returns the discriminator's configuration for images with these numbers of channels and classes."""
-        return DiscriminatorConfig(
-            image_size=self.image_size,
-            channels=channels,
-            num_classes=num_classes,
-            **self.network_fields(DiscriminatorConfig),
-        )
+        kind = ProjectedConfig if self.discriminator == "projected" else DiscriminatorConfig
+        return kind(image_size=self.image_size, channels=channels, num_classes=num_classes, **self.network_fields(kind))
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether a run needs the network ``features``."""
+        perceptual = self.objective != "adversarial" and self.reconstruction == "perceptual"
+        return perceptual or (self.adversarial and self.discriminator == "projected")
 
     @property
     def anchors_mirrored(self) -> bool:
@@ -169,9 +171,11 @@ def check_overrides(recipe: Recipe, overrides: dict[str, Any]) -> None:
     unused = {name for part in PARTS for name in part.unused(recipe)}
     names = [name for name, value in overrides.items() if name in unused and value]
     if names:
-        coverage = "" if recipe.objective == "adversarial" else f" and coverage={recipe.coverage}"
+        deciding = ["objective", *(["coverage"] if recipe.objective != "adversarial" else [])]
+        deciding += ["discriminator"] if recipe.discriminator != "dcgan" and recipe.adversarial else []
+        given = " and ".join(f"{name}={getattr(recipe, name)!r}" for name in deciding)
         raise ValueError(
-            f"{', '.join(names)} must be left out with objective={recipe.objective!r}{coverage}, because nothing uses "
+            f"{', '.join(names)} must be left out with {given}, because nothing uses "
             f"{'it' if len(names) == 1 else 'them'}."
         )
     if recipe.epochs and "steps" in overrides:
