@@ -7,13 +7,11 @@ import html.parser
 import io
 import json
 import re
-from pathlib import Path
 
 import PIL.Image
 import pytest
 import torch
 
-from gan_augment import SyntheticMix, SyntheticPool
 from gan_augment.cli import main
 from gan_augment.data import fingerprints
 from gan_augment.demo import check_digits_unseen, load_digits, run_demo
@@ -102,30 +100,6 @@ def test_the_printed_lines_run():
     scope = {"loader": loader, "model": lambda images: torch.zeros(4, 10), "criterion": torch.nn.CrossEntropyLoss()}
     exec(SNIPPET.format(ratio=0.5), scope)
     assert scope["images"].shape == (4, 1, 28, 28)
-
-
-def test_the_readmes_lines_run(tmp_path, monkeypatch):
-    text = (Path(__file__).parents[2] / "README.md").read_text()
-    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
-    real = torch.utils.data.TensorDataset(torch.rand(20, 1, 28, 28), torch.arange(20) % 10)
-    loader = torch.utils.data.DataLoader(real, 4)
-    exec(blocks[0], {"loader": loader})
-    scope = {"train": real}
-    exec(blocks[1], scope)
-    assert len(scope["train"]) == 20
-    assert sum(scope["train"].is_synthetic(place) for place in range(20)) == 5
-    monkeypatch.chdir(tmp_path)
-    sure = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
-    exec(blocks[2].replace("threshold=0.9", "threshold=0").replace("2000", "20"), {"classifier": sure})
-    assert len(SyntheticPool.load("pools/digits")) == 20
-    images, labels = next(iter(loader))
-    scope = {"dataset": real, "images": images, "labels": labels}
-    exec(blocks[3], scope)
-    assert scope["images"].shape == (4, 1, 28, 28)
-    scope = {"dataset": real, "SyntheticMix": SyntheticMix}
-    with pytest.warns(UserWarning, match="The budget ended"):
-        exec(blocks[4].replace("20m", "1s"), scope)
-    assert scope["mix"](*next(iter(loader)))[0].shape == (4, 1, 28, 28)
 
 
 @pytest.mark.parametrize(
