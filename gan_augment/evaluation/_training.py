@@ -31,6 +31,7 @@ def train_classifier(
     mix: BatchTransform | None = None,
     augment: Callable[[Tensor], Tensor] | None = random_affine,
     blend: BatchTransform | None = None,
+    logit_offset: Tensor | None = None,
     build: BuildClassifier = SmallCNN,
     dtype: torch.dtype | None = None,
     device: str | torch.device = "cpu",
@@ -53,6 +54,8 @@ def train_classifier(
             :class:`SyntheticMix`.
         augment (callable, optional): Maps float images to images. Default: :func:`random_affine`.
         blend (callable, optional): Like ``mix``, but after the augmentation, like ``v2.MixUp``.
+        logit_offset (Tensor, optional): Added to the logits in training only, ``(num_classes,)``. With the logarithms
+            of the classes' shares, this is logit adjustment (https://arxiv.org/abs/2007.07314). Default: nothing.
         build (callable): Maps ``(channels, num_classes)`` to a module that maps float images 0..1 to logits. Default:
             :class:`SmallCNN`.
         dtype (torch.dtype, optional): Type for ``torch.autocast``, such as bfloat16. Default: no autocast.
@@ -89,7 +92,8 @@ def train_classifier(
                 batch, targets = blend(batch, targets)
             with nullcontext() if dtype is None else torch.autocast(device.type, dtype):
                 logits = model(batch.contiguous(memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits.float(), targets)
+            logits = logits.float() if logit_offset is None else logits.float() + logit_offset.to(device)
+            loss = F.cross_entropy(logits, targets)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -144,6 +144,7 @@ def train(
         mix=mix,
         augment=augmentation.images,
         blend=augmentation.blend(settings.num_classes),
+        logit_offset=log_shares(targets, settings.num_classes) if arm.kind == "logit adjustment" else None,
         build=arm.classifier.build,
         dtype=autocast_type(settings.precision),
         device=settings.device,
@@ -156,6 +157,12 @@ def weighted_targets(labels: Tensor, num_classes: int) -> Tensor:
     counts = torch.bincount(labels, minlength=num_classes)
     weights = len(labels) / (num_classes * counts.clamp(min=1).float())
     return F.one_hot(labels, num_classes) * weights[labels, None]
+
+
+def log_shares(labels: Tensor, num_classes: int) -> Tensor:
+    """Returns the logarithm of each class's share of the labels, of a class without labels that of half a label."""
+    counts = torch.bincount(labels, minlength=num_classes).float().clamp(min=0.5)
+    return (counts / counts.sum()).log()
 
 
 def fill_up(images: Tensor, labels: Tensor, pool: SyntheticPool, seed: int) -> tuple[Tensor, Tensor]:

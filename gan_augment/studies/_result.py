@@ -20,6 +20,7 @@ Kind = Literal[
     "ordinary",
     "oversampled",
     "class weights",
+    "logit adjustment",
     "filled up",
     "synthetic",
     "varied",
@@ -58,10 +59,11 @@ class ArmResult:
         name (str): Name; unique in a study, such as ``"synthetic 0.25"``.
         kind (str): ``"none"`` (no augmentation), ``"ordinary"`` (real images, ordinary augmentation),
             ``"oversampled"`` (repeated real images in place of synthetic ones, or until all classes have the same
-            number), ``"class weights"``, ``"filled up"`` (like ``"oversampled"``, but with synthetic images) or
-            ``"synthetic"``. In the controls, real images take the place of synthetic ones: ``"varied"`` (by
-            :class:`ClassVariation`), ``"elastic"`` (random elastic deformations) and ``"smote"`` (blends of two images
-            of a class). In ``"reference"``, the images of ``reference=`` take their place.
+            number), ``"class weights"``, ``"logit adjustment"`` (https://arxiv.org/abs/2007.07314), ``"filled up"``
+            (like ``"oversampled"``, but with synthetic images) or ``"synthetic"``. In the controls, real images take
+            the place of synthetic ones: ``"varied"`` (by :class:`ClassVariation`), ``"elastic"`` (random elastic
+            deformations) and ``"smote"`` (blends of two images of a class). In ``"reference"``, the images of
+            ``reference=`` take their place.
         augment (str): Ordinary augmentation of the arm, a name of :data:`AUGMENTATIONS`.
         classifier (str): Name of the classifier.
         ratio (float): Share of each batch that consists of synthetic images or, in a control, of the real images in

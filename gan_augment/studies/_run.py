@@ -73,6 +73,7 @@ class StudyRun:
             controls = [
                 dataclasses.replace(baseline, name=OVERSAMPLED, kind="oversampled", balanced=True),
                 dataclasses.replace(baseline, name="class weights", kind="class weights"),
+                dataclasses.replace(baseline, name="logit adjustment", kind="logit adjustment"),
             ]
             self._train(controls, settings.seeds)
             baseline = min([baseline, *controls], key=self.validation_score)

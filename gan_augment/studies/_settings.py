@@ -120,7 +120,7 @@ class Settings:
             raise ValueError(
                 f"The entries of classifier must have different names, but got {names}; use Classifier(name, ...)."
             )
-        baselines = len(self.augment) * len(self.classifiers) + (2 if self.mode == "balance" else 0)
+        baselines = len(self.augment) * len(self.classifiers) + (3 if self.mode == "balance" else 0)
         if max(baselines, self.num_synthetic_arms) > 1 and self.validation == 0:
             raise ValueError(
                 "validation must be above 0 if there is more than one augmentation, classifier or synthetic arm to "
@@ -150,7 +150,7 @@ class Settings:
     def num_mixed_trainings(self) -> int:
         """The largest number of trainings of the synthetic arms, of their controls, and of the arms of balance."""
         repeated = "repeated" in self.controls and self.mode == "balance"  # it has no arm of its own there
-        others = len(self.controls) + self.reference - repeated + (3 if self.mode == "balance" else 0)
+        others = len(self.controls) + self.reference - repeated + (4 if self.mode == "balance" else 0)
         synthetic = race_trainings(self.num_synthetic_arms, FIRST_SEEDS, self.seeds)
         return max(synthetic, self.seeds) + others * self.seeds
 

@@ -94,8 +94,8 @@ def study(
         validation (float): Share of validation images, drawn again for each split. Default: 0.2.
         mode (str): ``"replace"`` replaces a share of every batch. ``"balance"`` is for uneven classes: it replaces a
             share of batches in which all classes are equally frequent. The baseline is then the best of oversampling,
-            class weights and neither, and the verdict *helps* also needs a gain over oversampling. Default:
-            ``"replace"``.
+            class weights, logit adjustment and none of them, and the verdict *helps* also needs a gain over
+            oversampling. Default: ``"replace"``.
         ratios (sequence of float, optional): Ratios to try in addition to 0. Default: 0.1, 0.25, 0.5 and 0.75; preset
             ``"quick"``: 0.25 and 0.5; preset ``"demo"``: 0.5.
         labels: One or more label policies to try; see :class:`SyntheticMix`. Default: ``"same"``.

@@ -165,7 +165,11 @@ def source_sentence(result: StudyResult) -> str:
 def method(result: StudyResult) -> list[str]:
     """Returns paragraphs on what the study compared and how."""
     data, baseline = result.data, result.arm(result.baseline)
-    real = {"oversampled": "oversampled real images", "class weights": "real images with class weights"}
+    real = {
+        "oversampled": "oversampled real images",
+        "class weights": "real images with class weights",
+        "logit adjustment": "real images with adjusted logits",
+    }
     trains_on = real.get(baseline.kind, "real images")
     if data["validation"]:
         chosen = (
