@@ -122,6 +122,7 @@ ROWS: dict[str, Callable[[], dict[str, Any]]] = {
     "hymenoptera": lambda: photos(hymenoptera()),
     "pneumonia": lambda: tuned(pneumonia(), mode="balance"),
     "fashion-tailed": lambda: tuned(long_tailed(fashion_mnist(), 500, 5), mode="balance"),
+    "cifar-tailed": lambda: photos(long_tailed(cifar10(), 500, 50), mode="balance"),
 }
 CASES: dict[str, Callable[[], dict[str, Any]]] = {
     **{f"mnist-{n}": lambda n=n: pretrained(mnist, "dcgan-mnist-32", n, DIGITS) for n in (100, 365, 1000)},
