@@ -72,7 +72,9 @@ def realism(samples: Samples, data: Data) -> list[dict[str, Any]]:
     held_out, labels = shuffled(data.held_out, data.held_out_labels)
     real, rest = held_out[:COUNT], held_out[COUNT : 2 * COUNT]
     others = rest if len(rest) == COUNT else shuffled(data.train, None)[0][:COUNT]
-    asked = None if labels is None or not samples.generator.num_classes else labels[:COUNT]
+    asked = None
+    if labels is not None and samples.generator.num_classes:
+        asked = labels[torch.arange(COUNT) % len(labels)]  # in the proportions of the held-out images
     rows = []
     found = measure(real, samples(COUNT, asked), "efficientnet-lite0", split="held-out")
     floor = measure(real, others, "efficientnet-lite0", split="held-out")
