@@ -40,6 +40,7 @@ from gan_augment.evaluation import accuracy, predict, train_classifier
 from gan_augment.metrics import ClassifierFeatures, FeatureNetwork, load_features, measure
 
 from .data import Data, celeba, fashion_mnist, mnist, white_cells
+from .faces import load_judge
 from .options import add_set_of_tiny, fields_of
 from .rings import Rings, invalid_share
 
@@ -250,8 +251,11 @@ def summarize(rows: list[dict[str, Any]], networks: list[FeatureNetwork]) -> Non
 
 
 def load_networks(data: Data, case: str, options: argparse.Namespace) -> list[FeatureNetwork]:
-    """EfficientNet, and where there are classes a classifier of the training images."""
+    """EfficientNet, and a network that trained no generator: of the classes, or of the attributes of faces."""
     networks = [load_features(options.features)]
+    if case.startswith("celeba"):
+        judge = load_judge(data, options.out / "celeba-attributes.safetensors")
+        networks.append(ClassifierFeatures(judge, "celeba-attributes"))
     if data.labels is not None:
         classes = int(data.labels.max()) + 1
         model = train_classifier(data.train, data.labels, num_classes=classes, steps=options.classifier_steps)
