@@ -1,4 +1,4 @@
-"""The images that benchmarks and examples read: none is shipped; ``GAN_AUGMENT_DATA`` names the folder they lie in."""
+"""The images that benchmarks and tools read: none is shipped; ``GAN_AUGMENT_DATA`` names the folder they lie in."""
 
 from __future__ import annotations
 

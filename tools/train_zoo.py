@@ -1,7 +1,7 @@
 """Trains a generator of the zoo on images that are not shipped.
 
-    GAN_AUGMENT_DATA=... python -m examples.train_zoo dcgan-celeba-64 runs/celeba --budget 3h
-    GAN_AUGMENT_DATA=... python -m examples.train_zoo dcgan-celeba-64 runs/faces --init runs/celeba/generator \
+    GAN_AUGMENT_DATA=... python -m tools.train_zoo dcgan-celeba-64 runs/celeba --budget 3h
+    GAN_AUGMENT_DATA=... python -m tools.train_zoo dcgan-celeba-64 runs/faces --init runs/celeba/generator \
         --set 'discriminator="projected"' --set discriminator_width=32 --budget 65m
 
 Run it again on the same folder to go on after a stop. ``--init`` goes on from an earlier generator, such as the one in

@@ -1,6 +1,6 @@
 """Trains an upscaler of faces, and measures it beside bicubic interpolation on faces that it has not seen.
 
-    GAN_AUGMENT_DATA=... python -m examples.train_upscaler runs/faces-x2 --budget 60m
+    GAN_AUGMENT_DATA=... python -m tools.train_upscaler runs/faces-x2 --budget 60m
 
 The network is SRGAN's generator without batch normalisation. It learns from patches of UTKFace's faces, nine in ten of
 them, and of CelebA's, 9,000 of 10,000, which were made smaller by bicubic interpolation. The loss is the mean absolute

@@ -1,6 +1,6 @@
 """Draws faces at 64 px, and enlarges them to 256 px twice over: by bicubic interpolation, and by the zoo's upscaler.
 
-    python -m examples.enlarge docs/images/enlarged.jpg
+    python -m tools.enlarge docs/images/enlarged.jpg
 
 The first row is the samples as they are, each pixel as a square.
 """

