@@ -1,12 +1,15 @@
 """The README and the pages of docs/: their links, their pictures and their code."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from torchvision.transforms.v2.functional import to_pil_image
 
-from gan_augment import SyntheticPool
+from gan_augment import Generator, GeneratorConfig, SyntheticPool
+from gan_augment.cli._parser import build_parser
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -65,3 +68,30 @@ def test_the_code_of_the_readme_and_of_mixing_runs(tmp_path, monkeypatch):
     sure = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
     exec(pooled.replace("threshold=0.9", "threshold=0").replace("2000", "20"), {"classifier": sure})
     assert len(SyntheticPool.load("pools/digits")) == 20
+
+
+def test_the_code_of_start_here_mixes_a_folder(tmp_path, monkeypatch):
+    for label in range(2):
+        (tmp_path / "photos" / str(label)).mkdir(parents=True)
+        for index in range(6):
+            image = torch.randint(0, 256, (3, 20, 30), dtype=torch.uint8)
+            to_pil_image(image).save(tmp_path / "photos" / str(label) / f"{index}.png")
+    generator = Generator(GeneratorConfig(image_size=64, width=4, num_classes=2))
+    generator.save_pretrained(tmp_path / "runs" / "photos" / "generator")
+    monkeypatch.chdir(tmp_path)
+    (code,) = python_blocks("docs/start.md")
+    scope = {}
+    exec(code.replace("num_workers=2", "num_workers=0"), scope)
+    images, _ = next(iter(scope["loader"]))
+    assert images.shape == (12, 3, 64, 64)
+    assert sum(scope["train"].is_synthetic(place) for place in range(12)) == 3
+
+
+def test_the_commands_of_the_readme_and_of_the_guides_parse():
+    texts = [re.sub(r" +#.*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE) for page in PAGES]
+    commands = [line for text in texts for line in re.findall(r"^(?: {4})?(gan-augment [a-z].*)$", text, re.MULTILINE)]
+    assert len(commands) > 5
+    for command in commands:
+        words = shlex.split(command.removeprefix("gan-augment "))
+        if "..." not in words:
+            build_parser().parse_args(words)

@@ -64,18 +64,8 @@ def test_finetune_on_a_folder(tmp_path):
         (tmp_path / "photos" / str(digit)).mkdir(parents=True)
         for index, image in enumerate(images[labels == digit][:3]):
             to_pil_image(image).save(tmp_path / "photos" / str(digit) / f"{index}.png")
-    arguments = [
-        tmp_path / "photos",
-        "--init",
-        "dcgan-mnist-32",
-        "--size",
-        32,
-        "--budget",
-        "5s",
-        "--out",
-        tmp_path / "run",
-    ]
-    printed = run("finetune_on_a_folder.py", *arguments)
+    arguments = ["--init", "dcgan-mnist-32", "--size", 32, "--budget", "5s", "--out", tmp_path / "run"]
+    printed = run("finetune_on_a_folder.py", tmp_path / "photos", *arguments)
     assert "8 of 30 items are synthetic" in printed
     assert "a batch: (8, 3, 32, 32), torch.uint8" in printed
     assert list((tmp_path / "run" / "samples").glob("*.png"))
