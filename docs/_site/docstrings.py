@@ -1,6 +1,7 @@
 """Reads the docstrings like Sphinx: roles become links to the reference, and an example is code."""
 
 import re
+import textwrap
 from pathlib import Path
 
 from griffe import Extension
@@ -8,6 +9,7 @@ from griffe import Extension
 REFERENCE = Path(__file__).parents[1] / "reference"
 SAME = {"Generator.save_pretrained": "gan_augment.save_pretrained"}  # attributes that are a function
 ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([^`]+)`")
+SHAPE = re.compile(r"^Shape:\n((?:    .*\n?|\n)+)", re.MULTILINE)
 
 
 def documented():
@@ -28,6 +30,7 @@ class Docstrings(Extension):
         """Changes the docstring of one object."""
         if obj.docstring:
             text = ROLE.sub(self.link, obj.docstring.value)
+            text = SHAPE.sub(lambda match: f"**Shape:**\n\n{textwrap.dedent(match[1])}", text)  # not a box to open
             obj.docstring.value = re.sub(r"^Example:$", "Examples:", text, flags=re.MULTILINE)
 
     def link(self, role):
