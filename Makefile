@@ -29,10 +29,10 @@ lint: .venv/made
 	$(BIN)/mypy
 
 # The documentation, in site/. Its links to the repository lead to the remote `origin`, if that is a web host.
-REPOSITORY_URL ?= $(shell git remote get-url origin 2>/dev/null | sed -nE 's|^git@([^:]+):|https://\1/|; s|\.git$$||; /^https:/p')
+REPOSITORY_URL ?= $(shell git remote get-url origin 2>/dev/null | sed -nE 's|^git@([^:]+):|https://\1/|; s|^(https://)[^/]*@|\1|; s|\.git$$||; /^https:/p')
 
 docs: export REPOSITORY_URL := $(REPOSITORY_URL)
-docs: export EDIT_URI := $(if $(REPOSITORY_URL),edit/HEAD/docs/)
+docs: export EDIT_URI := $(if $(REPOSITORY_URL),edit/main/docs/)
 docs: .venv/made
 	$(BIN)/python -m mkdocs build --strict
 

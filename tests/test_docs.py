@@ -393,7 +393,7 @@ def test_the_site_builds_and_loads_nothing_from_other_hosts(address, tmp_path):
     for package in ("mkdocs", "material", "mkdocstrings_handlers"):
         if find_spec(package) is None:
             pytest.skip(f"{package} is missing; it is in the extra docs")
-    settings = {"REPOSITORY_URL": address, "EDIT_URI": "edit/HEAD/docs/" if address else ""}
+    settings = {"REPOSITORY_URL": address, "EDIT_URI": "edit/main/docs/" if address else ""}
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **settings}, capture_output=True, text=True, timeout=600,
@@ -406,7 +406,7 @@ def test_the_site_builds_and_loads_nothing_from_other_hosts(address, tmp_path):
         assert Resources(text).found == [], page.name
         assert gan_augment.__version__ in text
         assert 'data-md-component="source"' not in text  # the script of the theme would ask the host for its stars
-        assert ("/edit/HEAD/" in text) == bool(address) or page.name in ("404.html", "search.html")
+        assert ("/edit/main/" in text) == bool(address) or page.name in ("404.html", "search.html")
     for sheet in tmp_path.rglob("*.css"):
         assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet.name
     assert 'id="gan_augment.SyntheticMix"' in (tmp_path / "reference" / "mixing.html").read_text(encoding="utf-8")
