@@ -6,7 +6,7 @@ WORKERS ?= 2
 # A thread for each process: small networks are slower on several, and far slower on a busy machine.
 test test-slow coverage: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow coverage lint bench bench-quick bench-gpu clean
+.PHONY: demo test test-slow coverage lint docs bench bench-quick bench-gpu clean
 
 demo: .venv/made
 	$(BIN)/gan-augment demo --out gan-augment-demo
@@ -27,6 +27,14 @@ lint: .venv/made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation, in site/. Its links to the repository lead to the remote `origin`, if that is a web host.
+REPOSITORY_URL ?= $(shell git remote get-url origin 2>/dev/null | sed -nE 's|^git@([^:]+):|https://\1/|; s|\.git$$||; /^https:/p')
+
+docs: export REPOSITORY_URL := $(REPOSITORY_URL)
+docs: export EDIT_URI := $(if $(REPOSITORY_URL),edit/HEAD/docs/)
+docs: .venv/made
+	$(BIN)/python -m mkdocs build --strict
 
 # The table of docs/performance.md. Its training rows need the peer, which comes from GitHub if EXAMPLES is not given.
 EXAMPLES ?= .peers/examples
@@ -53,4 +61,4 @@ bench-gpu: .venv/made $(EXAMPLES)
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info zoo/faces/build zoo/faces/*.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info zoo/faces/build zoo/faces/*.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

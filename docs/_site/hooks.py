@@ -1,0 +1,91 @@
+"""Hooks of the documentation site (mkdocs.yml): the version, files outside docs/, and the options of the commands."""
+
+import argparse
+import html
+import posixpath
+import re
+from pathlib import Path
+
+from mkdocs.structure.files import File
+
+from gan_augment import __version__
+from gan_augment.cli._parser import build_parser
+
+ROOT = Path(__file__).parents[2]
+PAGES = {  # files of the repository that are pages of the site too, so that no text exists twice
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "examples/README.md": "examples.md",
+}
+SOURCES = {page: source for source, page in PAGES.items()}
+FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+
+
+def on_config(config):
+    """Shows the version in the header of each page."""
+    config.site_name = f"{config.site_name} {__version__}"
+    return config
+
+
+def on_files(files, config):
+    """Adds the pages that are files outside docs/."""
+    for source, page in PAGES.items():
+        file = File.generated(config, page, abs_src_path=str(ROOT / source))
+        file.edit_uri = f"../{source}"
+        files.append(file)
+    return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Leads links to the site's pages, or to the repository; writes the options of the commands."""
+    folder = posixpath.dirname(SOURCES.get(page.file.src_uri, f"docs/{page.file.src_uri}"))
+
+    def lead(match):
+        image, text, target = match.groups()
+        path, hash_, anchor = target.partition("#")
+        if ":" in target or not path:
+            return match[0]
+        source = posixpath.normpath(posixpath.join(folder, path))
+        source = f"{source}/README.md" if f"{source}/README.md" in PAGES else source
+        name = PAGES.get(source, source.removeprefix("docs/") if source.startswith("docs/") else None)
+        if name:
+            name = f"{name}/index.md" if (ROOT / source).is_dir() else name
+            place = posixpath.relpath(name, posixpath.dirname(page.file.src_uri) or ".")
+            return f"{image}[{text}]({place}{hash_}{anchor})"
+        if config.repo_url:
+            return f"{image}[{text}]({config.repo_url.rstrip('/')}/blob/HEAD/{source}{hash_}{anchor})"
+        return text  # the address of the repository is not known
+
+    parts, end = [], 0
+    for fence in FENCE.finditer(markdown):
+        parts += [LINK.sub(lead, markdown[end : fence.start()]), fence[0]]
+        end = fence.end()
+    markdown = "".join([*parts, LINK.sub(lead, markdown[end:])])
+    return markdown.replace("<!-- The options of each command. -->", commands())
+
+
+def commands():
+    """Returns the commands of the command line in Markdown: what each does, its options and an example."""
+    (chosen,) = (each for each in build_parser()._actions if isinstance(each, argparse._SubParsersAction))
+    return "\n\n".join(section(name, parser) for name, parser in chosen.choices.items())
+
+
+def section(name, parser):
+    """Returns the section of one command."""
+    rows = ["| argument | meaning |", "| --- | --- |"]
+    for action in parser._actions[1:]:  # all but --help
+        names = ", ".join(action.option_strings) or action.metavar or action.dest
+        value = "" if action.nargs == 0 or not action.option_strings else value_of(action)
+        about = html.escape(action.help or "").replace("|", "\\|")
+        rows.append(f"| `{f'{names} {value}'.strip()}` | {about[:1].upper()}{about[1:]} |".replace("  ", " "))
+    example = (parser.epilog or "").partition("\n")[2].strip()
+    return f"## {name}\n\n{parser.description}.\n\n```console\n{example}\n```\n\n" + "\n".join(rows)
+
+
+def value_of(action):
+    """Returns what stands for the value of an option."""
+    if action.choices:
+        return "{" + ",".join(map(str, action.choices)) + "}"
+    return action.metavar or action.dest.upper()
