@@ -79,7 +79,7 @@ def test_the_wheel_of_the_core_is_mit_and_holds_no_face(wheels):
     assert fields.get_all("License-File") == ["LICENSE"]
     assert 'gan-augment-faces; extra == "faces"' in fields.get_all("Requires-Dist")
     folders = {name.split("/")[3] for name in names if name.startswith("gan_augment/hub/zoo/") and name.count("/") > 3}
-    assert folders == {"dcgan-mnist-32", "dcgan-fashion-mnist-32"}
+    assert folders == {"dcgan-mnist-32", "dcgan-fashion-mnist-32", "dcgan-pneumonia-28"}
     assert [name for name in names if "face" in name or "celeba" in name] == ["gan_augment/hub/zoo/faces.json"]
     assert "gan_augment/py.typed" in names
     assert wheels["gan_augment"].stat().st_size < 10_000_000

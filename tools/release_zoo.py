@@ -8,7 +8,8 @@
 
 The first writes the files and pins their hash in ``zoo.json``. The second call adds what was measured to the card, and
 changes no weight. The last pins the repository and the commit that ``push`` printed, so that the generator can be
-downloaded if its package is not installed.
+downloaded if its package is not installed. ``--discriminator`` ships the discriminator of another folder: a projected
+one would ask everybody who fine-tunes the generator for the extra ``eval``.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ def find(name: str) -> tuple[Path, dict[str, object]]:
     raise SystemExit(f"Add an entry for {name} to {CORE} or {FACES} first.")
 
 
-def release(name: str, run: Path, figures: Path | None, registered: dict[str, object], target: Path) -> None:
+def release(
+    name: str, run: Path, judge: Path | None, figures: Path | None, registered: dict[str, object], target: Path
+) -> None:
     """Writes the files of an entry."""
     entry = ENTRIES[name]
     source = run / "generator" if (run / "generator").is_dir() else run
-    generator, discriminator = load_generator(source), load_discriminator(source)
+    generator, discriminator = load_generator(source), load_discriminator(judge or source)
     if generator.card is None:
         raise SystemExit("The run's generator has no card.")
     generator.config = dataclasses.replace(generator.config, class_names=entry.class_names)
@@ -63,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=ENTRIES)
     parser.add_argument("run", type=Path, nargs="?", help="the run's folder, or that of a generator")
+    parser.add_argument("--discriminator", type=Path, help="folder of a generator whose discriminator is shipped")
     parser.add_argument("--figures", type=Path, help="what tools.measure_zoo wrote")
     parser.add_argument("--hub", metavar="ORG/NAME@COMMIT", help="where it was published")
     arguments = parser.parse_args()
@@ -70,7 +74,7 @@ def main() -> None:
     registered = next(entry for entry in content["generators"] if entry["name"] == arguments.name)
     folder = path.parent / arguments.name
     if arguments.run:
-        release(arguments.name, arguments.run, arguments.figures, registered, folder)
+        release(arguments.name, arguments.run, arguments.discriminator, arguments.figures, registered, folder)
         registered.pop("hub", None)  # which has the earlier files
     registered["sha256"] = config_sha256(folder)
     if arguments.hub:
