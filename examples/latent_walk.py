@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     generator = from_pretrained(options.generator)
     labels = torch.full((STOPS * ROWS**2,), options.label) if generator.num_classes else None
-    # The latents that `sample` draws. A generator that was fitted to few images makes no images of normal ones.
+    # The latents that `sample` draws: normal ones show nothing if the generator was fitted to few images.
     stops = draw_latents(generator, STOPS * ROWS**2, options.seed, labels).unflatten(0, (STOPS, ROWS**2))
     labels = None if labels is None else labels[: ROWS**2]
     frames = []
