@@ -19,7 +19,10 @@ def main() -> None:
     parser.add_argument("out", help="PNG file to write")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    generator = from_pretrained("dcgan-celeba-64")
+    try:
+        generator = from_pretrained("dcgan-celeba-64")
+    except ModuleNotFoundError as missing:
+        parser.error(str(missing))  # says what to install
     small = generator.sample(8, seed=options.seed)
     large = UpscaledSource(generator, "srgan-faces-2x").sample(8, seed=options.seed)
     pixels = small.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)  # the same size, for comparison

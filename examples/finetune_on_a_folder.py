@@ -36,7 +36,7 @@ def main() -> None:
     # Bring all images to one size first; synthetic images take the kind of the real ones.
     data = ImageFolder(options.photos, v2.Compose([v2.Resize((options.size, options.size)), v2.PILToTensor()]))
     mixed = GANAugmentedDataset(data, options.out / "generator", ratio=0.25)
-    images, labels = next(iter(DataLoader(mixed, batch_size=8)))
+    images, labels = next(iter(DataLoader(mixed, batch_size=8, shuffle=True)))
     print(f"{sum(mixed.is_synthetic(place) for place in range(len(mixed)))} of {len(mixed)} items are synthetic")
     print(f"a batch: {tuple(images.shape)}, {images.dtype}, classes {labels.tolist()}")
 

@@ -1,6 +1,8 @@
 """A walk between latents as a film: what lies between two samples of a generator.
 
-python examples/latent_walk.py dcgan-mnist-32 walk.webp --label 3
+    python examples/latent_walk.py dcgan-mnist-32 walk.webp --label 3
+
+Sixteen walks run side by side. Each visits four samples, and ends where it begins, so that the film can repeat.
 """
 
 import argparse
@@ -11,8 +13,9 @@ from torchvision.transforms.v2.functional import to_pil_image
 from torchvision.utils import make_grid
 
 from gan_augment import from_pretrained
+from gan_augment.models import draw_latents
 
-ROWS, STOPS, FRAMES = 4, 4, 20  # films side by side; latents that each visits; frames between two of them
+ROWS, STOPS, FRAMES = 4, 4, 20  # rows of walks; latents that each visits; frames between two of them
 
 
 def between(one: Tensor, other: Tensor, share: float) -> Tensor:
@@ -29,9 +32,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     generator = from_pretrained(options.generator)
-    rng = torch.Generator().manual_seed(options.seed)
-    stops = torch.randn(STOPS, ROWS**2, generator.config.latent_dim, generator=rng)
-    labels = torch.full((ROWS**2,), options.label) if generator.num_classes else None
+    labels = torch.full((STOPS * ROWS**2,), options.label) if generator.num_classes else None
+    # The latents that `sample` draws: normal ones show nothing if the generator was fitted to few images.
+    stops = draw_latents(generator, STOPS * ROWS**2, options.seed, labels).unflatten(0, (STOPS, ROWS**2))
+    labels = None if labels is None else labels[: ROWS**2]
     frames = []
     with torch.no_grad():
         for one, other in zip(stops, stops.roll(-1, 0)):  # the last leg leads back to the first stop

@@ -11,6 +11,7 @@
 """
 
 import argparse
+from functools import partial
 
 import lightning
 import torch
@@ -42,6 +43,10 @@ class Digits(lightning.LightningModule):
         return torch.optim.Adam(self.parameters(), 1e-3)
 
 
+def mixing_collate(mix: SyntheticMix, samples: list):
+    return mix(*default_collate(samples))  # a function of the module, because workers may have to pickle it
+
+
 class SetEpoch(lightning.Callback):
     def on_train_epoch_start(self, trainer, module):
         trainer.train_dataloader.dataset.set_epoch(trainer.current_epoch)
@@ -57,7 +62,7 @@ def main() -> None:
     train, validation = TensorDataset(images[::10], labels[::10]), TensorDataset(images[1::2], labels[1::2])
     mix, collate, callbacks = SyntheticMix("dcgan-mnist-32", ratio=0.25), default_collate, []
     if options.way == "collate":
-        collate = lambda samples: mix(*default_collate(samples))  # noqa: E731
+        collate = partial(mixing_collate, mix)
     elif options.way == "dataset":
         train, callbacks = GANAugmentedDataset(train, "dcgan-mnist-32", ratio=0.25), [SetEpoch()]
     trainer = lightning.Trainer(

@@ -1,8 +1,9 @@
-"""A generator of your own as a source: any object with ``sample``, ``num_classes`` and a few facts about its images.
+"""A generator of your own as a source: any object with a method ``sample``.
 
     python examples/own_generator.py
 
-Here it draws discs and squares; put your network in the place of ``draw``.
+A subclass of ``Source`` can also state its classes and their names. This one draws discs and squares: replace ``draw``
+by your network.
 """
 
 import torch

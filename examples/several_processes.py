@@ -7,6 +7,7 @@ exactly the items that one process would see.
 """
 
 import argparse
+import os
 
 import torch
 import torch.distributed as dist
@@ -22,9 +23,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=10)
     options = parser.parse_args()
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if not dist.is_torchelastic_launched():
+        parser.error("run this script with torchrun")
+    gpus = torch.cuda.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"])  # one for each process of this machine
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if gpus else torch.device("cpu")
+    dist.init_process_group("nccl" if gpus else "gloo")
     rank, ranks = dist.get_rank(), dist.get_world_size()
-    device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
 
     images, labels = load_digits()
     data = TensorDataset(images[::10].float() / 255, labels[::10])
@@ -38,7 +42,7 @@ def main() -> None:
     synthetic = torch.zeros(1, device=device)
     for epoch in range(options.epochs):
         sampler.set_epoch(epoch)
-        train.set_epoch(epoch)  # new samples in each epoch, the same in each process
+        train.set_epoch(epoch)  # other real images are replaced in each epoch, the same in each process
         for inputs, targets in loader:
             loss = nn.functional.cross_entropy(model(inputs.to(device)), targets.to(device))
             optimizer.zero_grad()
