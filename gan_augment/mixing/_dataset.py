@@ -224,8 +224,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     def set_epoch(self, epoch: int) -> None:
         """Sets the epoch, in this process and in all its worker processes.
 
-        Call it before each epoch, like ``DistributedSampler.set_epoch``, to draw new synthetic images and new
-        positions for them, and to make random transforms a function of the epoch. ``transformers.Trainer`` calls it;
+        Call it before each epoch, like ``DistributedSampler.set_epoch``: synthetic images get new positions, a pool
+        that is larger than needed gives other images, and random transforms become a function of the epoch. ``transformers.Trainer`` calls it;
         Lightning does not. A transform that reads the state of a random generator but never changes it, such as one
         that draws within ``torch.random.fork_rng``, is not a function of the epoch.
 
