@@ -225,9 +225,9 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
         """Sets the epoch, in this process and in all its worker processes.
 
         Call it before each epoch, like ``DistributedSampler.set_epoch``: synthetic images get new positions, a pool
-        that is larger than needed gives other images, and random transforms become a function of the epoch. ``transformers.Trainer`` calls it;
-        Lightning does not. A transform that reads the state of a random generator but never changes it, such as one
-        that draws within ``torch.random.fork_rng``, is not a function of the epoch.
+        that is larger than needed gives other images, and random transforms become a function of the epoch.
+        ``transformers.Trainer`` calls it; Lightning does not. A transform that reads the state of a random generator
+        but never changes it, such as one that draws within ``torch.random.fork_rng``, is not a function of the epoch.
 
         Raises:
             ValueError: If the epoch is negative or too large.
