@@ -29,7 +29,7 @@ from gan_augment.models import SRGAN, SRGANConfig
 from .zoo_packages import DATA, entry, install
 
 ROOT = Path(__file__).parents[2]
-OURS = {"dcgan-mnist-32", "dcgan-fashion-mnist-32"}
+OURS = {"dcgan-mnist-32", "dcgan-fashion-mnist-32", "dcgan-pneumonia-28"}
 
 
 @pytest.fixture(autouse=True)
