@@ -103,13 +103,22 @@ def anime_faces(count: int, seed: int) -> Data:
 def white_cells(seed: int) -> Data:
     """White blood cells, of which no photo is on both sides: about 300 to train on, about 72 held out."""
     cells = [(name, image) for name, image in pictures("bccd-cells") if "WBC/" in name]
-    photos = [Path(name).stem.split("_")[0] for name, _ in cells]
+    images, photos = torch.stack([image for _, image in cells]), [photo_of(name) for name, _ in cells]
+    chosen = of_some_photos(photos, round(len(set(photos)) * 300 / 372), seed)
+    return Data(images[chosen], images[~chosen])
+
+
+def photo_of(name: str) -> str:
+    """The photo from which a cell is cut."""
+    return Path(name).stem.split("_")[0]
+
+
+def of_some_photos(photos: list[str], count: int, seed: int) -> Tensor:
+    """Whether each cell is of one of ``count`` photos, which are drawn."""
     names = sorted(set(photos))
     order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
-    chosen = {names[i] for i in order[: round(len(names) * 300 / 372)]}
-    train = [image for photo, (_, image) in zip(photos, cells) if photo in chosen]
-    held_out = [image for photo, (_, image) in zip(photos, cells) if photo not in chosen]
-    return Data(torch.stack(train), torch.stack(held_out))
+    chosen = {names[i] for i in order[:count]}
+    return torch.tensor([photo in chosen for photo in photos])
 
 
 def blood_cells() -> tuple[Data, list[str]]:
@@ -118,16 +127,13 @@ def blood_cells() -> tuple[Data, list[str]]:
     kinds = sorted({Path(name).parent.name for name, _ in cells})
     labels = torch.tensor([kinds.index(Path(name).parent.name) for name, _ in cells])
     images = torch.stack([image for _, image in cells])
-    return Data(images, images[:0], labels, labels[:0]), [Path(name).stem.split("_")[0] for name, _ in cells]
+    return Data(images, images[:0], labels, labels[:0]), [photo_of(name) for name, _ in cells]
 
 
 def split_cells(seed: int = 0) -> Data:
     """The same, with the cells of a quarter of the photos held out."""
     data, photos = blood_cells()
-    names = sorted(set(photos))
-    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
-    chosen = {names[i] for i in order[: len(names) // 4]}
-    held_out, labels = torch.tensor([photo in chosen for photo in photos]), data.labels
+    held_out, labels = of_some_photos(photos, len(set(photos)) // 4, seed), data.labels
     assert labels is not None
     return Data(data.train[~held_out], data.train[held_out], labels[~held_out], labels[held_out])
 

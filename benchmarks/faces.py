@@ -26,8 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as V
 
-from gan_augment import Generator, from_pretrained
-from gan_augment._core import undo_resize
+from gan_augment import from_pretrained
 from gan_augment.metrics import ClassifierFeatures, FeatureNetwork, load_features, measure
 from gan_augment.models import sample_grid
 
@@ -118,17 +117,6 @@ def at_64(images: Tensor) -> Tensor:
     return images if images.shape[-1] == 64 else V.resize(images, [64, 64], antialias=True)
 
 
-def samples(generator: Generator, data: Data) -> Tensor:
-    """Samples, in the proportions of the held-out faces' classes if there are classes."""
-    labels = None
-    if generator.num_classes:
-        labels = celeba(FACES_HELD_OUT, attributes=ASKED).held_out_labels
-        labels = None if labels is None else labels[:COUNT]
-    images = generator.sample(COUNT, labels, seed=0)
-    config = generator.config
-    return undo_resize(images, *images.shape[2:], config.resize_mode, config.source_size)
-
-
 def row(name: str, images: Tensor, data: Data, networks: list[FeatureNetwork], agrees: str) -> str:
     """A row of the table."""
     cells = [name]
@@ -141,33 +129,30 @@ def row(name: str, images: Tensor, data: Data, networks: list[FeatureNetwork], a
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("generators", nargs="*", help="names or folders")
+    parser.add_argument("generators", nargs="*", help="names or folders; with classes, only those of Male and Smiling")
     parser.add_argument("--judge", type=Path, required=True, help="file of the network of attributes; made if missing")
     parser.add_argument("--grids", type=Path, help="folder for a grid of each generator")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*commercial use")
-    data = celeba(FACES_HELD_OUT)
+    data = celeba(FACES_HELD_OUT, attributes=ASKED)
+    assert data.held_out_labels is not None
     judge = load_judge(data, options.judge)
     wanted, _ = attributes()
     right = (found_attributes(judge, data.held_out) == wanted[-FACES_HELD_OUT:]).float().mean()
     common = torch.maximum(wanted.mean(0), 1 - wanted.mean(0)).mean()
-    print(
-        f"celeba-attributes: {right:.1%} of the attributes of held-out faces right; the more common value: {common:.1%}"
-    )
+    print(f"celeba-attributes: {right:.1%} of the attributes of held-out faces right; the commoner value: {common:.1%}")
     networks = [ClassifierFeatures(judge, "celeba-attributes"), load_features("efficientnet-lite0")]
     columns = [f"{figure} ({features.name})" for features in networks for figure in ("KID", "precision", "recall")]
     print(f"| faces | {' | '.join(columns)} | face | agreement |\n| {' | '.join(['---'] * (len(columns) + 3))} |")
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
-    known = celeba(FACES_HELD_OUT, attributes=ASKED).held_out_labels
-    assert known is not None
-    agrees = agreement(judge, data.held_out, known)
+    agrees = agreement(judge, data.held_out, data.held_out_labels)
     print(row("real", data.train[order[:COUNT]], data, networks, agrees), flush=True)
     for name in options.generators:
-        generator = from_pretrained(name)
-        asked, agrees = torch.arange(COUNT) % max(generator.num_classes, 1), ""
-        if generator.num_classes == 2 ** len(ASKED):
+        generator, agrees, labels = from_pretrained(name), "", None
+        if generator.num_classes:
+            labels, asked = data.held_out_labels[:COUNT], torch.arange(COUNT) % generator.num_classes
             agrees = agreement(judge, generator.sample(COUNT, asked, seed=1), asked)
-        print(row(name, samples(generator, data), data, networks, agrees), flush=True)
+        print(row(name, generator.sample(COUNT, labels, seed=0), data, networks, agrees), flush=True)
         if options.grids:
             options.grids.mkdir(parents=True, exist_ok=True)
             sample_grid(generator).save(options.grids / f"{Path(name).parent.name or name}.png")

@@ -2,7 +2,7 @@
 
     GAN_AUGMENT_DATA=folder python -m benchmarks.few_images --data fashion --count 365 --budget 10m
     GAN_AUGMENT_DATA=folder python -m benchmarks.few_images --data mnist --count 100 --budget 5m --draws 5 --mix
-    GAN_AUGMENT_DATA=folder python -m benchmarks.few_images --data cifar --count 500 --set reconstruction=perceptual
+    GAN_AUGMENT_DATA=folder python -m benchmarks.few_images --data cifar --set 'reconstruction="perceptual"'
 
 Each draw takes ``count`` images, the classes alike, out of the training set, and fits a generator to them.
 

@@ -1,4 +1,4 @@
-"""Trains a generator of the zoo on images that are not shipped.
+r"""Trains a generator of the zoo on images that are not shipped.
 
     GAN_AUGMENT_DATA=... python -m tools.train_zoo dcgan-celeba-64 runs/celeba --budget 3h
     GAN_AUGMENT_DATA=... python -m tools.train_zoo dcgan-celeba-64 runs/faces --init runs/celeba/generator \

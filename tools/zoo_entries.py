@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.data import FACES_HELD_OUT, Data, celeba, fashion_mnist, mnist, pneumonia, split_cells, utkface
+from benchmarks.data import FACES_HELD_OUT, Data, celeba, fashion_mnist, mnist, pneumonia, utkface
 from gan_augment.data import fingerprints, seen
 from gan_augment.demo import load_digits
 
@@ -115,21 +115,6 @@ ENTRIES = {
             "limits": "chest X-rays of children of one to five years from one hospital in Guangzhou, at 28 px; both "
             "classes are drawn equally often in training; the samples are not meant for diagnosis",
         },
-        ("albertvillanova/medmnist-v2",),
-        ("normal", "pneumonia"),
-    ),
-    "dcgan-bloodcells-64": Entry(
-        split_cells,
-        "conditional",
-        {"image_size": 64, "flip": True, "held_out": 0.1},
-        {
-            "description": "about 800 cells, cut from three quarters of the 364 photos of BCCD; a tenth of them was "
-            "used to choose the weights; mirrored at random",
-            "left out": "all cells of the other photos, which are used to measure the generator",
-            "limits": "blood smears that were stained and photographed in one way; the samples are not meant for "
-            "diagnosis",
-        },
-        (),
-        ("Platelets", "RBC", "WBC"),
+        class_names=("normal", "pneumonia"),
     ),
 }

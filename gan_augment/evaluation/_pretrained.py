@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models import load_efficientnet
+from ..models import LEAST_SIDE, load_efficientnet
 
-LEAST_SIDE = 96  # pixels; smaller images are enlarged, because the last maps of a network would be too small
 TRAINED_SHARE = 0.25  # of the layers of a backbone; earlier layers change little, and their gradients cost most
 DROPOUT = 0.2
 

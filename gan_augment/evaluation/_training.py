@@ -67,6 +67,7 @@ def train_classifier(
     """
     device, steps = torch.device(device), max(1, round(steps * hyperparameters.steps))
     images, labels = images.to(device), labels.to(device)
+    offset = torch.zeros(num_classes, device=device) if logit_offset is None else logit_offset.to(device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(mix_seed(seed, 0))
         model = build(images.shape[1], num_classes).to(device).to(memory_format=torch.channels_last).train()
@@ -92,8 +93,7 @@ def train_classifier(
                 batch, targets = blend(batch, targets)
             with nullcontext() if dtype is None else torch.autocast(device.type, dtype):
                 logits = model(batch.contiguous(memory_format=torch.channels_last))
-            logits = logits.float() if logit_offset is None else logits.float() + logit_offset.to(device)
-            loss = F.cross_entropy(logits, targets)
+            loss = F.cross_entropy(logits.float() + offset, targets)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

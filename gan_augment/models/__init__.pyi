@@ -19,6 +19,7 @@ from ._learn_variations import DEFORMATIONS, REGISTRATION_SIDE, TONES, class_com
 from ._loading import check_finite, listed_files, load_discriminator, load_generator
 from ._projected import (
     FEATURE_MAPS,
+    LEAST_SIDE,
     FeatureMaps,
     ProjectedConfig,
     ProjectedDiscriminator,
@@ -43,6 +44,7 @@ __all__ = [
     "GRID",
     "KNOTS",
     "LAYERS",
+    "LEAST_SIDE",
     "MAX_ANCHORS",
     "MAX_CLASSES",
     "OPTIONAL_FILES",

@@ -72,9 +72,8 @@ class Start:
     def adapt_recipe(self, recipe: Recipe, overrides: dict[str, Any]) -> Recipe:
         """Returns the recipe with the shape of the pretrained networks.
 
-        ``overrides``, which the recipe includes, may change only the image size, the channels and the classes, and the
-        kind of the discriminator, which then starts anew. So it does if the recipe has a projected one, but the
-        pretrained generator does not.
+        ``overrides``, which the recipe includes, may change only the image size, the channels, the classes and the kind
+        of the discriminator. A discriminator of another kind than the pretrained one starts with new weights.
         """
         config = self.generator.config
         fields = _recipe_values(config)
