@@ -108,7 +108,7 @@ def test_training_changes_the_heads_and_neither_the_mixing_nor_the_frozen_networ
     run_steps(trainer, 2)
     assert all(torch.equal(tensor, frozen[name]) for name, tensor in network.state_dict().items())
     for name, parameter in trainer.discriminator.named_parameters():
-        assert not torch.equal(parameter, before[name]), name
+        assert learned(name, before[name], parameter), name
     for name, weight in trainer.discriminator.mixer.state_dict(prefix="mixer.").items():
         assert torch.equal(weight, before[name]), name
 
@@ -246,6 +246,11 @@ def test_a_killed_run_goes_on_to_the_same_bits(labelled, tiny_recipe, tmp_path, 
     assert result.losses == whole.losses
 
 
+def learned(name, before, after):
+    # While all logits are within the margin of the hinge loss, as many images pull the last bias up as down.
+    return name.endswith("out.bias") or not torch.equal(before, after)
+
+
 @pytest.mark.parametrize("simultaneous", [None, True, False])
 def test_in_one_pass_and_in_turns_both_networks_learn(simultaneous):
     trainer = new_trainer(grey(), **PROJECTED, simultaneous=simultaneous)
@@ -254,7 +259,7 @@ def test_in_one_pass_and_in_turns_both_networks_learn(simultaneous):
     run_steps(trainer, 1)
     for old, network in zip(before, (trainer.generator, trainer.discriminator.heads)):
         for name, parameter in network.named_parameters():
-            assert not torch.equal(old[name], parameter), name
+            assert learned(name, old[name], parameter), name
 
 
 def test_fine_tuning_goes_on_with_a_projected_discriminator(labelled, tiny_recipe, tmp_path):
