@@ -207,8 +207,8 @@ def study(
         raise ValueError("init, budget and fit_options are for fitting: pass them with recipe, not with source.")
     origin = loaded or Fitting(recipe, init, budget, fit_options or {}, defaults["fit_steps"])
     data = StudyData.read(dataset, test, groups, image_size, seed, progress)
-    seen, notes = check_exposure(data, origin, on_seen)
     parts = [data.split(index, count, validation, seed) for index in range(settings.splits)]
+    seen, notes = check_exposure(data, origin, on_seen, sum(map(len, parts[0])))
     policies = check_request(settings, data, parts, origin)
     own = None
     if reference is not None and loaded is not None:

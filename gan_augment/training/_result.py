@@ -82,7 +82,7 @@ def few_steps(steps: int, planned: int) -> str | None:
     return (
         f"The budget ended after {steps} steps, but images begin to look real after about {needed:,}. Do not mix these "
         "samples before you have looked at them. Resume the run with a larger budget, or start one with a smaller "
-        "image_size or a recipe that ends in -light."
+        "image_size or, if it does not have one yet, a recipe that ends in -light."
     )
 
 
