@@ -37,6 +37,7 @@ from ._images import (
     to_uint8,
     undo_resize,
 )
+from ._marks import MARK, SOURCE_TYPE, XMP, XMP_PACKET, is_marked
 from ._neighbours import Neighbours, nearest_neighbours
 from ._numbers import MAX_SEED, check_seed, draw_seed, evenly_spaced, largest_remainder, mix_seed
 from ._processes import LOCK, end_by_signal, lock_folder, on_end_signal
@@ -58,10 +59,14 @@ __all__ = [
     "CONFIG",
     "FORMAT",
     "LOCK",
+    "MARK",
     "MAX_CONFIG",
     "MAX_SEED",
     "MAX_WEIGHTS",
     "ROW_BYTES",
+    "SOURCE_TYPE",
+    "XMP",
+    "XMP_PACKET",
     "HubName",
     "Neighbours",
     "NoRoomError",
@@ -90,6 +95,7 @@ __all__ = [
     "holds_something",
     "hub_name",
     "is_finite",
+    "is_marked",
     "largest_remainder",
     "listing",
     "lock_folder",
