@@ -42,7 +42,7 @@ from ._neighbours import Neighbours, nearest_neighbours
 from ._numbers import MAX_SEED, check_seed, draw_seed, evenly_spaced, largest_remainder, mix_seed
 from ._processes import LOCK, end_by_signal, lock_folder, on_end_signal
 from ._progress import progress_bar
-from ._words import HubName, first_line, hub_name, one_line, plain, short
+from ._words import HubName, finite, first_line, hub_name, one_line, plain, short
 from ._writing import (
     NoRoomError,
     aside_path,
@@ -90,6 +90,7 @@ __all__ = [
     "end_by_signal",
     "evenly_spaced",
     "explain_full_disk",
+    "finite",
     "first_line",
     "from_array",
     "holds_something",

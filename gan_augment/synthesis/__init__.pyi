@@ -12,7 +12,7 @@ from ._convert import (
     to_container,
 )
 from ._diffusers import DiffusersSource
-from ._export import export_images
+from ._export import MANIFEST, export_images
 from ._shards import export_shards
 from ._upscale import UpscaledSource, Upscaler
 from .filters._filter import Filter, FilterInputs, FilterLike, apply_filters
@@ -25,6 +25,7 @@ from .pool._pool import SyntheticPool
 
 __all__ = [
     "FILTERS",
+    "MANIFEST",
     "ClassSources",
     "DiffusersSource",
     "DiscriminatorRejection",
