@@ -78,7 +78,7 @@ def _to_json(value: Any) -> str:
 
 def _way_on(parsed: argparse.Namespace) -> str:
     """Returns what to do after a stop."""
-    if parsed.command_name == "study":
+    if parsed.command_name in ("study", "demo"):
         return f"run the same command again to continue the study in {parsed.out}"
     if parsed.command_name == "train":
         folder = Path(parsed.resume or parsed.out)
