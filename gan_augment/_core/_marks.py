@@ -9,7 +9,7 @@ from typing import Any
 MARK = ("Synthetic", "true")  # key and text in a PNG file
 XMP = "XML:com.adobe.xmp"  # key of the XMP packet in a PNG file
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-# What IPTC, search engines and C2PA tools read. The packet is fixed, so that every file gets the same bytes.
+# IPTC's property for how an image was made. The packet is fixed, so that every file gets the same bytes.
 XMP_PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
     '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
