@@ -37,7 +37,7 @@ from ._images import (
     to_uint8,
     undo_resize,
 )
-from ._marks import MARK, SOURCE_TYPE, XMP, XMP_PACKET, is_marked
+from ._marks import MARK, SOURCE_TYPE, XMP, is_marked, png_marks
 from ._neighbours import Neighbours, nearest_neighbours
 from ._numbers import MAX_SEED, check_seed, draw_seed, evenly_spaced, largest_remainder, mix_seed
 from ._processes import LOCK, end_by_signal, lock_folder, on_end_signal
@@ -66,7 +66,6 @@ __all__ = [
     "ROW_BYTES",
     "SOURCE_TYPE",
     "XMP",
-    "XMP_PACKET",
     "HubName",
     "Neighbours",
     "NoRoomError",
@@ -108,6 +107,7 @@ __all__ = [
     "one_line",
     "parse_tensors",
     "plain",
+    "png_marks",
     "progress_bar",
     "quantize",
     "read_config",

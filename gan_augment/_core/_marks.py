@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL.PngImagePlugin import PngInfo
 
 MARK = ("Synthetic", "true")  # key and text in a PNG file
 XMP = "XML:com.adobe.xmp"  # key of the XMP packet in a PNG file
@@ -21,6 +24,17 @@ _PROPERTY = re.compile(
     rb"DigitalSourceType\s*(?:=\s*[\"']|>|rdf:resource\s*=\s*[\"'])\s*"
     rb"https?://cv\.iptc\.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia\b"
 )
+
+
+def png_marks(texts: Mapping[str, str] | None = None) -> PngInfo:
+    """Returns the text fields and XMP metadata that mark a PNG file as synthetic, and further text fields."""
+    from PIL.PngImagePlugin import PngInfo
+
+    fields = PngInfo()
+    for name, text in {**dict([MARK]), **(texts or {})}.items():
+        fields.add_text(name, text)
+    fields.add_itxt(XMP, XMP_PACKET)
+    return fields
 
 
 def is_marked(info: Mapping[Any, Any]) -> bool:

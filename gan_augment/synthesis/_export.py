@@ -14,20 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from .._core import (
-    MARK,
-    XMP,
-    XMP_PACKET,
     check_count,
     check_seed,
     check_space,
     holds_something,
     mix_seed,
     one_line,
+    png_marks,
     write_folder_aside,
 )
 from .._version import __version__
@@ -82,14 +79,14 @@ def export_images(
     """
     source, folder = as_source(source), Path(folder)
     export = prepare_export(source, folder, n, labels, seed, LEAST_FILE)
-    inside, names, marks = _folder_names(source), source.class_names, make_marks(export)
+    inside, names, texts = _folder_names(source), source.class_names, source_texts(export)
     files = []
     with write_folder_aside(folder) as aside, open(aside / MANIFEST, "x", encoding="utf-8") as manifest:
         for index, image in enumerate(export.images):
             label = None if export.labels is None else int(export.labels[index])
             name = Path("" if label is None else inside[label], f"{index:06}.png")
             (aside / name).parent.mkdir(exist_ok=True)
-            (aside / name).write_bytes(as_png(image, marks))
+            (aside / name).write_bytes(as_png(image, texts))
             row = {"file_name": name.as_posix(), "synthetic": True, "source": export.source, "seed": export.seed}
             row |= {} if label is None else {"label": label, "class_name": names[label] if names else str(label)}
             manifest.write(json.dumps(row) + "\n")
@@ -170,10 +167,10 @@ def _check_labels_and_seed(source: Source, n: int, labels: Any, seed: int | None
     return asked, check_seed(seed)
 
 
-def make_marks(export: Export) -> dict[str, str]:
-    """Returns the text fields that mark an image as synthetic, and name its source."""
+def source_texts(export: Export) -> dict[str, str]:
+    """Returns the text fields that name the source of an image."""
     source = export.source if export.seed is None else f"{export.source}, seed {export.seed}"
-    return {**dict([MARK]), "Software": f"gan-augment {__version__}", "Source": one_line(source)}
+    return {"Software": f"gan-augment {__version__}", "Source": one_line(source)}
 
 
 def _draw_in_chunks(source: Source, n: int, labels: Tensor | None, seed: int) -> Iterator[Tensor]:
@@ -188,13 +185,10 @@ def _rows_in_chunks(pool: SyntheticPool, rows: Tensor) -> Iterator[Tensor]:
         yield from pool.rows(chunk).cpu()
 
 
-def as_png(image: Tensor, marks: dict[str, str]) -> bytes:
-    """Returns an image as a PNG file with text fields, and with XMP metadata that mark it as synthetic."""
-    fields, file = PngInfo(), BytesIO()  # PIL raises no error if the disk is full
-    for name, text in marks.items():
-        fields.add_text(name, text)
-    fields.add_itxt(XMP, XMP_PACKET)
-    F.to_pil_image(image).save(file, format="png", pnginfo=fields)
+def as_png(image: Tensor, texts: dict[str, str]) -> bytes:
+    """Returns an image as a PNG file that is marked as synthetic, with further text fields."""
+    file = BytesIO()  # PIL raises no error if the disk is full
+    F.to_pil_image(image).save(file, format="png", pnginfo=png_marks(texts))
     return file.getvalue()
 
 

@@ -171,6 +171,9 @@ def test_a_generator_is_not_trained_on_marked_images_unless_told_to(mixed, tmp_p
     with pytest.raises(ValueError, match=REFUSED):
         fit(ImageFolder(mixed, TO_TENSOR), **TINY)
     result = fit(mixed, out=tmp_path / "run", allow_synthetic=True, **TINY)
+    pictures = [*(tmp_path / "run" / "samples").glob("*.png"), tmp_path / "run" / "generator" / "grid.png"]
+    assert len(pictures) > 1
+    assert all(is_marked(Image.open(picture).info) for picture in pictures)
     told = "2 of the 12 training images are marked as synthetic."
     assert told in result.findings
     assert told in result.generator.card.training["findings"]
