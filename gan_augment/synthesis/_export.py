@@ -18,6 +18,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from .._core import (
+    MARK,
     check_count,
     check_seed,
     check_space,
@@ -79,14 +80,14 @@ def export_images(
     """
     source, folder = as_source(source), Path(folder)
     export = prepare_export(source, folder, n, labels, seed, LEAST_FILE)
-    inside, names, texts = _folder_names(source), source.class_names, source_texts(export)
+    inside, names, marks = _folder_names(source), source.class_names, make_marks(export.origin)
     files = []
     with write_folder_aside(folder) as aside, open(aside / MANIFEST, "x", encoding="utf-8") as manifest:
         for index, image in enumerate(export.images):
             label = None if export.labels is None else int(export.labels[index])
             name = Path("" if label is None else inside[label], f"{index:06}.png")
             (aside / name).parent.mkdir(exist_ok=True)
-            (aside / name).write_bytes(as_png(image, texts))
+            (aside / name).write_bytes(as_png(image, marks))
             row = {"file_name": name.as_posix(), "synthetic": True, "source": export.source, "seed": export.seed}
             row |= {} if label is None else {"label": label, "class_name": names[label] if names else str(label)}
             manifest.write(json.dumps(row) + "\n")
@@ -103,6 +104,11 @@ class Export:
     count: int
     source: str
     seed: int | None
+
+    @property
+    def origin(self) -> str:
+        """The source, and the seed if it is known."""
+        return self.source if self.seed is None else f"{self.source}, seed {self.seed}"
 
 
 def prepare_export(
@@ -167,10 +173,9 @@ def _check_labels_and_seed(source: Source, n: int, labels: Any, seed: int | None
     return asked, check_seed(seed)
 
 
-def source_texts(export: Export) -> dict[str, str]:
-    """Returns the text fields that name the source of an image."""
-    source = export.source if export.seed is None else f"{export.source}, seed {export.seed}"
-    return {"Software": f"gan-augment {__version__}", "Source": one_line(source)}
+def make_marks(source: str) -> dict[str, str]:
+    """Returns the text fields that mark an image as synthetic, and name its source."""
+    return {**dict([MARK]), "Software": f"gan-augment {__version__}", "Source": one_line(source)}
 
 
 def _draw_in_chunks(source: Source, n: int, labels: Tensor | None, seed: int) -> Iterator[Tensor]:
@@ -185,10 +190,10 @@ def _rows_in_chunks(pool: SyntheticPool, rows: Tensor) -> Iterator[Tensor]:
         yield from pool.rows(chunk).cpu()
 
 
-def as_png(image: Tensor, texts: dict[str, str]) -> bytes:
-    """Returns an image as a PNG file that is marked as synthetic, with further text fields."""
+def as_png(image: Tensor, marks: dict[str, str]) -> bytes:
+    """Returns an image as a PNG file with text fields, and with XMP metadata that mark it as synthetic."""
     file = BytesIO()  # PIL raises no error if the disk is full
-    F.to_pil_image(image).save(file, format="png", pnginfo=png_marks(texts))
+    F.to_pil_image(image).save(file, format="png", pnginfo=png_marks(marks))
     return file.getvalue()
 
 

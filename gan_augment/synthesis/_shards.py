@@ -21,7 +21,7 @@ from torch import Tensor
 from .._core import check_count, plain, write_folder_aside
 from .._version import __version__
 from ._as_source import Source, as_source
-from ._export import Export, as_png, prepare_export, source_texts
+from ._export import Export, as_png, make_marks, prepare_export
 
 BLOCK = tarfile.BLOCKSIZE
 LEAST_SAMPLE = 3 * BLOCK  # bytes: a header, and two blocks for an image with its mark
@@ -91,8 +91,8 @@ def export_shards(
     source, folder = as_source(source), Path(folder)
     check_count("images_per_shard", images_per_shard, 1)
     export = prepare_export(source, folder, n, labels, seed, LEAST_SAMPLE, _spread)
-    count, shards, texts = export.count, math.ceil(export.count / images_per_shard), source_texts(export)
-    samples = _samples(export, texts)
+    count, shards, marks = export.count, math.ceil(export.count / images_per_shard), make_marks(export.origin)
+    samples = _samples(export, marks)
     names = [f"pool-{shard:06}.tar" for shard in range(shards)]
     with write_folder_aside(folder) as aside:
         for shard, name in enumerate(names):
@@ -100,7 +100,7 @@ def export_shards(
             with open(aside / name, "xb") as file:
                 file.writelines(islice(samples, size))
                 file.write(bytes(2 * BLOCK))  # the end of a tar file
-        about = README.format(n=count, shards=shards, version=__version__, source=texts["Source"])
+        about = README.format(n=count, shards=shards, version=__version__, source=marks["Source"])
         (aside / "README.md").write_text(about + _names(source), encoding="utf-8")
     return [folder / name for name in names]
 
@@ -132,12 +132,12 @@ def _names(source: Source) -> str:
     return "".join(["\nThe classes are:\n\n", *names]) if names else ""
 
 
-def _samples(export: Export, texts: dict[str, str]) -> Iterator[bytes]:
+def _samples(export: Export, marks: dict[str, str]) -> Iterator[bytes]:
     """Yields each sample as a piece of a tar file."""
     digits = max(6, len(str(export.count - 1)))
     for index, image in enumerate(export.images):
         key = f"synthetic-{index:0{digits}}"  # marked here, because one more file for each image costs readers time
-        sample = _entry(f"{key}.png", as_png(image, texts))
+        sample = _entry(f"{key}.png", as_png(image, marks))
         if export.labels is not None:
             sample += _entry(f"{key}.cls", str(int(export.labels[index])).encode())
         yield sample
