@@ -23,11 +23,11 @@ EXAMPLE = "gan-augment study --data photos/ --recipe tiny-conditional-light --ou
 
 
 class Options:
-    """Adds options to a command, each to the group that was begun last.
+    """Adds options to a command, each to the group that was begun last; before that, to ``options``.
 
     Example:
         >>> add = Options(argparse.ArgumentParser())
-        >>> add.group("data")
+        >>> data = add.group("data")
         >>> add("--data", help="folder of images").dest
         'data'
     """
@@ -35,18 +35,20 @@ class Options:
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self._parser = parser
         self._groups: dict[str, argparse._ArgumentGroup] = {}
-        self._add = parser.add_argument
+        self._current: argparse._ArgumentGroup | None = None
         self.added: list[argparse.Action] = []
 
-    def group(self, title: str) -> None:
-        """Begins a group, or goes on with one."""
+    def group(self, title: str) -> argparse._ArgumentGroup:
+        """Begins a group, or goes on with one, and returns it."""
         if title not in self._groups:
             self._groups[title] = self._parser.add_argument_group(title)
-        self._add = self._groups[title].add_argument
+        self._current = self._groups[title]
+        return self._current
 
     def __call__(self, *names: str, **options: Any) -> argparse.Action:
         """Adds an option; the arguments are those of ``ArgumentParser.add_argument``."""
-        self.added.append(self._add(*names, **options))
+        group = self._current or self.group("options")
+        self.added.append(group.add_argument(*names, **options))
         return self.added[-1]
 
     def usage(self, prog: str) -> str:
