@@ -187,6 +187,7 @@ def prepare_hub(folder):
     SyntheticPool.generate("dcgan-mnist-32", 20, out=folder / "pools" / "digits")
     sizes = gan_augment.models.SRGANConfig(scale=2, width=8, blocks=1)
     torch.save(gan_augment.models.SRGAN(sizes).state_dict(), folder / "realesr.pth")
+    pytest.importorskip("datasets").config.HF_DATASETS_CACHE = folder / "cache"
     return {}
 
 
@@ -327,7 +328,7 @@ def test_what_is_not_run_is_still_there():
 @PAGE
 def test_the_commands_of_a_page_parse(page):
     text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))
-    text = re.sub(r" +#.*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r" +(#|[>|] ).*$", "", text, flags=re.MULTILINE)  # comments, files and other commands
     commands = re.findall(r"^ *(?:.* -m )?gan[-_]augment ([a-z].*)$", "\n".join(shell(text)), re.MULTILINE)
     inline = (" ".join(code.split()) for code in re.findall(r"`gan-augment ([a-z]+\s[^`]+)`", FENCE.sub("", text)))
     commands += [code for code in inline if code not in MENTIONS]

@@ -39,7 +39,7 @@ def arguments():
 
 def options(command):
     """The long options of a command, and whether it takes fields of a recipe by --set."""
-    commands = next(action for action in build_parser()._actions if hasattr(action, "choices") and action.choices)
+    commands = next(action for action in build_parser()._actions if isinstance(action.choices, dict))
     return {text for action in commands.choices[command]._actions for text in action.option_strings}
 
 

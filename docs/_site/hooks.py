@@ -73,15 +73,21 @@ def commands():
 
 
 def section(name, parser):
-    """Returns the section of one command."""
-    rows = ["| argument | meaning |", "| --- | --- |"]
-    for action in parser._actions[1:]:  # all but --help
+    """Returns the section of one command: what it does, an example, and a table for each group of options."""
+    example = (parser.epilog or "").partition("\n")[2].strip()
+    tables = [table(group) for group in parser._action_groups if group._group_actions]
+    return "\n\n".join([f"## {name}", f"{parser.description}.", f"```console\n{example}\n```", *tables])
+
+
+def table(group):
+    """Returns the options of a group as a table that begins with the name of the group."""
+    rows = [f"| {group.title} | |", "| --- | --- |"]
+    for action in group._group_actions:
         names = ", ".join(action.option_strings) or action.metavar or action.dest
         value = "" if action.nargs == 0 or not action.option_strings else value_of(action)
         about = html.escape(action.help or "").replace("|", "\\|")
         rows.append(f"| `{f'{names} {value}'.strip()}` | {about[:1].upper()}{about[1:]} |".replace("  ", " "))
-    example = (parser.epilog or "").partition("\n")[2].strip()
-    return f"## {name}\n\n{parser.description}.\n\n```console\n{example}\n```\n\n" + "\n".join(rows)
+    return "\n".join(rows)
 
 
 def value_of(action):

@@ -150,8 +150,8 @@ def study(
         StudyResult: The verdict and all scores. ``print`` it, or open ``report.html`` in ``out``.
 
     Raises:
-        ValueError: If an argument is out of range, the classes do not match, the source has seen test images, ``out``
-            holds another study, or another process uses ``out``.
+        ValueError: If an argument is out of range, the classes do not match, the source has seen test images, images
+            are marked as synthetic, ``out`` holds another study, or another process uses ``out``.
         TypeError: If a data set, source or policy has the wrong type.
 
     Example:
