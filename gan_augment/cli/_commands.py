@@ -143,6 +143,16 @@ def run_import(arguments: argparse.Namespace) -> None:
     print("Assumed: " + ", ".join(f"{name} {value}" for name, value in assumed.items()))
 
 
+def run_export(arguments: argparse.Namespace) -> None:
+    from ..hub import from_pretrained
+
+    generator = from_pretrained(arguments.generator)
+    generator.export_onnx(arguments.out)
+    width, labels = generator.config.latent_dim + generator.config.variations, generator.num_classes > 0
+    shape = ", ".join(map(str, generator.image_shape))
+    print(f"{arguments.out}: latents (n, {width}){', labels (n,)' * labels} -> images (n, {shape}), 0..1")
+
+
 def run_download(arguments: argparse.Namespace) -> None:
     from ..hub import download
 

@@ -169,6 +169,11 @@ def _import(add: AddOption) -> None:
     _add_settings(add, "--hint", "NAME=VALUE", about)
 
 
+def _export(add: AddOption) -> None:
+    add("generator", help="name in the zoo, org/name on the Hub, or folder of a generator")
+    add("--out", required=True, metavar="FILE", help="ONNX file to write; an existing file is replaced")
+
+
 def _download(add: AddOption) -> None:
     add("name", help="org/name[@revision]")
     add("--revision", help="branch, tag or commit (default: main)")
@@ -260,6 +265,12 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], None], str, Callab
         _commands.run_import,
         "netG.pth --out generators/theirs",
         _import,
+    ),
+    "export": (
+        "Export a generator as an ONNX file, which runs without torch",
+        _commands.run_export,
+        "dcgan-mnist-32 --out digits.onnx",
+        _export,
     ),
     "download": ("Download a generator from the Hub in advance", _commands.run_download, "org/name", _download),
     "push": (
