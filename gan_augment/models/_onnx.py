@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .._core import is_finite, make_folder, write_whole
 from .._version import __version__
@@ -64,6 +65,10 @@ def _plain_copy(generator: Generator) -> Generator:
         with torch.no_grad(), eval_mode(generator):
             modules = dict(generator.named_modules())
             plain.load_state_dict({name: _value(modules, name) for name in plain.state_dict()})
+    for module in plain.modules():
+        if isinstance(module, _BatchNorm) and not module.affine:  # torch 2.4 cannot export it after a dense layer
+            module.weight = nn.Parameter(torch.ones(module.num_features))
+            module.bias = nn.Parameter(torch.zeros(module.num_features))
     return plain.cpu().float().eval().requires_grad_(False)
 
 
