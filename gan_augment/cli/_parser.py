@@ -73,7 +73,8 @@ def _train(add: AddOption) -> None:
     add(
         "--checkpoint-every", type=float, default=60.0, metavar="SECONDS", help="time between checkpoints (default: 60)"
     )
-    add("--log-with", choices=["tensorboard"], help="also write the metrics for TensorBoard")
+    about = "also send the metrics to experiment trackers: tensorboard, wandb, mlflow"
+    add("--log-with", type=_names, metavar="TRACKER,...", help=about)
     add("--quiet", action="store_true", help=QUIET)
 
 
