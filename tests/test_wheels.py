@@ -124,7 +124,7 @@ def test_the_core_alone_works_and_says_what_faces_take(wheels, environment):
     run = environment(wheels["gan_augment"])
     listed = run("gan-augment", "list")
     assert listed.returncode == 0, listed.stderr
-    assert listed.stdout.count("installed with gan-augment\n") == 2
+    assert listed.stdout.count("installed with gan-augment\n") == 3
     assert listed.stdout.count('not installed: pip install "gan-augment[faces]"') == 4
     assert not listed.stderr
     digits = run("python", "-c", LOAD, "dcgan-mnist-32")
