@@ -175,6 +175,13 @@ def prepare_diffusion(folder):
     return {"stand_in": StandInPipeline()}
 
 
+def prepare_onnx(folder):
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is in the extra onnx")
+    write_generator(folder / "runs" / "photos" / "generator", anchors=6)
+    return {}
+
+
 def prepare_publish(folder):
     write_generator(folder / "runs" / "photos" / "generator")
     return {}
@@ -258,6 +265,7 @@ PREPARE = {  # what the code of a page needs: files in the current folder, and n
     "docs/how-to/existing-script.md": prepare_existing_script,
     "docs/how-to/imbalanced-classes.md": prepare_imbalanced,
     "docs/how-to/old-checkpoint.md": prepare_old_checkpoint,
+    "docs/how-to/onnx.md": prepare_onnx,
     "docs/how-to/publish.md": prepare_publish,
     "docs/how-to/several-gpus.md": prepare_existing_script,
     "docs/hub.md": prepare_hub,
@@ -282,6 +290,11 @@ def check_mixing(scope, folder):
     assert len(SyntheticPool.load(folder / "pools" / "digits")) == 20
 
 
+def check_onnx(scope, folder):
+    assert scope["images"].shape == (10, 1, 32, 32)
+    assert np.load(folder / "latents.npz")["latents"].shape == (1000, 100)
+
+
 def check_publish(scope, folder):
     card = from_pretrained(folder / "generators" / "insects").card
     assert card.data["terms"] == "photographs by the authors, CC BY 4.0"
@@ -295,6 +308,7 @@ def check_start(scope, folder):
 
 CHECK = {  # what the code of a page must have done
     "README.md": check_readme,
+    "docs/how-to/onnx.md": check_onnx,
     "docs/how-to/publish.md": check_publish,
     "docs/mixing.md": check_mixing,
     "docs/start.md": check_start,

@@ -2,7 +2,7 @@
 
 import email
 import os
-import shutil
+import re
 import subprocess
 import sys
 import sysconfig
@@ -12,23 +12,25 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+import benchmarks.first_batch
+import tools.packages
+
+RELATIVE = re.compile(r"\]\((?!https?:|#)")
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory):
-    """The wheel of each distribution by its name, built from copies: setuptools builds in place."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheels")
-    left_out = shutil.ignore_patterns("*.egg-info", "__pycache__", "build")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "gan_augment", source / "gan_augment", ignore=left_out)
-    shutil.copytree(ROOT / "zoo", source / "zoo", ignore=left_out)
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(out)]
-    subprocess.run([*PIP, "wheel", *options, str(source), str(source / "zoo/faces")], check=True)
-    return {path.name.partition("-")[0]: path for path in out.glob("*.whl")}
+def packages(tmp_path_factory):
+    """The sdists and wheels, built from a copy: setuptools builds in place."""
+    pytest.importorskip("build", reason="build is in the extra dev")
+    return tools.packages.build(tmp_path_factory.mktemp("packages"), isolated=False)
+
+
+@pytest.fixture(scope="module")
+def wheels(packages):
+    """The wheel of each distribution by its name."""
+    return {path.name.partition("-")[0]: path for path in packages if path.suffix == ".whl"}
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +75,24 @@ def metadata(wheel):
         return email.message_from_bytes(archive.read(name)), archive.namelist()
 
 
+def test_the_packages_hold_all_that_they_need_and_nothing_else(packages):
+    assert [path.name.split("-")[0] for path in packages] == ["gan_augment"] * 2 + ["gan_augment_faces"] * 2
+    assert [problem for path in packages for problem in tools.packages.problems(path)] == []
+
+
+def test_pypi_accepts_the_packages(packages):
+    pytest.importorskip("twine", reason="twine is in the extra dev")
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, packages)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == 4
+
+
 def test_the_wheel_of_the_core_is_mit_and_holds_no_face(wheels):
     fields, names = metadata(wheels["gan_augment"])
     assert fields["License-Expression"] == "MIT"
+    assert not RELATIVE.search(fields.get_payload())
+    assert "Programming Language :: Python :: 3.14" in fields.get_all("Classifier")
     assert fields.get_all("License-File") == ["LICENSE"]
     assert 'gan-augment-faces; extra == "faces"' in fields.get_all("Requires-Dist")
     folders = {name.split("/")[3] for name in names if name.startswith("gan_augment/hub/zoo/") and name.count("/") > 3}
@@ -99,6 +116,7 @@ def test_the_wheel_of_the_faces_has_its_licence_the_terms_and_data_only(wheels):
             assert name.count(".") or f"`{name}`" in archive.read(terms).decode()
 
 
+FIRST_BATCH = benchmarks.first_batch.PROGRAM + "print(images.shape)"
 LOAD = "import gan_augment, sys; print(gan_augment.from_pretrained(sys.argv[1]).sample(2, seed=0).shape)"
 
 
@@ -106,11 +124,13 @@ def test_the_core_alone_works_and_says_what_faces_take(wheels, environment):
     run = environment(wheels["gan_augment"])
     listed = run("gan-augment", "list")
     assert listed.returncode == 0, listed.stderr
-    assert listed.stdout.count("installed with gan-augment\n") == 2
+    assert listed.stdout.count("installed with gan-augment\n") == 3
     assert listed.stdout.count('not installed: pip install "gan-augment[faces]"') == 4
     assert not listed.stderr
     digits = run("python", "-c", LOAD, "dcgan-mnist-32")
     assert digits.stdout == "torch.Size([2, 1, 32, 32])\n", digits.stderr
+    mixed = run("python", "-c", FIRST_BATCH)
+    assert mixed.stdout == "torch.Size([64, 1, 28, 28])\n", mixed.stderr
     faces = run("gan-augment", "sample", "dcgan-celeba-64", "--n", "1", "--out", "faces")
     assert faces.returncode == 2
     assert faces.stderr.startswith(

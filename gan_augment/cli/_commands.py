@@ -180,6 +180,18 @@ def run_import(arguments: argparse.Namespace) -> Result:
     return Result(text, {"folder": arguments.out, "kind": kind, "image_size": size, "assumed": assumed})
 
 
+def run_export(arguments: argparse.Namespace) -> Result:
+    from ..hub import from_pretrained
+
+    generator = from_pretrained(arguments.generator)
+    generator.export_onnx(arguments.out)
+    width, labels = generator.config.latent_dim + generator.config.variations, generator.num_classes > 0
+    shape = ", ".join(map(str, generator.image_shape))
+    text = f"{arguments.out}: latents (n, {width}){', labels (n,)' * labels} -> images (n, {shape}), 0..1"
+    shapes = {"latent_dim": width, "num_classes": generator.num_classes, "image_shape": generator.image_shape}
+    return Result(text, {"file": arguments.out, **shapes})
+
+
 def run_download(arguments: argparse.Namespace) -> Result:
     from ..hub import download
 

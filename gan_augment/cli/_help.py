@@ -10,7 +10,7 @@ OUTPUT = "output"  # the last group of every command
 GROUPS = {  # of the commands on the first page; the others follow in a group of their own
     "try and measure": ("demo", "study", "evaluate", "ui"),
     "make a generator": ("train", "recipes", "import"),
-    "use generators": ("list", "sample", "download", "push"),
+    "use generators": ("list", "sample", "export", "download", "push"),
 }
 EXIT_STATUSES = {
     0: "success",

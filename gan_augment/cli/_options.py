@@ -54,7 +54,8 @@ def add_train(add: Options) -> None:
     add(
         "--checkpoint-every", type=float, default=60.0, metavar="SECONDS", help="time between checkpoints (default: 60)"
     )
-    add("--log-with", choices=["tensorboard"], help="also write the metrics for TensorBoard")
+    about = "also send the metrics to experiment trackers: tensorboard, wandb, mlflow"
+    add("--log-with", type=_types.names, metavar="TRACKER,...", help=about)
     _add_quiet(add)
 
 
@@ -187,6 +188,12 @@ def add_import(add: Options) -> None:
     add("--out", required=True, help="new folder for the generator")
     about = "a setting that the file does not show, such as latent=uniform; NAME is an argument of import_checkpoint"
     _add_settings(add, "--hint", "NAME=VALUE", about)
+
+
+def add_export(add: Options) -> None:
+    add.group("generator")
+    add("generator", help="name in the zoo, org/name on the Hub, or folder of a generator")
+    add("--out", required=True, metavar="FILE", help="ONNX file to write; an existing file is replaced")
 
 
 def add_download(add: Options) -> None:

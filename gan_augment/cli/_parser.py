@@ -104,6 +104,12 @@ COMMANDS: dict[
         "org/name",
         _options.add_download,
     ),
+    "export": (
+        "Export a generator as an ONNX file, which runs without torch",
+        _commands.run_export,
+        "dcgan-mnist-32 --out digits.onnx",
+        _options.add_export,
+    ),
     "push": (
         "Publish a generator on the Hub",
         _commands.run_push,

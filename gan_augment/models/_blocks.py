@@ -62,7 +62,10 @@ class SelfAttention2d(nn.Module):
         # ceil_mode keeps the last row of the odd 7 x 7 maps of 28 px images.
         key = F.max_pool2d(self.key(x), 2, ceil_mode=True).flatten(2).transpose(1, 2)
         value = F.max_pool2d(self.value(x), 2, ceil_mode=True).flatten(2).transpose(1, 2)
-        attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # torch 2.4 cannot export the other
+            attended = (query @ key.transpose(1, 2)).softmax(2) @ value
+        else:
+            attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)
         out: Tensor = self.out(attended.transpose(1, 2).reshape(x.shape[0], -1, *x.shape[2:]))
         return x + self.gain * out
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._core import check_count, check_seed
-from . import _saving
+from . import _onnx, _saving
 from ._anchors import AnchorWalk, to_sphere
 from ._blocks import (
     ClassConditionalNorm2d,
@@ -177,6 +177,33 @@ class Generator(Picklable, Source):
         return draw_images(self, latents, classes, batch_size)
 
     save_pretrained = _saving.save_pretrained
+
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Writes the generator as an ONNX file, which runs without torch (extra ``onnx``).
+
+        The inputs are ``latents``, float32 ``(n, latent_dim)``, and for a generator with classes ``labels``, int64
+        ``(n,)``, for any ``n``. The output is ``images``, float32 0..1, ``(n, channels, image_size, image_size)``. It
+        equals the network in eval mode to 1e-4 under ONNX Runtime. If the generator has variations, latents have
+        ``config.variations`` further entries; zeros there vary nothing. The metadata of the file hold the
+        configuration, the licence and the terms of the data. :func:`gan_augment.models.draw_latents` draws the latents
+        that :meth:`sample` uses.
+
+        Args:
+            path (str or Path): The file. Its folder is created if it is missing, and an existing file is replaced.
+
+        Raises:
+            ModuleNotFoundError: If the package onnx is not installed.
+            ValueError: If ``path`` is a folder, or a weight is not finite.
+
+        Example:
+            >>> import tempfile
+            >>> generator = Generator(GeneratorConfig(image_size=16, num_classes=10))
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     generator.export_onnx(f"{folder}/digits.onnx")
+            ...     os.listdir(folder)
+            ['digits.onnx']
+        """
+        _onnx.export_onnx(self, path)
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str], **kwargs: Any) -> Generator:

@@ -47,7 +47,7 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
 def draw_latents(
     generator: Generator, n: int, seed: int, labels: Tensor | None = None, truncation: float | None = None
 ) -> Tensor:
-    """Draws latents ``(n, latent_dim + variations)`` on the CPU; the first rows are the same for every ``n``.
+    """Draws the latents that :meth:`Generator.sample` uses, on the CPU; the first rows are the same for every ``n``.
 
     Args:
         generator (Generator): Generator for the latents. If it has anchors, the latents lie between those of the class.
@@ -55,6 +55,14 @@ def draw_latents(
         seed (int): Seed.
         labels (Tensor, optional): Class of each latent, int64 ``(n,)``, for a generator with anchors and classes.
         truncation (float, optional): See :meth:`Generator.sample`.
+
+    Returns:
+        Tensor: float32 latents ``(n, latent_dim + variations)``.
+
+    Example:
+        >>> from gan_augment import from_pretrained
+        >>> draw_latents(from_pretrained("dcgan-mnist-32"), 4, seed=0).shape
+        torch.Size([4, 64])
     """
     config = generator.config
     rng = torch.Generator().manual_seed(seed)

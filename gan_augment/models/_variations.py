@@ -66,6 +66,9 @@ class Variations(nn.Module):
         """Varies images ``(n, c, h, w)`` in -1..1 by numbers ``(n, deformations + tones)``."""
         with torch.autocast(images.device.type, enabled=False):  # half precision would shift the pixels
             shapes, tones = torch.split(codes.float(), [len(self.fields), len(self.curves)], dim=1)
-            fields = torch.einsum("nk,kdij->ndij", shapes, self.fields.float())
-            curves = torch.einsum("nk,kcj->ncj", tones, self.curves.float())
-            return tone(warp(images.float(), fields), curves).to(images.dtype)
+            varied = images.float()
+            if len(self.fields):
+                varied = warp(varied, torch.einsum("nk,kdij->ndij", shapes, self.fields.float()))
+            if len(self.curves):  # ONNX Runtime crashes on sums of no curves
+                varied = tone(varied, torch.einsum("nk,kcj->ncj", tones, self.curves.float()))
+            return varied.to(images.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def fit(
     allow_synthetic: bool = False,
     progress: bool = True,
     checkpoint_every: float = 60.0,
-    log_with: str | None = None,
+    log_with: str | Sequence[str] | None = None,
     on_step: Callable[[], object] | None = None,
     **overrides: Any,
 ) -> FitResult:
@@ -63,7 +63,8 @@ def fit(
             package; see :func:`gan_augment.data.find_marked`. The card then says how many there are. Default: False.
         progress (bool): Whether to show a progress bar. Default: True.
         checkpoint_every (float): Seconds between checkpoints. Default: 60.
-        log_with (str, optional): ``"tensorboard"`` also writes the metrics for TensorBoard to ``out``.
+        log_with (str or sequence of str, optional): Experiment trackers that also get the metrics: ``"tensorboard"``,
+            ``"wandb"``, ``"mlflow"`` or several. Each needs its package. Default: none.
         on_step (callable, optional): Called after each step.
         **overrides: Fields of the recipe to override.
 
@@ -145,7 +146,7 @@ def resume(
     allow_synthetic: bool = False,
     progress: bool = True,
     checkpoint_every: float = 60.0,
-    log_with: str | None = None,
+    log_with: str | Sequence[str] | None = None,
     on_step: Callable[[], object] | None = None,
 ) -> FitResult:
     """Continues a run that was stopped, from its newest complete checkpoint.

@@ -12,6 +12,7 @@ from .runs._processes import accelerator, agree, is_first
 
 if TYPE_CHECKING:
     from ._plan import Plan
+    from .runs._trackers import Trackers
 
 LOG_EVERY = 100
 LOG_EVERY_SECONDS = 10.0
@@ -24,7 +25,8 @@ class Loop:
 
     def __init__(self, plan: Plan, trainer: Trainer, monitor: Monitor) -> None:
         self.plan, self.trainer, self.monitor = plan, trainer, monitor
-        self.folder, self.tracker, self.main = plan.written, plan.tracker(), is_first()
+        self.folder, self.main = plan.written, is_first()
+        self.trackers: Trackers | None = None
         show = plan.progress and self.main
         self.bar = progress_bar(show=show, total=1.0, desc="Fitting", bar_format=BAR, mininterval=1.0)
         self.before = trainer.seconds  # the time that earlier parts of the run took
@@ -74,8 +76,6 @@ class Loop:
         if self.main and evaluations and not self.monitor.sentences:  # a finished run that was resumed
             self.monitor.measure(trainer.averaged_generator())
         self.save()
-        if self.tracker is not None:
-            self.tracker.finish()
 
     def _tick(self) -> None:
         self.trainer.seconds = self.before + time.perf_counter() - self.plan.started
@@ -134,5 +134,5 @@ class Loop:
         step = self.trainer.step_number
         if self.folder is not None:
             self.folder.log({"step": step, "seconds": round(self.trainer.seconds, 2), **figures})
-        if self.tracker is not None:
-            self.tracker.log({k: v for k, v in figures.items() if not isinstance(v, str)}, step=step)
+        if self.trackers is not None:
+            self.trackers.log(figures, step)

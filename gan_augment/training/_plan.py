@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -27,8 +26,8 @@ from .runs._folder import RunFolder
 from .runs._monitor import LEAST_HELD_OUT, Monitor
 from .runs._pictures import check_plotting
 from .runs._processes import accelerator, is_first, threads_kept
+from .runs._trackers import Trackers, check_trackers
 
-TRACKERS = ("tensorboard",)
 FEW_IMAGES = 100
 PREPARATION, LEAST_PREPARATION = 0.1, 0.03  # shares of the budget; the second applies if reading took the first
 MAX_SHARED = 0.1  # largest share of the validation images that may be in the data set too, like in a careless split
@@ -44,7 +43,7 @@ class Plan:
     folder: RunFolder | None
     progress: bool
     checkpoint_every: float
-    log_with: str | None
+    log_with: str | Sequence[str] | None
     on_step: Callable[[], object] | None
     init: str | None
     allow_synthetic: bool
@@ -53,16 +52,13 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.checkpoint_every >= 0:
             raise ValueError(f"checkpoint_every must be at least 0 seconds, but got {self.checkpoint_every} instead.")
-        if self.log_with is not None and self.log_with not in TRACKERS:
-            raise ValueError(f"log_with must be one of {TRACKERS}, but got {self.log_with!r} instead.")
+        trackers = check_trackers(self.log_with)
         self.recipe.new_optimizer([torch.nn.Parameter(torch.zeros(1))], 1e-4)  # both refuse what torch does not take
         StepSchedule(self.recipe)
         if self.recipe.pretrained:
             load_feature_maps(self.recipe.features, accelerator().device)
-        if self.log_with is not None and self.folder is None:
+        if trackers and self.folder is None:
             raise ValueError("out must be given with log_with: it is the folder for its files.")
-        if self.log_with is not None and not any(map(_is_installed, ("tensorboard", "tensorboardX"))):
-            raise ModuleNotFoundError("log_with='tensorboard' needs a package: run pip install tensorboard.")
         if self.written is not None:
             try:
                 check_plotting()
@@ -166,7 +162,8 @@ class Plan:
                 folder.rewind(trainer.step_number)
                 if state is None:
                     loop.save()  # a run that is killed at once goes on from here, with its pretrained weights
-            loop.run()
+            with self._tracking(loop):
+                loop.run()
             result = conclude(trainer, monitor, self.folder.path if self.folder else None, self.init, self.budget)
         if folder is not None:
             # A discriminator that has learned nothing must not start another run.
@@ -181,22 +178,18 @@ class Plan:
         elapsed = time.perf_counter() - self.started
         return max(PREPARATION * self.budget - elapsed, LEAST_PREPARATION * self.budget)
 
-    def tracker(self) -> Any:
-        """Returns a tracker of Accelerate that also receives the metrics, or None."""
-        if self.log_with is None or self.written is None:
-            return None
-        from accelerate.tracking import TensorBoardTracker
-
-        tracker = TensorBoardTracker("tensorboard", str(self.written.path))
-        getattr(tracker, "start", lambda: None)()  # newer versions have it
-        return tracker
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except (ImportError, ValueError):  # raised for a stand-in of a package
-        return False
+    @contextlib.contextmanager
+    def _tracking(self, loop: Loop) -> Iterator[None]:
+        """Gives the loop the trackers, which end with it."""
+        if self.written is None or not (names := check_trackers(self.log_with)):
+            yield
+            return
+        settings = {**self.recipe.to_dict(), "seed": self.seed}
+        loop.trackers = Trackers(names, self.written.path, settings, loop.trainer.step_number)
+        try:
+            yield
+        finally:
+            loop.trackers.finish()
 
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:

@@ -147,7 +147,7 @@ def test_bad_input_is_a_sentence_and_status_2(data, run, tmp_path, capsys, argum
 
 @pytest.mark.parametrize(
     "arguments",
-    [["train", "--set", "steps"], ["train", "--seed", "x"], ["train", "--log-with", "wandb"], ["train", "--nope"], []],
+    [["train", "--set", "steps"], ["train", "--seed", "x"], ["train", "--nope"], []],
     ids=str,
 )
 def test_a_command_that_is_none_is_status_2(arguments, capsys):

@@ -36,6 +36,7 @@ class RunFolder:
     losses.png           the metrics as a plot
     checkpoints/         the newest states; see :class:`Checkpoints`
     generator/           the final generator, for :func:`gan_augment.from_pretrained`
+    trackers.json        the entries of the run in experiment trackers
     ===================  ==========================================================
     """
 
