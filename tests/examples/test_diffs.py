@@ -149,7 +149,7 @@ def check_shares(batches, epochs=1):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("blend", [[], ["--mixup-alpha", 0.2, "--use-v2"]], ids=["plain", "MixUp"])
+@pytest.mark.parametrize("blend", [[], ["--mixup-alpha", 0.2, "--cutmix-alpha", 1, "--use-v2"]], ids=["plain", "MixUp"])
 def test_the_reference_script_of_torchvision_trains(blend, photos, tmp_path):
     script = checkout("torchvision_reference.diff", tmp_path)
     sizes = ["--train-crop-size", 32, "--val-resize-size", 32, "--val-crop-size", 32, "--batch-size", 20]
@@ -168,7 +168,9 @@ TWO = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("launcher", "blend"), [((sys.executable,), ["--mixup", 0.2]), (TWO, [])], ids=["MixUp", "two processes"]
+    ("launcher", "blend"),
+    [((sys.executable,), ["--mixup", 0.2, "--cutmix", 1]), (TWO, [])],
+    ids=["MixUp", "two processes"],
 )
 def test_the_script_of_timm_trains(launcher, blend, photos, tmp_path):
     script = checkout("timm_train.diff", tmp_path)

@@ -1,7 +1,8 @@
 """Runs a training script unchanged, and notes which share of its batches is synthetic: witness.py OUT SCRIPT ARGUMENTS.
 
 Real images are on coloured paper: red is above green by ``PAPER`` everywhere, and in grey synthetic images by nothing.
-Normalisation, crops, flips and MixUp keep what follows from this: the mean difference tells the share of real images.
+Normalisation, crops and flips keep this difference, and MixUp and CutMix its mean over a batch. So the mean tells the
+share of real images.
 """
 
 import json
