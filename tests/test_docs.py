@@ -390,7 +390,7 @@ class Resources(HTMLParser):
 @pytest.mark.parametrize("address", ["", "https://github.com/org/gan-augment"])
 @pytest.mark.slow
 def test_the_site_builds_and_loads_nothing_from_other_hosts(address, tmp_path):
-    for package in ("mkdocs", "material", "mkdocstrings_handlers"):
+    for package in ("mkdocs", "material", "mkdocstrings_handlers", "nbconvert"):
         if find_spec(package) is None:
             pytest.skip(f"{package} is missing; it is in the extra docs")
     settings = {"REPOSITORY_URL": address, "EDIT_URI": "edit/main/docs/" if address else ""}

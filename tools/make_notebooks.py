@@ -16,13 +16,16 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parents[1] / "examples" / "notebooks"
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 
 def read_script(path: Path) -> NotebookNode:
     """Returns the notebook of a script, without outputs."""
     notebook = jupytext.read(path, fmt="py:percent")
-    notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
+    notebook.metadata = nbformat.from_dict(METADATA)
     for index, cell in enumerate(notebook.cells):
         cell.id, cell.metadata = f"cell-{index}", NotebookNode()
     return notebook
@@ -34,6 +37,7 @@ def execute(notebook: NotebookNode) -> None:
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}})
         client.execute(env=environment)
+    notebook.metadata = nbformat.from_dict(METADATA)  # without the version of this Python
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.metadata = NotebookNode()  # the times of the run

@@ -72,11 +72,12 @@ print(result)
 # helps as much, use it.
 
 # %%
-difference = result.arm(result.choice).difference
+found = result.arm(result.choice).difference
+low, mean, high = 100 * found.low, 100 * found.mean, 100 * found.high
 print(f"verdict: {result.verdict}; use ratio {result.ratio:g}")
-print(f"against the baseline, {result.baseline}: {difference.mean * 100:+.2f} points of accuracy,", end=" ")
-print(f"95% interval {difference.low * 100:+.2f} to {difference.high * 100:+.2f}")
-print(f"against the best control, {result.control}: {result.generator_adds}")
+print(f"compared with the baseline, {result.baseline}: {mean:+.2f} points of accuracy,")
+print(f"    95% interval {low:+.2f} to {high:+.2f}")
+print(f"compared with the best control, {result.control}: {result.generator_adds}")
 
 # %%
 arms = [arm for arm in result.arms if arm.difference is not None]
@@ -86,7 +87,8 @@ for row, arm in enumerate(arms):
     low, mean, high = 100 * found.low, 100 * found.mean, 100 * found.high
     axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="o", capsize=4)
 axes.axvline(0, color="black", linewidth=1)
-axes.set(yticks=range(len(arms)), yticklabels=[arm.name for arm in arms], ylim=(-0.6, len(arms) - 0.4))
+axes.set(yticks=range(len(arms)), yticklabels=[arm.name for arm in arms])
+axes.set(ylim=(-0.6, len(arms) - 0.4))
 axes.set(xlabel=f"difference from {result.baseline} in points of accuracy, with 95% intervals")
 plt.show()
 

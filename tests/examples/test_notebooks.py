@@ -19,7 +19,7 @@ def committed(script):
 def outputs(notebook):
     """Returns each output's cell number and format."""
     return [
-        (index, "text" if output.output_type == "stream" else max(output.data))
+        (index, "text" if output.output_type == "stream" else min(output.data))
         for index, cell in enumerate(notebook.cells)
         for output in cell.get("outputs", [])
     ]
