@@ -406,7 +406,7 @@ class Resources(HTMLParser):
 @pytest.mark.parametrize("address", ["", "https://github.com/org/gan-augment"])
 @pytest.mark.slow
 def test_the_site_builds_and_loads_nothing_from_other_hosts(address, tmp_path):
-    for package in ("mkdocs", "material", "mkdocstrings_handlers"):
+    for package in ("mkdocs", "material", "mkdocstrings_handlers", "nbconvert"):
         if find_spec(package) is None:
             pytest.skip(f"{package} is missing; it is in the extra docs")
     settings = {"REPOSITORY_URL": address, "EDIT_URI": "edit/main/docs/" if address else ""}
@@ -423,6 +423,15 @@ def test_the_site_builds_and_loads_nothing_from_other_hosts(address, tmp_path):
         assert gan_augment.__version__ in text
         assert 'data-md-component="source"' not in text  # the script of the theme would ask the host for its stars
         assert ("/edit/main/" in text) == bool(address) or page.name in ("404.html", "search.html")
+    for page in ("start-here.html", "does-it-help.html"):
+        text = (tmp_path / "notebooks" / page).read_text(encoding="utf-8")
+        pictures = re.findall(r'<img alt="Output of the code above" src="([^"]+)"', text)
+        downloads = re.findall(r'<a href="([^"]+)" download', text)
+        assert pictures
+        assert len(downloads) == 1
+        assert all((tmp_path / "notebooks" / name).is_file() for name in pictures + downloads)
+        colab = "https://colab.research.google.com/github/org/gan-augment/blob/main/examples/notebooks/"
+        assert (f'"{colab}{downloads[0]}"' in text) == bool(address)
     for sheet in tmp_path.rglob("*.css"):
         assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet.name
     assert 'id="gan_augment.SyntheticMix"' in (tmp_path / "reference" / "mixing.html").read_text(encoding="utf-8")
