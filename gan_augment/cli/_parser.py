@@ -184,6 +184,14 @@ def _push(add: AddOption) -> None:
     add("--zoo", action="store_true", help="publish the zoo: gan-augment and gan-augment-faces")
 
 
+def _ui(add: AddOption) -> None:
+    add("generators", nargs="*", metavar="GENERATOR", help="more generators to offer: org/name on the Hub, or folder")
+    add("--port", type=int, default=7860, help="port of the page (default: 7860)")
+    add("--folder", type=Path, help="folder that the page writes to, and empties (default: a temporary folder)")
+    about = "address to listen on; with any other than the default, everyone who reaches it can use the page, because"
+    add("--host", default="127.0.0.1", help=f"{about} it asks no password (default: 127.0.0.1, this machine only)")
+
+
 def _add_settings(add: AddOption, option: str, metavar: str, about: str) -> None:
     add(option, type=_setting, action="append", default=[], metavar=metavar, help=about)
 
@@ -268,5 +276,6 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], None], str, Callab
         "runs/photos/generator org/name --license mit",
         _push,
     ),
+    "ui": ("Open a page in the browser to look, mix, study and download", _commands.run_ui, "--port 7860", _ui),
     "list": ("List the generators and upscalers of the zoo and their terms", _commands.run_list, "", lambda add: None),
 }

@@ -12,7 +12,7 @@ from ._convert import (
     to_container,
 )
 from ._diffusers import DiffusersSource
-from ._export import export_images
+from ._export import as_png, export_images, make_marks
 from ._shards import export_shards
 from ._upscale import UpscaledSource, Upscaler
 from .filters._filter import Filter, FilterInputs, FilterLike, apply_filters
@@ -44,6 +44,7 @@ __all__ = [
     "Upscaler",
     "apply_filters",
     "as_channels_first",
+    "as_png",
     "as_source",
     "call_transform",
     "check_unit_range",
@@ -53,6 +54,7 @@ __all__ = [
     "export_images",
     "export_shards",
     "fingerprints_of",
+    "make_marks",
     "match_batch",
     "match_each",
     "match_image",
