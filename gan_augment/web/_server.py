@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -150,12 +151,9 @@ class Downloads:
 
 
 def check_gradio() -> None:
-    """Raises a ModuleNotFoundError that names the extra if Gradio cannot be imported."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read while it is imported
-    try:
-        import gradio  # noqa: F401
-    except ImportError as error:
-        raise ModuleNotFoundError('The page requires Gradio: run pip install "gan-augment[web]".') from error
+    """Raises a ModuleNotFoundError that names the extra if Gradio is not installed."""
+    if find_spec("gradio") is None:
+        raise ModuleNotFoundError('The page requires Gradio: run pip install "gan-augment[web]".')
 
 
 def check_port(host: str, port: int) -> None:
@@ -178,12 +176,12 @@ def _shown(host: str) -> str:
 
 @contextmanager
 def _environment(folder: Path) -> Iterator[None]:
-    """Leads the temporary files and caches of Gradio, of Python and of matplotlib into the folder of the page."""
+    """Leads temporary files and caches into the folder of the page. Gradio reads its variables when it is imported."""
     cache = folder / "cache"
     cache.mkdir()
     changes = {
         "GRADIO_TEMP_DIR": str(folder / RECEIVED), "TMPDIR": str(cache), "TEMP": str(cache), "TMP": str(cache),
-        "MPLCONFIGDIR": str(cache),
+        "MPLCONFIGDIR": str(cache), "GRADIO_ANALYTICS_ENABLED": "False",
     }  # fmt: skip
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)

@@ -130,7 +130,8 @@ class Study:
         if found := _PERCENT.search(line):
             percent, spent, left, about = found.groups()
             self.percent = int(percent)
-            self.text = f"{spent} spent, about {left} left" + (f". Last arm: {about.strip()}" if about else "")
+            self.text = f"{spent} spent" + ("" if "?" in left else f", about {left} left")
+            self.text += f". Last arm: {about.strip()}" if about else ""
         elif "|" not in line and line.strip():
             self.sentences.append(line.strip())
 
@@ -185,9 +186,8 @@ class StudyDesk:
                     raise ValueError(f"{whose} is running{done}. Only one runs at a time; try again when it has ended.")
             folder = upload.path.parent
             shutil.rmtree(folder / OUT, ignore_errors=True)  # of the last study
-            command = [sys.executable, "-m", "gan_augment", *arguments, "--processes", str(_processes(request.seeds))]
             process = subprocess.Popen(
-                command, env=_environment(), cwd=folder,
+                program([*arguments, "--processes", str(_processes(request.seeds))]), env=_environment(), cwd=folder,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
             end = time.monotonic() + self.limits.study_seconds
@@ -220,6 +220,11 @@ class StudyDesk:
         """Stops all studies."""
         for owner in list(self._studies):
             self.forget(owner)
+
+
+def program(arguments: list[str]) -> list[str]:
+    """Returns the command line of a process."""
+    return [sys.executable, "-m", "gan_augment", *arguments]
 
 
 def _processes(seeds: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,26 +63,25 @@ def safe_name(name: str) -> str:
     return f"{kept or 'upload'}.{suffix.lower()}" if stem and suffix.isalnum() else kept or "upload"
 
 
-def read_upload(path: Path, limits: Limits, on_image: Callable[[float], object] = lambda share: None) -> Upload:
+def read_upload(path: Path, limits: Limits) -> Upload:
     """Reads every image of a zip file, and makes large ones smaller.
 
     Args:
         path (Path): The file.
         limits (Limits): Its limits.
-        on_image (callable, optional): Called with the share of the images that are read, 0..1.
 
     Raises:
         ValueError: If it is no zip file, is damaged, exceeds a limit, or holds no classes. The message names the file
             without its folder.
     """
     try:
-        return _read(path, limits, on_image)
+        return _read(path, limits)
     except (ValueError, TypeError) as error:
         sentence = str(error).replace(str(path), path.name).rstrip(".")
         raise ValueError(f"{sentence}. {ADVICE}") from error
 
 
-def _read(path: Path, limits: Limits, on_image: Callable[[float], object]) -> Upload:
+def _read(path: Path, limits: Limits) -> Upload:
     if path.suffix.lower() != ".zip":
         raise ValueError(f"The upload must be a .zip file, but got {path.name!r}.")
     if path.stat().st_size > limits.upload_bytes:
@@ -94,7 +92,11 @@ def _read(path: Path, limits: Limits, on_image: Callable[[float], object]) -> Up
         _check(dataset, path.name, limits)
         first = dataset[0][0].size
         side = first[0] if first[0] == first[1] <= SIDE else SIDE
-        read = TrainingImages.from_dataset(_Timed(dataset, limits, on_image), side, "crop", progress=False)
+        timed = _Timed(dataset, limits)
+        try:
+            read = TrainingImages.from_dataset(timed, side, "crop", progress=False)
+        except ValueError as error:
+            raise timed.refused or error from None  # without advice for programmers
     if read.labels is None:  # not possible after the checks
         raise ValueError(f"{path.name!r} holds no classes.")
     notes = tuple(str(each.message).replace(str(path), path.name) for each in caught)
@@ -113,21 +115,25 @@ def _check(dataset: Any, name: str, limits: Limits) -> None:
 
 
 class _Timed(Dataset[Any]):
-    """Passes the items of a data set on, reports them, and refuses to go on when the time is over."""
+    """Passes the items of a data set on until the time is over, and remembers why one was refused."""
 
-    def __init__(self, dataset: Any, limits: Limits, on_image: Callable[[float], object]) -> None:
-        self.dataset, self.limits, self.on_image = dataset, limits, on_image
+    def __init__(self, dataset: Any, limits: Limits) -> None:
+        self.dataset, self.limits = dataset, limits
         self.classes = dataset.classes
         self.end = time.monotonic() + limits.reading_seconds
+        self.refused: ValueError | None = None
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
-        if time.monotonic() > self.end:
-            raise ValueError(
-                f"The images must be read within {self.limits.reading_seconds:g} seconds, but {index:,} of "
-                f"{len(self):,} took longer; upload fewer or smaller ones."
-            )
-        self.on_image(index / len(self))
-        return self.dataset[index]
+        try:
+            if time.monotonic() > self.end:
+                raise ValueError(
+                    f"The images must be read within {self.limits.reading_seconds:g} seconds, but {index:,} of "
+                    f"{len(self):,} took longer; upload fewer or smaller ones."
+                )
+            return self.dataset[index]
+        except ValueError as error:
+            self.refused = error
+            raise

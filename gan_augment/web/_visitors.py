@@ -63,6 +63,9 @@ class Visitors:
         with self._lock:
             if key not in self._visitors:
                 self.tidy()
+                gone = [other for other, visitor in self._visitors.items() if visitor.left]
+                if len(self._visitors) >= self.limits.visitors and gone:
+                    self._forget(min(gone, key=lambda other: self._visitors[other].seen))
                 if len(self._visitors) >= self.limits.visitors:
                     raise ValueError(f"The page serves {self.limits.visitors} visitors at a time; try again later.")
                 token = secrets.token_hex(16)

@@ -36,22 +36,23 @@ def sentence(error: Exception) -> str:
     )
 
 
+def report(error: Exception) -> str:
+    """Returns the sentence of an error, and prints the traceback of a bug in the terminal."""
+    text = sentence(error)
+    if text.startswith("This is a bug"):
+        traceback.print_exception(error, file=sys.stderr)
+    return text
+
+
 def kindly(function: Function) -> Function:
-    """Shows the errors of a function on the page as a sentence. A bug also prints its traceback in the terminal."""
+    """Shows the errors of a function on the page, as a sentence."""
 
     @functools.wraps(function)
     def run(*arguments: Any, **named: Any) -> Any:
         try:
             return function(*arguments, **named)
-        except gr.Error:
-            raise
         except Exception as error:  # any error, because a page must not show a traceback
-            text = sentence(error)
-            if text.startswith("This is a bug"):
-                traceback.print_exception(error, file=sys.stderr)
-            # Gradio shows a message as HTML.
-            raise gr.Error(
-                html.escape(text, quote=False), duration=None, title="Not done", print_exception=False
-            ) from None
+            text = html.escape(report(error), quote=False)  # Gradio shows a message as HTML
+            raise gr.Error(text, duration=None, title="Not done", print_exception=False) from None
 
     return run  # type: ignore[return-value]  # it takes and returns the same

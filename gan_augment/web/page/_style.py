@@ -10,7 +10,7 @@ from ._gradio import gr
 STYLE = """
 :root { --ga-synthetic: #0059a3; --ga-faint: #575b61; --ga-worse: #b04400; --ga-rule: #d5d8dc; --ga-soft: #f3f4f6; }
 .dark { --ga-synthetic: #6cb6f5; --ga-faint: #b3b8c0; --ga-worse: #f29a55; --ga-rule: #3f434a; --ga-soft: #202327; }
-.gradio-container main.fillable { max-width: 62rem !important; }
+.gradio-container .fillable { max-width: 60rem !important; }
 .ga-header h1 { font-size: 1.75rem; margin: 0 0 0.25rem; }
 .ga-header p, .ga-note { max-width: 46rem; }
 .ga-note, .ga-facts p { color: var(--ga-faint); margin: 0.25rem 0; overflow-wrap: anywhere; }
@@ -34,7 +34,11 @@ STYLE = """
 .ga-download { display: inline-block; padding: 0.5rem 0.9rem; border: 2px solid var(--ga-synthetic); border-radius: 6px;
   color: var(--ga-synthetic) !important; font-weight: 600; text-decoration: none; margin: 0.5rem 0; }
 .ga-download:hover { text-decoration: underline; }
-.ga-status progress { width: 100%; height: 0.75rem; accent-color: var(--ga-synthetic); }
+.ga-status progress { width: 100%; height: 0.75rem; appearance: none; border: none; border-radius: 6px;
+  background: var(--ga-rule); color: var(--ga-synthetic); overflow: hidden; }
+.ga-status progress::-webkit-progress-bar { background: var(--ga-rule); }
+.ga-status progress::-webkit-progress-value { background: var(--ga-synthetic); }
+.ga-status progress::-moz-progress-bar { background: var(--ga-synthetic); }
 .ga-status pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: 0.75rem; border-radius: 6px;
   background: var(--ga-soft); border: 1px solid var(--ga-rule); font-size: 0.8125rem; }
 .ga-verdict { font-size: 1.75rem; margin: 0.5rem 0; } .ga-verdict::first-letter { text-transform: uppercase; }

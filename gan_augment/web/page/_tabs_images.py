@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from .._uploads import Upload, read_upload, safe_name
 from .._visitors import Visitor
 from ._controls import Server, listen, seed_box, seed_of, slider, whole
 from ._gradio import gr
-from ._messages import kindly
-from ._texts import NO_UPLOAD, note, study_report, study_status
+from ._messages import kindly, report
+from ._texts import NO_UPLOAD, note, refusal, study_report, study_status
 
 SAME, UNIFORM = "same", "uniform"
 LABELS = [("the class of the real image it replaces", SAME), ("all classes alike (LSRO)", UNIFORM)]
@@ -40,24 +41,31 @@ def upload_tab(server: Server, name: gr.Dropdown) -> tuple[Any, Any, Any]:
         seed = seed_box("Seed of the batch")
     tiles = gr.HTML(elem_id="batch")
 
-    def take(visitor: Visitor, path: Path) -> tuple[str, Any]:
-        visitor.upload = None
-        visitor.upload = upload = read_upload(path, limits)
-        fixed = [(f"always {each}", index) for index, each in enumerate(upload.class_names)]
-        return note(upload.sentence, *upload.notes), gr.Dropdown([*LABELS, *fixed], value=SAME)
+    def take(request: gr.Request, get_path: Callable[[Visitor], Path | None]) -> tuple[Any, ...]:
+        """Reads the images, and returns the box of the file, a sentence, the labels to choose from, and no batch."""
+        key = str(request.session_hash)
+        visitor = server.visitors.get(key)
+        server.desk.stop(key, "You changed your images, which stopped the study.")
+        visitor.upload, box = None, gr.skip()
+        try:
+            path = get_path(visitor)
+            visitor.upload = None if path is None else read_upload(path, limits)
+            said = NO_UPLOAD if visitor.upload is None else note(visitor.upload.sentence, *visitor.upload.notes)
+        except Exception as error:  # any error, like in `kindly`, but the sentence stays on the page
+            said, box = refusal(report(error)), gr.File(None)
+        known = visitor.upload.class_names if visitor.upload else ()
+        fixed = [(f"always {each}", index) for index, each in enumerate(known)]
+        return box, said, gr.Dropdown([*LABELS, *fixed], value=SAME), ""
 
-    def receive(path: str | None, request: gr.Request) -> tuple[str, Any]:
-        visitor = server.visitors.get(str(request.session_hash))
-        server.desk.stop(str(request.session_hash), "You dropped other images, which stopped the study.")
-        if path is None:
-            visitor.upload = None
-            return NO_UPLOAD, gr.Dropdown(LABELS, value=SAME)
-        return take(visitor, server.visitors.receive(visitor, Path(path), safe_name(Path(path).name)))
+    def receive(path: str | None, request: gr.Request) -> tuple[Any, ...]:
+        def store(visitor: Visitor) -> Path | None:
+            return server.visitors.receive(visitor, Path(path), safe_name(Path(path).name)) if path else None
 
-    def receive_example(request: gr.Request) -> tuple[str, Any]:
-        visitor = server.visitors.get(str(request.session_hash))
-        server.desk.stop(str(request.session_hash), "You dropped other images, which stopped the study.")
-        return take(visitor, example_zip(server.visitors.new_upload(visitor, 2**20)))
+        return take(request, store)
+
+    def receive_example(request: gr.Request) -> tuple[Any, ...]:
+        _, *others = take(request, lambda visitor: example_zip(server.visitors.new_upload(visitor, 2**20)))
+        return gr.File(None), *others
 
     def mix(chosen: str, ratio: float, count: Any, labels: Any, seed: Any, request: gr.Request) -> str:
         upload = server.visitors.get(str(request.session_hash)).upload
@@ -71,13 +79,13 @@ def upload_tab(server: Server, name: gr.Dropdown) -> tuple[Any, Any, Any]:
         return note(words) + figures(batch.tiles, "Mixed batch", framed=True)
 
     inputs = [name, ratio, count, labels, seed]
-    reading = {"concurrency_id": "read", "concurrency_limit": 2, "trigger_mode": "once"}
-    for taken in (
-        listen([file.upload, file.clear], receive, [file], [about, labels], **reading),
-        listen([example.click], receive_example, None, [about, labels], **reading),
+    taken = [file, about, labels, tiles]
+    reading = {"concurrency_id": "read", "concurrency_limit": 2, "trigger_mode": "once", "show_progress_on": [about]}
+    for done in (
+        listen([file.upload, file.clear], receive, [file], taken, **reading),
+        listen([example.click], receive_example, None, taken, **reading),
     ):
-        taken.failure(lambda: (NO_UPLOAD, ""), None, [about, tiles], api_visibility="private")
-        taken.success(kindly(mix), inputs, tiles, api_visibility="private")
+        done.then(kindly(mix), inputs, tiles, api_visibility="private")
     listen([each.change for each in inputs[1:]], mix, inputs, tiles)
     return mix, inputs, tiles
 

@@ -35,6 +35,11 @@ def note(*sentences: str) -> str:
     return f'<p class="ga-note">{escaped(" ".join(filter(None, sentences)))}</p>'
 
 
+def refusal(sentence: str) -> str:
+    """Returns why something was not done. Screen readers read it at once."""
+    return f'<p class="ga-refused" role="alert"><b>Not done.</b> {escaped(sentence)}</p>'
+
+
 def facts_text(facts: dict[str, str]) -> str:
     """Returns the facts of a generator: what matters most, and the rest to unfold."""
     licence, use = facts["Licence of the weights"], facts["Commercial use"]
