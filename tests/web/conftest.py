@@ -60,6 +60,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def is_served(url):
+    with contextlib.suppress(OSError):
+        return urllib.request.urlopen(url, timeout=5).status == 200
+    return False
+
+
 class Server:
     """A page that runs, with the folders that it must leave empty: those of its user, and of temporary files."""
 
@@ -75,13 +81,8 @@ class Server:
         with open(self.log, "w") as log:
             command = [sys.executable, "-c", SERVE, str(self.port), str(self.folder), str(generator)]
             self.process = subprocess.Popen(command, env=environment, cwd=here, stdout=log, stderr=log)
-        wait_for(lambda: self.answers() or self.process.poll() is not None, 120)
+        wait_for(lambda: is_served(self.url) or self.process.poll() is not None, 120)
         assert self.process.poll() is None, self.log.read_text()
-
-    def answers(self):
-        with contextlib.suppress(OSError):
-            return urllib.request.urlopen(self.url, timeout=5).status == 200
-        return False
 
     def close(self):
         self.process.terminate()

@@ -5,6 +5,7 @@ import io
 import zipfile
 
 import PIL.Image
+import pytest
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from gan_augment import from_pretrained
@@ -17,7 +18,7 @@ def tab(page, name):
 
 
 def upload(page, path):
-    tab(page, "Your images")
+    tab(page, "Mix")
     page.locator("input[type=file]").set_input_files(path)
 
 
@@ -125,7 +126,7 @@ BAD = {
 
 def test_bad_uploads_are_refused_in_a_sentence(open_page, tmp_path):
     page = open_page()
-    tab(page, "Your images")
+    tab(page, "Mix")
     for name, (content, words) in BAD.items():
         path = tmp_path / name
         path.write_bytes(content) if isinstance(content, bytes) else write_zip(path, content)
@@ -147,7 +148,7 @@ def test_a_text_file_among_the_images_is_left_out_with_a_note(open_page, tmp_pat
 def test_a_pool_is_downloaded_with_marks_and_the_card(open_page):
     page = open_page()
     choose(page, "Generator", "dcgan-mnist-32")
-    tab(page, "Download")
+    tab(page, "Pool")
     page.get_by_role("button", name="Make the file").click()
     with page.expect_download() as download:
         page.locator("#pool a").click()
@@ -166,7 +167,7 @@ def test_two_visitors_do_not_see_each_others_uploads(open_page, server, tmp_path
         choose(page, "Generator", "dcgan-mnist-32")
     upload(one, write_zip(tmp_path / "one.zip", photos(tuple("0123456789"), 3)))
     one.get_by_text("6 of 24 images are synthetic").wait_for()
-    tab(other, "Your images")
+    tab(other, "Mix")
     set_number(other, "Seed of the batch", 4)
     other.wait_for_timeout(1000)
     assert other.locator("#batch img").count() == 0
@@ -180,6 +181,37 @@ def test_two_visitors_do_not_see_each_others_uploads(open_page, server, tmp_path
     assert len(list((server.folder / "visitors").glob("*/upload/theirs.zip"))) == 1
 
 
+TABS = ("Samples", "Walk", "Mix", "Study", "Pool")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_every_tab_fits_the_screen_and_has_no_barriers(open_page, tmp_path, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is in the extra dev")
+    page = open_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    choose(page, "Generator", "dcgan-mnist-32")
+    upload(page, write_zip(tmp_path / "mine.zip", photos(tuple("0123456789"), 3)))
+    page.get_by_text("6 of 24 images are synthetic").wait_for()
+    page.get_by_text("Data, terms and limits of this generator").click()
+    page.get_by_text("two groups of people in the United States").wait_for()
+    for name in TABS:
+        tab(page, name)
+        page.wait_for_timeout(300)  # until the colours of the last tab have faded
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        found = axe.Axe().run(page).response["violations"]
+        assert [(name, each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+
+
+def test_the_page_works_by_the_keyboard(open_page):
+    page = open_page()
+    page.get_by_role("tab", name="Samples", exact=True).focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_label("First seed").wait_for()
+    page.get_by_role("button", name="Make a film").focus()
+    page.keyboard.press("Enter")
+    page.locator("#walk-film img").wait_for()
+
+
 def start_study(page):
     tab(page, "Study")
     for label, value in (("Seeds", 2), ("Training steps", 10)):
@@ -187,6 +219,7 @@ def start_study(page):
     page.get_by_role("button", name="Start the study").click()
 
 
+@pytest.mark.slow
 def test_a_study_runs_to_its_verdict_and_a_second_one_waits(open_page, tmp_path):
     one, other = open_page(), open_page()
     for page in (one, other):

@@ -13,14 +13,7 @@ from gan_augment.cli import main
 from gan_augment.web._server import check_port
 from gan_augment.web.page._messages import kindly, sentence
 
-from .conftest import free_port
-
-
-def test_without_gradio_one_sentence_names_the_extra():
-    code = "import sys; sys.modules['gradio'] = None\nfrom gan_augment.cli import main\nsys.exit(main(['ui']))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert done.stderr == 'gan-augment: The page requires Gradio: run pip install "gan-augment[web]".\n'
+from .conftest import ROOT, free_port, is_served, python_path, wait_for
 
 
 def test_a_port_in_use_is_refused_with_a_way_out():
@@ -104,3 +97,16 @@ def test_an_error_of_the_system_is_no_bug():
     with pytest.raises(OSError, match="No such file") as caught:
         os.stat("/no/such/file")
     assert sentence(caught.value).startswith("The machine of the page cannot do this now: ")
+
+
+@pytest.mark.slow
+def test_the_space_serves_the_page(tmp_path):
+    pytest.importorskip("gradio", reason="gradio is in the extra web")
+    port, app = free_port(), ROOT / "examples" / "space" / "app.py"
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(tmp_path), "PYTHONPATH": python_path()}
+    with subprocess.Popen([sys.executable, app], env=environment, cwd=tmp_path) as process:
+        try:
+            wait_for(lambda: is_served(f"http://127.0.0.1:{port}") or process.poll() is not None, 120)
+            assert process.poll() is None
+        finally:
+            process.terminate()

@@ -55,7 +55,7 @@ def seed_box(label: str = "Seed", value: int = 0) -> gr.Number:
 
 
 def class_box() -> gr.Dropdown:
-    return gr.Dropdown([("each in turn", IN_TURN)], value=IN_TURN, label="Class", min_width=140)
+    return gr.Dropdown([("each in turn", IN_TURN)], value=IN_TURN, label="Class", min_width=170)
 
 
 def slider(low: float, high: float, value: float, step: float, label: str, info: str = "") -> gr.Slider:

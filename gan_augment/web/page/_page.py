@@ -24,11 +24,11 @@ def build_page(server: Server) -> gr.Blocks:
                 draw, draw_inputs, tiles, label, truncation = samples_tab(server, name)
             with gr.Tab("Walk"):
                 walk_label, show, walk_inputs, walk_outputs = walk_tab(server, name)
-            with gr.Tab("Your images"):
+            with gr.Tab("Mix"):
                 mixed = upload_tab(server, name)
             with gr.Tab("Study"):
                 study_tab(server, name)
-            with gr.Tab("Download"):
+            with gr.Tab("Pool"):
                 pool_label = download_tab(server, name)
 
         def choose(chosen: str) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ STYLE = """
 .ga-facts summary { cursor: pointer; padding: 0.35rem 0; }
 .ga-facts dl { display: grid; grid-template-columns: minmax(7rem, 12rem) 1fr; gap: 0.25rem 1rem; margin: 0.5rem 0; }
 .ga-facts dt { font-weight: 600; } .ga-facts dd { margin: 0; overflow-wrap: anywhere; }
+.ga-upload .download { visibility: hidden; }  /* the visitor has the file */
 .ga-tiles { list-style: none; margin: 0.5rem 0; padding: 0; display: grid; gap: 0.5rem;
   grid-template-columns: repeat(auto-fill, minmax(var(--ga-side, 5.5rem), 1fr)); }
 .ga-tiles li { margin: 0; padding: 0; }
@@ -44,6 +45,9 @@ STYLE = """
 .ga-verdict { font-size: 1.75rem; margin: 0.5rem 0; } .ga-verdict::first-letter { text-transform: uppercase; }
 .ga-refused { border-left: 4px solid var(--ga-worse); padding-left: 0.75rem; overflow-wrap: anywhere; }
 .ga-report { width: 100%; height: 40rem; border: 1px solid var(--ga-rule); border-radius: 6px; background: Canvas; }
+.gradio-container input[type="range"]::-webkit-slider-thumb { border: 2px solid var(--slider-color); }
+.gradio-container input[type="range"]::-moz-range-thumb { border: 2px solid var(--slider-color); }
+@media (max-width: 30rem) { .gradio-container .tab-container button { padding: 0 0.5rem !important; } }
 .gradio-container .tab-container button.selected { color: var(--ga-synthetic); }
 .gradio-container :focus-visible { outline: 3px solid var(--ga-synthetic); outline-offset: 2px; }
 """
@@ -68,6 +72,8 @@ def theme() -> Any:
         block_title_text_color_dark="*neutral_200",
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
         slider_color="*primary_600",
         slider_color_dark="*primary_400",
     )

@@ -19,7 +19,7 @@ from ._messages import kindly, report
 from ._texts import NO_UPLOAD, note, refusal, study_report, study_status
 
 SAME, UNIFORM = "same", "uniform"
-LABELS = [("the class of the real image it replaces", SAME), ("all classes alike (LSRO)", UNIFORM)]
+LABELS = [("class of the real image", SAME), ("all classes alike", UNIFORM)]
 SECONDS = 1.0  # between two looks at a study
 
 
@@ -27,10 +27,13 @@ def upload_tab(server: Server, name: gr.Dropdown) -> tuple[Any, Any, Any]:
     """Lays out the upload and the mixed batch, and returns how to mix it again."""
     limits = server.limits
     most = f"At most {limits.upload_bytes // 2**20} MB, {limits.images:,} images and {limits.classes} classes."
-    gr.HTML(
-        note(f"{most} Only you see them, and they are deleted when you leave.", "Images are not sent anywhere else.")
+    gr.HTML(note(most, "Only you see them on this page. They are deleted when you leave."))
+    file = gr.File(
+        label="Zip file with one folder of images for each class",
+        file_types=[".zip"],
+        height=140,
+        elem_classes="ga-upload",
     )
-    file = gr.File(label="Zip file with one folder of images for each class", file_types=[".zip"], height=140)
     example = gr.Button("Use 200 example digits", visible=has_examples())
     about = gr.HTML(NO_UPLOAD, elem_id="upload")
     with gr.Row():
@@ -93,7 +96,7 @@ def upload_tab(server: Server, name: gr.Dropdown) -> tuple[Any, Any, Any]:
 def study_tab(server: Server, name: gr.Dropdown) -> None:
     """Lays out the light study."""
     limits = server.limits
-    sources = [("the generator above", "named"), ("one that is fitted to my images (slower)", "fitted")]
+    sources = [("the generator above", "named"), ("one fitted to my images (slower)", "fitted")]
     with gr.Row():
         source = gr.Radio(sources, value="named", label="Source of the synthetic images", min_width=280)
         labels = gr.Dropdown(LABELS, value=SAME, label="Label of a synthetic image", min_width=220)
@@ -116,7 +119,7 @@ def study_tab(server: Server, name: gr.Dropdown) -> None:
         visitor = server.visitors.get(key)
         upload: Upload | None = visitor.upload
         if upload is None:
-            raise ValueError("A study needs images; drop a zip file in the tab Your images first.")
+            raise ValueError("A study needs images; drop a zip file in the tab Mix first.")
         if source == "named":
             make_mix(upload, server.generator(chosen), ratio, labels)  # refuses classes that do not fit
         request_ = Request(
