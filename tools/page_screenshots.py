@@ -35,16 +35,17 @@ def main() -> None:
         wait_until_it_answers(f"http://127.0.0.1:{port}")
         with sync_playwright() as started:
             browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": WIDTHS[0], "height": 844})
+            page.goto(f"http://127.0.0.1:{port}")
+            prepare(page, options.study)
             for width in WIDTHS:
                 for scheme in SCHEMES:
-                    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
-                    page.goto(f"http://127.0.0.1:{port}")
-                    prepare(page, options.study)
+                    page.set_viewport_size({"width": width, "height": 844})
+                    page.emulate_media(color_scheme=scheme)
                     for tab in TABS:
                         open_tab(page, tab)
-                        name = f"{tab.lower().replace(' ', '-')}-{width}-{scheme}.png"
+                        name = f"{tab.lower()}-{width}-{scheme}.png"
                         page.screenshot(path=options.out / name, full_page=True)
-                    page.close()
     finally:
         server.terminate()
         server.wait()
@@ -62,11 +63,7 @@ def wait_until_it_answers(url: str, seconds: float = 120) -> None:
 
 
 def open_tab(page: Page, name: str) -> None:
-    tab = page.get_by_role("tab", name=name, exact=True)
-    if not tab.is_visible():  # on a telephone, the last ones are in a menu
-        page.locator(".overflow-menu > button").click()
-        tab = page.locator(".overflow-dropdown").get_by_text(name, exact=True)
-    tab.click()
+    page.get_by_role("tab", name=name, exact=True).click()
     page.wait_for_timeout(1000)
 
 
@@ -84,6 +81,10 @@ def prepare(page: Page, study: bool) -> None:
     page.wait_for_selector("#pool a", timeout=60_000)
     if study:
         open_tab(page, "Study")
+        for label, number in (("Seeds", 2), ("Training steps", 10)):
+            box = page.get_by_label(f"number input for {label}")
+            box.fill(str(number))
+            box.press("Tab")
         page.get_by_role("button", name="Start the study").click()
         page.wait_for_selector(".ga-verdict", timeout=900_000)
 

@@ -47,7 +47,7 @@ STYLE = """
 .ga-report { width: 100%; height: 40rem; border: 1px solid var(--ga-rule); border-radius: 6px; background: Canvas; }
 .gradio-container input[type="range"]::-webkit-slider-thumb { border: 2px solid var(--slider-color); }
 .gradio-container input[type="range"]::-moz-range-thumb { border: 2px solid var(--slider-color); }
-@media (max-width: 30rem) { .gradio-container .tab-container button { padding: 0 0.5rem !important; } }
+@media (max-width: 30rem) { .tab-container button { padding: 0 0.5rem !important; } }
 .gradio-container .tab-container button.selected { color: var(--ga-synthetic); }
 .gradio-container :focus-visible { outline: 3px solid var(--ga-synthetic); outline-offset: 2px; }
 """
