@@ -52,7 +52,9 @@ def test_arguments_that_messages_name_exist():
 
 def test_options_that_messages_name_exist():
     known = {
-        text for command in ("train", "study", "evaluate", "sample", "import", "push") for text in options(command)
+        text
+        for command in ("train", "study", "evaluate", "sample", "import", "push", "ui")
+        for text in options(command)
     }
     for place, text in messages():
         for name in re.findall(r"(?<!\S)(--[a-z][a-z-]*)", text):

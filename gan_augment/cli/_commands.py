@@ -156,6 +156,12 @@ def _command(arguments: argparse.Namespace) -> str:
     return shlex.join(["gan-augment", *arguments.command_line])
 
 
+def run_ui(arguments: argparse.Namespace) -> None:
+    from ..web import serve
+
+    serve(arguments.generators, host=arguments.host, port=arguments.port, folder=arguments.folder)
+
+
 def run_evaluate(arguments: argparse.Namespace) -> Result:
     from ..evaluation import evaluate
 

@@ -196,6 +196,15 @@ def add_export(add: Options) -> None:
     add("--out", required=True, metavar="FILE", help="ONNX file to write; an existing file is replaced")
 
 
+def add_ui(add: Options) -> None:
+    add.group("page")
+    add("generators", nargs="*", metavar="GENERATOR", help="more generators to offer: org/name on the Hub, or folder")
+    add("--port", type=int, default=7860, help="port of the page (default: 7860)")
+    add("--folder", type=Path, help="folder that the page writes to, and empties (default: a temporary folder)")
+    about = "address to listen on; with any other than the default, everyone who reaches it can use the page, because"
+    add("--host", default="127.0.0.1", help=f"{about} it asks no password (default: 127.0.0.1, this machine only)")
+
+
 def add_download(add: Options) -> None:
     add.group("generator")
     add("name", help="org/name[@revision]")

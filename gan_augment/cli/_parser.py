@@ -116,5 +116,11 @@ COMMANDS: dict[
         "runs/photos/generator org/name --license mit",
         _options.add_push,
     ),
+    "ui": (
+        "Open a page in the browser to look, mix, study and download",
+        _commands.run_ui,
+        "--port 7860",
+        _options.add_ui,
+    ),
     "list": ("List the generators and upscalers of the zoo and their terms", _commands.run_list, "", lambda add: None),
 }
