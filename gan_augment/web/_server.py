@@ -182,7 +182,8 @@ class Downloads:
         token, name = scope["path_params"]["token"], scope["path_params"]["name"]
         place = self.folder / VISITORS / token
         path = place / "upload" / OUT / name if name == "report.html" else place / "downloads" / name
-        known = token.isalnum() and name not in (".", "..") and path.is_file()
+        # isfile and not is_file, which raises an error for a long name
+        known = token.isalnum() and os.path.basename(name) == name and os.path.isfile(path)
         answer: Response = PlainTextResponse("There is no such file any more. Make it again.", 404)
         if known:
             answer = FileResponse(path, filename=name, headers={"x-content-type-options": "nosniff"})

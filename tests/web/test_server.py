@@ -69,7 +69,16 @@ def test_another_host_name_is_refused(server):
 
 
 @pytest.mark.parametrize(
-    "path", ["/downloads/x/y.zip", "/downloads/../page.zip", "/downloads/%2e%2e/%2e%2e%2flog", "/downloads/visitors/.."]
+    "path",
+    [
+        "/downloads/x/y.zip",
+        "/downloads/../page.zip",
+        "/downloads/%2e%2e/%2e%2e%2flog",
+        "/downloads/visitors/..",
+        f"/downloads/{'a' * 300}/x.zip",
+        f"/downloads/a/{'a' * 300}",
+        "/downloads/a/x%00.zip",
+    ],
 )
 def test_downloads_lead_to_files_of_the_page_only(server, path):
     assert ask(server, path)[0] == 404
