@@ -150,6 +150,20 @@ def test_what_a_library_prints_goes_to_stderr(monkeypatch, capsys):
     assert capsys.readouterr().out == "a remark\ndone\n"
 
 
+@pytest.mark.slow
+def test_what_workers_print_goes_to_stderr(files, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import torch.nn as nn\n\nprint('imported')\n\n\ndef build(channels, num_classes):\n    print('built')\n"
+        "    return nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * channels, num_classes))\n"
+    )
+    arguments = [each.replace("IN", str(files)).replace("OUT", "out") for each in RUNS["study"]]
+    more = ["--classifier", "mine:build", "--processes", "2", "--json"]
+    done = subprocess.run([*COMMAND, *arguments, *more], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "verdict" in json.loads(done.stdout)
+    assert done.stderr.count("imported") >= 2  # also in a worker
+
+
 @pytest.mark.parametrize(
     "arguments", [["recipes", "huge"], ["sample", "no-such", "--out", "x"], ["train"], ["sample"]], ids=str
 )

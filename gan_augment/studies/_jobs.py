@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections import deque
@@ -178,6 +179,7 @@ def start_worker(watched: Connection, worked: Any) -> None:
     """Prepares a worker process: it ignores Ctrl-C, and ends when the other end of the pipe closes."""
     global _worked  # a synchronised value cannot be an argument of a job
     _worked = worked
+    sys.stdout = sys.stderr  # stdout is for the result, with --json as one document
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the first process ends the others
     threading.Thread(target=_exit_after, args=(watched,), daemon=True).start()
 
