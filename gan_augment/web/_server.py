@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import socket
 import sys
@@ -97,11 +98,11 @@ def _launch(
     page = build_page(Server(visitors, desk, limits, names))
     page.queue(max_size=4 * limits.visitors)
     middleware = [Middleware(Guard, visitors=visitors, limits=limits)]
-    if host in LOOPBACK:  # another name for this machine is a web site that tries to read the page
-        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"]))
+    if is_loopback(host):  # another name for this machine is a web site that tries to read the page
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]", host]))
     routes = [Route("/downloads/{token}/{name}", Downloads(visitors.folder))]
     page.launch(
-        server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True, footer_links=[],
+        server_name=_shown(host), server_port=port, share=False, quiet=True, prevent_thread_lock=True, footer_links=[],
         max_file_size=limits.upload_bytes, ssr_mode=False, mcp_server=False, run_history=False, pwa=False,
         enable_monitoring=False, theme=theme(), css=STYLE, app_kwargs={"middleware": middleware, "routes": routes},
     )  # fmt: skip
@@ -208,6 +209,19 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             reason = f"cannot be used ({error.strerror or error})"
             raise ValueError(f"Port {port} of {host} {reason}; choose another one with --port.") from error
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether only this machine reaches an address.
+
+    Example:
+        >>> is_loopback("127.0.0.2"), is_loopback("localhost"), is_loopback("0.0.0.0")
+        (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # it is a name
+        return host in LOOPBACK
 
 
 def _shown(host: str) -> str:

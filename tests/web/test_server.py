@@ -187,6 +187,28 @@ def test_an_error_of_the_system_is_no_bug():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("host", ["::1", "127.0.0.2"])
+def test_any_address_of_this_machine_alone_refuses_other_names(tmp_path, host):
+    pytest.importorskip("gradio", reason="gradio is in the extra web")
+    port, url = free_port(), f"[{host}]" if ":" in host else host
+    try:
+        check_port(host, port)
+    except ValueError:
+        pytest.skip(f"This machine has no address {host}.")
+    command = [sys.executable, "-m", "gan_augment", "ui", "--port", str(port), "--host", host]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": python_path()}
+    with subprocess.Popen(command, env=environment, cwd=tmp_path) as process:
+        try:
+            page = f"http://{url}:{port}"
+            wait_for(lambda: is_served(page) or process.poll() is not None, 120)
+            assert process.poll() is None
+            with pytest.raises(urllib.error.HTTPError, match="400"):
+                urllib.request.urlopen(urllib.request.Request(page, headers={"Host": "evil.example"}), timeout=20)
+        finally:
+            process.terminate()
+
+
+@pytest.mark.slow
 def test_the_space_serves_the_page(tmp_path):
     pytest.importorskip("gradio", reason="gradio is in the extra web")
     port, app = free_port(), ROOT / "examples" / "space" / "app.py"
