@@ -65,7 +65,7 @@ def _is_marked_unread(dataset: Any, index: int) -> bool:
 def _says_so(dataset: Any, index: int) -> bool | None:
     """Returns what the data set says of an item, or None if it says nothing."""
     inner, place = _locate(dataset, index)
-    said = getattr(inner, "is_synthetic", None)
+    said: Any = getattr(inner, "is_synthetic", None)
     if callable(said):
         said = said(place)
     elif hasattr(said, "__getitem__"):  # a list or tensor with an entry for each item
