@@ -63,8 +63,11 @@ def _load_upscaler(name: str) -> Upscaler:
 
 
 def title(name: str) -> str:
-    """Returns the name of a generator without the folders before it."""
-    return Path(name).name if os.path.isdir(name) else name
+    """Returns the name of a generator without the folders before it; that of its run if it is in the folder of one."""
+    if not os.path.isdir(name):
+        return name
+    path = Path(name)
+    return path.parent.name if path.name == "generator" and path.parent.name else path.name
 
 
 def facts(name: str, generator: Generator) -> dict[str, str]:

@@ -80,3 +80,10 @@ def test_arcs_keep_the_length_of_latents():
     one, other = one / one.norm(), other / other.norm()
     middle = generators._between(one, other, 0.5)
     assert float(middle.norm()) == pytest.approx(1, abs=1e-5)
+
+
+def test_generators_of_two_runs_have_different_titles(tmp_path):
+    for run in ("cats", "dogs"):
+        (tmp_path / run / "generator").mkdir(parents=True)
+    assert [generators.title(str(tmp_path / run / "generator")) for run in ("cats", "dogs")] == ["cats", "dogs"]
+    assert generators.title("org/generator") == "org/generator"
