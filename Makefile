@@ -6,7 +6,7 @@ WORKERS ?= 2
 # A thread for each process: small networks are slower on several, and far slower on a busy machine.
 test test-slow coverage: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow coverage lint docs bench bench-quick bench-gpu clean
+.PHONY: demo test test-slow coverage lint docs notebooks bench bench-quick bench-gpu clean
 
 demo: .venv/made
 	$(BIN)/gan-augment demo --out gan-augment-demo
@@ -35,6 +35,10 @@ docs: export REPOSITORY_URL := $(REPOSITORY_URL)
 docs: export EDIT_URI := $(if $(REPOSITORY_URL),edit/main/docs/)
 docs: .venv/made
 	$(BIN)/python -m mkdocs build --strict
+
+# The notebooks of examples/notebooks/, with their outputs, from the scripts beside them.
+notebooks: .venv/made
+	$(BIN)/python -m tools.make_notebooks
 
 # The table of docs/performance.md. Its training rows need the peer, which comes from GitHub if EXAMPLES is not given.
 EXAMPLES ?= .peers/examples

@@ -142,19 +142,32 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def table(folder: Path) -> None:
-    """A row for each report in a folder: the baseline, the choice, and the control that needs no generator."""
-    print("| study | baseline | choice | difference | best control | choice - control | verdict |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for path in sorted([*folder.glob("*/report.json"), *folder.glob("*.json")]):
+    """A row for each data set, with a column for each classifier."""
+    found: dict[str, dict[str, str]] = {}
+    for path in [*folder.glob("*/report.json"), *folder.glob("*.json")]:
         report = json.loads(path.read_text())
-        arms = {arm["name"]: arm for arm in report["arms"]}
-        key = report["metric"].replace(" ", "_")
-        scores = {name: f"{name}, {100 * statistics.fmean(arm[key]):.1f}%" for name, arm in arms.items()}
-        baseline, choice, control = (report[name] for name in ("baseline", "choice", "control"))
-        added = ("", "") if control is None else (scores[control], points(report["comparisons"][control]))
-        name = path.parent.name if path.stem == "report" else path.stem
-        cells = (name, scores[baseline], scores[choice], points(arms[choice]["difference"]), *added, report["verdict"])
-        print(f"| {' | '.join(cells)} |")
+        data, source = report["data"], report["source"]
+        row = found.setdefault(data["name"].removeprefix("tuned-"), {})
+        row["generator"] = "fitted" if source["fitted"] else source["name"]
+        row["training + validation"] = f"{data['train']:,} + {data['validation']:,}"
+        row["test"] = f"{data['test']:,}"
+        row[", ".join(report["settings"]["classifiers"])] = cell(report)
+    columns = ("generator", "training + validation", "test", *CLASSIFIERS)
+    print(f"| study | {' | '.join(columns)} |")
+    print(f"| {' | '.join(['---'] * (1 + len(columns)))} |")
+    for name in [*ROWS, *sorted(found.keys() - ROWS)]:
+        if name in found:
+            print(f"| `{name}` | {' | '.join(found[name].get(column, 'not run') for column in columns)} |")
+
+
+def cell(report: dict[str, Any]) -> str:
+    """The score of the baseline, what the choice changed, the verdict, and the difference from the best control."""
+    arms, key = {arm["name"]: arm for arm in report["arms"]}, report["metric"].replace(" ", "_")
+    baseline, choice, control = (report[name] for name in ("baseline", "choice", "control"))
+    score = 100 * statistics.fmean(arms[baseline][key])
+    change = points(arms[choice]["difference"])
+    against = "" if control is None else f"; {points(report['comparisons'][control])} against {control}"
+    return f"{baseline} {score:.1f}%; {choice} {change}: **{report['verdict']}**{against}"
 
 
 def keep(folder: Path) -> None:

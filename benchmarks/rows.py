@@ -138,7 +138,7 @@ for _size in (28, 64):
     )
 ROWS["live"] = Row(
     "batches/s with the generator in the loop, 64 px",
-    "one image at a time in __getitem__",
+    "one image at a time in `__getitem__`",
     10.0,
     lambda options: mixing_speed.live_mixing(options.rounds(5), options.device),
 )

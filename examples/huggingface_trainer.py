@@ -56,7 +56,6 @@ def main() -> None:
             report_to=[],
             remove_unused_columns=False,
             label_names=["label"],
-            use_cpu=True,
         )
         trainer = Trainer(
             model=Classifier(),

@@ -1,4 +1,4 @@
-"""Lightning: three ways to mix, all in training only.
+"""Lightning: three ways to mix, all in training only. A score on synthetic images would say little about real ones.
 
     pip install lightning "gan-augment[demo]"
     python examples/lightning_module.py --way batch
@@ -29,6 +29,7 @@ class Digits(lightning.LightningModule):
         self.model = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
 
     def on_after_batch_transfer(self, batch, dataloader_idx):
+        # Lightning calls this in validation too. There, the mix is in eval mode and returns the batch unchanged.
         return batch if self.mix is None else self.mix(*batch)
 
     def training_step(self, batch, batch_idx):
@@ -66,7 +67,7 @@ def main() -> None:
     elif options.way == "dataset":
         train, callbacks = GANAugmentedDataset(train, "dcgan-mnist-32", ratio=0.25), [SetEpoch()]
     trainer = lightning.Trainer(
-        max_epochs=options.epochs, logger=False, enable_checkpointing=False, callbacks=callbacks, accelerator="cpu"
+        max_epochs=options.epochs, logger=False, enable_checkpointing=False, callbacks=callbacks, devices=1
     )
     loader = DataLoader(train, batch_size=50, shuffle=True, collate_fn=collate)
     trainer.fit(Digits(mix if options.way == "batch" else None), loader, DataLoader(validation, batch_size=500))

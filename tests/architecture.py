@@ -27,6 +27,7 @@ ORDER = (  # each imports only those before it; what shares a line does not impo
     ("evaluation",),
     ("studies",),
     ("demo",),
+    ("web",),
     ("cli",),
     ("__init__", "__main__"),
 )

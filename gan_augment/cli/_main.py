@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import shlex
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .._core import end_by_signal, on_end_signal
+from .._core import end_by_signal, finite, on_end_signal
 from ._parser import build_parser
 
 PACKAGE = Path(__file__).parents[1]
@@ -52,10 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     parsed = build_parser().parse_args(arguments)
     parsed.command_line = list(arguments)
+    as_json = getattr(parsed, "json", False)
     try:
         with warnings.catch_warnings(), on_end_signal(end_by_signal):
             warnings.showwarning = _show_warning
-            parsed.run(parsed)
+            with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+                result = parsed.run(parsed)
+            if result is not None:
+                print(_to_json(result.data) if as_json else result.text)
     except (KeyboardInterrupt, SystemExit) as ended:
         print(f"gan-augment: Stopped; {_way_on(parsed)}.", file=sys.stderr)
         return ended.code if isinstance(ended, SystemExit) and isinstance(ended.code, int) else INTERRUPTED
@@ -66,9 +71,14 @@ def _run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _to_json(value: Any) -> str:
+    """Returns a value as JSON in ASCII, so that the encoding of the terminal cannot break it."""
+    return json.dumps(finite(value), indent=2, allow_nan=False, default=os.fspath)
+
+
 def _way_on(parsed: argparse.Namespace) -> str:
     """Returns what to do after a stop."""
-    if parsed.command_name == "study":
+    if parsed.command_name in ("study", "demo"):
         return f"run the same command again to continue the study in {parsed.out}"
     if parsed.command_name == "train":
         folder = Path(parsed.resume or parsed.out)

@@ -1,6 +1,7 @@
 from ._classes import PROBES, find_class_names, find_labels, labels_match
 from ._hashes import content_hashes, fingerprint, fingerprints, seen
 from ._items import ItemPaths, describe_item, find_images, find_label, get_at, replace_at, split_item, walk_leaves
+from ._marked import find_marked
 from ._open import open_images
 from ._targets import MAX_LABELS, TargetKind, check_label_range, is_target, one_hot, read_target
 from ._training_images import TrainingImages
@@ -18,6 +19,7 @@ __all__ = [
     "find_images",
     "find_label",
     "find_labels",
+    "find_marked",
     "fingerprint",
     "fingerprints",
     "get_at",

@@ -18,6 +18,7 @@ from PIL.Image import Transpose
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .._core import MARK, is_marked
 from ._containers import MAX_BYTES, MAX_FILE_BYTES, Container, open_container, reading
 from ._layout import describe_skipped, find_layout, image_formats
 
@@ -176,6 +177,7 @@ def _decode(file: IO[bytes]) -> PIL.Image.Image:
         upright = image if turn is None else image.transpose(turn)
         if turn is not None:  # the copy must not ask for another turn
             upright.info = {key: value for key, value in image.info.items() if key == "transparency"}
+            upright.info |= dict([MARK]) if is_marked(image.info) else {}
         if upright.mode == "P" and "transparency" in upright.info:
             upright = upright.convert("RGBA")  # avoids a warning of Pillow
         return upright.convert("L" if upright.mode in ("1", "L", "LA", "La") else "RGB")

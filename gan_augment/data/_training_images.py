@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from .._core import (
 from ._classes import find_class_names
 from ._hashes import fingerprint
 from ._items import split_item
+from ._marked import is_marked_item, name_of_item
 from ._targets import TargetKind
 
 
@@ -39,6 +41,7 @@ class TrainingImages:
         source_size (tuple, optional): Height and width of the original images, if they are all the same.
         class_names (tuple of str, optional): Names of the classes, if the data set has one for every label.
         hashes (Tensor): Content hash of each original image, int64 ``(n,)``.
+        marked (Tensor): Whether each image is marked as synthetic, bool ``(n,)``.
     """
 
     images: Tensor
@@ -47,6 +50,7 @@ class TrainingImages:
     source_size: tuple[int, int] | None
     class_names: tuple[str, ...] | None
     hashes: Tensor
+    marked: Tensor
 
     @classmethod
     def from_dataset(
@@ -57,6 +61,9 @@ class TrainingImages:
         *,
         channels: int | None = None,
         conditional: bool = True,
+        allow_synthetic: bool = False,
+        name: str = "dataset",
+        remedy: str = "remove them",
         progress: bool = True,
     ) -> TrainingImages:
         """Reads every item of a map-style data set. Only one original image is in memory at a time.
@@ -68,11 +75,15 @@ class TrainingImages:
             resize_mode (str): How to make them square: ``"resize"``, ``"crop"`` or ``"pad"``.
             channels (int, optional): 1 or 3. Default: 1 if every image is grey, else 3.
             conditional (bool): Whether to keep the labels. Default: True.
+            allow_synthetic (bool): Whether images that are marked as synthetic are accepted. Default: False.
+            name (str): Name of the argument in the error message if they are not. Default: ``"dataset"``.
+            remedy (str): Instruction that ends this message. Default: ``"remove them"``.
             progress (bool): Whether to show a progress bar. Default: True.
 
         Raises:
             TypeError: If the data set is not map-style, or an item is not an image.
-            ValueError: If the data set is empty, an item cannot be read, or a label is not a class index.
+            ValueError: If the data set is empty, an item cannot be read, an image is marked as synthetic, or a label is
+                not a class index.
         """
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
             raise TypeError(f"dataset must be map-style (with a length), but got {type(dataset)} instead.")
@@ -81,9 +92,12 @@ class TrainingImages:
             raise ValueError("dataset must hold at least one image, but it is empty.")
         images = torch.empty((count, channels or 1, image_size, image_size), dtype=torch.uint8)
         hashes = torch.empty(count, dtype=torch.int64)
+        marked = torch.zeros(count, dtype=torch.bool)
         labels, sizes = [], set()
         for index in progress_bar(range(count), show=progress, desc="Reading images", leave=False):
-            original, fitted, label = _read_item(dataset, index, image_size, resize_mode)
+            image, label = _read_item(dataset, index)
+            marked[index] = is_marked_item(dataset, index, image)
+            original, fitted = _bring_to_size(image, index, image_size, resize_mode)
             if channels is None and len(fitted) > images.shape[1]:
                 images = to_channels(images, 3)
             images[index] = to_channels(fitted, images.shape[1])
@@ -91,6 +105,12 @@ class TrainingImages:
             sizes.add((original.shape[1], original.shape[2]))
             if conditional:
                 labels.append(_class_index(label, index))
+        if not allow_synthetic and bool(marked.any()):
+            first = name_of_item(dataset, int(marked.nonzero()[0]))
+            raise ValueError(
+                f"{name} must hold real images, but {int(marked.sum()):,} of its {count:,} images are marked as "
+                f"synthetic, first {first}; {remedy}."
+            )
         num_classes = max(labels) + 1 if conditional else 0
         missing = next((label for label, found in enumerate(sorted(set(labels))) if label != found), None)
         if missing is not None:
@@ -103,6 +123,7 @@ class TrainingImages:
             class_names=names[:num_classes] if num_classes and names and len(names) >= num_classes else None,
             source_size=sizes.pop() if len(sizes) == 1 else None,
             hashes=hashes,
+            marked=marked,
         )
 
     def __len__(self) -> int:
@@ -144,13 +165,15 @@ class TrainingImages:
         if int(chosen.min()) < 0 or int(chosen.max()) >= len(self):
             raise ValueError(f"indices must be from 0 to {len(self) - 1}, but got {chosen.min()} to {chosen.max()}.")
         labels = None if self.labels is None else self.labels[chosen]
-        return dataclasses.replace(self, images=self.images[chosen], labels=labels, hashes=self.hashes[chosen])
+        rows = {name: getattr(self, name)[chosen] for name in ("images", "hashes", "marked")}
+        return dataclasses.replace(self, labels=labels, **rows)
 
     def with_mirrored(self) -> TrainingImages:
         """Returns the images, and after them their mirror images."""
         labels = None if self.labels is None else self.labels.repeat(2)
         images = torch.cat([self.images, self.images.flip(3)])
-        return dataclasses.replace(self, images=images, labels=labels, hashes=self.hashes.repeat(2))
+        twice = {name: getattr(self, name).repeat(2) for name in ("hashes", "marked")}
+        return dataclasses.replace(self, images=images, labels=labels, **twice)
 
     def split(self, held_out: float | int, seed: int) -> tuple[TrainingImages, TrainingImages | None]:
         """Holds out images of every class in proportion. Every class keeps at least one training image.
@@ -195,11 +218,27 @@ def _held_out_count(held_out: float | int, counts: list[int]) -> int:
     return held_out
 
 
-def _read_item(dataset: Any, index: int, image_size: int, resize_mode: ResizeMode) -> tuple[Tensor, Tensor, Any]:
-    """Returns an original image, the same image brought to size, and its label."""
-    try:
-        image, label = split_item(dataset[index])
+def _read_item(dataset: Any, index: int) -> tuple[Any, Any]:
+    """Returns the image and the label of an item."""
+    with _naming(index):
+        return split_item(dataset[index])
+
+
+def _bring_to_size(image: Any, index: int, image_size: int, resize_mode: ResizeMode) -> tuple[Tensor, Tensor]:
+    """Returns an image of an item as a tensor, and the same image brought to size."""
+    with _naming(index):
         original = as_uint8(image)
+    try:
+        return original, resize_to_square(original, image_size, resize_mode)
+    except ValueError as error:
+        raise ValueError(f"Item {index} of the data set does not fit: {error}") from error
+
+
+@contextlib.contextmanager
+def _naming(index: int) -> Iterator[None]:
+    """Names the item in errors."""
+    try:
+        yield
     except TypeError as error:
         raise TypeError(f"Item {index} of the data set is not an image: {error}") from error
     except (ValueError, OSError) as error:
@@ -207,10 +246,6 @@ def _read_item(dataset: Any, index: int, image_size: int, resize_mode: ResizeMod
             f"Item {index} of the data set cannot be read: {error} "
             "The data set must return original images, without transforms."
         ) from error
-    try:
-        return original, resize_to_square(original, image_size, resize_mode), label
-    except ValueError as error:
-        raise ValueError(f"Item {index} of the data set does not fit: {error}") from error
 
 
 def _class_index(label: Any, index: int) -> int:

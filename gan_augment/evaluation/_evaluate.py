@@ -77,7 +77,8 @@ def evaluate(
 
     Raises:
         TypeError: If ``source``, ``dataset``, ``train`` or ``features`` has the wrong type.
-        ValueError: If the source has seen real images, lacks classes of the data set, or there are too few images.
+        ValueError: If the source has seen real images, lacks classes of the data set, real images are marked as
+            synthetic, or there are too few images.
         ModuleNotFoundError: If the feature network needs a package that is not installed.
 
     Warns:
@@ -110,7 +111,7 @@ def evaluate(
         opened = open_images(train)
         conditional = labelled and _look_at_first(opened)[1]
         training = TrainingImages.from_dataset(
-            opened, *size, channels=channels, conditional=conditional, progress=progress
+            opened, *size, channels=channels, conditional=conditional, name="train", progress=progress
         )
         _check_disjoint(real, training, on_seen)
     rng = torch.Generator().manual_seed(seed)

@@ -73,7 +73,7 @@ def warn_about_fill(mode: str) -> None:
     if mode == "fill":
         warnings.warn(
             "mode='fill' makes rare classes mostly synthetic, and a classifier can learn that what looks synthetic is "
-            "rare: it cost 10 and 23 points of balanced accuracy in two studies (docs/evidence.md). Use "
+            "rare: it cost 10 and 23 points of balanced accuracy in two studies (docs/evidence-untuned.md). Use "
             "mode='balance' instead.",
             UserWarning,
             stacklevel=3,

@@ -120,9 +120,10 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
             raise ValueError(f"labels must hold {len(data)} classes, one for each image, but got {len(labels)}.")
         dataset: Any = open_images(data) if labels is None else list(zip(data, labels))
         side = _side_of_first(dataset)  # smaller images would be blurred if they were enlarged
-        found = TrainingImages.from_dataset(dataset, side, "resize", progress=progress)
+        options: dict[str, Any] = {"allow_synthetic": True}  # it trains no generator
+        found = TrainingImages.from_dataset(dataset, side, "resize", progress=progress, **options)
         if found.source_size is None and side < REGISTRATION_SIDE:  # the others may be larger
-            found = TrainingImages.from_dataset(dataset, REGISTRATION_SIDE, "resize", progress=False)
+            found = TrainingImages.from_dataset(dataset, REGISTRATION_SIDE, "resize", progress=False, **options)
         components = class_components(found.images, found.classes)
         if components is None:
             raise ValueError(

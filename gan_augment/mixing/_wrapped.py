@@ -153,9 +153,8 @@ def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) ->
             check_unit_range(image)
     channels = max(kind.channels for kind in kinds)  # there may be a few grey images among RGB ones
     one_size = len({(kind.height, kind.width) for kind in kinds}) == 1
-    resize = one_size or (not callable(transform) and takes == "nothing")
     row = items[0] if takes == "rows" else None
-    return Pipeline(dataclasses.replace(kinds[0], channels=channels), resize, transform, recorder.keywords, row)
+    return Pipeline(dataclasses.replace(kinds[0], channels=channels), one_size, transform, recorder.keywords, row)
 
 
 def _read_raw(raw: Any, index: int, transform: Any) -> Any:

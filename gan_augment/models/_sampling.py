@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torchvision.utils import make_grid
 
-from .._core import ROW_BYTES, check_dense, check_space
+from .._core import ROW_BYTES, check_dense, check_space, png_marks
 from ._anchors import ANCHOR_DRAWS
 from ._config import GeneratorConfig
 from ._transposed import ConvTranspose2d
@@ -183,5 +183,5 @@ def sample_grid(generator: Generator, seed: int = 0, width: int = WIDTH) -> PIL.
 def card_grid(generator: Generator) -> bytes:
     """Returns the PNG of a card, with samples of seed 0."""
     file = io.BytesIO()
-    sample_grid(generator, width=CARD_WIDTH).save(file, format="png", optimize=True)
+    sample_grid(generator, width=CARD_WIDTH).save(file, format="png", optimize=True, pnginfo=png_marks())
     return file.getvalue()

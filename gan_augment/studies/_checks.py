@@ -166,8 +166,13 @@ def _check_picklable(name: str, value: Any) -> None:
         ) from error
 
 
-def check_exposure(data: StudyData, source: LoadedSource | Fitting, on_seen: OnSeen) -> tuple[str, list[str]]:
-    """Returns a sentence on the test images that the source has seen, and notes on other images of the data set."""
+def check_exposure(
+    data: StudyData, source: LoadedSource | Fitting, on_seen: OnSeen, used: int
+) -> tuple[str, list[str]]:
+    """Returns a sentence on the test images that the source has seen, and notes on other images of the data set.
+
+    ``used`` is the number of training and validation images of a split.
+    """
     if isinstance(source, Fitting) and source.init is None:
         return "The generators were fitted to training images only.", []
     generator = as_source(source.init) if isinstance(source, Fitting) else source.source
@@ -176,10 +181,12 @@ def check_exposure(data: StudyData, source: LoadedSource | Fitting, on_seen: OnS
     notes = []
     known = fingerprints_of(generator)
     trained_on = 0 if known is None else int(torch.isin(hashes[data.train_rows], known).sum())
-    if trained_on:
+    if trained_on and known is not None:
+        others = len(known) - min(trained_on, used)
+        gain = f"Any gain may come from the {others:,} other images that it was trained on" if others else ""
         notes.append(
             f"The source was trained on {trained_on:,} of the {len(data.train_rows):,} training and validation images. "
-            "The validation scores may favour it. Its gain comes from the other images that it was trained on."
+            f"The validation scores may favour it. {gain or 'It was trained on no other images'}."
         )
     # A pool may hold any images, also those of the data set itself.
     if not isinstance(generator, SyntheticPool) or generator.image_shape != tuple(images.shape[1:]):

@@ -17,12 +17,11 @@ from ._fitting import Fitting, LoadedSource
 from ._folder import load_pool, pool_folder
 from ._intervals import Interval, Verdict
 from ._pictures import report_pictures
-from ._power import joint_verdict
+from ._power import FEW_SPLITS, joint_verdict, power_sentence
 from ._result import CONTROL_KINDS, OVERSAMPLED, ArmResult, StudyResult, strictest_control
 from ._run import StudyRun
 
 MAX_COPIES = 2000  # samples to search for copies
-FEW_SPLITS = 5
 
 
 def conclude(
@@ -166,10 +165,4 @@ def _notes(run: StudyRun, found: Interval, p_value: float) -> list[str]:
             "The interval excludes zero, but a sign-flip test over the splits does not agree "
             f"(p = {p_value:.2g}), so the verdict is no effect shown."
         )
-    if found.verdict == "no effect shown":
-        margin = (found.high - found.low) / 2 * 100
-        notes.append(
-            f"The interval reaches {margin:.2f} points to either side: {len(run.splits[0].test):,} test images and "
-            f"{settings.splits} splits cannot show a smaller effect."
-        )
-    return [*notes, *filter(None, [run.power])]
+    return [*notes, power_sentence(found, len(run.splits[0].test), settings.splits)]

@@ -11,11 +11,14 @@ import torch
 from ._intervals import Interval, Verdict
 
 ONE_POINT = 0.01
+FEW_SPLITS = 5  # with fewer, chance alone decides how wide an interval is
 EXACT_SPLITS = 16  # with more splits, signs are drawn at random
 
 
 def power_sentence(found: Interval, n: int, splits: int) -> str:
     """Returns the smallest effect that can be shown, and how many test images and splits would show one point.
+
+    The numbers are left out if there are fewer than five splits, because they would be far too large by chance.
 
     Args:
         found (Interval): Paired difference between two arms of the study, of any kind.
@@ -29,6 +32,8 @@ def power_sentence(found: Interval, n: int, splits: int) -> str:
     )
     if effect <= ONE_POINT:
         return sentence
+    if splits < FEW_SPLITS:
+        return f"{sentence} Use {FEW_SPLITS} splits or more: fewer give wide intervals by chance."
     times = (effect / ONE_POINT) ** 2  # a variance is inversely proportional to the numbers of both
     images, more = (math.ceil(times * each) for each in (n, splits))
     return f"{sentence} To show one point, it needs about {images:,} test images and {more:,} splits."

@@ -51,7 +51,6 @@ class StudyRun:
     trials: list[Trial] = field(default_factory=list)
     baseline: Arm | None = None  # None until it is chosen
     seconds: dict[Path, float] = field(default_factory=dict)  # of each training
-    power: str = ""  # the smallest effect that can be shown
 
     def __post_init__(self) -> None:
         settings, images = self.settings, self.data.images
@@ -78,7 +77,7 @@ class StudyRun:
             self._train(controls, settings.seeds)
             baseline = min([baseline, *controls], key=self.validation_score)
         self.baseline = baseline
-        self._note_power(baseline)
+        self._print_power(baseline)
         self._estimate_rest(baseline)
         self.runner.finish_fittings()
         self.pools.load_generators(self.splits)
@@ -121,16 +120,14 @@ class StudyRun:
         """The number of trainings that can run at the same time, in most stages."""
         return min(self.settings.processes, FIRST_SEEDS * self.settings.seeds)
 
-    def _note_power(self, baseline: Arm) -> None:
-        """Says the smallest effect that the study can show, as the two best ordinary augmentations differ."""
+    def _print_power(self, baseline: Arm) -> None:
+        """Prints the smallest effect that the study can show, as the two best ordinary augmentations differ."""
         others = [arm for arm in self.arms.values() if arm != baseline and arm.classifier == baseline.classifier]
         other = next((arm for arm in others if len(self.outcomes[arm.key]) == self.settings.seeds), None)
-        if other is None:
+        if other is None or not self.progress:
             return
         found = self.difference(other, baseline)
-        self.power = power_sentence(found, len(self.splits[0].test), self.settings.splits)
-        if self.progress:
-            tqdm.write(self.power, file=sys.stderr)
+        tqdm.write(power_sentence(found, len(self.splits[0].test), self.settings.splits), file=sys.stderr)
 
     def validation_score(self, arm: Arm) -> float:
         """Returns the Brier score of an arm on the validation images; see :class:`ArmResult`."""

@@ -112,7 +112,7 @@ def read_others(name: str, dataset: Any, images: TrainingImages, progress: bool)
     channels, side = images.images.shape[1:3]
     opened = open_images(dataset)
     check_space(f"{name} with image_size={side}", len(opened), channels * side * side, remedy="Use a smaller size.")  # type: ignore[arg-type]
-    others = TrainingImages.from_dataset(opened, side, "crop", channels=channels, progress=progress)
+    others = TrainingImages.from_dataset(opened, side, "crop", channels=channels, name=name, progress=progress)
     names = (others.class_names, images.class_names)
     if others.num_classes != images.num_classes or (None not in names and names[0] != names[1]):
         raise ValueError(
@@ -251,4 +251,5 @@ def _join(images: TrainingImages, others: TrainingImages) -> TrainingImages:
         labels=torch.cat([images.classes, others.classes]),
         source_size=images.source_size if images.source_size == others.source_size else None,
         hashes=torch.cat([images.hashes, others.hashes]),
+        marked=torch.cat([images.marked, others.marked]),
     )

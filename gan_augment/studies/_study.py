@@ -150,8 +150,8 @@ def study(
         StudyResult: The verdict and all scores. ``print`` it, or open ``report.html`` in ``out``.
 
     Raises:
-        ValueError: If an argument is out of range, the classes do not match, the source has seen test images, ``out``
-            holds another study, or another process uses ``out``.
+        ValueError: If an argument is out of range, the classes do not match, the source has seen test images, images
+            are marked as synthetic, ``out`` holds another study, or another process uses ``out``.
         TypeError: If a data set, source or policy has the wrong type.
 
     Example:
@@ -207,8 +207,8 @@ def study(
         raise ValueError("init, budget and fit_options are for fitting: pass them with recipe, not with source.")
     origin = loaded or Fitting(recipe, init, budget, fit_options or {}, defaults["fit_steps"])
     data = StudyData.read(dataset, test, groups, image_size, seed, progress)
-    seen, notes = check_exposure(data, origin, on_seen)
     parts = [data.split(index, count, validation, seed) for index in range(settings.splits)]
+    seen, notes = check_exposure(data, origin, on_seen, sum(map(len, parts[0])))
     policies = check_request(settings, data, parts, origin)
     own = None
     if reference is not None and loaded is not None:

@@ -12,7 +12,7 @@ from ._convert import (
     to_container,
 )
 from ._diffusers import DiffusersSource
-from ._export import export_images
+from ._export import MANIFEST, as_png, export_images, make_marks
 from ._shards import export_shards
 from ._upscale import UpscaledSource, Upscaler
 from .filters._filter import Filter, FilterInputs, FilterLike, apply_filters
@@ -25,6 +25,7 @@ from .pool._pool import SyntheticPool
 
 __all__ = [
     "FILTERS",
+    "MANIFEST",
     "ClassSources",
     "DiffusersSource",
     "DiscriminatorRejection",
@@ -44,6 +45,7 @@ __all__ = [
     "Upscaler",
     "apply_filters",
     "as_channels_first",
+    "as_png",
     "as_source",
     "call_transform",
     "check_unit_range",
@@ -53,6 +55,7 @@ __all__ = [
     "export_images",
     "export_shards",
     "fingerprints_of",
+    "make_marks",
     "match_batch",
     "match_each",
     "match_image",

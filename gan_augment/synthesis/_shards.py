@@ -18,14 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._core import check_count, check_space, plain, write_folder_aside
+from .._core import check_count, plain, write_folder_aside
 from .._version import __version__
 from ._as_source import Source, as_source
-from ._export import CHUNK, as_png, check_is_empty, check_labels_and_seed, draw_in_chunks, make_marks
-from .pool._pool import SyntheticPool
+from ._export import Export, as_png, make_marks, prepare_export
 
 BLOCK = tarfile.BLOCKSIZE
-LEAST_SAMPLE = 4 * BLOCK  # bytes: a header and one block for an image, and the same for its class
+LEAST_SAMPLE = 3 * BLOCK  # bytes: a header, and two blocks for an image with its mark
 
 README = """---
 tags: [synthetic, webdataset]
@@ -59,8 +58,8 @@ def export_shards(
     """Writes samples as shards in the WebDataset format, which many readers on many machines can stream.
 
     A shard is a tar file, ``pool-000000.tar``, ``pool-000001.tar`` and so on. Each sample in it has an image
-    (``synthetic-000000.png``) and, if the source has classes, the index of its class (``synthetic-000000.cls``). Text
-    fields in each image say that it is synthetic, and name its source. Every shard contains all classes in the same
+    (``synthetic-000000.png``) and, if the source has classes, the index of its class (``synthetic-000000.cls``). Each
+    image is marked as synthetic, like those of :func:`export_images`. Every shard contains all classes in the same
     shares, as far as whole numbers allow. ``README.md`` names the classes, and shows how to stream the shards.
 
     With the same ``n`` and ``seed`` and no ``labels``, the images are those that :func:`export_images` writes. The same
@@ -90,21 +89,10 @@ def export_shards(
         ['pool-000000.tar', 'pool-000001.tar']
     """
     source, folder = as_source(source), Path(folder)
-    count = _count(source, n, labels)
-    check_space(f"n={count}", count, LEAST_SAMPLE, folder=folder)
-    shards = math.ceil(count / check_count("images_per_shard", images_per_shard, 1))
-    if n is None:
-        rows = torch.arange(count) if source.labels is None else _spread(source.labels)
-        asked = None if source.labels is None else source.labels[rows]
-        images, origin = _rows_in_chunks(source, rows), source.info.source
-        seed = source.info.seed
-    else:
-        asked, seed = check_labels_and_seed(source, count, labels, seed)
-        asked = asked if asked is None or labels is None else asked[_spread(asked)]
-        images, origin = draw_in_chunks(source, count, asked, seed), source.name
-    check_is_empty(folder)
-    marks = make_marks(origin if seed is None else f"{origin}, seed {seed}")
-    samples = _samples(images, asked, count, marks)
+    check_count("images_per_shard", images_per_shard, 1)
+    export = prepare_export(source, folder, n, labels, seed, LEAST_SAMPLE, _spread)
+    count, shards, marks = export.count, math.ceil(export.count / images_per_shard), make_marks(export.origin)
+    samples = _samples(export, marks)
     names = [f"pool-{shard:06}.tar" for shard in range(shards)]
     with write_folder_aside(folder) as aside:
         for shard, name in enumerate(names):
@@ -115,16 +103,6 @@ def export_shards(
         about = README.format(n=count, shards=shards, version=__version__, source=marks["Source"])
         (aside / "README.md").write_text(about + _names(source), encoding="utf-8")
     return [folder / name for name in names]
-
-
-def _count(source: Source, n: int | None, labels: Any) -> int:
-    if n is not None:
-        return check_count("n", n, 1)
-    if not isinstance(source, SyntheticPool):
-        raise ValueError("n must be the number of images, but got None; only a pool can be written without n.")
-    if labels is not None:
-        raise ValueError("labels must be None if every image of a pool is written; pass n= to draw from the pool.")
-    return len(source)
 
 
 def _spread(labels: Tensor) -> Tensor:
@@ -154,18 +132,15 @@ def _names(source: Source) -> str:
     return "".join(["\nThe classes are:\n\n", *names]) if names else ""
 
 
-def _rows_in_chunks(pool: SyntheticPool, rows: Tensor) -> Iterator[Tensor]:
-    for chunk in torch.split(rows, CHUNK):
-        yield from pool.rows(chunk)
-
-
-def _samples(images: Iterator[Tensor], labels: Tensor | None, count: int, marks: dict[str, str]) -> Iterator[bytes]:
+def _samples(export: Export, marks: dict[str, str]) -> Iterator[bytes]:
     """Yields each sample as a piece of a tar file."""
-    digits = max(6, len(str(count - 1)))
-    for index, image in enumerate(images):
+    digits = max(6, len(str(export.count - 1)))
+    for index, image in enumerate(export.images):
         key = f"synthetic-{index:0{digits}}"  # marked here, because one more file for each image costs readers time
         sample = _entry(f"{key}.png", as_png(image, marks))
-        yield sample if labels is None else sample + _entry(f"{key}.cls", str(int(labels[index])).encode())
+        if export.labels is not None:
+            sample += _entry(f"{key}.cls", str(int(export.labels[index])).encode())
+        yield sample
 
 
 def _entry(name: str, data: bytes) -> bytes:

@@ -32,6 +32,7 @@ def fit(
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
     validation: Dataset[Any] | str | os.PathLike[str] | None = None,
+    allow_synthetic: bool = False,
     progress: bool = True,
     checkpoint_every: float = 60.0,
     log_with: str | Sequence[str] | None = None,
@@ -58,6 +59,8 @@ def fit(
             processors. Default: 0.
         validation (Dataset or str, optional): Images of the same classes that are used to choose the best generator,
             and not for training. Default: the recipe's ``held_out`` share of ``dataset``.
+        allow_synthetic (bool): Whether to train on images that are marked as synthetic, such as exports of this
+            package; see :func:`gan_augment.data.find_marked`. The card then says how many there are. Default: False.
         progress (bool): Whether to show a progress bar. Default: True.
         checkpoint_every (float): Seconds between checkpoints. Default: 60.
         log_with (str or sequence of str, optional): Experiment trackers that also get the metrics: ``"tensorboard"``,
@@ -70,8 +73,9 @@ def fit(
 
     Raises:
         ValueError: If an argument is out of range, an override has no effect under the recipe, ``out`` is not empty, a
-            conditional recipe gets images without labels, the images do not suit ``init``, or ``validation`` has other
-            classes or shares more than a tenth of its images with the training images.
+            conditional recipe gets images without labels, images are marked as synthetic, the images do not suit
+            ``init``, or ``validation`` has other classes or shares more than a tenth of its images with the training
+            images.
         TypeError: If the data set is not map-style.
         RuntimeError: If the losses diverge.
 
@@ -93,6 +97,7 @@ def fit(
         log_with=log_with,
         on_step=on_step,
         init=None if start is None else start.name,
+        allow_synthetic=allow_synthetic,
         started=started,
     )
     plan.check_start(start)
@@ -108,6 +113,7 @@ def fit(
         "budget": plan.budget,
         "data": _name(dataset),
         "validation": _name(validation),
+        "allow_synthetic": allow_synthetic,
         "images": training.digest(),
         "held_out": None if held_out is None else held_out.digest(),
     }
@@ -137,6 +143,7 @@ def resume(
     *,
     budget: float | str | None = None,
     validation: Dataset[Any] | str | os.PathLike[str] | None = None,
+    allow_synthetic: bool = False,
     progress: bool = True,
     checkpoint_every: float = 60.0,
     log_with: str | Sequence[str] | None = None,
@@ -151,13 +158,16 @@ def resume(
         budget (float or str, optional): Budget of the whole run, including the time before it stopped. Default: as
             before.
         validation (Dataset or str, optional): The same validation images again.
+        allow_synthetic (bool): Whether to train on images that are marked as synthetic. A run that was started with
+            True keeps it. Default: False.
         progress (bool): Whether to show a progress bar. Default: True.
         checkpoint_every (float): Seconds between checkpoints. Default: 60.
         log_with (str, optional): See :func:`fit`.
         on_step (callable, optional): Called after each further step.
 
     Raises:
-        ValueError: If the folder holds no run, another process works in it, or the data set has other images.
+        ValueError: If the folder holds no run, another process works in it, the data set has other images, or images
+            are marked as synthetic.
     """
     started, run = time.perf_counter(), RunFolder(Path(folder))
     config = run.read_config("recipe", "seed", "budget", "images", "held_out", "data", "validation", "init")
@@ -175,6 +185,7 @@ def resume(
         log_with=log_with,
         on_step=on_step,
         init=config["init"],
+        allow_synthetic=allow_synthetic or config.get("allow_synthetic") is True,
         started=started,
     )
     with plan.held():

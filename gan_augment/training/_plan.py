@@ -46,6 +46,7 @@ class Plan:
     log_with: str | Sequence[str] | None
     on_step: Callable[[], object] | None
     init: str | None
+    allow_synthetic: bool
     started: float  # time.perf_counter() at which the budget starts
 
     def __post_init__(self) -> None:
@@ -98,9 +99,10 @@ class Plan:
 
     def read(self, dataset: Any, validation: Any) -> tuple[TrainingImages, TrainingImages | None]:
         """Returns the images to train on, and the held-out ones."""
-        recipe, training, held_out = self.recipe, self._images(dataset, self.recipe.channels), None
+        recipe, training, held_out = self.recipe, self._images("dataset", dataset, self.recipe.channels), None
         if validation is not None:
-            held_out = _checked_validation(training, self._images(validation, training.images.shape[1]))
+            others = self._images("validation", validation, training.images.shape[1])
+            held_out = _checked_validation(training, others)
         elif recipe.held_out:
             training, held_out = training.split(recipe.held_out, self.seed)
         anchors = len(training) * (2 if recipe.anchors_mirrored else 1)
@@ -126,13 +128,16 @@ class Plan:
             )
         return training, held_out
 
-    def _images(self, dataset: Any, channels: int | None) -> TrainingImages:
+    def _images(self, name: str, dataset: Any, channels: int | None) -> TrainingImages:
         return TrainingImages.from_dataset(
             open_images(dataset),
             self.recipe.image_size,
             self.recipe.resize_mode,
             channels=channels,
             conditional=self.recipe.conditional,
+            allow_synthetic=self.allow_synthetic,
+            name=name,
+            remedy="remove them, or pass allow_synthetic=True (in a shell: --allow-synthetic)",
             progress=self.progress and is_first(),
         )
 

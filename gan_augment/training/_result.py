@@ -32,8 +32,8 @@ class FitResult:
         folder (Path, optional): The folder of the run.
         kept_step (int): The step after which the generator was kept.
         kid (float, optional): Its KID on held-out images.
-        findings (list of str): Sentences on collapse, copies and leaked augmentation in the last samples. The first one
-            says if the budget ended too early.
+        findings (list of str): Sentences on collapse, copies and leaked augmentation in the last samples. The first
+            ones say if the budget ended too early, and if training images are marked as synthetic.
     """
 
     generator: Generator
@@ -53,6 +53,9 @@ def conclude(
     generator = trainer.averaged_generator()
     best, findings = of_first((trainer.best, monitor.sentences))  # only the first process measures
     short = None if budget is None else few_steps(trainer.step_number, trainer.total_steps)
+    marked = int(trainer.originals.marked.sum())
+    if marked:
+        findings = [f"{marked:,} of the {len(trainer.originals):,} training images are marked as synthetic.", *findings]
     if short is not None:
         findings = [short, *findings]
     if best:
@@ -82,7 +85,7 @@ def few_steps(steps: int, planned: int) -> str | None:
     return (
         f"The budget ended after {steps} steps, but images begin to look real after about {needed:,}. Do not mix these "
         "samples before you have looked at them. Resume the run with a larger budget, or start one with a smaller "
-        "image_size or a recipe that ends in -light."
+        "image_size or, if it does not have one yet, a recipe that ends in -light."
     )
 
 

@@ -19,6 +19,8 @@ from gan_augment.models import Card
 from gan_augment.studies import study
 from gan_augment.studies._settings import PRESETS
 
+from ..test_cli_scripts import documented
+
 ARGUMENTS = ["--seeds", "2", "--steps", "8", "--count", "50", "--ratio", "0.25"]
 
 
@@ -148,3 +150,12 @@ def test_the_demo_judges_no_generator_that_may_have_seen_its_digits(tiny):
     with pytest.raises(ValueError, match="trained on 2 of 5 of them"):
         check_digits_unseen(generator, images[:5])
     check_digits_unseen(generator, images[:3])
+
+
+@pytest.mark.slow
+def test_a_demo_that_is_repeated_continues_and_prints_its_result_as_json(demo, capsys):
+    assert main(["demo", "--out", str(demo[0]), *ARGUMENTS, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert set(document) == documented("demo")
+    assert document["headline"] in demo[1]
+    assert document["report"] == str(demo[0] / "report.html")

@@ -1,11 +1,12 @@
 """timm's data sets and loaders."""
 
+import PIL.Image
 import pytest
 import torch
 
 from gan_augment import GANAugmentedDataset, SyntheticMix
 
-from .conftest import CLASSES, SIZE
+from .conftest import CLASSES, DARK, SIZE
 
 timm_data = pytest.importorskip("timm.data", reason="timm is in the extra dev")
 
@@ -61,4 +62,17 @@ def test_a_transform_of_batches(folder, pool, seen):
     mix = SyntheticMix(pool, 0.25)
     run(loader(dataset(folder, True), True), loader(dataset(folder, False), False), seen, mix)
     assert seen.train == [2] * 6
+    assert sum(seen.evaluation) == 0
+
+
+def test_photos_of_several_shapes_get_their_transform_from_the_loader_after_wrapping(tmp_path, pool, seen):
+    sides = [(SIZE, 2 * SIZE), (2 * SIZE, SIZE), (SIZE, SIZE)]  # the first is no square like the synthetic images
+    for label, name in enumerate(CLASSES):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            photo = PIL.Image.new("RGB", sides[number % 3], (DARK + label,) * 3)
+            photo.save(tmp_path / name / f"{number}.png")
+    train = GANAugmentedDataset(dataset(tmp_path, True), pool, 0.25, progress=False)
+    run(loader(train, True), loader(dataset(tmp_path, False), False), seen)
+    assert sum(seen.train) == 12
     assert sum(seen.evaluation) == 0

@@ -1,7 +1,9 @@
 """Downloading and publishing with the client of huggingface_hub, against a server on loopback."""
 
+import contextlib
 import functools
 import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -36,6 +38,7 @@ from gan_augment.hub._download import explain_error
 
 from ..core.disks import small_files
 from ..core.processes import killed_after
+from ..test_cli_scripts import documented
 from .server import TOKEN, HubServer, Repository
 
 SOON = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
@@ -177,6 +180,16 @@ def publish_zoo(token):
         del os.environ["HF_TOKEN"]
 
 
+def publish_by_command(folder, repo_id, token):
+    """Returns the exit status and what ``gan-augment push --json`` printed."""
+    os.environ["HF_TOKEN"] = token
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            return main(["push", str(folder), repo_id, "--license", "mit", "--json"]), printed.getvalue()
+    finally:
+        del os.environ["HF_TOKEN"]
+
+
 def publish(folder, repo_id, **options):
     return push_to_hub(from_pretrained(folder), repo_id, **options)
 
@@ -311,6 +324,14 @@ def test_a_pinned_generator_that_is_no_longer_there_says_so(hub, client, repo, f
 
 
 @pytest.mark.slow
+def test_the_command_prints_where_it_published_as_json(hub, client, tmp_path, tiny):
+    tiny.save_pretrained(tmp_path / "tiny")
+    status, printed = client(publish_by_command, tmp_path / "tiny", "someone/pushed", TOKEN)
+    document = json.loads(printed)
+    assert (status, set(document)) == (0, documented("push"))
+    assert document["urls"]["someone/pushed"].endswith(hub.repositories["someone/pushed"].resolve("main"))
+
+
 def test_the_zoo_is_published_by_one_command(hub, client):
     if missing := list_pretrained(installed=False):
         pytest.skip(f"gan-augment-faces is not installed: there is no {missing[0]} to publish")

@@ -82,6 +82,19 @@ def test_a_pool_has_as_many_reference_images_as_samples(few, test_images, fresh,
     assert "The source was trained on 1,000 of the 1,500 reference images." in result.notes
 
 
+@pytest.mark.parametrize(
+    ("more", "count", "gain"),
+    [(0, None, "It was trained on no other images."), (7, None, "7 other"), (7, 20, "27 other")],
+)
+def test_the_report_says_how_many_other_images_a_source_knows(few, test_images, fresh, more, count, gain):
+    images = torch.cat([few.tensors[0], fresh.tensors[0][:more]])
+    pool = SyntheticPool(*gratings(30, 3), fingerprints=fingerprints(images))
+    result = study(few, pool, test=test_images, count=count, **SMALL)
+    note = next(note for note in result.notes if "may favour it" in note)
+    assert f"trained on {len(few)} of the {len(few)} training and validation images" in note
+    assert gain in note
+
+
 def test_test_images_are_refused_or_left_out(few, test_images, tmp_path):
     mixed, out = ConcatDataset([TensorDataset(*gratings(60, 2)), test_images]), tmp_path / "study"
     pool = SyntheticPool(*gratings(30, 3))

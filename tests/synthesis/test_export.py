@@ -1,9 +1,12 @@
 """Exporting synthetic images as files."""
 
 import errno
+import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 import unicodedata
 
@@ -35,6 +38,51 @@ def test_files_are_the_samples_and_say_that_they_are_synthetic(tmp_path):
     data = ImageFolder(tmp_path / "out")
     assert data.classes == [str(label) for label in range(10)]
     assert len(data) == 12
+
+
+def test_every_row_of_the_manifest_names_a_file_and_says_that_it_is_synthetic(tmp_path):
+    export_images(Grey(3, ["a/b", "caf\u00e9", "\u2028"]), tmp_path / "out", 7, seed=3)
+    lines = (tmp_path / "out" / "metadata.jsonl").read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines[:-1]]
+    assert lines[-1] == ""
+    files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")}
+    assert {row["file_name"] for row in rows} == files
+    assert [row["label"] for row in rows] == [0, 1, 2, 0, 1, 2, 0]
+    assert {(row["label"], row["class_name"]) for row in rows} == {(0, "a/b"), (1, "caf\u00e9"), (2, "\u2028")}
+    assert all((row["synthetic"], row["source"], row["seed"]) == (True, "Grey", 3) for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [0, 3])
+def test_hugging_face_reads_the_folder_with_its_manifest(classes, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    files = export_images(Grey(classes), tmp_path / "out", 7, seed=3)
+    code = f"""if True:
+        import json, datasets
+        data = datasets.load_dataset("imagefolder", data_dir={str(tmp_path / "out")!r}, split="train")
+        print(json.dumps([{{**row, "image": row["image"].getpixel((0, 0)), "mark": row["image"].info["Synthetic"]}}
+                          for row in data]))
+    """
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run([sys.executable, "-c", code], env=offline, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = sorted(json.loads(done.stdout), key=lambda row: row["image"])
+    assert [row.pop("image") for row in found] == sorted(pixels(files))
+    for index, row in enumerate(found):
+        expected = {"synthetic": True, "source": "Grey", "seed": 3, "mark": "true"}
+        expected |= {"label": index % 3, "class_name": str(index % 3)} if classes else {}
+        assert row == expected
+    assert datasets.__version__
+
+
+def test_a_pool_is_written_with_every_image_once(tmp_path):
+    images = torch.arange(300, dtype=torch.int64).to(torch.uint8)[:, None, None, None].expand(-1, 1, 4, 4)
+    pool = SyntheticPool(images, torch.arange(300) % 2, class_names=["a", "b"])
+    files = export_images(pool, tmp_path / "out")
+    assert pixels(files) == [index % 256 for index in range(300)]
+    assert [file.parent.name for file in files] == ["a", "b"] * 150
+    with pytest.raises(ValueError, match="only a pool can be written without n"):
+        export_images(Grey(), tmp_path / "other")
 
 
 def test_class_names_become_folders_inside_the_given_one(tmp_path):
@@ -227,4 +275,4 @@ def test_a_killed_export_does_not_disturb_the_next_one(tmp_path):
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
         assert not (tmp_path / "out").exists()
     files = export_images(Grey(), tmp_path / "out", 3)
-    assert sorted(tmp_path.rglob("*")) == [tmp_path / "out", *files]
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "out", *files, tmp_path / "out" / "metadata.jsonl"]

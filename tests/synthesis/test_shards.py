@@ -172,5 +172,5 @@ def test_the_command_writes_shards(tmp_path, capsys):
     assert main(["sample", str(tmp_path / "pool"), "--shards", "2", "--out", str(tmp_path / "out")]) == 0
     assert "3 shards in" in capsys.readouterr().out
     assert [len(read_shard(shard)) for shard in sorted((tmp_path / "out").glob("*.tar"))] == [1, 2, 2]
-    assert main(["sample", "dcgan-mnist-32", "--shards", "2", "--out", str(tmp_path / "none")]) == 2
-    assert "n must be the number of images" in capsys.readouterr().err
+    assert main(["sample", "dcgan-mnist-32", "--shards", "50", "--out", str(tmp_path / "drawn")]) == 0
+    assert [len(read_shard(shard)) for shard in sorted((tmp_path / "drawn").glob("*.tar"))] == [50, 50]

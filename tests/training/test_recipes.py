@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 import torch
@@ -25,6 +26,14 @@ def sizes(name, channels=3, classes=0):
 
 def test_there_are_five_systems_and_ours_each_with_a_light_variant():
     assert set(RECIPES) == {*SYSTEMS, *OURS, *(f"{name}-light" for name in SYSTEMS + OURS)}
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_description_has_the_size_the_epochs_and_the_weights_of_its_recipe(name):
+    recipe = RECIPES[name]
+    for number, unit in re.findall(r"(\d+) (px|epochs|million weights)", recipe.description):
+        found = {"px": recipe.image_size, "epochs": recipe.epochs, "million weights": round(sizes(name)[0] / 1e6)}
+        assert int(number) == found[unit], unit
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..._core import one_line
+from ..._core import finite, one_line
 
 if TYPE_CHECKING:
     from .._intervals import Interval
@@ -298,12 +298,4 @@ def notes(result: StudyResult) -> list[str]:
 
 def as_json(value: Any) -> str:
     """Returns a value as indented JSON, with null for numbers that are not finite."""
-    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _finite(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)

@@ -212,6 +212,10 @@ class SyntheticPool(Source):
         image = self.rows(torch.tensor([index % len(self)]))[0]
         return image if self.labels is None else (image, int(self.labels[index]))
 
+    def is_synthetic(self, index: int) -> bool:
+        """Returns True: every image of a pool is synthetic, so no generator is trained on a pool by accident."""
+        return True
+
     def rows(self, indices: Tensor) -> Tensor:
         """Returns a copy of the images at these indices, uint8 ``(n, c, h, w)``, on the device of the pool.
 

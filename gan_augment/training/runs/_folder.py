@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..._core import explain_full_disk, holds_something, lock_folder, make_folder, remove_asides, write_whole
+from ..._core import explain_full_disk, holds_something, lock_folder, make_folder, png_marks, remove_asides, write_whole
 from ...models import Generator, sample_grid
 from ._checkpoints import Checkpoints, numbered
 from ._pictures import animate, plot_metrics
@@ -135,7 +135,7 @@ class RunFolder:
 
     def save_grid(self, generator: Generator, step: int) -> None:
         path, picture = self.path / "samples" / f"step-{step:07d}.png", BytesIO()
-        sample_grid(generator).save(picture, format="png")
+        sample_grid(generator).save(picture, format="png", pnginfo=png_marks())
         make_folder(path.parent)
         write_whole(path, picture.getvalue())
 

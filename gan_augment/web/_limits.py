@@ -1,0 +1,46 @@
+"""How much one visitor of the page may ask for, and all visitors together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The limits of a page. They keep a small machine usable, also if strangers can reach it.
+
+    Args:
+        samples (int): Images that one click draws.
+        batch (int): Images in a mixed batch.
+        pool (int): Images in a pool to download.
+        upload_bytes (int): Size of an uploaded zip file.
+        unpacked_bytes (int): Size of its files after decompression.
+        images (int): Images in it.
+        classes (int): Classes in it.
+        reading_seconds (float): Time to read its images.
+        study_images (int): Training images of a study.
+        study_seeds (int): Paired seeds of a study.
+        study_steps (int): Training steps of each classifier of a study.
+        study_seconds (float): Time that a study may take.
+        visitors (int): Visitors at the same time.
+        idle_seconds (float): Time without a request after which the files of a visitor are deleted.
+        grace_seconds (float): The same time for a visitor who has closed the page, or lost the connection.
+        total_bytes (int): Size of the files of all visitors together.
+    """
+
+    samples: int = 64
+    batch: int = 48
+    pool: int = 2_000
+    upload_bytes: int = 64 * 2**20
+    unpacked_bytes: int = 256 * 2**20
+    images: int = 2_000
+    classes: int = 100
+    reading_seconds: float = 60.0
+    study_images: int = 1_000
+    study_seeds: int = 5
+    study_steps: int = 400
+    study_seconds: float = 1_800.0
+    visitors: int = 16
+    idle_seconds: float = 3_600.0
+    grace_seconds: float = 60.0
+    total_bytes: int = 2**30

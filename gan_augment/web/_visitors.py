@@ -1,0 +1,184 @@
+"""The visitors of a page: a private folder for each, which is deleted when the visitor has left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .._core import holds_something, lock_folder, make_folder
+from ._limits import Limits
+from ._uploads import Upload
+
+MARKER = ".gan-augment-ui"  # says that a folder belongs to the page, which deletes what is in it
+RECEIVED, VISITORS = "received", "visitors"  # uploads as Gradio stores them; folders of the visitors
+
+
+@dataclass
+class Visitor:
+    """One open page.
+
+    Attributes:
+        token (str): Random name of the folder. Whoever knows it can download its files.
+        folder (Path): The private folder.
+        upload (Upload, optional): The images that were uploaded last.
+        seen (float): When the last request came.
+        left (bool): Whether the page was closed, or lost the connection.
+    """
+
+    token: str
+    folder: Path
+    upload: Upload | None = None
+    seen: float = field(default_factory=time.monotonic)
+    left: bool = False
+
+
+class Visitors:
+    """The visitors of a page, by the key of their session.
+
+    Args:
+        folder (Path): Folder for all files of the page.
+        limits (Limits): The limits of the page.
+        on_leave (callable): Called with the key of a visitor whose files are deleted next.
+    """
+
+    def __init__(self, folder: Path, limits: Limits, on_leave: Callable[[str], object] = lambda key: None) -> None:
+        self.folder, self.limits, self.on_leave = folder, limits, on_leave
+        self._lock = threading.RLock()
+        self._visitors: dict[str, Visitor] = {}
+
+    def get(self, key: str) -> Visitor:
+        """Returns a visitor, with a new folder if the key is new.
+
+        Raises:
+            ValueError: If there are too many visitors.
+        """
+        with self._lock:
+            if key not in self._visitors:
+                self.tidy()
+                gone = [other for other, visitor in self._visitors.items() if visitor.left]
+                if len(self._visitors) >= self.limits.visitors and gone:
+                    self._forget(min(gone, key=lambda other: self._visitors[other].seen))
+                if len(self._visitors) >= self.limits.visitors:
+                    raise ValueError(f"The page serves {self.limits.visitors} visitors at a time; try again later.")
+                token = secrets.token_hex(16)
+                place = self.folder / VISITORS / token
+                place.mkdir(parents=True)
+                self._visitors[key] = Visitor(token, place)
+            visitor = self._visitors[key]
+            visitor.seen, visitor.left = time.monotonic(), False
+            return visitor
+
+    def leave(self, key: str) -> None:
+        """Notes that a page was closed. Its files stay for a moment, because a lost connection looks the same."""
+        with self._lock:
+            if visitor := self._visitors.get(key):
+                visitor.seen, visitor.left = time.monotonic(), True
+
+    def tidy(self) -> None:
+        """Deletes the files of visitors who have left, and old uploads that nobody has."""
+        now = time.monotonic()
+        with self._lock:
+            for key, visitor in list(self._visitors.items()):
+                allowed = self.limits.grace_seconds if visitor.left else self.limits.idle_seconds
+                if now - visitor.seen > allowed:
+                    self._forget(key)
+        for path in (self.folder / RECEIVED).glob("*/*"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > self.limits.grace_seconds:
+                    path.unlink()
+
+    def _forget(self, key: str) -> None:
+        self.on_leave(key)
+        shutil.rmtree(self._visitors.pop(key).folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Deletes the files of all visitors."""
+        with self._lock:
+            for key in list(self._visitors):
+                self._forget(key)
+
+    def receive(self, visitor: Visitor, path: Path, name: str) -> Path:
+        """Copies an uploaded file into the folder of a visitor, in place of the last one.
+
+        It is a copy, because Gradio stores equal files of two visitors only once.
+
+        Raises:
+            ValueError: If the file is not one that Gradio received, or there is no room.
+        """
+        if not path.resolve().is_relative_to((self.folder / RECEIVED).resolve()) or not path.is_file():
+            raise ValueError("The upload is no longer here; drop the file again.")
+        place = self.new_upload(visitor, path.stat().st_size)
+        with contextlib.suppress(OSError):
+            os.link(path, place / name)  # takes no room
+            return place / name
+        shutil.copyfile(path, place / name)
+        return place / name
+
+    def new_upload(self, visitor: Visitor, size: int) -> Path:
+        """Returns an empty folder for the upload of a visitor, like :meth:`new_download`."""
+        return self._new_folder(visitor, "upload", size)
+
+    def new_download(self, visitor: Visitor, size: int) -> Path:
+        """Returns a new folder for a file to download, after removing the visitor's last ones.
+
+        Raises:
+            ValueError: If there is no room for so many bytes.
+        """
+        return self._new_folder(visitor, "downloads", size)
+
+    def _new_folder(self, visitor: Visitor, name: str, size: int) -> Path:
+        place = visitor.folder / name
+        shutil.rmtree(place, ignore_errors=True)
+        self.check_room(size)
+        place.mkdir()
+        return place
+
+    def check_room(self, size: int) -> None:
+        """Raises a ValueError if so many further bytes exceed the limit of all visitors together."""
+        if used_bytes(self.folder) + size > self.limits.total_bytes:
+            raise ValueError("The page has no room left for files; try again in a few minutes, or with a smaller file.")
+
+
+def used_bytes(folder: Path) -> int:
+    """Returns the bytes of all files in a folder, also while files are deleted."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(path, name)).st_size
+    return total
+
+
+@contextmanager
+def page_folder(folder: Path) -> Iterator[Path]:
+    """Locks the folder of a page for this process, and empties it before and afterwards.
+
+    Raises:
+        ValueError: If it holds something else, or another process uses it.
+    """
+    folder = folder.absolute()
+    make_folder(folder)
+    if holds_something(folder) and not (folder / MARKER).exists():
+        raise ValueError(f"folder must be new, empty or one of an earlier page, but {str(folder)!r} holds other files.")
+    with lock_folder(folder):
+        (folder / MARKER).touch()
+        _empty(folder)
+        (folder / RECEIVED).mkdir()
+        (folder / VISITORS).mkdir()
+        try:
+            yield folder
+        finally:
+            _empty(folder)
+
+
+def _empty(folder: Path) -> None:
+    for name in (RECEIVED, VISITORS, "cache"):
+        shutil.rmtree(folder / name, ignore_errors=True)
