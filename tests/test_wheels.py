@@ -86,6 +86,7 @@ def test_pypi_accepts_the_packages(packages):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("PASSED") == 4
+    assert "not available" not in done.stdout + done.stderr, "readme-renderer[md] is in the extra dev"
 
 
 def test_the_wheel_of_the_core_is_mit_and_holds_no_face(wheels):

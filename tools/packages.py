@@ -2,7 +2,8 @@
 
     python -m tools.packages --out dist
 
-It needs `build` and `twine`. `--no-isolation` builds with the setuptools that is installed, without network access.
+It needs `build`, `twine` and `readme-renderer[md]`. `--no-isolation` builds with the setuptools that is installed,
+without network access.
 """
 
 from __future__ import annotations

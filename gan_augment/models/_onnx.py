@@ -23,7 +23,7 @@ from ._sampling import eval_mode
 if TYPE_CHECKING:
     from ._generator import Generator
 
-OPSET = 20  # the oldest with the grid of the deformations; ONNX Runtime 1.17 and later read it
+OPSET = 20  # the oldest with the grid of the deformations; tested with ONNX Runtime 1.18
 BATCH = 2  # images of the example that is traced; 1 could become a constant
 
 

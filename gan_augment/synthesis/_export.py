@@ -191,9 +191,9 @@ def _rows_in_chunks(pool: SyntheticPool, rows: Tensor) -> Iterator[Tensor]:
 
 
 def as_png(image: Tensor, marks: dict[str, str]) -> bytes:
-    """Returns an image as a PNG file with text fields, and with XMP metadata that mark it as synthetic."""
+    """Returns an image as a PNG file. With text fields, it also has XMP metadata that mark it as synthetic."""
     file = BytesIO()  # PIL raises no error if the disk is full
-    F.to_pil_image(image).save(file, format="png", pnginfo=png_marks(marks))
+    F.to_pil_image(image).save(file, format="png", pnginfo=png_marks(marks) if marks else None)
     return file.getvalue()
 
 

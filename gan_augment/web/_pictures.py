@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
+from .._core import png_marks
 from ..synthesis import as_png, make_marks
 
 MILLISECONDS = 80  # of a frame of a film
@@ -61,11 +61,9 @@ def png(tile: Tile) -> bytes:
 def film(images: Tensor, source: str) -> bytes:
     """Returns images ``(n, c, h, w)`` as an animated PNG that runs to its end and back, marked as synthetic."""
     there = [to_pil_image(image) for image in images]
-    frames, fields, file = [*there, *there[-2:0:-1]], PngInfo(), BytesIO()
-    for name, text in make_marks(source).items():
-        fields.add_text(name, text)
+    frames, file = [*there, *there[-2:0:-1]], BytesIO()
     options = {"save_all": True, "append_images": frames[1:], "duration": MILLISECONDS, "loop": 0}
-    frames[0].save(file, format="png", pnginfo=fields, **options)
+    frames[0].save(file, format="png", pnginfo=png_marks(make_marks(source)), **options)
     return file.getvalue()
 
 
