@@ -21,8 +21,10 @@ NO_STUDY = (
 _SIGNS = {"helps": "▲", "hurts": "▼"}
 _MEANING = {
     "helps": "The whole interval is above zero: the synthetic images helped in this study.",
-    "hurts": "The whole interval is below zero: the synthetic images made it worse in this study.",
-    "no effect shown": "The interval includes zero: this study shows no effect. Use ratio 0, no synthetic images.",
+    "hurts": "The whole interval is below zero: the synthetic images made the classifier worse in this study.",
+    "no effect shown": (
+        "The interval includes zero, or a second test does not confirm the effect. Use ratio 0: no synthetic images."
+    ),
 }
 
 
@@ -94,7 +96,7 @@ def _verdict(study: Study, report: dict[str, Any]) -> str:
         f"<p>{escaped(report['generator_sentence'])}</p>" if report["generator_sentence"] else "",
         note(
             f"This was a light study: one small classifier, {report['seeds']} seeds, {report['steps']} steps. "
-            "For a decision, run a larger one on your machine. This was the command:"
+            "For a decision, run a larger one on your own machine. Start from the command of this study:"
         ),
         f'<pre tabindex="0"><code>{escaped(study.command)}</code></pre>',
     ]
