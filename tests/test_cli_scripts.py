@@ -99,6 +99,7 @@ RUNS = {
     "recipes NAME": ["recipes", "tiny"],
     "list": ["list"],
     "download": ["download", "dcgan-mnist-32"],
+    "export": ["export", "dcgan-mnist-32", "--out", "OUT"],
     "sample": ["sample", "dcgan-mnist-32", "--n", "3", "--out", "OUT"],
     "import": ["import", "IN/G.pth", "--out", "OUT"],
     "train": ["train", "--data", "IN/data.npz", "--out", "OUT", *SMALL, "--set=evaluations=0"],

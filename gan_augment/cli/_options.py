@@ -153,7 +153,7 @@ def add_study(add: Options) -> None:
     add("--filters", type=_types.filters, metavar="F,F+F,none", help=FILTERS)
     add("--augment", type=_types.names, metavar="A,A,...", help=AUGMENT)
     add("--classifier", type=_types.names, metavar="C,C,...", help=CLASSIFIERS)
-    add("--lr", type=float, help="learning rate of all classifiers (default: tuned)")
+    add("--lr", type=float, help="learning rate of all classifiers (default: chosen on validation images)")
     add(
         "--metric",
         choices=["accuracy", "balanced accuracy"],

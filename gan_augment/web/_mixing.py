@@ -41,7 +41,7 @@ def mix_batch(
         ratio (float): Synthetic share of the batch, 0..1.
         labels (str or int): Label policy: ``"same"``, ``"uniform"`` or a class of the upload.
         count (int): Number of images in the batch, or of all if there are fewer.
-        seed (int): Seed of the batch. With the same seed, every ratio mixes the same real images.
+        seed (int): Seed of the batch. With the same seed, every ratio starts from the same real images.
 
     Raises:
         ValueError: If the generator does not fit the classes, with a sentence that says what to do.

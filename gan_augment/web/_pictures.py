@@ -55,7 +55,11 @@ def _figure(tile: Tile, framed: bool) -> str:
 
 def png(tile: Tile) -> bytes:
     """Returns a tile as a PNG file. The file of a synthetic image is marked."""
-    return as_png(tile.image, make_marks(tile.source) if tile.source else {})
+    if tile.source:
+        return as_png(tile.image, make_marks(tile.source))
+    file = BytesIO()
+    to_pil_image(tile.image).save(file, format="png")
+    return file.getvalue()
 
 
 def film(images: Tensor, source: str) -> bytes:

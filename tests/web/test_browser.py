@@ -219,6 +219,10 @@ def start_study(page):
     page.get_by_role("button", name="Start the study").click()
 
 
+def is_painted(place):
+    return len(PIL.Image.open(io.BytesIO(place.screenshot())).convert("L").getcolors()) > 20
+
+
 @pytest.mark.slow
 def test_a_study_runs_to_its_verdict_and_a_second_one_waits(open_page, tmp_path):
     one, other = open_page(), open_page()
@@ -240,6 +244,8 @@ def test_a_study_runs_to_its_verdict_and_a_second_one_waits(open_page, tmp_path)
     assert verdict.lower() in ("helps", "hurts", "no effect shown")
     report = one.frame_locator("iframe.ga-report")
     assert verdict.lower() in report.locator("h1").inner_text().lower()
+    one.locator("iframe.ga-report").scroll_into_view_if_needed()
+    wait_for(lambda: is_painted(one.locator("iframe.ga-report")))
     with one.expect_download() as download:
         one.locator("#report a").click()
     assert str(tmp_path) not in download.value.path().read_text(encoding="utf-8")

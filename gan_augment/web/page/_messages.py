@@ -19,7 +19,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def sentence(error: Exception) -> str:
-    """Returns the sentence that a page shows for an error: its own, or that it is a bug.
+    """Returns the sentence that a page shows for an error: its message, or that it is a bug.
 
     Example:
         >>> sentence(KeyError("x"))

@@ -27,7 +27,7 @@ def upload_tab(server: Server, name: gr.Dropdown) -> tuple[Any, Any, Any]:
     """Lays out the upload and the mixed batch, and returns the function that mixes it again."""
     limits = server.limits
     most = f"At most {limits.upload_bytes // 2**20} MB, {limits.images:,} images and {limits.classes} classes."
-    gr.HTML(note(most, "Other visitors do not see your images. They are deleted when you leave."))
+    gr.HTML(note(most, "Other visitors do not see your images, and the page deletes them when you leave."))
     file = gr.File(
         label="Zip file with one folder of images for each class",
         file_types=[".zip"],
