@@ -117,7 +117,7 @@ COMMANDS: dict[
         _options.add_push,
     ),
     "ui": (
-        "Serve a web page with samples, mixed batches, light studies and pools",
+        "Serve a web page: samples, mixed batches, a study and pools",
         _commands.run_ui,
         "--port 7860",
         _options.add_ui,

@@ -78,7 +78,7 @@ def upload_tab(server: Server, name: gr.Dropdown) -> tuple[Any, Any, Any]:
         options = {"ratio": ratio, "labels": labels, "count": n, "seed": seed_of(seed)}
         batch = mix_batch(upload, server.generator(chosen), generators.title(chosen), **options)
         total = len(batch.tiles)
-        words = f"{batch.num_synthetic} of {total} images are synthetic and have a frame; the others are yours."
+        words = f"{batch.num_synthetic} of {total} images are synthetic and have a frame. The others are real."
         return note(words) + figures(batch.tiles, "Mixed batch", framed=True)
 
     inputs = [name, ratio, count, labels, seed]
