@@ -65,7 +65,9 @@ def test_labels_of_synthetic_images_are_named():
 
 @pytest.mark.parametrize("names", [("ants", "bees"), tuple("abcdefghij")])
 def test_other_classes_are_refused_with_both_lists(names):
-    with pytest.raises(ValueError, match=rf"classes of your images \({names[0]}, {names[1]}.*but its classes are: 0, 1, 2"):
+    with pytest.raises(
+        ValueError, match=rf"classes of your images \({names[0]}, {names[1]}.*but its classes are: 0, 1, 2"
+    ):
         mix(upload(names))
 
 
