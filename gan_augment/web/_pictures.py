@@ -14,6 +14,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 from .._core import png_marks
 from ..synthesis import as_png, make_marks
 
+USUAL, LARGEST = 88, 256  # pixels of a tile
 MILLISECONDS = 80  # of a frame of a film
 
 
@@ -41,7 +42,9 @@ def figures(tiles: Sequence[Tile], label: str, *, framed: bool = False) -> str:
         framed (bool): Whether to put a frame and a label on synthetic images. Default: False.
     """
     items = "".join(_figure(tile, framed) for tile in tiles)
-    return f'<ul class="ga-tiles" aria-label="{html.escape(label)}">{items}</ul>'
+    side = min(max((tile.image.shape[2] for tile in tiles), default=0), LARGEST)
+    style = f' style="--ga-side: {side}px"' if side > USUAL else ""  # so that enlarged images show what they gained
+    return f'<ul class="ga-tiles"{style} aria-label="{html.escape(label)}">{items}</ul>'
 
 
 def _figure(tile: Tile, framed: bool) -> str:

@@ -82,6 +82,12 @@ def test_synthetic_figures_are_framed_and_marked_and_names_are_escaped():
     assert PIL.Image.open(io.BytesIO(png(Tile(image)))).text == {}
 
 
+@pytest.mark.parametrize(("side", "style"), [(32, False), (128, True)])
+def test_large_images_get_large_tiles(side, style):
+    text = figures([Tile(torch.zeros(1, side, side, dtype=torch.uint8))], "Samples")
+    assert (f"--ga-side: {side}px" in text) == style
+
+
 def test_a_film_runs_there_and_back_and_is_marked():
     images = torch.arange(0, 250, 50, dtype=torch.uint8)[:, None, None, None].expand(5, 1, 8, 8)
     shown = PIL.Image.open(io.BytesIO(film(images, "g, between seeds 0 and 1")))
