@@ -19,10 +19,10 @@ _UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombErro
 def find_marked(dataset: Any) -> list[int]:
     """Returns the indices of the items that are marked as synthetic.
 
-    An item is marked if its data set says so (``dataset.is_synthetic(index)``), or if the metadata of its image or of
-    its file hold the mark of :func:`gan_augment.synthesis.export_images` or IPTC's digital source type for images of
-    trained generators. Only the metadata are read if the data set lists its files, like torchvision's ``ImageFolder``.
-    Tensors and arrays have no metadata, so their items count as real.
+    An item is marked if its data set (``dataset.is_synthetic(index)``) or the metadata of its image or file say so. The
+    metadata may hold the mark of :func:`gan_augment.synthesis.export_images`, or IPTC's digital source type for
+    images of trained generators. If the data set lists its files, like torchvision's ``ImageFolder``, only the metadata
+    are read. Tensors and arrays have no metadata, so their items count as real.
 
     Args:
         dataset (Dataset): Map-style data set, also within ``Subset`` and ``ConcatDataset``.

@@ -39,7 +39,7 @@ def figures(tiles: Sequence[Tile], label: str, *, framed: bool = False) -> str:
     Args:
         tiles (sequence of Tile): The images.
         label (str): Name of the list for screen readers.
-        framed (bool): Whether to frame synthetic images and name them, among real ones. Default: False.
+        framed (bool): Whether to put a frame and a label on synthetic images. Default: False.
     """
     items = "".join(_figure(tile, framed) for tile in tiles)
     side = min(max((tile.image.shape[2] for tile in tiles), default=0), LARGEST)
@@ -57,7 +57,7 @@ def _figure(tile: Tile, framed: bool) -> str:
 
 
 def png(tile: Tile) -> bytes:
-    """Returns a tile as a PNG file, which says that the image is synthetic if it is."""
+    """Returns a tile as a PNG file. The file of a synthetic image is marked."""
     if tile.source:
         return as_png(tile.image, make_marks(tile.source))
     file = BytesIO()
@@ -75,5 +75,5 @@ def film(images: Tensor, source: str) -> bytes:
 
 
 def data_address(data: bytes) -> str:
-    """Returns a PNG file as an address, so that the page fetches nothing for it."""
+    """Returns a PNG file as a data URL, so that the page does not need to fetch it."""
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"

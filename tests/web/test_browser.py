@@ -102,7 +102,7 @@ def test_images_of_other_classes_are_refused_with_a_way_out(open_page, tmp_path)
     page = open_page()
     choose(page, "Generator", "dcgan-mnist-32")
     upload(page, write_zip(tmp_path / "insects.zip", photos(("ants", "bees"), 4)))
-    page.get_by_text("The generator must have the classes of your images, ants, bees").wait_for()
+    page.get_by_text("The generator must have the classes of your images (ants, bees)").wait_for()
     choose(page, "Label of a synthetic image", "always bees")
     page.get_by_text("2 of 8 images are synthetic").wait_for()
     assert {each.split()[0] for each in page.locator("#batch figure.ga-synthetic figcaption").all_inner_texts()} == {

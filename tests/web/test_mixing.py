@@ -57,7 +57,7 @@ def test_another_ratio_keeps_the_real_images():
 
 def test_labels_of_synthetic_images_are_named():
     batch = mix(upload(("ants", "bees"), 10), labels="uniform")
-    assert {tile.caption for tile in batch.tiles if tile.source} == {"all classes alike"}
+    assert {tile.caption for tile in batch.tiles if tile.source} == {"all classes equally"}
     assert {tile.caption for tile in batch.tiles if not tile.source} <= {"ants", "bees"}
     fixed = mix(upload(("ants", "bees"), 10), labels=1)
     assert {tile.caption for tile in fixed.tiles if tile.source} == {"bees"}
@@ -65,7 +65,9 @@ def test_labels_of_synthetic_images_are_named():
 
 @pytest.mark.parametrize("names", [("ants", "bees"), tuple("abcdefghij")])
 def test_other_classes_are_refused_with_both_lists(names):
-    with pytest.raises(ValueError, match=rf"classes of your images, {names[0]}, {names[1]}.*but has 0, 1, 2"):
+    with pytest.raises(
+        ValueError, match=rf"classes of your images \({names[0]}, {names[1]}.*but its classes are: 0, 1, 2"
+    ):
         mix(upload(names))
 
 
