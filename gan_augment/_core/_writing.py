@@ -45,6 +45,7 @@ def write_aside(path: Path, size: int | None = None) -> Iterator[Path]:
 
     Raises:
         NoRoomError: If the disk is full.
+        ValueError: If ``path`` is a folder or a device, which a rename would replace.
 
     Example:
         >>> import tempfile
@@ -54,6 +55,8 @@ def write_aside(path: Path, size: int | None = None) -> Iterator[Path]:
         ...     [path.name for path in Path(folder).iterdir()]
         ['a.txt']
     """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{str(path)!r} must be a file, but is a folder or a device; choose another path.")
     with _removed_aside(path, path, size) as aside:
         yield aside
         _sync(aside)

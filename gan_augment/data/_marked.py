@@ -19,10 +19,11 @@ _UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombErro
 def find_marked(dataset: Any) -> list[int]:
     """Returns the indices of the items that are marked as synthetic.
 
-    An item is marked if its data set (``dataset.is_synthetic(index)``) or the metadata of its image or file say so. The
-    metadata may hold the mark of :func:`gan_augment.synthesis.export_images`, or IPTC's digital source type for
-    images of trained generators. If the data set lists its files, like torchvision's ``ImageFolder``, only the metadata
-    are read. Tensors and arrays have no metadata, so their items count as real.
+    An item is marked if its data set or the metadata of its image or file say so. The data set may have a method
+    ``is_synthetic(index)``, or an attribute ``is_synthetic`` with a bool for each item or for all. The metadata may hold
+    the mark of :func:`gan_augment.synthesis.export_images`, or IPTC's digital source type for images of trained
+    generators. If the data set lists its files, like torchvision's ``ImageFolder``, only the files are read. Tensors and
+    arrays have no metadata, so their items count as real.
 
     Args:
         dataset (Dataset): Map-style data set, also within ``Subset`` and ``ConcatDataset``.
@@ -64,8 +65,12 @@ def _is_marked_unread(dataset: Any, index: int) -> bool:
 def _says_so(dataset: Any, index: int) -> bool | None:
     """Returns what the data set says of an item, or None if it says nothing."""
     inner, place = _locate(dataset, index)
-    ask = getattr(inner, "is_synthetic", None)
-    return bool(ask(place)) if callable(ask) else None
+    said = getattr(inner, "is_synthetic", None)
+    if callable(said):
+        said = said(place)
+    elif hasattr(said, "__getitem__"):  # a list or tensor with an entry for each item
+        said = said[place]
+    return None if said is None else bool(said)
 
 
 def _is_marked_file(dataset: Any, index: int) -> bool | None:
@@ -74,7 +79,9 @@ def _is_marked_file(dataset: Any, index: int) -> bool | None:
     if file is None:
         return None
     try:
-        with PIL.Image.open(file, formats=image_formats()) as image:  # reads no pixels
+        with PIL.Image.open(file, formats=image_formats()) as image:
+            if not is_marked(image.info) and image.format == "PNG":
+                image.load()  # some programs, such as ExifTool, write metadata behind the pixels
             return is_marked(image.info)
     except _UNREADABLE:
         return None

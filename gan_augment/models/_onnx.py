@@ -46,8 +46,9 @@ def export_onnx(generator: Generator, path: str | os.PathLike[str]) -> None:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("export_onnx needs the package onnx: run pip install 'gan-augment[onnx]'.") from error
     path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"path must be a file such as 'generator.onnx', but {str(path)!r} is a folder.")
+    if path.exists() and not path.is_file():  # before the work
+        kind = "folder" if path.is_dir() else "device"
+        raise ValueError(f"path must be a file such as 'generator.onnx', but {str(path)!r} is a {kind}.")
     for name, tensor in generator.state_dict().items():
         if not is_finite(tensor):
             raise ValueError(f"Weights must be finite, but {name} is not; the generator cannot be exported.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -53,7 +54,8 @@ def write_pool_zip(
         raise ValueError(f"The format must be one of {FORMATS}, but got {kind!r} instead.")
     source: Any = generator if upscaler is None else UpscaledSource(generator, upscaler)
     label = label if generator.num_classes else None
-    path = folder / f"{name}-{count}-synthetic-{kind}.zip"
+    stem = re.sub(r"[^\w.@-]+", "-", name)  # names on the Hub have a slash, and folders may have signs of addresses
+    path = folder / f"{stem}-{count}-synthetic-{kind}.zip"
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         place = Path(temporary)
         if kind == "pool":

@@ -19,6 +19,8 @@ from ._limits import Limits
 from ._studies import OUT, StudyDesk
 from ._visitors import RECEIVED, VISITORS, Visitors, page_folder, used_bytes
 
+FOREIGN = (b"cross-site", b"same-site")  # what a browser says of a request that a page of another origin sends
+FORM_BYTES = 2**20  # of a form around an uploaded file, at most
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TIDY_SECONDS = 5.0
 # The browser loads nothing from other hosts. Gradio's scripts and styles need the two exceptions.
@@ -107,10 +109,11 @@ def _launch(
 
 
 class Guard:
-    """Refuses uploads for which there is no room, and tells the browser to load nothing from other hosts."""
+    """Refuses requests of other web sites and uploads without room, and tells the browser to load nothing from them."""
 
     def __init__(self, app: Any, visitors: Visitors, limits: Limits) -> None:
         self.app, self.visitors, self.limits = app, visitors, limits
+        self.coming = 0  # bytes of the uploads that are being received
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         from starlette.responses import PlainTextResponse
@@ -122,13 +125,49 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *headers]}
             await send(message)
 
-        if scope["type"] == "http" and scope["path"].endswith("/upload") and scope["method"] == "POST":
-            size = int(dict(scope["headers"]).get(b"content-length", b"0"))
-            if used_bytes(self.visitors.folder) + size > self.limits.total_bytes:
-                answer = PlainTextResponse("The page has no room left for files; try again in a few minutes.", 507)
-                await answer(scope, receive, send)
-                return
-        await self.app(scope, receive, send_with_policy if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        size, most = 0, self.limits.upload_bytes + FORM_BYTES
+        if scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/upload"):
+            size = _announced(scope, most)
+        if refused := self._refusal(scope, size, most):
+            await PlainTextResponse(*refused)(scope, receive, send)
+            return
+        self.coming += size
+        try:
+            await self.app(scope, _at_most(most, receive), send_with_policy)
+        finally:
+            self.coming -= size
+
+    def _refusal(self, scope: Any, size: int, most: int) -> tuple[str, int] | None:
+        """Returns why a request is refused, and the status of the answer; None if it is not refused."""
+        if scope["method"] == "POST" and dict(scope["headers"]).get(b"sec-fetch-site") in FOREIGN:
+            return "Another web site must not use this page.", 403
+        if size > most:
+            return f"The upload must be at most {self.limits.upload_bytes:,} bytes, but is larger.", 413
+        if size and used_bytes(self.visitors.folder) + self.coming + size > self.limits.total_bytes:
+            return "The page has no room left for files; try again in a few minutes.", 507
+        return None
+
+
+def _announced(scope: Any, most: int) -> int:
+    """Returns the size of a body as its sender announces it, or ``most`` if it comes in chunks."""
+    headers = dict(scope["headers"])
+    return most if b"transfer-encoding" in headers else int(headers.get(b"content-length", most))
+
+
+def _at_most(most: int, receive: Any) -> Any:
+    """Receives a body until it is too long, and then says that the browser has gone."""
+    left = most
+
+    async def receive_some() -> Any:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        return message if left >= 0 else {"type": "http.disconnect"}
+
+    return receive_some
 
 
 class Downloads:
@@ -143,7 +182,8 @@ class Downloads:
         token, name = scope["path_params"]["token"], scope["path_params"]["name"]
         place = self.folder / VISITORS / token
         path = place / "upload" / OUT / name if name == "report.html" else place / "downloads" / name
-        known = token.isalnum() and name not in (".", "..") and path.is_file()
+        # isfile and not is_file, which raises an error for a long name
+        known = token.isalnum() and os.path.basename(name) == name and os.path.isfile(path)
         answer: Response = PlainTextResponse("This file no longer exists. Make it again.", 404)
         if known:
             answer = FileResponse(path, filename=name, headers={"x-content-type-options": "nosniff"})

@@ -90,9 +90,9 @@ class Visitors:
                 allowed = self.limits.grace_seconds if visitor.left else self.limits.idle_seconds
                 if now - visitor.seen > allowed:
                     self._forget(key)
-        for path in (self.folder / RECEIVED).glob("*/*"):
+        for path in (self.folder / RECEIVED).rglob("*"):  # also what is left of uploads that broke off
             with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > self.limits.grace_seconds:
+                if path.is_file() and time.time() - path.stat().st_mtime > self.limits.grace_seconds:
                     path.unlink()
 
     def _forget(self, key: str) -> None:

@@ -141,3 +141,20 @@ def test_a_folder_that_is_a_disk_of_its_own_is_filled(tmp_path):
     with small_disk(tmp_path / "disk") as disk:
         fill(disk, part=10)
         assert names(disk) == ["part"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to a pipe"])
+def test_only_files_are_replaced(tmp_path, kind):
+    path = place = tmp_path / "x"  # as root, a rename would also replace a device such as /dev/null
+    if kind == "folder":
+        place.mkdir()
+    else:
+        os.mkfifo(place)
+    if kind == "link to a pipe":
+        path = tmp_path / "link"
+        path.symlink_to(place)
+    with pytest.raises(ValueError, match="must be a file, but is a folder or a device"):
+        write_whole(path, b"data")
+    assert place.is_dir() or place.is_fifo()
+    assert sorted(tmp_path.iterdir()) == sorted({path, place})

@@ -62,6 +62,51 @@ def read(dataset, **options):
     return TrainingImages.from_dataset(dataset, 16, "resize", conditional=False, progress=False, **options)
 
 
+class Saying(list):
+    """Real images with a statement about them."""
+
+    def __init__(self, says):
+        super().__init__([torch.zeros(3, 8, 8, dtype=torch.uint8)] * 3)
+        self.is_synthetic = says
+
+
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        (lambda index: index == 1, [1]),
+        (True, [0, 1, 2]),
+        (False, []),
+        (None, []),
+        ([False, True, True], [1, 2]),
+        (torch.tensor([True, False, True]), [0, 2]),
+        (np.array([False, False, True]), [2]),
+    ],
+    ids=str,
+)
+def test_what_a_data_set_says_counts_in_any_form(says, expected):
+    data = Saying(says)
+    assert find_marked(data) == expected
+    assert read(data, allow_synthetic=True).marked.nonzero().flatten().tolist() == expected
+    assert find_marked(Subset(data, [2, 1])) == [place for place, index in enumerate([2, 1]) if index in expected]
+
+
+def test_marks_behind_the_pixels_are_found(tmp_path):
+    export_images(pool(2, 1), tmp_path / "files")  # ExifTool writes XMP metadata there
+    for path in (tmp_path / "files").rglob("*.png"):
+        data, chunks, place = path.read_bytes(), [], 8
+        while place < len(data):
+            size = 12 + int.from_bytes(data[place : place + 4], "big")
+            chunks.append(data[place : place + size])
+            place += size
+        *others, end = sorted(chunks, key=lambda chunk: (chunk[4:8] == b"IEND", chunk[4:8] in (b"tEXt", b"iTXt")))
+        path.write_bytes(data[:8] + b"".join([*others, end]))
+        with Image.open(path) as image:
+            assert not is_marked(image.info)  # before the pixels are read
+    for data in (ImageFolder(tmp_path / "files"), ImageFolder(tmp_path / "files", TO_TENSOR)):
+        assert find_marked(data) == [0, 1]
+        assert bool(read(data, allow_synthetic=True).marked.all())
+
+
 KINDS = st.sampled_from(["folder", "zip", "tar", "tar.gz"])
 
 

@@ -1,7 +1,9 @@
 """A mixed batch, its figures, and files to download, without a page."""
 
+import html
 import io
 import re
+import urllib.parse
 import zipfile
 
 import PIL.Image
@@ -120,3 +122,15 @@ def test_a_pool_can_be_loaded_and_enlarged(tmp_path):
 def test_another_format_is_refused(tmp_path):
     with pytest.raises(ValueError, match="The format must be one of"):
         write_pool_zip(generators.load("dcgan-mnist-32"), "digits", tmp_path, count=1, kind="exe")
+
+
+@pytest.mark.parametrize("name", ["org/name@v1", "my photos #1?", "100%41", '"><b>', "..", "größe"])
+def test_a_download_has_an_address_whatever_its_generator_is_called(tmp_path, name):
+    path = write_pool_zip(generators.load("dcgan-mnist-32"), name, tmp_path, count=1)
+    assert path.parent == tmp_path
+    assert path.is_file()
+    assert (
+        urllib.parse.unquote(urllib.parse.urlsplit(f"downloads/token/{path.name}").path)
+        == f"downloads/token/{path.name}"
+    )
+    assert path.name == html.escape(path.name)

@@ -1,5 +1,6 @@
 """The server without a browser: what it refuses before it starts, and what its answers say."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -10,7 +11,9 @@ import urllib.request
 import pytest
 
 from gan_augment.cli import main
-from gan_augment.web._server import check_port
+from gan_augment.web import Limits
+from gan_augment.web._server import FORM_BYTES, Guard, check_port
+from gan_augment.web._visitors import RECEIVED, Visitors, page_folder
 from gan_augment.web.page._messages import kindly, sentence
 
 from .conftest import ROOT, free_port, is_served, python_path, wait_for
@@ -66,7 +69,16 @@ def test_another_host_name_is_refused(server):
 
 
 @pytest.mark.parametrize(
-    "path", ["/downloads/x/y.zip", "/downloads/../page.zip", "/downloads/%2e%2e/%2e%2e%2flog", "/downloads/visitors/.."]
+    "path",
+    [
+        "/downloads/x/y.zip",
+        "/downloads/../page.zip",
+        "/downloads/%2e%2e/%2e%2e%2flog",
+        "/downloads/visitors/..",
+        f"/downloads/{'a' * 300}/x.zip",
+        f"/downloads/a/{'a' * 300}",
+        "/downloads/a/x%00.zip",
+    ],
 )
 def test_downloads_lead_to_files_of_the_page_only(server, path):
     assert ask(server, path)[0] == 404
@@ -75,6 +87,81 @@ def test_downloads_lead_to_files_of_the_page_only(server, path):
 def test_files_outside_the_page_are_not_served(server):
     for path in (server.log, server.folder / ".gan-augment-ui", "/etc/passwd"):
         assert ask(server, f"/gradio_api/file={path}")[0] in (403, 404)
+
+
+class Storing:
+    """An application that stores what it is sent, as Gradio does."""
+
+    def __init__(self, folder):
+        self.path, self.waiting = folder / RECEIVED / "upload", asyncio.Event()
+
+    async def __call__(self, scope, receive, send):
+        with open(self.path, "ab") as file:
+            message = {"more_body": True}
+            while message.get("more_body"):
+                message = await receive()
+                file.write(message.get("body", b""))
+                await self.waiting.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+async def send_upload(guard, chunks, headers, path="/gradio_api/upload"):
+    """Sends an upload in chunks, and returns the status of the answer."""
+    chunks, answers = list(chunks), []
+
+    async def receive():
+        return {"type": "http.request", "body": chunks.pop(0), "more_body": bool(chunks)}
+
+    async def send(message):
+        answers.append(message)
+
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await guard({"type": "http", "method": "POST", "path": path, "headers": pairs}, receive, send)
+    return answers[0]["status"]
+
+
+@pytest.fixture
+def guard(tmp_path):
+    pytest.importorskip("starlette", reason="starlette comes with gradio, in the extra web")
+    limits = Limits(upload_bytes=2**20, total_bytes=3 * 2**20)
+    with page_folder(tmp_path / "page") as place:
+        app = Storing(place)
+        app.waiting.set()
+        yield Guard(app, Visitors(place, limits), limits)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"transfer-encoding": "chunked"}, {"transfer-encoding": "chunked", "content-length": "10"}],
+    ids=str,
+)
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/upload/", "/gradio_api/queue/join"])
+def test_a_body_of_unknown_length_ends_at_the_limit(guard, headers, path):
+    asyncio.run(send_upload(guard, [bytes(2**18)] * 20, headers, path))
+    assert guard.app.path.stat().st_size <= 2**20 + FORM_BYTES
+
+
+def test_an_upload_that_is_too_large_is_refused_before_it_is_received(guard):
+    assert asyncio.run(send_upload(guard, [b""], {"content-length": str(3 * 2**20)})) == 413
+    assert asyncio.run(send_upload(guard, [b"a"], {"content-length": "1"})) == 200
+    assert guard.app.path.read_bytes() == b"a"
+
+
+def test_uploads_at_the_same_time_share_the_room(guard):
+    async def upload_four():
+        guard.app.waiting.clear()
+        tasks = [asyncio.create_task(send_upload(guard, [b"a"], {"content-length": str(2**20)})) for _ in range(4)]
+        await asyncio.sleep(0.01)
+        guard.app.waiting.set()
+        return [await task for task in tasks]
+
+    assert asyncio.run(upload_four()).count(507) >= 1
+    assert guard.coming == 0
+
+
+@pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200)])
+def test_other_web_sites_cannot_send_anything(guard, site, status):
+    assert asyncio.run(send_upload(guard, [b"a"], {"content-length": "1", "sec-fetch-site": site})) == status
 
 
 def raising(error):
