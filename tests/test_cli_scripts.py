@@ -99,6 +99,7 @@ RUNS = {
     "recipes NAME": ["recipes", "tiny"],
     "list": ["list"],
     "download": ["download", "dcgan-mnist-32"],
+    "export": ["export", "dcgan-mnist-32", "--out", "OUT"],
     "sample": ["sample", "dcgan-mnist-32", "--n", "3", "--out", "OUT"],
     "import": ["import", "IN/G.pth", "--out", "OUT"],
     "train": ["train", "--data", "IN/data.npz", "--out", "OUT", *SMALL, "--set=evaluations=0"],
@@ -193,7 +194,7 @@ def test_training_on_marked_images_needs_an_option(files, tmp_path, capsys):
     arguments = ["train", "--quiet", "--data", str(tmp_path / "made"), "--out", str(tmp_path / "run"), *SMALL]
     assert main(arguments) == 2
     (sentence,) = [line for line in capsys.readouterr().err.splitlines() if "Skipped" not in line]
-    assert "60 of its 60 images are marked as synthetic, first " in sentence
+    assert "60 of its 60 images are marked as synthetic (the first is " in sentence
     assert not (tmp_path / "run").exists()
     assert main([*arguments, "--allow-synthetic"]) == 0
 

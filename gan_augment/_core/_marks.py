@@ -27,7 +27,7 @@ _PROPERTY = re.compile(
 
 
 def png_marks(texts: Mapping[str, str] | None = None) -> PngInfo:
-    """Returns the text fields and XMP metadata that mark a PNG file as synthetic, and further text fields."""
+    """Returns the text fields and XMP metadata that mark a PNG file as synthetic, with further text fields."""
     from PIL.PngImagePlugin import PngInfo
 
     fields = PngInfo()
@@ -40,8 +40,8 @@ def png_marks(texts: Mapping[str, str] | None = None) -> PngInfo:
 def is_marked(info: Mapping[Any, Any]) -> bool:
     """Returns whether the metadata of an image say that it is synthetic.
 
-    They do if a PNG file has the text field that the exports of this package write, or if XMP metadata, in a file of
-    any format, have IPTC's digital source type for images of trained generators.
+    There are two marks. One is the text field that the exports of this package write into PNG files. The other is
+    IPTC's digital source type for images of trained generators, in the XMP metadata of a file of any format.
 
     Args:
         info (mapping): Metadata of the image, as in ``PIL.Image.Image.info``.

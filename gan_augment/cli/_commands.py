@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 class Result(NamedTuple):
     """What a command prints: a text for people, or with ``--json`` a dictionary for scripts.
 
-    The keys are listed in docs/reference/command-line.md, and stay.
+    docs/reference/command-line.md lists the keys, which do not change.
     """
 
     text: str

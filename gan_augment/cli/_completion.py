@@ -1,7 +1,7 @@
 """Shell completion: a script that shtab writes from the options of the commands.
 
-shtab and not argcomplete: its script is written once and completes without starting Python. argcomplete starts the
-command at every press of the key.
+We use shtab instead of argcomplete: the script of shtab completes without starting Python, and argcomplete starts the
+command whenever you press the key.
 """
 
 from __future__ import annotations

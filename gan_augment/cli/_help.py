@@ -17,7 +17,7 @@ EXIT_STATUSES = {
     1: "a bug in gan-augment, with a traceback to report",
     2: "refused: a sentence on stderr says what is wrong and what to do",
     130: "stopped by Ctrl-C (143: SIGTERM, 129: SIGHUP); stderr says how to go on",
-    141: "the reader of the output went away, like `head` does",
+    141: "the program that read the output ended early, like `head` does",
 }
 EXAMPLE = "gan-augment study --data photos/ --recipe tiny-conditional-light --out study"
 
@@ -52,7 +52,7 @@ class Options:
         return self.added[-1]
 
     def usage(self, prog: str) -> str:
-        """Returns a usage line with the required options only: the groups show the others."""
+        """Returns a usage line with the required options only, because the groups show the others."""
         words = []
         for action in self.added:
             value = str(action.metavar or action.dest)

@@ -13,6 +13,11 @@ INIT = "generator to start from: name in the zoo, org/name on the Hub, or folder
 FILTERS = (
     "filters to try on the synthetic images: agreement, confidence, density, copies, discriminator (default: none)"
 )
+RATIOS = "ratios to try in addition to 0 (default: 0.1,0.25,0.5,0.75; quick: 0.25,0.5; demo: 0.5)"
+AUGMENT = (
+    "ordinary augmentations to try: none, affine, flip-affine, affine-mix, trivial, trivial-mix, rand, rand-mix "
+    "(default: a selection that depends on --preset)"
+)
 CLASSIFIERS = (
     "classifiers to choose from: small-cnn, efficientnet-lite0, torchvision:NAME, timm:NAME, module:function (default: "
     "small-cnn,efficientnet-lite0)"
@@ -41,7 +46,7 @@ def add_train(add: Options) -> None:
         metavar="DATA",
         help="images for choosing the best generator, not for training; same formats as --data",
     )
-    add("--allow-synthetic", action="store_true", help="train on images that are marked as synthetic too")
+    add("--allow-synthetic", action="store_true", help="also train on images that are marked as synthetic")
     add.group("training")
     add("--recipe", help="name from `gan-augment recipes` (default: tiny)")
     add("--budget", help="wall-clock time such as 90s, 20m or 2h (default: no limit)")
@@ -54,7 +59,7 @@ def add_train(add: Options) -> None:
     add(
         "--checkpoint-every", type=float, default=60.0, metavar="SECONDS", help="time between checkpoints (default: 60)"
     )
-    about = "also send the metrics to experiment trackers: tensorboard, wandb, mlflow"
+    about = "experiment trackers that also get the metrics: tensorboard, wandb, mlflow (default: none)"
     add("--log-with", type=_types.names, metavar="TRACKER,...", help=about)
     _add_quiet(add)
 
@@ -142,20 +147,20 @@ def add_study(add: Options) -> None:
         choices=["replace", "balance"],
         help="replace real images, or balance uneven classes (default: replace)",
     )
-    add("--ratios", type=_types.numbers, metavar="R,R,...", help="ratios to try (ratio 0 is always tried)")
+    add("--ratios", type=_types.numbers, metavar="R,R,...", help=RATIOS)
     about = "label policies to try: same, conditional, uniform (default: same)"
     add("--labels", type=_types.names, metavar="POLICY,...", help=about)
     add("--filters", type=_types.filters, metavar="F,F+F,none", help=FILTERS)
-    add("--augment", type=_types.names, metavar="A,A,...", help="ordinary augmentations to try")
+    add("--augment", type=_types.names, metavar="A,A,...", help=AUGMENT)
     add("--classifier", type=_types.names, metavar="C,C,...", help=CLASSIFIERS)
-    add("--lr", type=float, help="learning rate of all classifiers, instead of tuning them")
+    add("--lr", type=float, help="learning rate of all classifiers (default: chosen on validation images)")
     add(
         "--metric",
         choices=["accuracy", "balanced accuracy"],
         help="score to compare (default: accuracy; with --mode balance: balanced accuracy)",
     )
     add("--controls", type=_types.names, metavar="C,C,...", help=CONTROLS)
-    about = "real images to try in place of synthetic ones, such as those that --source was trained on"
+    about = "further real images, such as those that --source was trained on, to compare with the synthetic ones"
     add("--reference", metavar="DATA", help=f"{about}; same formats as --data")
     add.group("run")
     add("--out", type=Path, required=True, help="folder for the report; repeat the command to continue a study")
@@ -169,7 +174,11 @@ def add_evaluate(add: Options) -> None:
     add.group("images")
     add("source", help=SOURCE)
     add("--data", required=True, help=f"real images that the generator was not trained on: {DATA}")
-    add("--train", metavar="DATA", help="training images, to look for copies and to compute the floor")
+    add(
+        "--train",
+        metavar="DATA",
+        help="training images of the generator, for near copies and the floor (the scores of real images)",
+    )
     add("--n", type=int, default=1000, help="number of samples (default: 1000)")
     add("--seed", type=int, default=0, help="seed of the samples (default: 0)")
     _add_on_seen(add, "refuse")
@@ -200,9 +209,13 @@ def add_ui(add: Options) -> None:
     add.group("page")
     add("generators", nargs="*", metavar="GENERATOR", help="more generators to offer: org/name on the Hub, or folder")
     add("--port", type=int, default=7860, help="port of the page (default: 7860)")
-    add("--folder", type=Path, help="folder that the page writes to, and empties (default: a temporary folder)")
-    about = "address to listen on; with any other than the default, everyone who reaches it can use the page, because"
-    add("--host", default="127.0.0.1", help=f"{about} it asks no password (default: 127.0.0.1, this machine only)")
+    add(
+        "--folder",
+        type=Path,
+        help="folder for the files of the page, emptied at start and end (default: a temporary folder)",
+    )
+    about = "address to listen on; the page asks for no password, so everyone who can reach this address can use it"
+    add("--host", default="127.0.0.1", help=f"{about} (default: 127.0.0.1, this machine only)")
 
 
 def add_download(add: Options) -> None:
@@ -216,7 +229,7 @@ def add_push(add: Options) -> None:
     add.group("generator")
     add("generator", nargs="?", help="folder of a generator, or name in the zoo")
     add("repo", help="repository org/name; with --zoo, only the organisation")
-    add("--license", help="licence of the weights, as the Hub spells it")
+    add("--license", help="licence of the weights in the Hub's spelling, such as mit")
     add("--public", action="store_true", help="make the repository public (default: private)")
     add("--half-precision", action="store_true", help="store the weights as float16, at half the size")
     add("--zoo", action="store_true", help="publish the zoo: gan-augment and gan-augment-faces")

@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_options(add)
         add.group(OUTPUT)
         if name not in NO_RESULT:
-            add("--json", action="store_true", help="print the result as JSON, and everything else to stderr")
+            add("--json", action="store_true", help="print the result as JSON; messages go to stderr")
         add("--traceback", action="store_true", default=argparse.SUPPRESS, help=TRACEBACK)
         add("-h", "--help", action="help", help=HELP)
         command.usage = add.usage(f"gan-augment {name}")
@@ -117,7 +117,7 @@ COMMANDS: dict[
         _options.add_push,
     ),
     "ui": (
-        "Open a page in the browser to look, mix, study and download",
+        "Serve a web page: samples, mixed batches, a study and pools",
         _commands.run_ui,
         "--port 7860",
         _options.add_ui,

@@ -19,11 +19,11 @@ _UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombErro
 def find_marked(dataset: Any) -> list[int]:
     """Returns the indices of the items that are marked as synthetic.
 
-    An item is marked if its data set says so (``dataset.is_synthetic(index)``, or an attribute ``is_synthetic`` with a
-    bool for each item or for all), or if the metadata of its image or of its file hold the mark of
-    :func:`gan_augment.synthesis.export_images` or IPTC's digital source type for images of trained generators. Only the
-    files are read if the data set lists them, like torchvision's ``ImageFolder``. Tensors and arrays have no metadata,
-    so their items count as real.
+    An item is marked if its data set or the metadata of its image or file say so. The data set may have a method
+    ``is_synthetic(index)``, or an attribute ``is_synthetic`` with a bool for each item or for all. The metadata may
+    hold the mark of :func:`gan_augment.synthesis.export_images`, or IPTC's digital source type for images of trained
+    generators. If the data set lists its files, like torchvision's ``ImageFolder``, only the files are read. Tensors
+    and arrays have no metadata, so their items count as real.
 
     Args:
         dataset (Dataset): Map-style data set, also within ``Subset`` and ``ConcatDataset``.

@@ -76,7 +76,7 @@ class TrainingImages:
             channels (int, optional): 1 or 3. Default: 1 if every image is grey, else 3.
             conditional (bool): Whether to keep the labels. Default: True.
             allow_synthetic (bool): Whether images that are marked as synthetic are accepted. Default: False.
-            name (str): Name of the argument in the error message if they are not. Default: ``"dataset"``.
+            name (str): Name of the argument in the error message about marked images. Default: ``"dataset"``.
             remedy (str): Instruction that ends this message. Default: ``"remove them"``.
             progress (bool): Whether to show a progress bar. Default: True.
 
@@ -109,7 +109,7 @@ class TrainingImages:
             first = name_of_item(dataset, int(marked.nonzero()[0]))
             raise ValueError(
                 f"{name} must hold real images, but {int(marked.sum()):,} of its {count:,} images are marked as "
-                f"synthetic, first {first}; {remedy}."
+                f"synthetic (the first is {first}); {remedy}."
             )
         num_classes = max(labels) + 1 if conditional else 0
         missing = next((label for label, found in enumerate(sorted(set(labels))) if label != found), None)
@@ -225,7 +225,7 @@ def _read_item(dataset: Any, index: int) -> tuple[Any, Any]:
 
 
 def _bring_to_size(image: Any, index: int, image_size: int, resize_mode: ResizeMode) -> tuple[Tensor, Tensor]:
-    """Returns an image of an item as a tensor, and the same image brought to size."""
+    """Returns the image of an item as a tensor, in its original size and in the size that was asked for."""
     with _naming(index):
         original = as_uint8(image)
     try:

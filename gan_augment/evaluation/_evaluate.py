@@ -77,8 +77,8 @@ def evaluate(
 
     Raises:
         TypeError: If ``source``, ``dataset``, ``train`` or ``features`` has the wrong type.
-        ValueError: If the source has seen real images, lacks classes of the data set, real images are marked as
-            synthetic, or there are too few images.
+        ValueError: If the source has seen real images or lacks classes of the data set, if real images are marked as
+            synthetic, or if there are too few images.
         ModuleNotFoundError: If the feature network needs a package that is not installed.
 
     Warns:

@@ -181,12 +181,12 @@ class Generator(Picklable, Source):
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Writes the generator as an ONNX file, which runs without torch (extra ``onnx``).
 
-        The inputs are ``latents``, float32 ``(n, latent_dim)``, and for a generator with classes ``labels``, int64
-        ``(n,)``, for any ``n``. The output is ``images``, float32 0..1, ``(n, channels, image_size, image_size)``. It
-        equals the network in eval mode to 1e-4 under ONNX Runtime. If the generator has variations, latents have
-        ``config.variations`` further entries; zeros there vary nothing. The metadata of the file hold the
-        configuration, the licence and the terms of the data. :func:`gan_augment.models.draw_latents` draws the latents
-        that :meth:`sample` uses.
+        The input ``latents`` is float32 ``(n, latent_dim)``, for any ``n``. A generator with classes has a second
+        input, ``labels``, int64 ``(n,)``. The output ``images`` is float32 0..1, ``(n, channels, image_size,
+        image_size)``. In ONNX Runtime, it differs from that of the network in eval mode by at most 1e-4. If the
+        generator has variations, latents have ``config.variations`` further entries; zeros there vary nothing. The
+        metadata of the file hold the configuration, the licence and the terms of the data.
+        :func:`gan_augment.models.draw_latents` draws the latents that :meth:`sample` uses.
 
         Args:
             path (str or Path): The file. Its folder is created if it is missing, and an existing file is replaced.

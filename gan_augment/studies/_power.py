@@ -18,7 +18,7 @@ EXACT_SPLITS = 16  # with more splits, signs are drawn at random
 def power_sentence(found: Interval, n: int, splits: int) -> str:
     """Returns the smallest effect that can be shown, and how many test images and splits would show one point.
 
-    The numbers are left out if there are fewer than five splits, because they would be far too large by chance.
+    With fewer than five splits, these numbers are left out, because chance can make them far too large.
 
     Args:
         found (Interval): Paired difference between two arms of the study, of any kind.
@@ -33,7 +33,7 @@ def power_sentence(found: Interval, n: int, splits: int) -> str:
     if effect <= ONE_POINT:
         return sentence
     if splits < FEW_SPLITS:
-        return f"{sentence} Use {FEW_SPLITS} splits or more: fewer give wide intervals by chance."
+        return f"{sentence} Use {FEW_SPLITS} splits or more: with fewer, intervals can be wide by chance."
     times = (effect / ONE_POINT) ** 2  # a variance is inversely proportional to the numbers of both
     images, more = (math.ceil(times * each) for each in (n, splits))
     return f"{sentence} To show one point, it needs about {images:,} test images and {more:,} splits."

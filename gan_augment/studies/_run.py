@@ -121,7 +121,7 @@ class StudyRun:
         return min(self.settings.processes, FIRST_SEEDS * self.settings.seeds)
 
     def _print_power(self, baseline: Arm) -> None:
-        """Prints the smallest effect that the study can show, as the two best ordinary augmentations differ."""
+        """Prints the smallest effect that the study can show, estimated with the two best ordinary augmentations."""
         others = [arm for arm in self.arms.values() if arm != baseline and arm.classifier == baseline.classifier]
         other = next((arm for arm in others if len(self.outcomes[arm.key]) == self.settings.seeds), None)
         if other is None or not self.progress:

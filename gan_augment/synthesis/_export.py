@@ -50,8 +50,8 @@ def export_images(
     """Writes samples as PNG files that are marked as synthetic, with a manifest.
 
     Each file says that it is synthetic, in text fields that also name its source, and in XMP metadata (IPTC's digital
-    source type). Each row of ``metadata.jsonl`` says so too, with the file, class, source and seed. torchvision's
-    ``ImageFolder`` reads the folder, and so does ``datasets.load_dataset("imagefolder", data_dir=folder)``.
+    source type). Each row of the manifest ``metadata.jsonl`` says so too, with the file, class, source and seed.
+    torchvision's ``ImageFolder`` reads the folder, and so does ``datasets.load_dataset("imagefolder", data_dir=...)``.
 
     If the source has classes, the images of each are in a folder with the name of the class, or with its number:
     ``00``, ``01``, ... for 11 classes and more. A class name is changed if some system would not accept it, or could
@@ -129,8 +129,8 @@ def prepare_export(
         labels (optional): Class of each image, or of all images.
         seed (int, optional): Seed of the images.
         least (int): Smallest number of bytes that an image takes on the disk.
-        order (callable): Function of the labels that were asked for, or of those of a pool, that returns the indices of
-            the images in the order in which to write them. Default: their own order.
+        order (callable): Takes the labels of the images, and returns the indices of the images in the order in which
+            to write them. Default: their own order.
 
     Raises:
         ValueError: If the folder holds something, an argument is out of range, or ``n`` is missing.
@@ -152,7 +152,7 @@ def prepare_export(
 
 
 def _whole_pool(source: Source, labels: Any) -> SyntheticPool:
-    """Checks that a source is a pool, every image of which can be written."""
+    """Checks that a source is a pool, so that each of its images can be written."""
     if not isinstance(source, SyntheticPool):
         raise ValueError("n must be the number of images, but got None; only a pool can be written without n.")
     if labels is not None:
@@ -191,7 +191,7 @@ def _rows_in_chunks(pool: SyntheticPool, rows: Tensor) -> Iterator[Tensor]:
 
 
 def as_png(image: Tensor, marks: dict[str, str]) -> bytes:
-    """Returns an image as a PNG file. With text fields, it also has XMP metadata that mark it as synthetic."""
+    """Returns an image as a PNG file. If there are text fields, XMP metadata also mark it as synthetic."""
     file = BytesIO()  # PIL raises no error if the disk is full
     F.to_pil_image(image).save(file, format="png", pnginfo=png_marks(marks) if marks else None)
     return file.getvalue()

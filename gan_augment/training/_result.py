@@ -33,7 +33,7 @@ class FitResult:
         kept_step (int): The step after which the generator was kept.
         kid (float, optional): Its KID on held-out images.
         findings (list of str): Sentences on collapse, copies and leaked augmentation in the last samples. The first
-            ones say if the budget ended too early, and if training images are marked as synthetic.
+            ones say whether the budget ended too early, and how many training images are marked as synthetic.
     """
 
     generator: Generator
@@ -85,7 +85,7 @@ def few_steps(steps: int, planned: int) -> str | None:
     return (
         f"The budget ended after {steps} steps, but images begin to look real after about {needed:,}. Do not mix these "
         "samples before you have looked at them. Resume the run with a larger budget, or start one with a smaller "
-        "image_size or, if it does not have one yet, a recipe that ends in -light."
+        "image_size or, unless you already use one, a recipe that ends in -light."
     )
 
 

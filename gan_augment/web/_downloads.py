@@ -1,4 +1,4 @@
-"""Pools and samples as zip files, with a text that says what they are."""
+"""Writes pools and samples as zip files, with a text that describes them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_pool_zip(
         count (int): Number of images.
         label (int, optional): Class of all images. Default: the classes in turn.
         seed (int): Seed. Default: 0.
-        kind (str): ``"images"`` writes marked PNG files; ``"pool"`` a pool for :meth:`SyntheticPool.load`. Default:
+        kind (str): ``"images"`` for marked PNG files, or ``"pool"`` for :meth:`SyntheticPool.load`. Default:
             ``"images"``.
         upscaler (Upscaler, optional): Enlarges the images.
 

@@ -91,7 +91,7 @@ def facts(name: str, generator: Generator) -> dict[str, str]:
         "Commercial use": "not allowed" if forbids else "allowed" if data.get("commercial_use") else "",
         "Limits": data.get("limits", ""),
     }
-    unknown = "unknown: the card does not say it"
+    unknown = "unknown: the card does not say"
     return {key: str(value) if value else unknown for key, value in found.items()}
 
 
@@ -101,7 +101,7 @@ def classes_of(generator: Generator) -> list[tuple[str, int]]:
 
 
 def truncation_limit(generator: Generator) -> float | None:
-    """Returns the largest truncation, which changes (almost) nothing; None if the generator takes no truncation."""
+    """Returns the truncation from which on samples hardly change; None if the generator takes no truncation."""
     if generator.config.anchors:
         return None
     return 1.0 if generator.config.latent == "uniform" else NORMAL_LIMIT
@@ -110,7 +110,7 @@ def truncation_limit(generator: Generator) -> float | None:
 def sample(
     generator: Generator, n: int, label: int | None, seed: int, truncation: float | None
 ) -> tuple[Tensor, list[str]]:
-    """Draws images, and returns them with the name of each one's class.
+    """Draws images, and returns them with the name of the class of each.
 
     Args:
         generator (Generator): The generator.

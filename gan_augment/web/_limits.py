@@ -1,4 +1,4 @@
-"""How much one visitor of the page may ask for, and all visitors together."""
+"""Limits for one visitor of the page, and for all visitors together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The limits of a page. They keep a small machine usable, also if strangers can reach it.
+    """The limits of a page. They keep a small machine usable even if strangers can reach it.
 
     Args:
         samples (int): Images that one click draws.

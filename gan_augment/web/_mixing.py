@@ -41,7 +41,7 @@ def mix_batch(
         ratio (float): Synthetic share of the batch, 0..1.
         labels (str or int): Label policy: ``"same"``, ``"uniform"`` or a class of the upload.
         count (int): Number of images in the batch, or of all if there are fewer.
-        seed (int): Seed of the batch. Another ratio keeps the real images.
+        seed (int): Seed of the batch. With the same seed, every ratio starts from the same real images.
 
     Raises:
         ValueError: If the generator does not fit the classes, with a sentence that says what to do.
@@ -70,11 +70,11 @@ def make_mix(upload: Upload, generator: Generator, ratio: float, labels: str | i
             raise
         theirs = ", ".join(generator.class_names or map(str, range(generator.num_classes))) or "none"
         raise ValueError(
-            f"The generator must have the classes of your images, {one_line(', '.join(known))}, but has "
+            f"The generator must have the classes of your images ({one_line(', '.join(known))}), but its classes are: "
             f"{one_line(theirs)}. Choose another generator, or another label for the synthetic images."
         ) from error
 
 
 def _soft(target: torch.Tensor, known: tuple[str, ...]) -> str:
     """Returns the class of a row of probabilities, or says that all classes are equal."""
-    return known[int(target.argmax())] if float(target.max()) > 0.999 else "all classes alike"
+    return known[int(target.argmax())] if float(target.max()) > 0.999 else "all classes equally"

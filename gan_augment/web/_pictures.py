@@ -14,6 +14,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 from .._core import png_marks
 from ..synthesis import as_png, make_marks
 
+USUAL, LARGEST = 88, 256  # pixels of a tile
 MILLISECONDS = 80  # of a frame of a film
 
 
@@ -38,10 +39,12 @@ def figures(tiles: Sequence[Tile], label: str, *, framed: bool = False) -> str:
     Args:
         tiles (sequence of Tile): The images.
         label (str): Name of the list for screen readers.
-        framed (bool): Whether to frame synthetic images and name them, among real ones. Default: False.
+        framed (bool): Whether to put a frame and a label on synthetic images. Default: False.
     """
     items = "".join(_figure(tile, framed) for tile in tiles)
-    return f'<ul class="ga-tiles" aria-label="{html.escape(label)}">{items}</ul>'
+    side = min(max((tile.image.shape[2] for tile in tiles), default=0), LARGEST)
+    style = f' style="--ga-side: {side}px"' if side > USUAL else ""  # so that enlarged images show what they gained
+    return f'<ul class="ga-tiles"{style} aria-label="{html.escape(label)}">{items}</ul>'
 
 
 def _figure(tile: Tile, framed: bool) -> str:
@@ -54,8 +57,12 @@ def _figure(tile: Tile, framed: bool) -> str:
 
 
 def png(tile: Tile) -> bytes:
-    """Returns a tile as a PNG file, which says that the image is synthetic if it is."""
-    return as_png(tile.image, make_marks(tile.source) if tile.source else {})
+    """Returns a tile as a PNG file. The file of a synthetic image is marked."""
+    if tile.source:
+        return as_png(tile.image, make_marks(tile.source))
+    file = BytesIO()
+    to_pil_image(tile.image).save(file, format="png")
+    return file.getvalue()
 
 
 def film(images: Tensor, source: str) -> bytes:
@@ -68,5 +75,5 @@ def film(images: Tensor, source: str) -> bytes:
 
 
 def data_address(data: bytes) -> str:
-    """Returns a PNG file as an address, so that the page fetches nothing for it."""
+    """Returns a PNG file as a data URL, so that the page does not need to fetch it."""
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"

@@ -1,4 +1,4 @@
-"""Serves the page: its folder, its limits, and what every answer says to the browser."""
+"""Serves the page: its folder, its limits, and the headers of its answers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def serve(
     """Serves the page of ``gan-augment ui`` until the process is interrupted.
 
     The page draws samples, mixes them into uploaded images, runs light studies and offers pools for download. It asks
-    no password, so it listens only to this machine by default.
+    for no password, so by default only this machine can reach it.
 
     Args:
         further (sequence of str): Generators to offer in addition to the installed ones, in any form that
@@ -172,7 +172,7 @@ def _at_most(most: int, receive: Any) -> Any:
 
 
 class Downloads:
-    """Sends the files that the page wrote for a visitor, to whoever knows the random name of the folder."""
+    """Sends the files of a visitor to everyone who knows the random name of the visitor's folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -185,7 +185,7 @@ class Downloads:
         path = place / "upload" / OUT / name if name == "report.html" else place / "downloads" / name
         # isfile and not is_file, which raises an error for a long name
         known = token.isalnum() and os.path.basename(name) == name and os.path.isfile(path)
-        answer: Response = PlainTextResponse("There is no such file any more. Make it again.", 404)
+        answer: Response = PlainTextResponse("This file no longer exists. Make it again.", 404)
         if known:
             answer = FileResponse(path, filename=name, headers={"x-content-type-options": "nosniff"})
         await answer(scope, receive, send)
@@ -230,7 +230,7 @@ def _shown(host: str) -> str:
 
 @contextmanager
 def _environment(folder: Path) -> Iterator[None]:
-    """Leads temporary files and caches into the folder of the page. Gradio reads its variables when it is imported."""
+    """Puts temporary files and caches into the folder of the page. Gradio reads its variables when it is imported."""
     cache = folder / "cache"
     cache.mkdir()
     changes = {

@@ -1,4 +1,4 @@
-"""Runs one light study at a time, as the command ``gan-augment study`` in a process of its own."""
+"""Runs one light study at a time: the command ``gan-augment study``, in a process of its own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PROGRAM = "gan-augment: "
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a visitor asks a study.
+    """The study that a visitor asks for.
 
     Attributes:
         source (str): Name of the generator; empty to fit one to the uploaded images.
@@ -52,7 +52,7 @@ class Request:
     steps: int = 150
 
     def check(self, limits: Limits) -> None:
-        """Raises a ValueError if a value is out of range, as only a changed page can send it."""
+        """Raises a ValueError if a value is out of range. Only a changed page can send such a value."""
         for name, value, low, high in (
             ("seeds", self.seeds, LEAST_SEEDS, limits.study_seeds),
             ("steps", self.steps, LEAST_STEPS, limits.study_steps),

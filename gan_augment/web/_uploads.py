@@ -115,7 +115,7 @@ def _check(dataset: Any, name: str, limits: Limits) -> None:
 
 
 class _Timed(Dataset[Any]):
-    """Passes the items of a data set on until the time is over, and remembers why one was refused."""
+    """Returns the items of a data set until the time is over, and remembers why one was refused."""
 
     def __init__(self, dataset: Any, limits: Limits) -> None:
         self.dataset, self.limits = dataset, limits
@@ -130,8 +130,8 @@ class _Timed(Dataset[Any]):
         try:
             if time.monotonic() > self.end:
                 raise ValueError(
-                    f"The images must be read within {self.limits.reading_seconds:g} seconds, but {index:,} of "
-                    f"{len(self):,} took longer; upload fewer or smaller ones."
+                    f"The images must be read within {self.limits.reading_seconds:g} seconds, but in this time only "
+                    f"{index:,} of {len(self):,} were read; upload fewer or smaller ones."
                 )
             return self.dataset[index]
         except ValueError as error:

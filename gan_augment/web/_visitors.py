@@ -83,7 +83,7 @@ class Visitors:
                 visitor.seen, visitor.left = time.monotonic(), True
 
     def tidy(self) -> None:
-        """Deletes the files of visitors who have left, and old uploads that nobody has."""
+        """Deletes the files of visitors who have left, and old uploads that belong to nobody."""
         now = time.monotonic()
         with self._lock:
             for key, visitor in list(self._visitors.items()):
@@ -167,7 +167,9 @@ def page_folder(folder: Path) -> Iterator[Path]:
     folder = folder.absolute()
     make_folder(folder)
     if holds_something(folder) and not (folder / MARKER).exists():
-        raise ValueError(f"folder must be new, empty or one of an earlier page, but {str(folder)!r} holds other files.")
+        raise ValueError(
+            f"folder must be new, empty or the folder of an earlier page, but {str(folder)!r} holds other files."
+        )
     with lock_folder(folder):
         (folder / MARKER).touch()
         _empty(folder)

@@ -205,7 +205,8 @@ def mixed(tmp_path):
 
 
 REFUSED = (
-    r"dataset must hold real images, but 2 of its 12 images are marked as synthetic, first '.*0/made\.png'; remove"
+    r"dataset must hold real images, but 2 of its 12 images are marked as synthetic "
+    r"\(the first is '.*0/made\.png'\); remove"
 )
 
 
@@ -260,7 +261,7 @@ def test_a_pool_and_a_mixed_data_set_are_recognised_as_such():
     assert find_marked(real) == []
     assert find_marked(mixed) == mixed.synthetic_mask().nonzero().flatten().tolist()
     for marked, some in ((pool(), r"6 of its 6"), (mixed, r"4 of its 8"), (Subset(pool(), [1, 2]), r"2 of its 2")):
-        with pytest.raises(ValueError, match=rf"but {some} images are marked as synthetic, first item \d"):
+        with pytest.raises(ValueError, match=rf"but {some} images are marked as synthetic \(the first is item \d"):
             fit(marked, **TINY)
     assert find_marked(ConcatDataset([real, Subset(mixed, [0, 1]), pool()])) == [
         *(8 + place for place in (0, 1) if mixed.is_synthetic(place)),

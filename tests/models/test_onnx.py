@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gan_augment import Card, Generator, GeneratorConfig, from_pretrained, list_pretrained
@@ -144,6 +144,8 @@ def test_small_networks_of_any_configuration_make_the_same_images(tmp_path_facto
 @given(stacks())
 def test_imported_generators_of_any_layers_make_the_same_images(tmp_path_factory, stack):
     latent_dim, classes, side, layers = stack
+    assume(all(layer.get("eps", 1) >= 1e-5 for layer in layers))  # less divides flat maps by rounding errors
+    torch.manual_seed(0)
     config = LayeredConfig(side, 3, latent_dim, num_classes=classes, layers=tuple(layers))
     assert difference(LayeredGenerator(config), tmp_path_factory.mktemp("onnx") / "generator.onnx") < 1e-4
 

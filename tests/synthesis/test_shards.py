@@ -111,6 +111,7 @@ def test_a_pool_without_classes_keeps_its_order(tmp_path):
 
 
 def test_two_readers_over_http_see_every_image_once(tmp_path):
+    pytest.importorskip("datasets", reason="datasets is in the extra dev")
     shards = export_shards(Noise(3), tmp_path / "out", 50, images_per_shard=9)
     expected = [
         f"{key} {int(sample['cls'])} {digest(sample['png'])}"

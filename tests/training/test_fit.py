@@ -386,7 +386,7 @@ def test_validation_images_have_the_classes_of_the_others(labelled, tiny_recipe,
     [
         ({"checkpoint_every": -1.0}, "checkpoint_every must be"),
         ({"checkpoint_every": float("nan")}, "checkpoint_every must be"),
-        ({"log_with": "csv"}, "log_with must be one or several of"),
+        ({"log_with": "csv"}, "log_with must be one or more of"),
         ({"log_with": ["tensorboard", "csv"]}, "but got 'csv' instead"),
         ({"log_with": "tensorboard", "out": None}, "out must be given with log_with"),
     ],

@@ -142,6 +142,6 @@ def test_a_damaged_file_of_ids_starts_a_new_entry(tmp_path):
 def test_a_missing_package_is_named_before_any_work(name, tmp_path, monkeypatch):
     for package in _trackers.PACKAGES[name]:
         monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModuleNotFoundError, match=f"log_with='{name}' needs a package: run pip install {name}\\."):
+    with pytest.raises(ModuleNotFoundError, match=f"log_with='{name}' requires a package: run pip install {name}\\."):
         fit("missing", out=tmp_path / "run", log_with=[name], progress=False)
     assert not (tmp_path / "run").exists()

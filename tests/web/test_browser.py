@@ -102,7 +102,7 @@ def test_images_of_other_classes_are_refused_with_a_way_out(open_page, tmp_path)
     page = open_page()
     choose(page, "Generator", "dcgan-mnist-32")
     upload(page, write_zip(tmp_path / "insects.zip", photos(("ants", "bees"), 4)))
-    page.get_by_text("The generator must have the classes of your images, ants, bees").wait_for()
+    page.get_by_text("The generator must have the classes of your images (ants, bees)").wait_for()
     choose(page, "Label of a synthetic image", "always bees")
     page.get_by_text("2 of 8 images are synthetic").wait_for()
     assert {each.split()[0] for each in page.locator("#batch figure.ga-synthetic figcaption").all_inner_texts()} == {
@@ -219,6 +219,10 @@ def start_study(page):
     page.get_by_role("button", name="Start the study").click()
 
 
+def is_painted(place):
+    return len(PIL.Image.open(io.BytesIO(place.screenshot())).convert("L").getcolors()) > 20
+
+
 @pytest.mark.slow
 def test_a_study_runs_to_its_verdict_and_a_second_one_waits(open_page, tmp_path):
     one, other = open_page(), open_page()
@@ -240,6 +244,8 @@ def test_a_study_runs_to_its_verdict_and_a_second_one_waits(open_page, tmp_path)
     assert verdict.lower() in ("helps", "hurts", "no effect shown")
     report = one.frame_locator("iframe.ga-report")
     assert verdict.lower() in report.locator("h1").inner_text().lower()
+    one.locator("iframe.ga-report").scroll_into_view_if_needed()
+    wait_for(lambda: is_painted(one.locator("iframe.ga-report")))
     with one.expect_download() as download:
         one.locator("#report a").click()
     assert str(tmp_path) not in download.value.path().read_text(encoding="utf-8")

@@ -59,7 +59,7 @@ def test_another_ratio_keeps_the_real_images():
 
 def test_labels_of_synthetic_images_are_named():
     batch = mix(upload(("ants", "bees"), 10), labels="uniform")
-    assert {tile.caption for tile in batch.tiles if tile.source} == {"all classes alike"}
+    assert {tile.caption for tile in batch.tiles if tile.source} == {"all classes equally"}
     assert {tile.caption for tile in batch.tiles if not tile.source} <= {"ants", "bees"}
     fixed = mix(upload(("ants", "bees"), 10), labels=1)
     assert {tile.caption for tile in fixed.tiles if tile.source} == {"bees"}
@@ -67,7 +67,9 @@ def test_labels_of_synthetic_images_are_named():
 
 @pytest.mark.parametrize("names", [("ants", "bees"), tuple("abcdefghij")])
 def test_other_classes_are_refused_with_both_lists(names):
-    with pytest.raises(ValueError, match=rf"classes of your images, {names[0]}, {names[1]}.*but has 0, 1, 2"):
+    with pytest.raises(
+        ValueError, match=rf"classes of your images \({names[0]}, {names[1]}.*but its classes are: 0, 1, 2"
+    ):
         mix(upload(names))
 
 
@@ -79,7 +81,13 @@ def test_synthetic_figures_are_framed_and_marked_and_names_are_escaped():
     assert "<b>cat" not in text
     assert re.findall('alt="(.*?)"', text) == ["synthetic image, &lt;b&gt;cat&lt;/b&gt;", "real image, dog"]
     assert PIL.Image.open(io.BytesIO(png(Tile(image, "", "g, seed 0")))).text["Source"] == "g, seed 0"
-    assert "Synthetic" not in PIL.Image.open(io.BytesIO(png(Tile(image)))).text
+    assert PIL.Image.open(io.BytesIO(png(Tile(image)))).text == {}
+
+
+@pytest.mark.parametrize(("side", "style"), [(32, False), (128, True)])
+def test_large_images_get_large_tiles(side, style):
+    text = figures([Tile(torch.zeros(1, side, side, dtype=torch.uint8))], "Samples")
+    assert (f"--ga-side: {side}px" in text) == style
 
 
 def test_a_film_runs_there_and_back_and_is_marked():

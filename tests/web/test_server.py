@@ -183,7 +183,7 @@ def test_errors_are_sentences_without_tracebacks(capsys):
 def test_an_error_of_the_system_is_no_bug():
     with pytest.raises(OSError, match="No such file") as caught:
         os.stat("/no/such/file")
-    assert sentence(caught.value).startswith("The machine of the page cannot do this now: ")
+    assert sentence(caught.value).startswith("The machine that runs the page cannot do this now: ")
 
 
 @pytest.mark.slow

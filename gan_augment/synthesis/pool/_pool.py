@@ -213,7 +213,7 @@ class SyntheticPool(Source):
         return image if self.labels is None else (image, int(self.labels[index]))
 
     def is_synthetic(self, index: int) -> bool:
-        """Returns True: every image of a pool is synthetic, so no generator is trained on a pool by accident."""
+        """Returns True, because every image of a pool is synthetic. So no generator trains on a pool by accident."""
         return True
 
     def rows(self, indices: Tensor) -> Tensor:

@@ -25,9 +25,9 @@ def check_trackers(log_with: str | Sequence[str] | None) -> tuple[str, ...]:
     names = (log_with,) if isinstance(log_with, str) else tuple(dict.fromkeys(log_with or ()))
     for name in names:
         if name not in PACKAGES:
-            raise ValueError(f"log_with must be one or several of {tuple(PACKAGES)}, but got {name!r} instead.")
+            raise ValueError(f"log_with must be one or more of {tuple(PACKAGES)}, but got {name!r} instead.")
         if not any(map(_is_installed, PACKAGES[name])):
-            raise ModuleNotFoundError(f"log_with={name!r} needs a package: run pip install {name}.")
+            raise ModuleNotFoundError(f"log_with={name!r} requires a package: run pip install {name}.")
     return names
 
 
@@ -45,7 +45,7 @@ class Trackers:
         names (sequence of str): Names from ``PACKAGES``.
         folder (Path): Folder of the run.
         settings (dict): The recipe and the seed, which a new entry shows.
-        step (int): Step from which the run goes on.
+        step (int): Step at which the run starts or continues.
 
     Raises:
         RuntimeError: If a tracker does not start, for example because its user is not logged in.
@@ -64,13 +64,13 @@ class Trackers:
             write_whole(folder / IDS, (json.dumps(known) + "\n").encode())
 
     def log(self, figures: Mapping[str, Any], step: int) -> None:
-        """Sends the numbers among some figures."""
+        """Sends those figures that are numbers."""
         numbers = {name: value for name, value in figures.items() if isinstance(value, (int, float))}
         for tracker in self._running:
             tracker.log(numbers, step=step)
 
     def finish(self) -> None:
-        """Ends the entries; those that have ended stay as they are."""
+        """Ends the entries that have not ended yet."""
         while self._running:
             self._running.pop().finish()
 
@@ -101,7 +101,7 @@ def _started(tracker: Any) -> Any:
 
 
 def _read_ids(folder: Path) -> dict[str, str]:
-    """Returns the ids of the entries of a run; without a readable file, a resumed run gets new entries."""
+    """Returns the ids of the entries of a run. If the file cannot be read, a resumed run gets new entries."""
     try:
         ids = json.loads((folder / IDS).read_bytes())
     except (FileNotFoundError, ValueError):

@@ -35,7 +35,7 @@ class Server:
     names: tuple[str, ...]
 
     def generator(self, name: Any) -> Generator:
-        """Loads a generator that the page offers, and no other that a changed page may name."""
+        """Loads a generator that the page offers. A changed page may name others, which are refused."""
         if name not in self.names:
             raise ValueError(f"The generator must be one of {self.names}, but got {name!r:.80}.")
         return generators.load(name)

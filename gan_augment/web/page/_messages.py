@@ -19,20 +19,21 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def sentence(error: Exception) -> str:
-    """Returns what a page says of an error: the sentence of this package, or that it is a bug.
+    """Returns the sentence that a page shows for an error: its message, or that it is a bug.
 
     Example:
         >>> sentence(KeyError("x"))
-        'This is a bug in gan-augment (KeyError). The terminal of the page shows more; please report it.'
+        'This is a bug in gan-augment (KeyError). The terminal that runs the page shows more; please report it.'
     """
     place = traceback.extract_tb(error.__traceback__)
     ours = bool(place) and PACKAGE in Path(place[-1].filename).parents and (place[-1].line or "").startswith("raise")
     if isinstance(error, EXPECTED) and (ours or not place):
         return str(error)
     if isinstance(error, (OSError, MemoryError)):
-        return f"The machine of the page cannot do this now: {one_line(error) or type(error).__name__}."
+        return f"The machine that runs the page cannot do this now: {one_line(error) or type(error).__name__}."
     return (
-        f"This is a bug in gan-augment ({type(error).__name__}). The terminal of the page shows more; please report it."
+        f"This is a bug in gan-augment ({type(error).__name__}). The terminal that runs the page shows more; please "
+        "report it."
     )
 
 

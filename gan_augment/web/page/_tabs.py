@@ -21,7 +21,7 @@ BYTES = 4_096  # of an exported image, at least
 def upscaler_box() -> gr.Dropdown:
     """Returns the choice of an upscaler, or a box that says how to install one."""
     known = list_upscalers(installed=True)
-    none = "" if known else 'No upscaler is installed: pip install "gan-augment[faces]".'
+    none = "" if known else 'No upscaler is installed. Run pip install "gan-augment[faces]".'
     choices = [("no", NO_UPSCALER), *((name, name) for name in known)]
     return gr.Dropdown(
         choices, value=NO_UPSCALER, label="Enlarge", info=none or None, interactive=bool(known), min_width=140
@@ -29,13 +29,13 @@ def upscaler_box() -> gr.Dropdown:
 
 
 def samples_tab(server: Server, name: gr.Dropdown) -> tuple[Any, ...]:
-    """Lays out the samples, and returns how to draw them, with the boxes that depend on the generator."""
+    """Lays out the samples. Returns the function that draws them, and the boxes that depend on the generator."""
     most = server.limits.samples
     with gr.Row():
         seed, label, upscaler = seed_box(), class_box(), upscaler_box()
     with gr.Row():
         count = slider(1, most, 20, 1, "Number of images")
-        truncation = slider(0.2, 4, 4, 0.1, "Truncation", "Low: clearer and more alike. Highest: no truncation.")
+        truncation = slider(0.2, 4, 4, 0.1, "Truncation", "Low: clearer, less varied images. Highest: no truncation.")
     other = gr.Button("Other samples", variant="primary")
     tiles = gr.HTML(elem_id="samples")
 
@@ -58,7 +58,7 @@ def samples_tab(server: Server, name: gr.Dropdown) -> tuple[Any, ...]:
 
 
 def walk_tab(server: Server, name: gr.Dropdown) -> tuple[Any, ...]:
-    """Lays out the walk, and returns its class box and how to draw it."""
+    """Lays out the walk, and returns its class box and the function that draws it."""
     with gr.Row():
         first, second, label = seed_box("First seed", 0), seed_box("Second seed", 1), class_box()
     place = slider(0, 1, 0.5, 0.01, "Place between the two")

@@ -19,15 +19,15 @@ from ._messages import kindly, report
 from ._texts import NO_UPLOAD, note, refusal, study_report, study_status
 
 SAME, UNIFORM = "same", "uniform"
-LABELS = [("class of the real image", SAME), ("all classes alike", UNIFORM)]
+LABELS = [("class of the real image", SAME), ("all classes equally", UNIFORM)]
 SECONDS = 1.0  # between two looks at a study
 
 
 def upload_tab(server: Server, name: gr.Dropdown) -> tuple[Any, Any, Any]:
-    """Lays out the upload and the mixed batch, and returns how to mix it again."""
+    """Lays out the upload and the mixed batch, and returns the function that mixes it again."""
     limits = server.limits
     most = f"At most {limits.upload_bytes // 2**20} MB, {limits.images:,} images and {limits.classes} classes."
-    gr.HTML(note(most, "Only you see them on this page. They are deleted when you leave."))
+    gr.HTML(note(most, "Other visitors do not see your images, and the page deletes them when you leave."))
     file = gr.File(
         label="Zip file with one folder of images for each class",
         file_types=[".zip"],
@@ -78,7 +78,7 @@ def upload_tab(server: Server, name: gr.Dropdown) -> tuple[Any, Any, Any]:
         options = {"ratio": ratio, "labels": labels, "count": n, "seed": seed_of(seed)}
         batch = mix_batch(upload, server.generator(chosen), generators.title(chosen), **options)
         total = len(batch.tiles)
-        words = f"{batch.num_synthetic} of {total} images are synthetic and have a frame; the others are yours."
+        words = f"{batch.num_synthetic} of {total} images are synthetic and have a frame. The others are real."
         return note(words) + figures(batch.tiles, "Mixed batch", framed=True)
 
     inputs = [name, ratio, count, labels, seed]

@@ -16,13 +16,16 @@ HEADER = (
 NO_UPLOAD = '<p class="ga-note">No images yet. Drop a zip file with one folder of images for each class.</p>'
 NO_STUDY = (
     '<p class="ga-note">A light study trains small classifiers with and without synthetic images. It needs your images '
-    "from the tab <em>Mix</em>, and soon says how long it takes. Keep this page open: closing it stops the study.</p>"
+    "from the tab <em>Mix</em>, and soon says how long it will take. Keep this page open: closing it stops the "
+    "study.</p>"
 )
 _SIGNS = {"helps": "▲", "hurts": "▼"}
 _MEANING = {
     "helps": "The whole interval is above zero: the synthetic images helped in this study.",
-    "hurts": "The whole interval is below zero: the synthetic images made it worse in this study.",
-    "no effect shown": "The interval includes zero: this study shows no effect. Use ratio 0, no synthetic images.",
+    "hurts": "The whole interval is below zero: the synthetic images made the classifier worse in this study.",
+    "no effect shown": (
+        "The interval includes zero, or a second test does not confirm the effect. Use ratio 0: no synthetic images."
+    ),
 }
 
 
@@ -94,7 +97,7 @@ def _verdict(study: Study, report: dict[str, Any]) -> str:
         f"<p>{escaped(report['generator_sentence'])}</p>" if report["generator_sentence"] else "",
         note(
             f"This was a light study: one small classifier, {report['seeds']} seeds, {report['steps']} steps. "
-            "For a decision, run a larger one on your machine. This was the command:"
+            "For a decision, run a larger one on your own machine. Start from the command of this study:"
         ),
         f'<pre tabindex="0"><code>{escaped(study.command)}</code></pre>',
     ]
