@@ -81,7 +81,7 @@ class Saying(list):
         (torch.tensor([True, False, True]), [0, 2]),
         (np.array([False, False, True]), [2]),
     ],
-    ids=str,
+    ids=["method", "all", "none", "unsaid", "list", "tensor", "array"],
 )
 def test_what_a_data_set_says_counts_in_any_form(says, expected):
     data = Saying(says)
