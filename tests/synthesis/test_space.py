@@ -76,7 +76,7 @@ def test_images_that_do_not_fit_the_memory_or_disk_are_refused(tiny, pool, tmp_p
         SyntheticPool.generate, tiny, 300, out=tmp_path / "p", words="size=300 takes .* only 50,000 bytes on the disk"
     )
     refused(export_images, tiny, tmp_path / "e", 20, words="n=20 takes 81,920 bytes .* on the disk of .* are free")
-    refused(export_shards, tiny, tmp_path / "s", 30, words="n=30 takes 61,440 bytes .* on the disk of .* are free")
+    refused(export_shards, tiny, tmp_path / "s", 40, words="n=40 takes 61,440 bytes .* on the disk of .* are free")
     assert list(tmp_path.iterdir()) == []
 
 
