@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import os
+import struct
 from typing import Any
 
 import PIL.Image
@@ -80,11 +81,28 @@ def _is_marked_file(dataset: Any, index: int) -> bool | None:
         return None
     try:
         with PIL.Image.open(file, formats=image_formats()) as image:
-            if not is_marked(image.info) and image.format == "PNG":
-                image.load()  # some programs, such as ExifTool, write metadata behind the pixels
+            if image.format == "PNG" and _has_text_behind_pixels(file):
+                image.load()  # decodes the pixels, and then reads the rest
             return is_marked(image.info)
     except _UNREADABLE:
         return None
+
+
+def _has_text_behind_pixels(file: str) -> bool:
+    """Returns whether a PNG file has text after its pixels, where some programs write metadata.
+
+    It reads only the length and the name of each chunk, because decoding an image takes much longer.
+    """
+    behind = False
+    with open(file, "rb") as stream:
+        stream.seek(8)  # the signature
+        while len(head := stream.read(8)) == 8:
+            length, name = struct.unpack(">I4s", head)
+            if behind and name in (b"tEXt", b"zTXt", b"iTXt"):
+                return True
+            behind = behind or name == b"IDAT"
+            stream.seek(length + 4, os.SEEK_CUR)  # its data and checksum
+    return False
 
 
 def _file_of(dataset: Any, index: int) -> str | None:

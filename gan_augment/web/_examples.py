@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from torchvision.transforms.v2.functional import to_pil_image
-
 from ..demo import load_digits
+from ..synthesis import as_png
 
-EACH = 20  # digits of a class
+CLASSES, EACH = 10, 20  # digits of each class
 
 
 def has_examples() -> bool:
@@ -28,9 +26,7 @@ def example_zip(folder: Path) -> Path:
     images, labels = load_digits()
     path = folder / "digits.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        for digit in range(10):
+        for digit in range(CLASSES):
             for index, image in enumerate(images[labels == digit][:EACH]):
-                file = io.BytesIO()
-                to_pil_image(image).save(file, format="png")
-                archive.writestr(f"{digit}/{index:03}.png", file.getvalue())
+                archive.writestr(f"{digit}/{index:03}.png", as_png(image, {}))
     return path

@@ -80,7 +80,7 @@ def facts(name: str, generator: Generator) -> dict[str, str]:
     config, card, entry = generator.config, generator.card, find_entry(name)
     data = card.data if card else {}
     kind = "grey" if config.channels == 1 else "RGB"
-    classes = ", ".join(generator.class_names or map(str, range(config.num_classes)))
+    classes = ", ".join(name for name, _ in classes_of(generator))
     forbids = card is not None and card.forbids_commercial_use
     found = {
         "Images": f"synthetic, {config.image_size} x {config.image_size} px, {kind}",

@@ -10,6 +10,7 @@ import torch
 from .._core import one_line
 from ..mixing import SyntheticMix
 from ..models import Generator
+from ._generators import classes_of
 from ._pictures import Tile
 from ._uploads import Upload
 
@@ -68,7 +69,7 @@ def make_mix(upload: Upload, generator: Generator, ratio: float, labels: str | i
     except ValueError as error:
         if labels != "same":
             raise
-        theirs = ", ".join(generator.class_names or map(str, range(generator.num_classes))) or "none"
+        theirs = ", ".join(name for name, _ in classes_of(generator)) or "none"
         raise ValueError(
             f"The generator must have the classes of your images ({one_line(', '.join(known))}), but its classes are: "
             f"{one_line(theirs)}. Choose another generator, or another label for the synthetic images."

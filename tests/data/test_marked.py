@@ -195,7 +195,7 @@ def test_the_mark_is_kept_when_a_file_is_turned_upright(tmp_path):
 
 @pytest.fixture
 def mixed(tmp_path):
-    """A folder of twelve images, of which two are marked."""
+    """A folder of twelve images. Two of them are marked."""
     write_real(tmp_path / "mixed", 10)
     export_images(pool(2), tmp_path / "made")
     for label in "01":

@@ -29,7 +29,7 @@ TRAINING, VALIDATION = 12, 4  # images of each of the ten digits
 
 
 class Checkout(NamedTuple):
-    """A repository of others, at the version that a diff names."""
+    """The repository of another project, at the version that a diff fits."""
 
     address: str
     version: str  # tag or commit

@@ -35,7 +35,8 @@ def samples_tab(server: Server, name: gr.Dropdown) -> tuple[Any, ...]:
         seed, label, upscaler = seed_box(), class_box(), upscaler_box()
     with gr.Row():
         count = slider(1, most, 20, 1, "Number of images")
-        truncation = slider(0.2, 4, 4, 0.1, "Truncation", "Low: clearer, less varied images. Highest: no truncation.")
+        about = "Low: clearer, less varied images. Highest: no truncation."
+        truncation = slider(0.2, generators.NORMAL_LIMIT, generators.NORMAL_LIMIT, 0.1, "Truncation", about)
     other = gr.Button("Other samples", variant="primary")
     tiles = gr.HTML(elem_id="samples")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _generators as generators
-from .._examples import example_zip, has_examples
+from .._examples import CLASSES, EACH, example_zip, has_examples
 from .._mixing import make_mix, mix_batch
 from .._pictures import figures
 from .._studies import LEAST_SEEDS, LEAST_STEPS, PRESETS, Request
@@ -34,7 +34,7 @@ def upload_tab(server: Server, name: gr.Dropdown) -> tuple[Any, Any, Any]:
         height=140,
         elem_classes="ga-upload",
     )
-    example = gr.Button("Use 200 example digits", visible=has_examples())
+    example = gr.Button(f"Use {CLASSES * EACH} example digits", visible=has_examples())
     about = gr.HTML(NO_UPLOAD, elem_id="upload")
     with gr.Row():
         ratio = slider(0, 1, 0.25, 0.05, "Ratio", "Share of the batch that is synthetic.")
