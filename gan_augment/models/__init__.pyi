@@ -15,7 +15,15 @@ from ._discriminator import Discriminator, DiscriminatorBlock
 from ._efficientnet import load_efficientnet, read_verified
 from ._generator import Generator
 from ._layered import LAYERS, LayeredConfig, LayeredGenerator, build_layer, conv_side
-from ._learn_variations import DEFORMATIONS, REGISTRATION_SIDE, TONES, class_components, learn_variations, scaled
+from ._learn_variations import (
+    DEFORMATIONS,
+    MAX_PAIRS,
+    REGISTRATION_SIDE,
+    TONES,
+    class_components,
+    learn_variations,
+    scaled,
+)
 from ._loading import check_finite, listed_files, load_discriminator, load_generator
 from ._projected import (
     FEATURE_MAPS,
@@ -47,6 +55,7 @@ __all__ = [
     "LEAST_SIDE",
     "MAX_ANCHORS",
     "MAX_CLASSES",
+    "MAX_PAIRS",
     "OPTIONAL_FILES",
     "REAL",
     "REGISTRATION_SIDE",

@@ -25,7 +25,9 @@ from ._arms import Job, run_job
 from ._estimate import Cost
 from ._fitting import FitJob, run_fitting
 from ._folder import Outcome, read_outcome
+from ._synthetic import ControlJob, make_control
 
+AnyJob = Job | FitJob | ControlJob
 Describe = Callable[[Job, Mapping[Path, Outcome | None]], str]
 
 POLL_SECONDS = 0.5
@@ -41,8 +43,8 @@ class Runner:
         self._executor: ProcessPoolExecutor | None = None
         self._alive: Connection | None = None
         self._workers: list[BaseProcess] = []
-        self._running: dict[Future[Any], Job | FitJob] = {}  # at most one for each process
-        self._fittings: deque[FitJob] = deque()
+        self._running: dict[Future[Any], AnyJob] = {}  # at most one for each process
+        self._queued: list[FitJob | ControlJob] = []  # for idle processes
         self._context = get_context("spawn")  # a fork of a process with several threads hangs in a convolution
         self._worked = self._context.Value("d", 0.0)  # estimated seconds of the work that all processes have done
 
@@ -62,26 +64,28 @@ class Runner:
             self._alive.close()
 
     def start(self, costs: Mapping[str, Cost], seconds: float) -> None:
-        """Starts a progress bar for the estimated seconds of all trainings and fittings; every step moves it."""
+        """Starts a progress bar for the estimated seconds of all jobs; every step moves it."""
         self.costs = costs
         options = {"bar_format": "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"}
         self.bar = progress_bar(show=self.progress, total=seconds, desc="Study", **options)
 
     def estimate_again(self, trainings: float) -> float:
         """Corrects the end of the bar for trainings of so many seconds, and returns the seconds of all that is left."""
-        left = trainings + sum(job.seconds for job in self._fittings)
+        left = trainings + sum(job.seconds for job in self._queued)
         self.bar.total = self.bar.n + left
         self.bar.refresh()
         return left
 
-    def fit_later(self, jobs: Sequence[FitJob]) -> None:
-        """Queues fittings for idle processes and for :meth:`finish_fittings`."""
-        self._fittings.extend(jobs)
+    def queue(self, jobs: Sequence[FitJob | ControlJob]) -> None:
+        """Queues jobs for idle processes and for :meth:`finish`."""
+        self._queued.extend(jobs)
 
-    def finish_fittings(self) -> None:
-        """Runs the queued fittings, and waits for those that are already running."""
-        for job, _ in self._run(self._fittings, FitJob):
-            self._show(job.name)
+    def finish(self, kind: type[FitJob | ControlJob]) -> None:
+        """Runs the queued jobs of a kind, and waits for those that are already running."""
+        ahead = deque(job for job in self._queued if isinstance(job, kind))
+        self._queued = [job for job in self._queued if not isinstance(job, kind)]
+        for job, _ in self._run(ahead, kind):
+            self.show(job.name)
 
     def __call__(self, jobs: Sequence[Job], describe: Describe) -> list[Outcome]:
         """Returns the outcomes of jobs in their order, and trains the jobs that have none yet.
@@ -91,17 +95,15 @@ class Runner:
         outcomes = {job.path: read_outcome(job.path) for job in jobs}
         missing = deque(job for job in jobs if outcomes[job.path] is None)
         for job, outcome in self._run(missing, Job):
-            if isinstance(job, FitJob):
-                self._show(job.name)
-                continue
-            outcomes[job.path] = outcome
-            self._show(describe(job, outcomes))
+            if isinstance(job, Job):
+                outcomes[job.path] = outcome
+            self.show(describe(job, outcomes) if isinstance(job, Job) else job.name)
         return [found for job in jobs if (found := outcomes[job.path]) is not None]
 
-    def _run(self, ahead: deque[Any], kind: type[Job | FitJob]) -> Iterator[tuple[Job | FitJob, Any]]:
+    def _run(self, ahead: deque[Any], kind: type[AnyJob]) -> Iterator[tuple[AnyJob, Any]]:
         """Runs jobs of one kind until all are done, and yields each job with its result when it is ready.
 
-        Idle processes run queued fittings. A later call may yield their results.
+        Idle processes run queued jobs. A later call may yield their results.
         """
         if self.processes == 1:
             while ahead:
@@ -110,8 +112,8 @@ class Runner:
             return
         while ahead or any(isinstance(job, kind) for job in self._running.values()):
             try:
-                while len(self._running) < self.processes and (ahead or self._fittings):
-                    self._submit((ahead or self._fittings).popleft())
+                while len(self._running) < self.processes and (ahead or self._queued):
+                    self._submit(ahead.popleft() if ahead else self._queued.pop(0))
                 done, _ = wait(self._running, POLL_SECONDS, FIRST_COMPLETED)
                 results = [(self._running.pop(future), future.result()) for future in done]
             except BrokenProcessPool as error:
@@ -125,7 +127,7 @@ class Runner:
                     warnings.warn(warning, stacklevel=2)
                 yield job, result
 
-    def _submit(self, job: Job | FitJob) -> None:
+    def _submit(self, job: AnyJob) -> None:
         """Starts a job in an idle process."""
         if self._executor is None:
             watched, self._alive = self._context.Pipe(duplex=False)
@@ -136,13 +138,19 @@ class Runner:
             self._running[self._executor.submit(run_counted, job, self._step_seconds(job))] = job
         self._workers += [process for process in active_children() if process not in [*others, *self._workers]]
 
-    def _step_seconds(self, job: Job | FitJob) -> float:
-        """Returns the estimated seconds of a step of a job; of a training, with its share of the predictions."""
+    def _step_seconds(self, job: AnyJob) -> float:
+        """Returns the estimated seconds of a step of a job; of a training, with its share of the predictions.
+
+        A control is made in one step.
+        """
         if isinstance(job, FitJob):
             return job.step_seconds
+        if isinstance(job, ControlJob):
+            return job.seconds
         return self.costs[job.arm.classifier.name].training(job.steps) / job.steps
 
-    def _show(self, text: str) -> None:
+    def show(self, text: str) -> None:
+        """Shows a text beside the progress bar."""
         self.bar.set_postfix_str(text, refresh=True)
 
     def _move(self, seconds: float) -> None:
@@ -153,15 +161,18 @@ class Runner:
 _worked: Any = None  # in a worker process, the counter that all processes share
 
 
-def run(job: Job | FitJob, on_step: Callable[[], object]) -> Outcome | None:
+def run(job: AnyJob, on_step: Callable[[], object]) -> Outcome | None:
     """Runs a job; ``on_step`` is called after each step."""
     if isinstance(job, Job):
         return run_job(job, on_step)
-    run_fitting(job, on_step)
+    if isinstance(job, FitJob):
+        run_fitting(job, on_step)
+    else:
+        make_control(job, on_step)
     return None
 
 
-def run_counted(job: Job | FitJob, seconds: float) -> tuple[Outcome | None, list[Warning | str]]:
+def run_counted(job: AnyJob, seconds: float) -> tuple[Outcome | None, list[Warning | str]]:
     """Runs a job in a worker process, counts the estimated seconds of each step, and returns the warnings too."""
 
     def count() -> None:

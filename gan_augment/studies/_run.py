@@ -18,7 +18,7 @@ from ..evaluation import Classifier, Hyperparameters, is_correct, tempered_brier
 from ..mixing import LabelPolicy
 from ._arms import Arm, Job, TrainSettings
 from ._estimate import estimate_sentence, estimated_seconds, measure_costs, rounded
-from ._fitting import Fitting, LoadedSource
+from ._fitting import FitJob, Fitting, LoadedSource
 from ._folder import Outcome, SplitImages, count_outcomes, outcome_paths, read_split, write_images
 from ._intervals import Interval, crossed_difference
 from ._jobs import Runner
@@ -28,7 +28,7 @@ from ._reference import Reference
 from ._result import OVERSAMPLED, Trial
 from ._settings import FIRST_SEEDS, TUNING_SEEDS, Settings
 from ._splits import StudyData
-from ._synthetic import StudyPools
+from ._synthetic import ControlJob, StudyPools
 
 
 @dataclass
@@ -65,7 +65,7 @@ class StudyRun:
         settings = self.settings
         self._estimate()
         if isinstance(self.source, Fitting) and self.source.budget is not None:
-            self.runner.finish_fittings()  # so that a budget that is too short costs little time
+            self.runner.finish(FitJob)  # so that a budget that is too short costs little time
         best = [self._best_augmentation(each, self._tuned(each)) for each in settings.classifiers]
         baseline = min(best, key=self.validation_score)
         if settings.mode == "balance":
@@ -79,9 +79,9 @@ class StudyRun:
         self.baseline = baseline
         self._print_power(baseline)
         self._estimate_rest(baseline)
-        self.runner.finish_fittings()
+        self.runner.finish(FitJob)
         self.pools.load_generators(self.splits)
-        self.pools.make_pools(self.splits, baseline)
+        self.pools.make_pools(self.splits, baseline, self.runner.show)
         choice = self._race(self._synthetic_arms(baseline))
         controls = self._controls(choice)
         self._train(controls, settings.seeds)
@@ -90,14 +90,15 @@ class StudyRun:
         return baseline, choice
 
     def _estimate(self) -> None:
-        """Starts the progress bar, queues the fittings, and prints about how long everything takes."""
+        """Starts the progress bar, queues the fittings and the controls, and prints about how long everything takes."""
         settings, fittings = self.settings, self.pools.fit_jobs(self.splits)
+        jobs: list[FitJob | ControlJob] = [*fittings, *self.pools.control_jobs(self.splits)]
         known = list(outcome_paths(self.folder))
         finished = {each.name: count_outcomes(known, each.name) for each in settings.classifiers}
         costs = measure_costs(settings, self.train_settings, self.splits[0])
-        seconds = estimated_seconds(settings, costs, finished) + sum(job.seconds for job in fittings)
+        seconds = estimated_seconds(settings, costs, finished) + sum(job.seconds for job in jobs)
         self.runner.start(costs, seconds)
-        self.runner.fit_later(fittings)
+        self.runner.queue(jobs)
         trainings = settings.num_trainings - sum(finished.values())
         complete = (self.folder / "report.json").exists()  # races may have trained fewer
         if self.progress and (fittings or (trainings > 0 and not complete)):
@@ -250,7 +251,8 @@ class StudyRun:
     def _controls(self, choice: Arm) -> list[Arm]:
         """Returns arms that train like the choice, but in which real images take the place of its samples."""
         plain = dataclasses.replace(choice, policy=None, labels="", filters=())
-        ready = self.pools.make_control_pools(self.splits, self.reference)
+        self.runner.finish(ControlJob)
+        ready = self.pools.finish_controls(self.splits, self.reference)
         arms = [dataclasses.replace(plain, name=f"{kind} {choice.ratio:g}", kind=kind) for kind in ready]
         if "repeated" in self.settings.controls and not choice.balanced:  # balanced arms repeat real images anyway
             arms.append(dataclasses.replace(plain, name=f"oversampled {choice.ratio:g}", kind="oversampled"))

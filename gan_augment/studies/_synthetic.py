@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .._core import mix_seed
+from ..models import MAX_PAIRS
 from ..synthesis import (
     FILTERS,
     Filter,
@@ -26,16 +29,18 @@ from ..synthesis import (
     match_shape,
 )
 from ..training import few_steps
-from ._arms import Arm, TrainSettings, train
-from ._controls import CONTROL_POOLS, REFERENCE, ControlSource, control_pool
+from ._arms import Arm, TrainSettings, one_thread, train
+from ._controls import CONTROL_POOLS, REFERENCE, Control, ControlSource, control_pool
 from ._fitting import FitJob, Fitting, LoadedSource, fit_folder
-from ._folder import SplitImages, make_once, pool_folder, pool_name, read_record
+from ._folder import SplitImages, make_once, pool_folder, pool_name, read_record, read_split
 from ._reference import Reference
 from ._result import Kind
 from ._settings import Settings
+from ._splits import first_rows_by_class
 
 FILTER_TRIALS = 2000  # candidates to try each filter on
 MIN_KEPT = 0.02  # a filter that keeps a smaller share would take long and leave copies of few samples
+TIMED_IMAGES = 64  # of a control
 
 
 class MatchedSource(Source):
@@ -81,6 +86,7 @@ class StudyPools:
     source: LoadedSource | Fitting
     progress: bool
     filters: list[tuple[str, ...]] = field(default_factory=list)  # those that keep enough samples in every split
+    controls: list[Control] = field(default_factory=list)  # those with pools of their own
     teacher: nn.Module = field(init=False)  # classifier of the real images of the first split
     fit_seconds: float = 0.0
     fit_steps: list[int] = field(default_factory=list)  # of each generator
@@ -118,10 +124,11 @@ class StudyPools:
                 "better images and a different verdict: run a study with a larger budget."
             )
 
-    def make_pools(self, splits: list[SplitImages], baseline: Arm) -> None:
+    def make_pools(self, splits: list[SplitImages], baseline: Arm, show: Callable[[str], object]) -> None:
         """Makes the pools that are missing; their teachers are trained like the baseline, on real images."""
         self.filters = list(self.settings.filters)
         for index, images in enumerate(splits):
+            show(f"samples for split {index + 1}")
             paths = {filters: pool_folder(self.folder, filters, index) for filters in self.filters if filters}
             missing = [filters for filters, path in paths.items() if read_record(path) is None]
             if index == 0 or missing:
@@ -136,30 +143,34 @@ class StudyPools:
         if not self.filters:
             raise ValueError("No filter kept enough synthetic images: " + " ".join(self.notes))
 
-    def make_control_pools(self, splits: list[SplitImages], reference: Reference | None) -> list[Kind]:
-        """Makes the missing pools of real images, and returns the kinds of arms that the images allow."""
-        controls = [name for name in CONTROL_POOLS if name in self.settings.controls]
-        for index, images in enumerate(splits):
-            for name in list(controls):
-                path = pool_folder(self.folder, control_pool(name), index)
-                seconds = read_record(path)
-                if seconds is None:
-                    try:
-                        source = ControlSource(name, images.train, images.train_labels, self.train_settings.num_classes)
-                    except ValueError as error:
-                        controls.remove(name)
-                        self.notes.append(f"The control {name} was left out: {error}")
-                        continue
-                    seed = mix_seed(self.settings.seed, 17, index)
-                    seconds = make_pool(path, source, [], self.settings.pool_size, seed)[1]
-                self.pool_seconds += seconds
-        if reference is None:
-            return [*controls]
-        for index in range(len(splits)):
-            path = pool_folder(self.folder, control_pool(REFERENCE), index)
-            make = partial(reference.save_pool, path, index, self.settings.pool_size, self.settings.seed)
-            self.pool_seconds += make_once(path, make)
-        return [*controls, REFERENCE]
+    def control_jobs(self, splits: list[SplitImages]) -> list[ControlJob]:
+        """Chooses the controls that the images allow, and returns the jobs that make their missing pools."""
+        self.controls = [name for name in CONTROL_POOLS if name in self.settings.controls]
+        if "varied" in self.controls and any(int(torch.bincount(each.train_labels).max()) < 2 for each in splits):
+            self.controls.remove("varied")
+            self.notes.append("The control varied was left out: no class has two training images in each split.")
+        size, classes = self.settings.pool_size, self.train_settings.num_classes
+        jobs = [
+            ControlJob(self.folder, control, index, classes, size, mix_seed(self.settings.seed, 17, index))
+            for control, index in product(self.controls, range(len(splits)))
+        ]
+        missing = [job for job in jobs if read_record(job.path) is None]
+        if not self.progress:
+            return missing
+        seconds = {each: control_seconds(each, splits[0], classes, size) for each in {job.control for job in missing}}
+        return [replace(job, seconds=seconds[job.control]) for job in missing]
+
+    def finish_controls(self, splits: list[SplitImages], reference: Reference | None) -> list[Kind]:
+        """Makes the pools of a reference, and returns the kinds of arms for which there are pools of real images."""
+        kinds: list[Kind] = [*self.controls]
+        if reference is not None:
+            kinds.append(REFERENCE)
+        for kind, index in product(kinds, range(len(splits))):
+            path = pool_folder(self.folder, control_pool(kind), index)
+            if kind == REFERENCE and reference is not None:
+                make_once(path, partial(reference.save_pool, path, index, self.settings.pool_size, self.settings.seed))
+            self.pool_seconds += read_record(path) or 0.0
+        return kinds
 
     def _make_pool(self, index: int, filters: tuple[str, ...], images: SplitImages, keep: list[Filter]) -> None:
         """Makes or loads a pool, or leaves out filters that keep too few samples."""
@@ -179,6 +190,53 @@ class StudyPools:
         self.pool_seconds += seconds
         if filters:
             self.acceptance[name] = self.acceptance.get(name, 0.0) + pool.info.acceptance / self.settings.splits
+
+
+@dataclass(frozen=True)
+class ControlJob:
+    """One pool of real images: a control with the training images of a split, in the folder of a study."""
+
+    folder: Path
+    control: Control
+    split: int
+    num_classes: int
+    size: int
+    seed: int
+    seconds: float = 0.0  # estimate
+
+    @property
+    def path(self) -> Path:
+        return pool_folder(self.folder, control_pool(self.control), self.split)
+
+    @property
+    def name(self) -> str:
+        return f"{self.control} images for split {self.split + 1}"
+
+
+def make_control(job: ControlJob, on_step: Callable[[], object]) -> None:
+    """Makes the pool of a job unless it is there; ``on_step`` is called once, at the end."""
+    images, labels = read_split(job.folder, job.split)[:2]
+
+    def make() -> None:
+        source = ControlSource(job.control, images, labels, job.num_classes)
+        SyntheticPool.generate(source, job.size, seed=job.seed, out=job.path, progress=False)
+
+    with one_thread():
+        make_once(job.path, make)
+    on_step()
+
+
+def control_seconds(control: Control, split: SplitImages, num_classes: int, size: int) -> float:
+    """Estimates the seconds of one pool of a control from two images of each class and a few images to make."""
+    rows = first_rows_by_class(split.train_labels, min(2 * num_classes, len(split.train)))
+    with one_thread():
+        started = time.perf_counter()
+        source = ControlSource(control, split.train[rows], split.train_labels[rows], num_classes)
+        fitted = time.perf_counter()
+        source.sample(TIMED_IMAGES, seed=0)
+        made = time.perf_counter()
+    pairs = min(len(split.train) * (len(split.train) / num_classes - 1), MAX_PAIRS)  # the few images have len(rows)
+    return (fitted - started) * pairs / len(rows) + (made - fitted) * size / TIMED_IMAGES
 
 
 def make_pool(

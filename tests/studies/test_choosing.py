@@ -14,11 +14,13 @@ from torch.utils.data import TensorDataset
 from gan_augment import SyntheticPool
 from gan_augment.evaluation import Classifier, Hyperparameters, SmallCNN
 from gan_augment.studies import study
-from gan_augment.studies._controls import CONTROL_POOLS, ControlSource
+from gan_augment.studies._controls import CONTROL_POOLS, ControlSource, control_pool
 from gan_augment.studies._estimate import Cost, rounded
+from gan_augment.studies._folder import load_pool, read_record, write_images
+from gan_augment.studies._jobs import Runner
 from gan_augment.studies._race import race_rounds, race_trainings
 from gan_augment.studies._settings import resolve_device
-from gan_augment.studies._synthetic import MatchedSource
+from gan_augment.studies._synthetic import ControlJob, MatchedSource
 from gan_augment.synthesis import Source
 
 from .conftest import CLASSES, PLAIN, SIDE, gratings
@@ -112,6 +114,24 @@ def test_a_control_makes_images_of_a_class_from_real_ones_of_that_class(name, se
     nearest = (made[:, 0, SIDE // 2, SIDE // 2].float()[:, None] - (60 * torch.arange(CLASSES) + 27)).abs().argmin(1)
     assert torch.equal(nearest, asked)
     assert torch.equal(made, source.sample(4, asked, seed=seed))
+
+
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_pools_of_controls_are_made_beside_the_trainings_and_move_the_bar(processes, tmp_path):
+    images, labels = gratings(60, 0)
+    write_images(tmp_path, images, labels, torch.arange(40, 60), [(torch.arange(20), torch.arange(20, 30))])
+    jobs = [ControlJob(tmp_path, name, 0, CLASSES, size=12, seed=1, seconds=2.0) for name in CONTROL_POOLS]
+    with Runner(processes, progress=True) as runner:
+        runner.start({}, 100.0)
+        runner.queue(jobs)
+        runner.finish(ControlJob)
+        assert runner.bar.n == pytest.approx(2.0 * len(jobs))
+    for job in jobs:
+        source = ControlSource(job.control, images[:20], labels[:20], CLASSES)
+        expected = SyntheticPool.generate(source, 12, seed=1, progress=False)
+        made = load_pool(tmp_path, control_pool(job.control), 0)
+        assert torch.equal(made.sample(12, seed=0), expected.sample(12, seed=0))
+        assert read_record(job.path) > 0
 
 
 def test_without_two_images_of_a_class_the_control_varied_is_left_out(test_images):

@@ -49,8 +49,8 @@ def test_every_step_of_a_fitting_moves_the_bar(jobs, processes):
     assert [job.seconds for job in jobs] == [STEPS, STEPS]
     with Runner(processes, progress=True) as runner:
         runner.start({}, 2 * STEPS + 1)
-        runner.fit_later(jobs)
-        runner.finish_fittings()
+        runner.queue(jobs)
+        runner.finish(FitJob)
         assert runner.bar.n == pytest.approx(2 * STEPS)
         bar = runner.bar
     assert bar.n == bar.total
@@ -100,7 +100,7 @@ def test_the_bar_shows_the_interval_of_an_arm_as_soon_as_it_has_two_seeds(few, t
     monkeypatch.setattr("gan_augment._core._progress.DELAY", 0.01)
     study(few, test=test_images, **{**SMALL, **RECIPE, "progress": True})
     shown = re.findall(r"left, ([^\r\n]*?) *[\r\n]", capsys.readouterr().err)
-    assert {"no augmentation", "generator of split 2", "synthetic 0.5"} <= set(shown)
+    assert {"no augmentation", "generator of split 2", "samples for split 2", "synthetic 0.5"} <= set(shown)
     assert any(re.fullmatch(r"synthetic 0\.5: [+-][\d.]+ \([+-][\d.]+ to [+-][\d.]+\)", text) for text in shown)
     assert not any(text.startswith("no augmentation:") for text in shown)
 
