@@ -165,14 +165,14 @@ def cifar10() -> Data:
     return Data(images, test, labels, test_labels)
 
 
-def pneumonia() -> Data:
-    """Chest X-rays of 28 px: 388 normal and 3,494 with pneumonia to train on; the test images."""
+def pneumonia(split: str = "train") -> Data:
+    """Chest X-rays of 28 px: 388 normal and 3,494 with pneumonia to train on, or 135 and 389 in ``"val"``."""
     with np.load(folder() / "pneumonia-mnist" / "pneumoniamnist.npz", allow_pickle=False) as file:
         arrays = {name: torch.from_numpy(file[name]) for name in file.files}
     return Data(
-        arrays["train_images"][:, None],
+        arrays[f"{split}_images"][:, None],
         arrays["test_images"][:, None],
-        arrays["train_labels"].long().flatten(),
+        arrays[f"{split}_labels"].long().flatten(),
         arrays["test_labels"].long().flatten(),
     )
 

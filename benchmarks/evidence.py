@@ -114,6 +114,10 @@ ROWS: dict[str, Callable[[], dict[str, Any]]] = {
         for n in (100, 365)
     },
     **{f"celeba-{n}-zoo": lambda n=n: faces(n) for n in (100, 365)},
+    **{
+        f"pneumonia-{n}-zoo": lambda n=n: tuned(pneumonia("val"), source="dcgan-pneumonia-28", count=n)
+        for n in (100, 365)
+    },
     **{f"mnist-{n}": lambda n=n: tuned(mnist(), count=n) for n in (100, 365)},
     **{f"fashion-{n}": lambda n=n: tuned(fashion_mnist(), count=n) for n in (100, 365)},
     **{f"cifar-{n}": lambda n=n: photos(cifar10(), count=n) for n in (500, 1000)},
