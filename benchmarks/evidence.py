@@ -82,6 +82,17 @@ def tuned(data: Data, **options: Any) -> dict[str, Any]:
     return {**sets(data, TESTED), **made, "preset": "quick", **options}
 
 
+def known(data: Data, source: str, count: int, **options: Any) -> dict[str, Any]:
+    """A row with a generator of the zoo, and with real images that it learned from in place of its samples."""
+    return tuned(data, source=source, count=count, reference=data.dataset(), **options)
+
+
+def xrays(count: int) -> dict[str, Any]:
+    """Chest X-rays that the generator of the zoo has not seen."""
+    arguments = known(pneumonia(), "dcgan-pneumonia-28", count, mode="balance")
+    return {**arguments, "dataset": pneumonia("val").dataset()}
+
+
 def photos(data: Data, **options: Any) -> dict[str, Any]:
     """The same for images that may be mirrored."""
     return tuned(data, fit_options={"flip": True}, augment=MIRRORED, **options)
@@ -97,7 +108,7 @@ def tuned_cells(**options: Any) -> dict[str, Any]:
 def faces(count: int) -> dict[str, Any]:
     """Faces that the generator of the zoo has not seen: men and women, smiling or not."""
     data = celeba(FACES_HELD_OUT, attributes=("Male", "Smiling"))
-    arguments = tuned(data, source="dcgan-celeba-attributes-64", augment=MIRRORED, count=count)
+    arguments = known(data, "dcgan-celeba-attributes-64", count, augment=MIRRORED)
     return {**arguments, "dataset": TensorDataset(data.held_out, data.held_out_labels), "test": 0.5}
 
 
@@ -108,16 +119,10 @@ def sets(data: Data, tested: int | None = None) -> dict[str, Any]:
 
 
 ROWS: dict[str, Callable[[], dict[str, Any]]] = {
-    **{f"mnist-{n}-zoo": lambda n=n: tuned(mnist(), source="dcgan-mnist-32", count=n) for n in (100, 365)},
-    **{
-        f"fashion-{n}-zoo": lambda n=n: tuned(fashion_mnist(), source="dcgan-fashion-mnist-32", count=n)
-        for n in (100, 365)
-    },
+    **{f"mnist-{n}-zoo": lambda n=n: known(mnist(), "dcgan-mnist-32", n) for n in (100, 365)},
+    **{f"fashion-{n}-zoo": lambda n=n: known(fashion_mnist(), "dcgan-fashion-mnist-32", n) for n in (100, 365)},
     **{f"celeba-{n}-zoo": lambda n=n: faces(n) for n in (100, 365)},
-    **{
-        f"pneumonia-{n}-zoo": lambda n=n: tuned(pneumonia("val"), source="dcgan-pneumonia-28", count=n)
-        for n in (100, 365)
-    },
+    **{f"pneumonia-{n}-zoo": lambda n=n: xrays(n) for n in (100, 365)},
     **{f"mnist-{n}": lambda n=n: tuned(mnist(), count=n) for n in (100, 365)},
     **{f"fashion-{n}": lambda n=n: tuned(fashion_mnist(), count=n) for n in (100, 365)},
     **{f"cifar-{n}": lambda n=n: photos(cifar10(), count=n) for n in (500, 1000)},
@@ -165,13 +170,16 @@ def table(folder: Path) -> None:
 
 
 def cell(report: dict[str, Any]) -> str:
-    """The score of the baseline, what the choice changed, the verdict, and the difference from the best control."""
+    """The score of the baseline, what the choice and a reference changed, the verdict, and the best control."""
     arms, key = {arm["name"]: arm for arm in report["arms"]}, report["metric"].replace(" ", "_")
     baseline, choice, control = (report[name] for name in ("baseline", "choice", "control"))
     score = 100 * statistics.fmean(arms[baseline][key])
     change = points(arms[choice]["difference"])
     against = "" if control is None else f"; {points(report['comparisons'][control])} against {control}"
-    return f"{baseline} {score:.1f}%; {choice} {change}: **{report['verdict']}**{against}"
+    real = "".join(
+        f"; {arm['name']} {points(arm['difference'])}" for arm in report["arms"] if arm["kind"] == "reference"
+    )
+    return f"{baseline} {score:.1f}%; {choice} {change}: **{report['verdict']}**{against}{real}"
 
 
 def keep(folder: Path) -> None:
