@@ -40,7 +40,7 @@ from ._splits import first_rows_by_class
 
 FILTER_TRIALS = 2000  # candidates to try each filter on
 MIN_KEPT = 0.02  # a filter that keeps a smaller share would take long and leave copies of few samples
-TIMED_IMAGES = 64  # of a control
+TIMED_OF_CLASS, TIMED_IMAGES = 3, 64  # images that a control learns from, and makes
 
 
 class MatchedSource(Source):
@@ -227,16 +227,17 @@ def make_control(job: ControlJob, on_step: Callable[[], object]) -> None:
 
 
 def control_seconds(control: Control, split: SplitImages, num_classes: int, size: int) -> float:
-    """Estimates the seconds of one pool of a control from two images of each class and a few images to make."""
-    rows = first_rows_by_class(split.train_labels, min(2 * num_classes, len(split.train)))
+    """Estimates the seconds of one pool of a control from a few images of each class."""
+    few = min(TIMED_OF_CLASS * num_classes, len(split.train))
+    rows = first_rows_by_class(split.train_labels, few)
     with one_thread():
         started = time.perf_counter()
         source = ControlSource(control, split.train[rows], split.train_labels[rows], num_classes)
         fitted = time.perf_counter()
         source.sample(TIMED_IMAGES, seed=0)
         made = time.perf_counter()
-    pairs = min(len(split.train) * (len(split.train) / num_classes - 1), MAX_PAIRS)  # the few images have len(rows)
-    return (fitted - started) * pairs / len(rows) + (made - fitted) * size / TIMED_IMAGES
+    pairs, few_pairs = (min(n * max(n / num_classes - 1, 1), MAX_PAIRS) for n in (len(split.train), few))
+    return (fitted - started) * pairs / few_pairs + (made - fitted) * size / TIMED_IMAGES
 
 
 def make_pool(
