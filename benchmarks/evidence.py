@@ -170,16 +170,16 @@ def table(folder: Path) -> None:
 
 
 def cell(report: dict[str, Any]) -> str:
-    """The score of the baseline, what the choice and a reference changed, the verdict, and the best control."""
+    """The verdict and what the choice changed, the two arms, the best control, and a reference."""
     arms, key = {arm["name"]: arm for arm in report["arms"]}, report["metric"].replace(" ", "_")
     baseline, choice, control = (report[name] for name in ("baseline", "choice", "control"))
-    score = 100 * statistics.fmean(arms[baseline][key])
-    change = points(arms[choice]["difference"])
-    against = "" if control is None else f"; {points(report['comparisons'][control])} against {control}"
-    real = "".join(
-        f"; {arm['name']} {points(arm['difference'])}" for arm in report["arms"] if arm["kind"] == "reference"
-    )
-    return f"{baseline} {score:.1f}%; {choice} {change}: **{report['verdict']}**{against}{real}"
+    lines = [f"**{report['verdict']}**: {points(arms[choice]['difference'])}"]
+    lines += [f"baseline: {baseline}, {100 * statistics.fmean(arms[baseline][key]):.1f}%", f"choice: {choice}"]
+    if control is not None:
+        lines.append(f"over {control}: {points(report['comparisons'][control])}")
+    references = [name for name, arm in arms.items() if arm["kind"] == "reference"]
+    lines += [f"{name}: {points(arms[name]['difference'])}" for name in references]
+    return "<br>".join(lines)
 
 
 def keep(folder: Path) -> None:
