@@ -68,11 +68,11 @@ def open_images(
     ``"torchvision:MNIST"``    training part of torchvision's MNIST; ``"torchvision:MNIST:test"``: its test part
     ========================== =====================================================================
 
-    In folders and archives, a single outer folder is not a class, and each class folder must hold images. Folders of
-    splits (``train``, ``test``) raise an error: name one of them. So do outer folders that all hold the same folders,
-    such as ``fold1`` and ``fold2``. StyleGAN's ``dataset.json`` gives labels and must list every image. Hidden files
-    and files that are not images are skipped, with one warning that counts them. Arrays with other names are skipped
-    too. Links are followed in folders and skipped in archives.
+    In folders and archives, a single outer folder is not a class, and each class folder must hold images. If the
+    folders are splits (``train``, ``test``), or all hold the same folders (``fold1/cat``, ``fold2/cat``), an error asks
+    you to name one. StyleGAN's ``dataset.json`` gives labels and must list every image. Hidden files and files that are
+    not images are skipped, with one warning that counts them. Arrays with other names are skipped too. Links are
+    followed in folders and skipped in archives.
 
     Arrays have shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` with 1 or 3 channels, uint8 or float 0..1.
     Labels are integers ``(n,)`` or ``(n, 1)``, and ``class_names``, ``classes``, ``label_names`` or ``target_names``

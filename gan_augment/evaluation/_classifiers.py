@@ -81,7 +81,7 @@ class Classifier:
         build (callable): Maps ``(channels, num_classes)`` to a new module, which maps float images 0..1 to logits. To
             use several processes, define it at the top level of a module.
         trials (tuple of Hyperparameters): Hyperparameters to choose from on the validation images. The study uses the
-            first ones if there are no validation images. Default: five for a network that is trained from scratch.
+            first entry if there are no validation images. Default: five for a network that is trained from scratch.
 
     Example:
         >>> from gan_augment.evaluation import SmallCNN

@@ -21,8 +21,8 @@ class Evaluation:
             without ``train=``.
         copies (Copies, optional): How close samples are to training images in pixels. None without ``train=``.
         leakage (Leakage, optional): Traces of augmentation in the samples. None for images below 16 px.
-        agreement (ClassAgreement, optional): Share of samples of each class that a classifier of the training images
-            assigns to it. None without labels.
+        agreement (ClassAgreement, optional): Share of samples of each class that a classifier assigns to this class,
+            after training on the training images. None without labels.
         exposure (Exposure): Whether the source has seen the real images.
         sentences (list of str): What the numbers mean, one sentence each.
     """

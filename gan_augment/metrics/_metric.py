@@ -66,7 +66,7 @@ class Measurement:
         n_real (int): Number of real images.
         n_synthetic (int): Number of synthetic images.
         split (str): Split of the real images, such as ``"test"``.
-        higher_is_better (bool, optional): Whether higher values are better. None if neither direction is.
+        higher_is_better (bool, optional): Whether higher values are better. None if neither is.
 
     Example:
         >>> print(Measurement("kid", 0.0123, 0.0004, "efficientnet-lite0", 1000, 1000, "test"))

@@ -270,7 +270,7 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
     @property
     def labels(self) -> list[int]:
-        """The same as :attr:`targets`, also if a subclass has others."""
+        """The same as :attr:`targets`. If a subclass changes :attr:`targets`, these change too."""
         return self.targets
 
     def __repr__(self) -> str:

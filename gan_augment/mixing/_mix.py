@@ -47,8 +47,8 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
     through unchanged. If the mix is a submodule of your model, ``model.train()`` and ``model.eval()`` switch it, but
     the generator is not part of ``model.parameters()`` or ``model.state_dict()``. A ``v2.Compose`` does not pass the
     mode on to its transforms: use ``nn.Sequential(mix, v2.MixUp(...))``, which you call with one tuple of images and
-    labels. A ``collate_fn`` always stays in training mode: use it in the training loader only, or wrap the training
-    data in :class:`GANAugmentedDataset`.
+    labels. In a ``collate_fn``, a mix always stays in training mode: use it in the training loader only, or wrap the
+    training data in :class:`GANAugmentedDataset`.
 
     Args:
         source: A zoo name, folder, generator, pool, mapping from class to any of these, or any :class:`Source`. A

@@ -21,7 +21,7 @@ class FixedRatioBatchSampler(Sampler[list[int]]):
 
     An epoch has every real item once, except for the few that are used twice to fill the last batches, or left out by
     ``drop_last``. Synthetic items are used in turn, as often as the ratio requires. The batches are a function of the
-    seed and the epoch, and the ranks take turns.
+    seed and the epoch. In distributed training, they go to the ranks in turn.
 
     If the data set has different synthetic items in each epoch (``mode="replace"`` or ``"balance"``), call
     ``set_epoch`` of both the sampler and the data set before each epoch. If you call neither, the sampler sets both,

@@ -44,7 +44,7 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
     own random variation. Like torchvision's transforms, it also works in eval mode, and draws from torch's global
     generator. Labels pass through unchanged.
 
-    The components combine the pairs of all classes, so no labels are needed after the fit.
+    The components come from the pairs of all classes together, so no labels are needed after the fit.
 
     Args:
         fields (Tensor): Deformations ``(n, 2, 8, 8)``: displacements on a coarse grid, in units of half a side.

@@ -180,7 +180,7 @@ class GeneratorConfig(_NetworkConfig):
 
     @property
     def cost(self) -> Cost:
-        """Returns the cost of an image."""
+        """Returns the operations, memory and weights that drawing one image needs."""
         return generator_cost(self)
 
     @property
@@ -204,10 +204,11 @@ class DiscriminatorConfig(_NetworkConfig):
         base_size (int, optional): Side of the last feature map, at which the halving stops. The last layer is a
             convolution over the whole of it. Default: 4, or 7 for 28 px.
         negative_slope (float): Slope of the leaky ReLU, from 0 to below 1. Default: 0.2.
-        dropout (float): Probability of dropping an activation after each step, from 0 to below 1. Default: 0.
+        dropout (float): Probability of dropping an activation after each halving of the size, from 0 to below 1.
+            Default: 0.
         normalize_first (bool): Whether the first layer is normalised too. Default: False.
-        minibatch_stddev (int): Number of images in a group whose standard deviation is another feature map of the last
-            layer (https://arxiv.org/abs/1710.10196). Default: 0, none.
+        minibatch_stddev (int): Number of images in a group. The last layer gets one more feature map, with the standard
+            deviation within each group (https://arxiv.org/abs/1710.10196). Default: 0, no such map.
 
     Raises:
         ValueError: If a value is of the wrong type or out of range, or the network takes too much time or memory.

@@ -75,8 +75,8 @@ class ArmResult:
         balanced_accuracy (tuple of float): Mean recall of the classes, for each seed.
         recall (tuple of float): Recall of each class, mean over the seeds.
         validation (float): Brier score on the validation images, mean over the seeds; lower is better. It chooses the
-            augmentation and the synthetic arm, because it varies less by chance than the accuracy. One temperature for
-            each arm corrects the confidence, which soft targets lower. NaN without validation images.
+            augmentation and the synthetic arm, because it varies less by chance than the accuracy. Temperature
+            scaling of each arm corrects the confidence, which soft targets lower. NaN without validation images.
         calibration_error (float): Expected calibration error in 15 bins, mean over the seeds.
         log_loss (float): Cross-entropy in nats, mean over seeds and test images.
         seconds (float): Time to train one classifier, mean over the seeds.
@@ -123,11 +123,11 @@ class StudyResult:
 
     Attributes:
         verdict (str): ``"helps"``, ``"no effect shown"`` or ``"hurts"``: the effect of the choice on the test images,
-            compared with the baseline. In mode ``"balance"``, it is compared with ``oversampled`` if the gain over that
-            arm is smaller.
+            compared with the baseline. In mode ``"balance"``, the effect is the smaller of two: that compared with the
+            baseline, and that compared with ``oversampled``.
         sign_flip (float): P-value of a sign-flip test of the same effect over the splits. If it is above 0.05, the
-            verdict is ``"no effect shown"``. With five or fewer splits, it cannot be lower; the verdict then requires
-            that the effect has the same sign in all splits.
+            verdict is ``"no effect shown"``. With five or fewer splits, it is always above 0.05; the verdict then
+            requires that the effect has the same sign in all splits.
         ratio (float): Ratio to use: that of the choice if it helps and no control is cheaper, otherwise 0. In mode
             ``"balance"`` it is the share in batches in which all classes are equally frequent.
         metric (str): ``"accuracy"`` or ``"balanced accuracy"``.

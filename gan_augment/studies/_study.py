@@ -112,8 +112,8 @@ def study(
             ``"quick"`` and ``"demo"``: varied and repeated.
         reference (Dataset or str, optional): Real images of the same classes, such as those that the source was trained
             on, in any form that ``dataset`` takes. One more arm mixes them in instead of synthetic images, to show how
-            much worse the synthetic images are. Each split leaves out its own images. Requires ``source``. Default: no
-            such arm.
+            much worse the synthetic images are. In each split, its own training and validation images are left out of
+            them. Requires ``source``. Default: no such arm.
         seeds (int): Number of paired seeds. Default: 5.
         splits (int, optional): Number of splits into training and validation images, which the seeds use in turn.
             Each split has its own fitted generator. Fewer splits than seeds cost less and widen the interval, which is
@@ -129,8 +129,8 @@ def study(
             fitting: ``"full"`` is the largest study, ``"quick"`` a smaller one, and ``"demo"`` the smallest. Default:
             ``"full"``.
         on_seen (str): ``"refuse"`` raises an error if the source was trained on test images, or if they are among the
-            reference images; ``"warn"`` warns,
-            and leaves test images out of the reference images. Default: ``"refuse"``.
+            reference images; ``"warn"`` warns, and leaves test images out of the reference images. Default:
+            ``"refuse"``.
         out (str or Path, optional): Folder of the report, generators, pools and outcomes. If the study stops, call it
             again with the same arguments to continue. Default: nothing is kept.
         seed (int): Seed of all random draws. Default: 0.

@@ -54,9 +54,9 @@ def export_images(
     torchvision's ``ImageFolder`` reads the folder, and so does ``datasets.load_dataset("imagefolder", data_dir=...)``.
 
     If the source has classes, the images of each are in a folder with the name of the class, or with its number:
-    ``00``, ``01``, ... for 11 classes and more. A class name is changed if some system would not accept it, or could
-    not tell it from another. ImageFolder sorts folders by name, which keeps the order of numbers, but not always that
-    of class names.
+    ``00``, ``01``, ... for 11 classes and more. A class name is changed if some operating system would not accept it as
+    a folder, or could not tell it from another. ImageFolder sorts folders by name, which keeps the order of numbers,
+    but not always that of class names.
 
     Args:
         source: A zoo name, a folder, a generator, a pool, a mapping, or any other :class:`Source`.

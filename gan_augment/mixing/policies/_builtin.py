@@ -17,7 +17,7 @@ from ._policy import LabelPolicy, check_given
 
 @dataclass(frozen=True)
 class Same(LabelPolicy):
-    """Keeps the target of the real image that a synthetic image replaces or joins, and shows the same class.
+    """Gives a synthetic image the target of the real image that it replaces or joins. Both show the same class.
 
     The source must have the classes of the data. Only a mapping from class to source may leave classes out.
     """

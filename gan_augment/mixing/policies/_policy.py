@@ -130,7 +130,7 @@ class LabelPolicy:
     def check_names(self, source: Source, names: Sequence[str] | None) -> None:
         """Compares the source's class names with those of the data, if :attr:`same_classes` is true.
 
-        Warns if ``names`` is None, and the names of the source say more than its indices.
+        Warns if ``names`` is None, and the source has names that are not just numbers.
 
         Raises:
             ValueError: If the source and the data have different names for the same index.

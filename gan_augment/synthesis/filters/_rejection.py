@@ -36,8 +36,8 @@ class DiscriminatorRejection(Filter):
             the same size.
         percentile (float): Percentile of the acceptance exponents of candidates, from 0 to 100. An image at this
             percentile is kept with probability 1/2. With 80, usually a quarter to a half is kept. Default: 80.
-        burn_in (int): Number of candidates that give the largest logit and the shift gamma of each class, at least 10
-            for each class. Default: 1000.
+        burn_in (int): Number of candidates that are drawn first, to find the largest logit and the paper's shift gamma
+            of each class. At least 10 for each class. Default: 1000.
         seed (int): Seed of the candidates and of the random numbers. Default: 0.
 
     Raises:

@@ -93,7 +93,7 @@ class Recipe(
 
     @property
     def pretrained(self) -> bool:
-        """Whether a run needs the network ``features``."""
+        """Whether a run needs a pretrained network, the one that ``features`` names."""
         perceptual = self.objective != "adversarial" and self.reconstruction == "perceptual"
         return perceptual or (self.adversarial and self.discriminator == "projected")
 
