@@ -53,8 +53,8 @@ _KERAS: Fields = dict(
 
 
 TABLE: dict[str, Fields] = {
-    # Its loss, size, latent and lengths were never published: Wasserstein with gradient penalty, which its
-    # author found essential, at 128 px, with the settings of that loss's paper, are our choice.
+    # Its author describes a Wasserstein loss, but published no numbers: the size, the latent, the lengths and a
+    # gradient penalty with the settings of its paper are our choice.
     "rings-365": dict(
         _PLAIN,
         description="365 RGB images of rings at 128 px, Wasserstein loss",
