@@ -15,6 +15,7 @@ class Limits:
         pool (int): Images in a pool to download.
         upload_bytes (int): Size of an uploaded zip file.
         unpacked_bytes (int): Size of its files after decompression.
+        entries (int): Files and folders in it.
         images (int): Images in it.
         classes (int): Classes in it.
         reading_seconds (float): Time to read its images.
@@ -33,6 +34,7 @@ class Limits:
     pool: int = 2_000
     upload_bytes: int = 64 * 2**20
     unpacked_bytes: int = 256 * 2**20
+    entries: int = 10_000
     images: int = 2_000
     classes: int = 100
     reading_seconds: float = 60.0

@@ -142,7 +142,7 @@ def test_bad_uploads_are_refused_in_a_sentence(open_page, tmp_path):
 def test_a_text_file_among_the_images_is_left_out_with_a_note(open_page, tmp_path):
     page = open_page()
     upload(page, write_zip(tmp_path / "mine.zip", {**photos(tuple("012")), "0/notes.txt": b"hello"}))
-    page.get_by_text("Skipped 1 entries of 'mine.zip'").wait_for()
+    page.get_by_text("Skipped 1 entry of 'mine.zip'").wait_for()
 
 
 def test_a_pool_is_downloaded_with_marks_and_the_card(open_page):

@@ -70,7 +70,7 @@ figcaption {{ font-size: 0.9375rem; margin-bottom: 1rem; max-width: 44rem; }}
 .keys li {{ display: flex; gap: 0.75rem; margin: 0.25rem 0; }}
 .keys svg {{ flex: none; width: 32px; margin-top: 0.25rem; }}
 
-/* A shadow at the right edge says that a table goes on there; its cover scrolls with the table, and hides it at the end. */
+/* A shadow at the right edge says that a table goes on there. Its cover scrolls along, and hides it at the end. */
 .scroll {{ overflow-x: auto; margin: 1.5rem 0; scrollbar-width: thin; scrollbar-color: var(--faint) var(--soft);
   background: linear-gradient(to left, var(--paper) 50%, transparent) right / 3rem 100% no-repeat local,
     linear-gradient(to left, var(--rule), transparent) right / 1.25rem 100% no-repeat scroll; }}
