@@ -22,7 +22,7 @@ from ._uploads import SIDE, Upload
 
 PRESETS = ("demo", "quick")
 RECIPE = "tiny-conditional-light"  # fits a generator to the uploaded images
-OUT = "study"
+OUT, SOURCES = "study", "generators"  # folders beside the upload
 FIT_STEPS = 200
 LEARNING_RATE = 0.002  # tuning would multiply the time
 LEAST_STEPS, LEAST_SEEDS = 10, 2
@@ -37,6 +37,8 @@ class Request:
 
     Attributes:
         source (str): Name of the generator; empty to fit one to the uploaded images.
+        folder (str): Folder of the generator, which the study and its report know by the name alone; empty for names
+            of the zoo and the Hub.
         labels (str): Label policy, ``"same"`` or ``"uniform"``.
         preset (str): ``"demo"`` or ``"quick"``.
         ratio (float): Ratio to try, 0.05..1.
@@ -45,6 +47,7 @@ class Request:
     """
 
     source: str
+    folder: str = ""
     labels: str = "same"
     preset: str = "demo"
     ratio: float = 0.5
@@ -76,7 +79,7 @@ class Request:
         size = ["--image-size", str(SIDE)] if upload.resized else []
         most = ["--count", str(limits.study_images)] if count * 0.6 > limits.study_images else []
         given = [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
-        source = ["--source", self.source] if self.source else fitted
+        source = ["--source", f"{SOURCES}/{self.source}" if self.folder else self.source] if self.source else fitted
         return ["study", "--data", upload.path.name, *source, *size, *most, *given]
 
 
@@ -85,7 +88,7 @@ class Study:
     """A running or finished study of one visitor.
 
     Attributes:
-        owner (str): The visitor.
+        owner (str): Token of the visitor.
         folder (Path): Folder of the upload; the study writes to ``study`` in it.
         command (str): The command that runs.
     """
@@ -186,6 +189,8 @@ class StudyDesk:
                     raise ValueError(f"{whose} is running{done}. Only one runs at a time; try again when it has ended.")
             folder = upload.path.parent
             shutil.rmtree(folder / OUT, ignore_errors=True)  # of the last study
+            if request.folder:
+                _link(folder / SOURCES / request.source, request.folder)
             process = subprocess.Popen(
                 program([*arguments, "--processes", str(_processes(request.seeds))]), env=_environment(), cwd=folder,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -204,6 +209,11 @@ class StudyDesk:
         """Stops the study of a visitor, if one is running."""
         if study := self.of(owner):
             study.stop(why)
+
+    def is_running(self, owner: str) -> bool:
+        """Returns whether a study of a visitor is running."""
+        study = self.of(owner)
+        return study is not None and study.running
 
     def forget(self, owner: str) -> None:
         """Stops the study of a visitor who has left."""
@@ -225,6 +235,17 @@ class StudyDesk:
 def program(arguments: list[str]) -> list[str]:
     """Returns the command line of a process."""
     return [sys.executable, "-m", "gan_augment", *arguments]
+
+
+def _link(place: Path, folder: str) -> None:
+    """Makes a folder available at another place, by a copy if the system allows no links."""
+    place.parent.mkdir(exist_ok=True)
+    if place.exists():
+        return
+    try:
+        place.symlink_to(folder, target_is_directory=True)
+    except OSError:
+        shutil.copytree(folder, place)
 
 
 def _processes(seeds: int) -> int:

@@ -13,7 +13,8 @@ import pytest
 
 from gan_augment.cli import main
 from gan_augment.web import Limits
-from gan_augment.web._server import FORM_BYTES, Guard, check_port
+from gan_augment.web._guard import FORM_BYTES, Address, Guard, check_queue, is_known
+from gan_augment.web._server import check_port
 from gan_augment.web._visitors import RECEIVED, Visitors, page_folder
 from gan_augment.web.page._messages import kindly, sentence
 
@@ -85,6 +86,70 @@ def test_downloads_lead_to_files_of_the_page_only(server, path):
     assert ask(server, path)[0] == 404
 
 
+@pytest.mark.parametrize("path", ["run/predict", "call/x", "component_server", "stream/x", "vibe-edit"])
+def test_functions_run_through_the_queue_alone(guard, path):
+    assert run(send_upload(guard, [b"{}"], {}, f"/gradio_api/{path}")) == 404
+
+
+def test_names_of_other_web_sites_are_refused_on_a_network():
+    names = Address("0.0.0.0", hostnames=("Lab.example",)).names
+    for host in ("192.168.0.7:7860", "localhost", f"{socket.gethostname()}:7860", "lab.example", "[fe80::1]:7860"):
+        assert is_known(host, names)
+    for host in ("evil.example", "127.0.0.1.evil.example", "", "["):
+        assert not is_known(host, names)
+    assert is_known("evil.example", Address("0.0.0.0", hostnames=("*",)).names)
+    assert not is_known("another-machine", Address().names)
+
+
+def test_other_web_sites_show_the_page_in_a_frame_only_if_they_are_named(server):
+    assert "frame-ancestors 'none'" in ask(server)[1]["content-security-policy"]
+    shown = Guard(None, None, Limits(), Address(frames=("https://huggingface.co",)))
+    assert "frame-ancestors https://huggingface.co" in shown.policy
+
+
+def test_visitors_do_not_see_where_generators_are(server, saved):
+    for path in ("/", "/config"):
+        status, _, body = ask(server, path)
+        assert status == 200
+        assert saved.name in body.decode()
+        assert str(saved) not in body.decode()
+
+
+@pytest.fixture
+def queue(tmp_path):
+    """The queue of a page that has not started, with two functions that a visitor can wait for."""
+    gradio = pytest.importorskip("gradio", reason="gradio is in the extra web")
+    with gradio.Blocks(analytics_enabled=False) as page:
+        for _ in range(2):
+            gradio.Button().click(lambda file: None, gradio.File())
+    page.queue()
+    check_queue(page, tmp_path)
+    return page._queue
+
+
+def join(queue, session, function=0, file=None):
+    from gradio.data_classes import PredictBodyInternal
+
+    body = PredictBodyInternal(session_hash=session, fn_index=function, data=[file], request=None)
+    return run(queue.push(body=body, request=None, username=None))
+
+
+def test_a_visitor_waits_once_for_each_thing(queue):
+    assert [join(queue, "a")[2], join(queue, "a", 1)[2], join(queue, "b")[2]] == ["success"] * 3
+    assert join(queue, "a") == (False, "You wait for this already; try again when it is done.", "queue_full")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["https://example.com/x.zip", "/etc/passwd", "x/../../y.zip", "\0", 1],
+    ids=["url", "file", "up", "nul", "1"],
+)
+def test_only_uploads_are_read(queue, tmp_path, path):
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    assert join(queue, "a", file=[{"x": file}])[2] == "error"
+    assert join(queue, "a", file={**file, "path": str(tmp_path / "x.zip")})[2] == "success"
+
+
 def test_files_outside_the_page_are_not_served(server):
     for path in (server.log, server.folder / ".gan-augment-ui", "/etc/passwd"):
         assert ask(server, f"/gradio_api/file={path}")[0] in (403, 404)
@@ -122,7 +187,7 @@ async def send_upload(guard, chunks, headers, path="/gradio_api/upload"):
     async def send(message):
         answers.append(message)
 
-    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    pairs = [(name.encode(), value.encode()) for name, value in {"host": "127.0.0.1", **headers}.items()]
     await guard({"type": "http", "method": "POST", "path": path, "headers": pairs}, receive, send)
     return answers[0]["status"]
 
@@ -134,7 +199,7 @@ def guard(tmp_path):
     with page_folder(tmp_path / "page") as place:
         app = Storing(place)
         app.waiting.set()
-        yield Guard(app, Visitors(place, limits), limits)
+        yield Guard(app, Visitors(place, limits), limits, Address())
 
 
 @pytest.mark.parametrize(
@@ -190,7 +255,7 @@ def test_errors_are_sentences_without_tracebacks(capsys):
 def test_an_error_of_the_system_is_no_bug():
     with pytest.raises(OSError, match="No such file") as caught:
         os.stat("/no/such/file")
-    assert sentence(caught.value).startswith("The machine that runs the page cannot do this now: ")
+    assert sentence(caught.value) == "The machine that runs the page cannot do this now: No such file or directory."
 
 
 @pytest.mark.slow
