@@ -26,6 +26,7 @@ OUT, SOURCES = "study", "generators"  # folders beside the upload
 FIT_STEPS = 200
 LEARNING_RATE = 0.002  # tuning would multiply the time
 LEAST_STEPS, LEAST_SEEDS = 10, 2
+SHORT_STEPS = 50
 END_SECONDS = 10.0  # after which a study that was asked to stop is killed
 _PERCENT = re.compile(r"Study: +(\d+)%.*?\| *([\d:]+), *([\d:?]+) left(?:, *(.*))?")
 _PROGRAM = "gan-augment: "
@@ -192,7 +193,7 @@ class StudyDesk:
             if request.folder:
                 _link(folder / SOURCES / request.source, request.folder)
             process = subprocess.Popen(
-                program([*arguments, "--processes", str(_processes(request.seeds))]), env=_environment(), cwd=folder,
+                program([*arguments, "--processes", str(_processes(request))]), env=_environment(), cwd=folder,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
             end = time.monotonic() + self.limits.study_seconds
@@ -248,8 +249,9 @@ def _link(place: Path, folder: str) -> None:
         shutil.copytree(folder, place)
 
 
-def _processes(seeds: int) -> int:
-    return max(1, min((os.cpu_count() or 1), seeds, 4))
+def _processes(request: Request) -> int:
+    """Returns the number of processes of a study: one for short trainings, because it takes longer to start another."""
+    return 1 if request.steps < SHORT_STEPS else max(1, min((os.cpu_count() or 1), request.seeds, 4))
 
 
 def _environment() -> dict[str, str]:

@@ -258,36 +258,67 @@ def test_an_error_of_the_system_is_no_bug():
     assert sentence(caught.value) == "The machine that runs the page cannot do this now: No such file or directory."
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("host", ["::1", "127.0.0.2"])
-def test_any_address_of_this_machine_alone_refuses_other_names(tmp_path, host):
+SERVE_ALL = """
+import contextlib, runpy, socket, sys, threading, time
+from gan_augment.web import serve
+for host in sys.argv[3:]:
+    address = host, int(sys.argv[2])
+    threading.Thread(target=serve, kwargs={"host": host, "port": address[1]}, daemon=True).start()
+    listens = False
+    while not listens:  # Gradio lays out one page at a time
+        time.sleep(0.1)
+        with contextlib.suppress(OSError), socket.create_connection(address):
+            listens = True
+runpy.run_path(sys.argv[1])  # the Space
+"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """The Space, and pages at two addresses of this machine, in one process: to import everything takes long."""
     pytest.importorskip("gradio", reason="gradio is in the extra web")
-    port, url = free_port(), f"[{host}]" if ":" in host else host
+    place, port, space = tmp_path_factory.mktemp("pages"), free_port(), free_port()
+    hosts = [host for host in ("::1", "127.0.0.2") if can_listen(host, port)]
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(space), "TMPDIR": str(place), "PYTHONPATH": python_path()}
+    command = [sys.executable, "-c", SERVE_ALL, ROOT / "examples" / "space" / "app.py", str(port), *hosts]
+    urls = {host: f"http://{f'[{host}]' if ':' in host else host}:{port}" for host in hosts}
+    urls["space"] = f"http://127.0.0.1:{space}"
+    with subprocess.Popen(command, env=environment, cwd=place) as process:
+        try:
+            wait_for(lambda: process.poll() is not None or all(map(is_served, urls.values())), 240)
+            assert process.poll() is None
+            yield urls
+        finally:
+            process.terminate()
+
+
+def can_listen(host, port):
     try:
         check_port(host, port)
     except ValueError:
-        pytest.skip(f"This machine has no address {host}.")
-    command = [sys.executable, "-m", "gan_augment", "ui", "--port", str(port), "--host", host]
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": python_path()}
-    with subprocess.Popen(command, env=environment, cwd=tmp_path) as process:
-        try:
-            page = f"http://{url}:{port}"
-            wait_for(lambda: is_served(page) or process.poll() is not None, 120)
-            assert process.poll() is None
-            with pytest.raises(urllib.error.HTTPError, match="400"):
-                urllib.request.urlopen(urllib.request.Request(page, headers={"Host": "evil.example"}), timeout=20)
-        finally:
-            process.terminate()
+        return False
+    return True
+
+
+def ask_as(url, host):
+    """Returns the status and the headers of an answer to a browser that knows the page by another name."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Host": host}), timeout=20) as answer:
+            return answer.status, answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers
 
 
 @pytest.mark.slow
-def test_the_space_serves_the_page(tmp_path):
-    pytest.importorskip("gradio", reason="gradio is in the extra web")
-    port, app = free_port(), ROOT / "examples" / "space" / "app.py"
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(tmp_path), "PYTHONPATH": python_path()}
-    with subprocess.Popen([sys.executable, app], env=environment, cwd=tmp_path) as process:
-        try:
-            wait_for(lambda: is_served(f"http://127.0.0.1:{port}") or process.poll() is not None, 120)
-            assert process.poll() is None
-        finally:
-            process.terminate()
+@pytest.mark.parametrize("host", ["::1", "127.0.0.2"])
+def test_any_address_of_this_machine_alone_refuses_other_names(pages, host):
+    if host not in pages:
+        pytest.skip(f"This machine has no address {host}.")
+    assert ask_as(pages[host], "evil.example")[0] == 400
+
+
+@pytest.mark.slow
+def test_the_space_has_any_name_and_is_shown_by_hugging_face(pages):
+    status, headers = ask_as(pages["space"], "someone-gan-augment.hf.space")
+    assert status == 200
+    assert "frame-ancestors https://huggingface.co" in headers["content-security-policy"]
