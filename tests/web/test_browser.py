@@ -232,7 +232,7 @@ def test_a_study_runs_to_its_verdict_and_a_second_one_waits(open_page, tmp_path)
     one.get_by_role("button", name="Start the study").click()
     one.get_by_text("A study needs images").wait_for()
     for page in (one, other):
-        upload(page, write_zip(tmp_path / "digits.zip", photos(tuple("0123456789"), 5)))
+        upload(page, write_zip(tmp_path / "digits.zip", photos(tuple("0123456789"), 8)))
         page.get_by_text("6 of 24 images are synthetic").wait_for()
     start_study(one)
     one.get_by_text("The study is running.").wait_for()
