@@ -188,7 +188,7 @@ def test_shards_and_whole_pools_are_counted(files, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["images"] == 100 == len(list((tmp_path / "c" / "1").iterdir()))
 
 
-@pytest.mark.filterwarnings("ignore:Skipped 1 entries:UserWarning")  # the manifest
+@pytest.mark.filterwarnings("ignore:Skipped 1 entry:UserWarning")  # the manifest
 def test_training_on_marked_images_needs_an_option(files, tmp_path, capsys):
     assert run(["sample", "IN/pool", "--out", "OUT"], files, tmp_path / "made") == 0
     arguments = ["train", "--quiet", "--data", str(tmp_path / "made"), "--out", str(tmp_path / "run"), *SMALL]

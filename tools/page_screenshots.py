@@ -18,6 +18,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 WIDTHS, SCHEMES = (390, 1280), ("light", "dark")
+HEIGHT = 844
 TABS = ("Samples", "Walk", "Mix", "Study", "Pool")
 
 
@@ -35,17 +36,16 @@ def main() -> None:
         wait_until_it_answers(f"http://127.0.0.1:{port}")
         with sync_playwright() as started:
             browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": WIDTHS[0], "height": 844})
+            page = browser.new_page(viewport={"width": WIDTHS[0], "height": HEIGHT})
             page.goto(f"http://127.0.0.1:{port}")
             prepare(page, options.study)
             for width in WIDTHS:
                 for scheme in SCHEMES:
-                    page.set_viewport_size({"width": width, "height": 844})
                     page.emulate_media(color_scheme=scheme)
                     for tab in TABS:
+                        page.set_viewport_size({"width": width, "height": HEIGHT})
                         open_tab(page, tab)
-                        name = f"{tab.lower()}-{width}-{scheme}.png"
-                        page.screenshot(path=options.out / name, full_page=True)
+                        take(page, width, options.out / f"{tab.lower()}-{width}-{scheme}.png")
     finally:
         server.terminate()
         server.wait()
@@ -65,6 +65,14 @@ def wait_until_it_answers(url: str, seconds: float = 120) -> None:
 def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
     page.wait_for_timeout(1000)
+
+
+def take(page: Page, width: int, path: Path) -> None:
+    """Takes a picture of the whole page, in a window of its height: a report below the window is not painted."""
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_timeout(500)
+    page.screenshot(path=path)
 
 
 def prepare(page: Page, study: bool) -> None:

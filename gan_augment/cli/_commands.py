@@ -159,7 +159,8 @@ def _command(arguments: argparse.Namespace) -> str:
 def run_ui(arguments: argparse.Namespace) -> None:
     from ..web import serve
 
-    serve(arguments.generators, host=arguments.host, port=arguments.port, folder=arguments.folder)
+    given = {name: getattr(arguments, name) for name in ("host", "port", "folder")}
+    serve(arguments.generators, **given, hostnames=arguments.hostname)
 
 
 def run_evaluate(arguments: argparse.Namespace) -> Result:

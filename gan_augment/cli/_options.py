@@ -216,6 +216,12 @@ def add_ui(add: Options) -> None:
     )
     about = "address to listen on; the page asks for no password, so everyone who can reach this address can use it"
     add("--host", default="127.0.0.1", help=f"{about} (default: 127.0.0.1, this machine only)")
+    add(
+        "--hostname",
+        action="append",
+        default=[],
+        help="another name under which browsers reach the page, such as that of a proxy; repeat it for several names",
+    )
 
 
 def add_download(add: Options) -> None:

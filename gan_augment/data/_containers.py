@@ -7,6 +7,7 @@ import contextlib
 import errno
 import gzip
 import hashlib
+import io
 import lzma
 import os
 import stat
@@ -21,10 +22,13 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 MAX_BYTES = 8 * 2**30
-MAX_MEMBERS = 1_000_000
+MAX_FILES = 1_000_000
 MAX_FILE_BYTES = 2**27
 MAX_DEPTH = 64  # levels of nested folders
 _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+
+_ZIP_ENTRY = b"PK\1\2"  # begins each entry of the directory at the end of a zip file
+_TOO_MUCH = "it must hold at most {:,} files and {:,} bytes in total, but holds more"
 
 _CLUTTER = {
     *("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"),
@@ -95,9 +99,9 @@ class Folder:
 class _Archive(ABC):
     """Base class of archives. Each process opens its own file, since a fork would share the position in it."""
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
+    def __init__(self, path: Path, max_bytes: int, max_files: int) -> None:
         self.path = path
-        self.max_bytes = max_bytes
+        self.max_bytes, self.max_files = max_bytes, max_files
         self._opened: tuple[int, Any, IO[bytes]] | None = None
         self._identity: str | None = None
 
@@ -148,10 +152,8 @@ class _Archive(ABC):
         total = 0
         for count, entry in enumerate(self._read_entries(archive, skipped), 1):
             total += entry.size
-            if count > MAX_MEMBERS or total > self.max_bytes:
-                raise ValueError(
-                    f"it must hold at most {MAX_MEMBERS:,} files and {self.max_bytes:,} bytes in total, but holds more"
-                )
+            if count > self.max_files or total > self.max_bytes:
+                raise ValueError(_TOO_MUCH.format(self.max_files, self.max_bytes))
             if ".." in entry.parts or len(entry.parts) > MAX_DEPTH:
                 raise ValueError(
                     f"it holds {'/'.join(entry.parts)[:200]!r}, which is outside the archive or nested too deeply"
@@ -170,8 +172,25 @@ class _Archive(ABC):
         return kept
 
 
+class _ZipReader(io.BufferedReader):
+    """Reads a zip file, and refuses a directory with too many entries before zipfile builds an object for each."""
+
+    def __init__(self, path: Path, refusal: str, max_files: int) -> None:
+        super().__init__(io.FileIO(path))
+        self.refusal, self.max_files = refusal, max_files
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)  # zipfile reads the directory in one piece
+        if data.startswith(_ZIP_ENTRY) and data.count(_ZIP_ENTRY) > self.max_files:
+            raise ValueError(self.refusal)
+        return data
+
+
 class Zip(_Archive):
     """A zip file, read in place."""
+
+    def _open_file(self) -> IO[bytes]:
+        return _ZipReader(self.path, _TOO_MUCH.format(self.max_files, self.max_bytes), self.max_files)
 
     def open(self, entry: Entry) -> IO[bytes]:
         archive = self._archive()
@@ -213,7 +232,7 @@ class Tar(_Archive):
         decompress = _DECOMPRESS.get(self.path.name.lower().rpartition(".")[2])
         if decompress is None:
             return super()._open_file()
-        limit = self.max_bytes + 2048 * MAX_MEMBERS  # a header and padding for each file
+        limit = self.max_bytes + 2048 * self.max_files  # a header and padding for each file
         with contextlib.ExitStack() as stack:
             plain = stack.enter_context(tempfile.TemporaryFile())
             with decompress(self.path) as file:
@@ -254,12 +273,13 @@ class Tar(_Archive):
 Container: TypeAlias = Folder | Zip | Tar  # all can be pickled, and used after a fork
 
 
-def open_container(path: Path, max_bytes: int) -> Container | None:
+def open_container(path: Path, max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES) -> Container | None:
     """Returns the folder or the archive at a path, judged by its suffix, or None if it is neither."""
     if path.is_dir():
         return Folder(path)
     name = path.name.lower()
-    return Zip(path, max_bytes) if name.endswith(_ZIP) else Tar(path, max_bytes) if name.endswith(_TAR) else None
+    kind = Zip if name.endswith(_ZIP) else Tar if name.endswith(_TAR) else None
+    return None if kind is None else kind(path, max_bytes, max_files)
 
 
 def split_path(name: str) -> tuple[str, ...]:

@@ -80,7 +80,8 @@ def describe_skipped(path: Path, skipped: Mapping[tuple[str, ...], str]) -> str:
         f"{len(names):,} {why} ({', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''})"
         for why, names in sorted(kinds.items())
     ]
-    return f"Skipped {len(skipped):,} entries of {str(path)!r}: {'; '.join(told)}."
+    entries = "1 entry" if len(skipped) == 1 else f"{len(skipped):,} entries"
+    return f"Skipped {entries} of {str(path)!r}: {'; '.join(told)}."
 
 
 class _Tree(NamedTuple):

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .._core import MARK, is_marked
-from ._containers import MAX_BYTES, MAX_FILE_BYTES, Container, open_container, reading
+from ._containers import MAX_BYTES, MAX_FILE_BYTES, MAX_FILES, Container, open_container, reading
 from ._layout import describe_skipped, find_layout, image_formats
 
 MAX_PIXELS = 2**26
@@ -50,7 +50,12 @@ _WHOLE = ("EuroSAT", "SEMEION", "Caltech101", "Caltech256", "SUN397")
 
 
 def open_images(
-    data: Any, *, root: str | Path = "data", download: bool = True, max_bytes: int = MAX_BYTES
+    data: Any,
+    *,
+    root: str | Path = "data",
+    download: bool = True,
+    max_bytes: int = MAX_BYTES,
+    max_files: int = MAX_FILES,
 ) -> Dataset[Any]:
     """Opens images, and their labels if there are any, as a map-style data set.
 
@@ -87,6 +92,7 @@ def open_images(
         root (str or Path): Folder of torchvision's data sets. Default: ``"data"``.
         download (bool): Whether torchvision may download data sets that are not in ``root``. Default: True.
         max_bytes (int): Maximum size of a decompressed archive in bytes. Default: 8 GiB.
+        max_files (int): Maximum number of files and folders in an archive. Default: 1,000,000.
 
     Raises:
         ValueError: If ``data`` does not exist, is damaged, exceeds a limit, or its classes are ambiguous.
@@ -110,7 +116,7 @@ def open_images(
             path, split = Path(whole), last
     if not path.exists():
         raise ValueError(f"data must be {_KINDS}, but there is no {str(path)!r}.")
-    container = open_container(path, max_bytes)
+    container = open_container(path, max_bytes, max_files)
     if container is not None:
         return ImageFiles(container, split)
     if path.suffix.lower() == ".npz":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import warnings
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -68,6 +70,24 @@ def title(name: str) -> str:
         return name
     path = Path(name)
     return path.parent.name if path.name == "generator" and path.parent.name else path.name
+
+
+def by_title(names: Sequence[str]) -> dict[str, str]:
+    """Returns names of generators by what a visitor sees of them: folders without the path, and each title once.
+
+    Example:
+        >>> by_title(["runs/a/cats", "runs/b/cats", "dcgan-mnist-32"])
+        {'cats': 'runs/a/cats', 'cats (2)': 'runs/b/cats', 'dcgan-mnist-32': 'dcgan-mnist-32'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        shown = title(name)
+        for number in itertools.count(2):
+            if shown not in found and (shown == name or shown not in names):
+                break
+            shown = f"{title(name)} ({number})"
+        found[shown] = name
+    return found
 
 
 def facts(name: str, generator: Generator) -> dict[str, str]:

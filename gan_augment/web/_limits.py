@@ -15,6 +15,7 @@ class Limits:
         pool (int): Images in a pool to download.
         upload_bytes (int): Size of an uploaded zip file.
         unpacked_bytes (int): Size of its files after decompression.
+        entries (int): Files and folders in it.
         images (int): Images in it.
         classes (int): Classes in it.
         reading_seconds (float): Time to read its images.
@@ -23,6 +24,8 @@ class Limits:
         study_steps (int): Training steps of each classifier of a study.
         study_seconds (float): Time that a study may take.
         visitors (int): Visitors at the same time.
+        spare_seconds (float): Time without a request after which a visitor loses the place to a new one, if all
+            places are taken.
         idle_seconds (float): Time without a request after which the files of a visitor are deleted.
         grace_seconds (float): The same time for a visitor who has closed the page, or lost the connection.
         total_bytes (int): Size of the files of all visitors together.
@@ -33,6 +36,7 @@ class Limits:
     pool: int = 2_000
     upload_bytes: int = 64 * 2**20
     unpacked_bytes: int = 256 * 2**20
+    entries: int = 10_000
     images: int = 2_000
     classes: int = 100
     reading_seconds: float = 60.0
@@ -41,6 +45,7 @@ class Limits:
     study_steps: int = 400
     study_seconds: float = 1_800.0
     visitors: int = 16
+    spare_seconds: float = 300.0
     idle_seconds: float = 3_600.0
     grace_seconds: float = 60.0
     total_bytes: int = 2**30

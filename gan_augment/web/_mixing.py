@@ -61,18 +61,20 @@ def mix_batch(
 
 def make_mix(upload: Upload, generator: Generator, ratio: float, labels: str | int) -> SyntheticMix:
     """Returns the transform, or raises an error that names both lists of classes if they differ."""
-    known = list(upload.class_names)
+    known, theirs = list(upload.class_names), [name for name, _ in classes_of(generator)]
+    if not 0 <= ratio <= 1:  # a changed page can send anything
+        raise ValueError(f"The ratio must be between 0 and 1, but got {ratio}.")
     try:
         return SyntheticMix(
             generator, ratio, labels=labels, num_classes=len(known), classes=known, return_synthetic=True
         )
     except ValueError as error:
-        if labels != "same":
+        if labels != "same" or known == theirs:
             raise
-        theirs = ", ".join(name for name, _ in classes_of(generator)) or "none"
         raise ValueError(
             f"The generator must have the classes of your images ({one_line(', '.join(known))}), but its classes are: "
-            f"{one_line(theirs)}. Choose another generator, or another label for the synthetic images."
+            f"{one_line(', '.join(theirs) or 'none')}. Choose another generator, or another label for the synthetic "
+            "images."
         ) from error
 
 

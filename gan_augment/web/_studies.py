@@ -22,10 +22,11 @@ from ._uploads import SIDE, Upload
 
 PRESETS = ("demo", "quick")
 RECIPE = "tiny-conditional-light"  # fits a generator to the uploaded images
-OUT = "study"
+OUT, SOURCES = "study", "generators"  # folders beside the upload
 FIT_STEPS = 200
 LEARNING_RATE = 0.002  # tuning would multiply the time
 LEAST_STEPS, LEAST_SEEDS = 10, 2
+SHORT_STEPS = 50
 END_SECONDS = 10.0  # after which a study that was asked to stop is killed
 _PERCENT = re.compile(r"Study: +(\d+)%.*?\| *([\d:]+), *([\d:?]+) left(?:, *(.*))?")
 _PROGRAM = "gan-augment: "
@@ -37,6 +38,8 @@ class Request:
 
     Attributes:
         source (str): Name of the generator; empty to fit one to the uploaded images.
+        folder (str): Folder of the generator, which the study and its report know by the name alone; empty for names
+            of the zoo and the Hub.
         labels (str): Label policy, ``"same"`` or ``"uniform"``.
         preset (str): ``"demo"`` or ``"quick"``.
         ratio (float): Ratio to try, 0.05..1.
@@ -45,6 +48,7 @@ class Request:
     """
 
     source: str
+    folder: str = ""
     labels: str = "same"
     preset: str = "demo"
     ratio: float = 0.5
@@ -76,7 +80,7 @@ class Request:
         size = ["--image-size", str(SIDE)] if upload.resized else []
         most = ["--count", str(limits.study_images)] if count * 0.6 > limits.study_images else []
         given = [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
-        source = ["--source", self.source] if self.source else fitted
+        source = ["--source", f"{SOURCES}/{self.source}" if self.folder else self.source] if self.source else fitted
         return ["study", "--data", upload.path.name, *source, *size, *most, *given]
 
 
@@ -85,7 +89,7 @@ class Study:
     """A running or finished study of one visitor.
 
     Attributes:
-        owner (str): The visitor.
+        owner (str): Token of the visitor.
         folder (Path): Folder of the upload; the study writes to ``study`` in it.
         command (str): The command that runs.
     """
@@ -186,8 +190,10 @@ class StudyDesk:
                     raise ValueError(f"{whose} is running{done}. Only one runs at a time; try again when it has ended.")
             folder = upload.path.parent
             shutil.rmtree(folder / OUT, ignore_errors=True)  # of the last study
+            if request.folder:
+                _link(folder / SOURCES / request.source, request.folder)
             process = subprocess.Popen(
-                program([*arguments, "--processes", str(_processes(request.seeds))]), env=_environment(), cwd=folder,
+                program([*arguments, "--processes", str(_processes(request))]), env=_environment(), cwd=folder,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
             end = time.monotonic() + self.limits.study_seconds
@@ -204,6 +210,11 @@ class StudyDesk:
         """Stops the study of a visitor, if one is running."""
         if study := self.of(owner):
             study.stop(why)
+
+    def is_running(self, owner: str) -> bool:
+        """Returns whether a study of a visitor is running."""
+        study = self.of(owner)
+        return study is not None and study.running
 
     def forget(self, owner: str) -> None:
         """Stops the study of a visitor who has left."""
@@ -227,8 +238,20 @@ def program(arguments: list[str]) -> list[str]:
     return [sys.executable, "-m", "gan_augment", *arguments]
 
 
-def _processes(seeds: int) -> int:
-    return max(1, min((os.cpu_count() or 1), seeds, 4))
+def _link(place: Path, folder: str) -> None:
+    """Makes a folder available at another place, by a copy if the system allows no links."""
+    place.parent.mkdir(exist_ok=True)
+    if place.exists():
+        return
+    try:
+        place.symlink_to(folder, target_is_directory=True)
+    except OSError:
+        shutil.copytree(folder, place)
+
+
+def _processes(request: Request) -> int:
+    """Returns the number of processes of a study: one for short trainings, because it takes longer to start another."""
+    return 1 if request.steps < SHORT_STEPS else max(1, min((os.cpu_count() or 1), request.seeds, 4))
 
 
 def _environment() -> dict[str, str]:

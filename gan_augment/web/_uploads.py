@@ -88,7 +88,7 @@ def _read(path: Path, limits: Limits) -> Upload:
         raise ValueError(f"{path.name!r} must be at most {limits.upload_bytes:,} bytes, but is larger.")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        dataset: Any = open_images(path, max_bytes=limits.unpacked_bytes)
+        dataset: Any = open_images(path, max_bytes=limits.unpacked_bytes, max_files=limits.entries)
         _check(dataset, path.name, limits)
         first = dataset[0][0].size
         side = first[0] if first[0] == first[1] <= SIDE else SIDE

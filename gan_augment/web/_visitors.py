@@ -31,6 +31,7 @@ class Visitor:
         upload (Upload, optional): The images that were uploaded last.
         seen (float): When the last request came.
         left (bool): Whether the page was closed, or lost the connection.
+        working (int): Number of uploads that are being read and pools that are being written.
     """
 
     token: str
@@ -38,6 +39,7 @@ class Visitor:
     upload: Upload | None = None
     seen: float = field(default_factory=time.monotonic)
     left: bool = False
+    working: int = 0
 
 
 class Visitors:
@@ -46,13 +48,27 @@ class Visitors:
     Args:
         folder (Path): Folder for all files of the page.
         limits (Limits): The limits of the page.
-        on_leave (callable): Called with the key of a visitor whose files are deleted next.
+        on_leave (callable): Called with the token of a visitor whose files are deleted next. It may take a while.
+        is_busy (callable): Called with the token of a visitor; returns whether a study of this visitor is running.
     """
 
-    def __init__(self, folder: Path, limits: Limits, on_leave: Callable[[str], object] = lambda key: None) -> None:
-        self.folder, self.limits, self.on_leave = folder, limits, on_leave
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        on_leave: Callable[[str], object] = lambda token: None,
+        is_busy: Callable[[str], bool] = lambda token: False,
+    ) -> None:
+        self.folder, self.limits, self.on_leave, self.is_busy = folder, limits, on_leave, is_busy
         self._lock = threading.RLock()
         self._visitors: dict[str, Visitor] = {}
+
+    def find(self, key: str) -> Visitor | None:
+        """Returns a visitor who has a folder, and None for others. Whoever only looks takes no place."""
+        with self._lock:
+            if visitor := self._visitors.get(key):
+                visitor.seen, visitor.left = time.monotonic(), False
+            return visitor
 
     def get(self, key: str) -> Visitor:
         """Returns a visitor, with a new folder if the key is new.
@@ -61,20 +77,41 @@ class Visitors:
             ValueError: If there are too many visitors.
         """
         with self._lock:
-            if key not in self._visitors:
-                self.tidy()
-                gone = [other for other, visitor in self._visitors.items() if visitor.left]
-                if len(self._visitors) >= self.limits.visitors and gone:
-                    self._forget(min(gone, key=lambda other: self._visitors[other].seen))
-                if len(self._visitors) >= self.limits.visitors:
-                    raise ValueError(f"The page serves {self.limits.visitors} visitors at a time; try again later.")
-                token = secrets.token_hex(16)
-                place = self.folder / VISITORS / token
-                place.mkdir(parents=True)
-                self._visitors[key] = Visitor(token, place)
-            visitor = self._visitors[key]
-            visitor.seen, visitor.left = time.monotonic(), False
-            return visitor
+            if visitor := self.find(key):
+                return visitor
+            if len(self._visitors) >= self.limits.visitors:
+                self._free_a_place()
+            token = secrets.token_hex(16)
+            place = self.folder / VISITORS / token
+            place.mkdir(parents=True)
+            self._visitors[key] = Visitor(token, place)
+            return self._visitors[key]
+
+    @contextmanager
+    def work(self, key: str) -> Iterator[Visitor]:
+        """Gives a visitor like :meth:`get`, who keeps the place until the work is done."""
+        with self._lock:
+            visitor = self.get(key)
+            visitor.working += 1
+        try:
+            yield visitor
+        finally:
+            with self._lock:
+                visitor.working -= 1
+                visitor.seen = time.monotonic()
+
+    def _free_a_place(self) -> None:
+        """Forgets a visitor who has left, or the one who has been idle for longest."""
+        before = time.monotonic() - self.limits.spare_seconds
+        ranks = {
+            key: (not visitor.left, visitor.seen)
+            for key, visitor in self._visitors.items()
+            if visitor.left or (visitor.seen < before and not visitor.working and not self.is_busy(visitor.token))
+        }
+        if not ranks:
+            raise ValueError(f"The page serves {self.limits.visitors} visitors at a time; try again in a few minutes.")
+        gone = self._visitors.pop(min(ranks, key=lambda key: ranks[key]))
+        threading.Thread(target=self._delete, args=(gone,), daemon=True).start()  # the new visitor need not wait
 
     def leave(self, key: str) -> None:
         """Notes that a page was closed. Its files stay for a moment, because a lost connection looks the same."""
@@ -85,25 +122,22 @@ class Visitors:
     def tidy(self) -> None:
         """Deletes the files of visitors who have left, and old uploads that belong to nobody."""
         now = time.monotonic()
+        gone = []
         with self._lock:
             for key, visitor in list(self._visitors.items()):
                 allowed = self.limits.grace_seconds if visitor.left else self.limits.idle_seconds
-                if now - visitor.seen > allowed:
-                    self._forget(key)
+                if now - visitor.seen > allowed and not visitor.working:
+                    gone.append(self._visitors.pop(key))
+        for visitor in gone:  # without the lock, because a study may take a while to stop
+            self._delete(visitor)
         for path in (self.folder / RECEIVED).rglob("*"):  # also what is left of uploads that broke off
             with contextlib.suppress(OSError):
                 if path.is_file() and time.time() - path.stat().st_mtime > self.limits.grace_seconds:
                     path.unlink()
 
-    def _forget(self, key: str) -> None:
-        self.on_leave(key)
-        shutil.rmtree(self._visitors.pop(key).folder, ignore_errors=True)
-
-    def close(self) -> None:
-        """Deletes the files of all visitors."""
-        with self._lock:
-            for key in list(self._visitors):
-                self._forget(key)
+    def _delete(self, visitor: Visitor) -> None:
+        self.on_leave(visitor.token)
+        shutil.rmtree(visitor.folder, ignore_errors=True)
 
     def receive(self, visitor: Visitor, path: Path, name: str) -> Path:
         """Copies an uploaded file into the folder of a visitor, in place of the last one.

@@ -405,11 +405,32 @@ def test_archives_above_the_limit_are_refused(tmp_path, container):
         open_images(store(tmp_path, container, files), max_bytes=2_000)
 
 
-def test_a_tar_that_decompresses_without_end_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr("gan_augment.data._containers.MAX_MEMBERS", 10)
+@pytest.mark.parametrize("container", ["zip", "tar", "tgz"])
+def test_archives_with_too_many_files_are_refused(tmp_path, container):
+    path = store(tmp_path, container, TWO)
+    assert len(open_images(path, max_files=len(TWO))) == len(TWO)
+    with pytest.raises(ValueError, match=rf"at most {len(TWO) - 1} files"):
+        open_images(path, max_files=len(TWO) - 1)
+
+
+@pytest.mark.parametrize("claimed", [None, 1])
+def test_a_zip_with_too_many_files_is_refused_before_its_entries_are_read(tmp_path, monkeypatch, claimed):
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for index in range(200):
+            archive.writestr(f"{index % 2}/{index}", b"")
+    if claimed is not None:  # zipfile ignores the numbers of entries at the end
+        data = path.read_bytes()
+        path.write_bytes(data[:-14] + struct.pack("<2H", claimed, claimed) + data[-10:])
+    monkeypatch.setattr(zipfile, "ZipInfo", None)
+    with pytest.raises(ValueError, match="at most 100 files"):
+        open_images(path, max_files=100)
+
+
+def test_a_tar_that_decompresses_without_end_is_stopped(tmp_path):
     path = store(tmp_path, "tgz", {"0.png": bytes(5_000_000)})
     with pytest.raises(ValueError, match="at most 2,000 bytes"):
-        open_images(path, max_bytes=2_000)
+        open_images(path, max_bytes=2_000, max_files=10)
 
 
 @pytest.mark.parametrize("container", ["tar", "tgz"])

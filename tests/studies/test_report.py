@@ -549,33 +549,50 @@ def test_text_and_marks_stand_out_from_the_paper(theme):
             assert (light + 0.05) / (dark + 0.05) >= 4.5, name
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("classes", [2, 60])
-def test_no_page_is_wider_than_a_telephone(tmp_path, classes):
+def measure(tmp_path, width, script):
+    """Returns the numbers that a script finds in the report, in a frame of this width with all details unfolded."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         pytest.skip("There is no Chromium to look at the page with.")
-    result = study_result(
-        classes, notes=("long" * 60, "a sentence"), pictures={"wide": torch.zeros(3, 20, 3000).byte()}
-    )
-    names = [f"{'unbroken' * 9} {label}" for label in range(classes)]
-    read(tmp_path, dataclasses.replace(result, data={**result.data, "class_names": names}))
     (tmp_path / "frame.html").write_text(
-        "<iframe width=360 height=800 style='border: 0' src=report.html onload='const page = "
+        f"<iframe width={width} height=800 style='border: 0' src=report.html onload='const page = "
         "this.contentDocument.documentElement; page.querySelectorAll(`details`).forEach(each => each.open = true); "
-        "document.title = [page.clientWidth, page.scrollWidth, page.querySelectorAll(`svg`).length]'></iframe>"
+        f"document.title = [{script}]'></iframe>"
     )
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
     flags += ["--disable-component-update", "--disable-sync", "--disable-quic", "--allow-file-access-from-files"]
     flags += ["--hide-scrollbars", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
     command = [browser, *flags, (tmp_path / "frame.html").as_uri()]
     dumped = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    title = re.search(r"<title>(\d+),(\d+),(\d+)</title>", dumped)
+    title = re.search(r"<title>([\d,]+)</title>", dumped)
     assert title, dumped
-    inner, scrolled, plots = map(int, title.groups())
+    return list(map(int, title[1].split(",")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [2, 60])
+def test_no_page_is_wider_than_a_telephone(tmp_path, classes):
+    result = study_result(
+        classes, notes=("long" * 60, "a sentence"), pictures={"wide": torch.zeros(3, 20, 3000).byte()}
+    )
+    names = [f"{'unbroken' * 9} {label}" for label in range(classes)]
+    read(tmp_path, dataclasses.replace(result, data={**result.data, "class_names": names}))
+    script = "page.clientWidth, page.scrollWidth, page.querySelectorAll(`svg`).length"
+    inner, scrolled, plots = measure(tmp_path, 360, script)
     assert inner == 360
     assert scrolled <= 360
     assert plots > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [872, 1100])  # of the frame in the page of gan-augment ui, and of a small screen
+def test_all_columns_of_the_arms_fit_a_screen(tmp_path, width):
+    wide = Interval(0.07, -0.8194, 0.9594, 2, 0.95)
+    result = study_result()
+    read(tmp_path, dataclasses.replace(result, arms=[dataclasses.replace(arm, difference=wide) for arm in result.arms]))
+    table = "page.querySelector(`.scroll`)"
+    inner, scrolled = measure(tmp_path, width, f"{table}.clientWidth, {table}.scrollWidth")
+    assert scrolled == inner > 800
 
 
 def test_a_control_that_needs_no_generator_is_recommended_if_it_does_as_well(tmp_path):

@@ -73,6 +73,12 @@ def test_other_classes_are_refused_with_both_lists(names):
         mix(upload(names))
 
 
+@pytest.mark.parametrize("ratio", [-0.1, 1.5, float("nan")])
+def test_only_other_classes_are_called_a_mismatch(ratio):
+    with pytest.raises(ValueError, match="The ratio must be between 0 and 1"):
+        mix(upload(("ants", "bees")), ratio)
+
+
 def test_synthetic_figures_are_framed_and_marked_and_names_are_escaped():
     image = torch.zeros(1, 8, 8, dtype=torch.uint8)
     text = figures([Tile(image, "<b>cat</b>", "g, seed 0"), Tile(image, "dog")], "Mixed", framed=True)

@@ -13,7 +13,8 @@ import pytest
 
 from gan_augment.cli import main
 from gan_augment.web import Limits
-from gan_augment.web._server import FORM_BYTES, Guard, check_port
+from gan_augment.web._guard import FORM_BYTES, Address, Guard, check_queue, is_known
+from gan_augment.web._server import check_port
 from gan_augment.web._visitors import RECEIVED, Visitors, page_folder
 from gan_augment.web.page._messages import kindly, sentence
 
@@ -85,6 +86,70 @@ def test_downloads_lead_to_files_of_the_page_only(server, path):
     assert ask(server, path)[0] == 404
 
 
+@pytest.mark.parametrize("path", ["run/predict", "call/x", "component_server", "stream/x", "vibe-edit"])
+def test_functions_run_through_the_queue_alone(guard, path):
+    assert run(send_upload(guard, [b"{}"], {}, f"/gradio_api/{path}")) == 404
+
+
+def test_names_of_other_web_sites_are_refused_on_a_network():
+    names = Address("0.0.0.0", hostnames=("Lab.example",)).names
+    for host in ("192.168.0.7:7860", "localhost", f"{socket.gethostname()}:7860", "lab.example", "[fe80::1]:7860"):
+        assert is_known(host, names)
+    for host in ("evil.example", "127.0.0.1.evil.example", "", "["):
+        assert not is_known(host, names)
+    assert is_known("evil.example", Address("0.0.0.0", hostnames=("*",)).names)
+    assert not is_known("another-machine", Address().names)
+
+
+def test_other_web_sites_show_the_page_in_a_frame_only_if_they_are_named(server):
+    assert "frame-ancestors 'none'" in ask(server)[1]["content-security-policy"]
+    shown = Guard(None, None, Limits(), Address(frames=("https://huggingface.co",)))
+    assert "frame-ancestors https://huggingface.co" in shown.policy
+
+
+def test_visitors_do_not_see_where_generators_are(server, saved):
+    for path in ("/", "/config"):
+        status, _, body = ask(server, path)
+        assert status == 200
+        assert saved.name in body.decode()
+        assert str(saved) not in body.decode()
+
+
+@pytest.fixture
+def queue(tmp_path):
+    """The queue of a page that has not started, with two functions that a visitor can wait for."""
+    gradio = pytest.importorskip("gradio", reason="gradio is in the extra web")
+    with gradio.Blocks(analytics_enabled=False) as page:
+        for _ in range(2):
+            gradio.Button().click(lambda file: None, gradio.File())
+    page.queue()
+    check_queue(page, tmp_path)
+    return page._queue
+
+
+def join(queue, session, function=0, file=None):
+    from gradio.data_classes import PredictBodyInternal
+
+    body = PredictBodyInternal(session_hash=session, fn_index=function, data=[file], request=None)
+    return run(queue.push(body=body, request=None, username=None))
+
+
+def test_a_visitor_waits_once_for_each_thing(queue):
+    assert [join(queue, "a")[2], join(queue, "a", 1)[2], join(queue, "b")[2]] == ["success"] * 3
+    assert join(queue, "a") == (False, "You wait for this already; try again when it is done.", "queue_full")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["https://example.com/x.zip", "/etc/passwd", "x/../../y.zip", "\0", 1],
+    ids=["url", "file", "up", "nul", "1"],
+)
+def test_only_uploads_are_read(queue, tmp_path, path):
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    assert join(queue, "a", file=[{"x": file}])[2] == "error"
+    assert join(queue, "a", file={**file, "path": str(tmp_path / "x.zip")})[2] == "success"
+
+
 def test_files_outside_the_page_are_not_served(server):
     for path in (server.log, server.folder / ".gan-augment-ui", "/etc/passwd"):
         assert ask(server, f"/gradio_api/file={path}")[0] in (403, 404)
@@ -122,7 +187,7 @@ async def send_upload(guard, chunks, headers, path="/gradio_api/upload"):
     async def send(message):
         answers.append(message)
 
-    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    pairs = [(name.encode(), value.encode()) for name, value in {"host": "127.0.0.1", **headers}.items()]
     await guard({"type": "http", "method": "POST", "path": path, "headers": pairs}, receive, send)
     return answers[0]["status"]
 
@@ -134,7 +199,7 @@ def guard(tmp_path):
     with page_folder(tmp_path / "page") as place:
         app = Storing(place)
         app.waiting.set()
-        yield Guard(app, Visitors(place, limits), limits)
+        yield Guard(app, Visitors(place, limits), limits, Address())
 
 
 @pytest.mark.parametrize(
@@ -190,39 +255,70 @@ def test_errors_are_sentences_without_tracebacks(capsys):
 def test_an_error_of_the_system_is_no_bug():
     with pytest.raises(OSError, match="No such file") as caught:
         os.stat("/no/such/file")
-    assert sentence(caught.value).startswith("The machine that runs the page cannot do this now: ")
+    assert sentence(caught.value) == "The machine that runs the page cannot do this now: No such file or directory."
+
+
+SERVE_ALL = """
+import contextlib, runpy, socket, sys, threading, time
+from gan_augment.web import serve
+for host in sys.argv[3:]:
+    address = host, int(sys.argv[2])
+    threading.Thread(target=serve, kwargs={"host": host, "port": address[1]}, daemon=True).start()
+    listens = False
+    while not listens:  # Gradio lays out one page at a time
+        time.sleep(0.1)
+        with contextlib.suppress(OSError), socket.create_connection(address):
+            listens = True
+runpy.run_path(sys.argv[1])  # the Space
+"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """The Space, and pages at two addresses of this machine, in one process: to import everything takes long."""
+    pytest.importorskip("gradio", reason="gradio is in the extra web")
+    place, port, space = tmp_path_factory.mktemp("pages"), free_port(), free_port()
+    hosts = [host for host in ("::1", "127.0.0.2") if can_listen(host, port)]
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(space), "TMPDIR": str(place), "PYTHONPATH": python_path()}
+    command = [sys.executable, "-c", SERVE_ALL, ROOT / "examples" / "space" / "app.py", str(port), *hosts]
+    urls = {host: f"http://{f'[{host}]' if ':' in host else host}:{port}" for host in hosts}
+    urls["space"] = f"http://127.0.0.1:{space}"
+    with subprocess.Popen(command, env=environment, cwd=place) as process:
+        try:
+            wait_for(lambda: process.poll() is not None or all(map(is_served, urls.values())), 240)
+            assert process.poll() is None
+            yield urls
+        finally:
+            process.terminate()
+
+
+def can_listen(host, port):
+    try:
+        check_port(host, port)
+    except ValueError:
+        return False
+    return True
+
+
+def ask_as(url, host):
+    """Returns the status and the headers of an answer to a browser that knows the page by another name."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Host": host}), timeout=20) as answer:
+            return answer.status, answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("host", ["::1", "127.0.0.2"])
-def test_any_address_of_this_machine_alone_refuses_other_names(tmp_path, host):
-    pytest.importorskip("gradio", reason="gradio is in the extra web")
-    port, url = free_port(), f"[{host}]" if ":" in host else host
-    try:
-        check_port(host, port)
-    except ValueError:
+def test_any_address_of_this_machine_alone_refuses_other_names(pages, host):
+    if host not in pages:
         pytest.skip(f"This machine has no address {host}.")
-    command = [sys.executable, "-m", "gan_augment", "ui", "--port", str(port), "--host", host]
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": python_path()}
-    with subprocess.Popen(command, env=environment, cwd=tmp_path) as process:
-        try:
-            page = f"http://{url}:{port}"
-            wait_for(lambda: is_served(page) or process.poll() is not None, 120)
-            assert process.poll() is None
-            with pytest.raises(urllib.error.HTTPError, match="400"):
-                urllib.request.urlopen(urllib.request.Request(page, headers={"Host": "evil.example"}), timeout=20)
-        finally:
-            process.terminate()
+    assert ask_as(pages[host], "evil.example")[0] == 400
 
 
 @pytest.mark.slow
-def test_the_space_serves_the_page(tmp_path):
-    pytest.importorskip("gradio", reason="gradio is in the extra web")
-    port, app = free_port(), ROOT / "examples" / "space" / "app.py"
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(tmp_path), "PYTHONPATH": python_path()}
-    with subprocess.Popen([sys.executable, app], env=environment, cwd=tmp_path) as process:
-        try:
-            wait_for(lambda: is_served(f"http://127.0.0.1:{port}") or process.poll() is not None, 120)
-            assert process.poll() is None
-        finally:
-            process.terminate()
+def test_the_space_has_any_name_and_is_shown_by_hugging_face(pages):
+    status, headers = ask_as(pages["space"], "someone-gan-augment.hf.space")
+    assert status == 200
+    assert "frame-ancestors https://huggingface.co" in headers["content-security-policy"]

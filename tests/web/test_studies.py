@@ -121,8 +121,10 @@ def test_the_sentence_of_a_refusal_is_shown(upload, desk, program):
     assert study.report is None
 
 
-def test_a_refusal_of_a_real_study_reaches_its_visitor(upload, desk):
-    study = desk.start("a", upload, Request(source="dcgan-mnist-32", seeds=2, steps=10))
+def test_a_refusal_of_a_real_study_reaches_its_visitor_without_the_folder_of_the_generator(upload, desk, saved):
+    study = desk.start("a", upload, Request(source="my cats", folder=str(saved), seeds=2, steps=10))
     wait_for(lambda: not study.running and study.sentences, 120)
     assert study.error.startswith("Every class must have images on both sides of a split")
-    assert shlex.split(study.command)[:4] == ["gan-augment", "study", "--data", "mine.zip"]
+    command = ["gan-augment", "study", "--data", "mine.zip", "--source", "generators/my cats"]
+    assert shlex.split(study.command)[:6] == command
+    assert str(saved) not in "".join(study.sentences)

@@ -22,7 +22,7 @@ def test_images_of_one_size_keep_it_and_their_classes(tmp_path, limits):
     assert upload.class_names == ("ants", "bees")
     assert not upload.resized
     assert upload.sentence == "a.zip: 6 images of 28 px. Classes: ants (3), bees (3)."
-    assert upload.notes == ("Skipped 1 entries of 'a.zip': 1 not readable as images (ants/notes.txt).",)
+    assert upload.notes == ("Skipped 1 entry of 'a.zip': 1 not readable as images (ants/notes.txt).",)
 
 
 def test_larger_and_uneven_images_become_squares(tmp_path, limits):
@@ -54,6 +54,7 @@ REFUSED = {
     ),
     "is large": (lambda path: write_zip(path, photos()), {"upload_bytes": 1000}, "at most 1,000 bytes"),
     "has many images": (lambda path: write_zip(path, photos()), {"images": 7}, "at most 7 images, but holds 8"),
+    "has many entries": (lambda path: write_zip(path, photos()), {"entries": 7}, "at most 7 files"),
     "has many classes": (lambda path: write_zip(path, photos()), {"classes": 1}, "at most 1 classes, but holds 2"),
     "takes long": (lambda path: write_zip(path, photos()), {"reading_seconds": -1}, "only 0 of 8 were read"),
     "leads out": (lambda path: write_zip(path, {**photos(), "../x.png": b""}), {}, "outside the archive"),

@@ -8,15 +8,17 @@ import pytest
 from gan_augment.web import Limits
 from gan_augment.web._visitors import RECEIVED, VISITORS, Visitors, page_folder, used_bytes
 
+from .conftest import wait_for
+
 
 @pytest.fixture
 def visitors(tmp_path):
     def make(**limits):
-        return Visitors(place, Limits(**limits), left.append)
+        return Visitors(place, Limits(**limits), left.append, busy.__contains__)
 
-    left = []
+    left, busy = [], []
     with page_folder(tmp_path / "page") as place:
-        make.left, make.folder = left, place
+        make.left, make.busy, make.folder = left, busy, place
         yield make
 
 
@@ -65,26 +67,74 @@ def test_who_has_left_is_forgotten_after_a_moment_but_may_come_back(visitors):
     all_.tidy()
     assert not one.folder.exists()
     assert other.folder.exists()
-    assert visitors.left == ["a"]
+    assert visitors.left == [one.token]
     assert all_.get("a") is not one
 
 
 def test_who_is_idle_is_forgotten(visitors):
     all_ = visitors(idle_seconds=0.1)
-    all_.get("a")
+    one = all_.get("a")
     time.sleep(0.2)
     all_.tidy()
-    assert visitors.left == ["a"]
+    assert visitors.left == [one.token]
 
 
 def test_there_is_room_for_some_visitors(visitors):
     all_ = visitors(visitors=2)
-    all_.get("a"), all_.get("b")
+    _, other = all_.get("a"), all_.get("b")
     with pytest.raises(ValueError, match="serves 2 visitors at a time"):
         all_.get("c")
     all_.leave("b")
     all_.get("c")  # takes the place of the one who has left
-    assert visitors.left == ["b"]
+    wait_for(lambda: not other.folder.exists())
+    assert visitors.left == [other.token]
+
+
+def test_who_only_looks_takes_no_place(visitors):
+    all_ = visitors(visitors=1)
+    assert all_.find("a") is None
+    one = all_.get("b")
+    all_.leave("b")
+    assert all_.find("b") is one
+    assert not one.left
+
+
+def test_a_new_visitor_takes_the_place_of_the_one_who_is_idle_for_longest(visitors):
+    all_ = visitors(visitors=3, spare_seconds=0.1)
+    busy, working, idle = (all_.get(key) for key in ("busy", "working", "idle"))
+    visitors.busy.append(busy.token)
+    with all_.work("working") as found:
+        assert found is working
+        time.sleep(0.2)
+        all_.get("new")
+        wait_for(lambda: visitors.left == [idle.token])
+        with pytest.raises(ValueError, match="serves 3 visitors at a time"):
+            all_.get("newer")
+    time.sleep(0.2)
+    all_.find("new")
+    all_.get("newer")
+    assert all_.find("working") is None
+    assert all_.find("new")
+
+
+def test_nobody_waits_while_the_study_of_another_visitor_stops(tmp_path):
+    stopped = threading.Event()
+    with page_folder(tmp_path / "page") as place:
+        all_ = Visitors(place, Limits(visitors=2, grace_seconds=0.0), lambda token: stopped.wait(20))
+        one, _ = all_.get("a"), all_.get("b")
+        all_.leave("a")
+        begun = time.monotonic()
+        all_.get("c")  # takes the place of the one who has left
+        all_.leave("b")
+        tidying = threading.Thread(target=all_.tidy)
+        tidying.start()
+        wait_for(lambda: len(all_._visitors) == 1)
+        all_.get("d")
+        assert time.monotonic() - begun < 10
+        assert one.folder.exists()
+        stopped.set()
+        tidying.join()
+        wait_for(lambda: not one.folder.exists())
 
 
 def test_there_is_room_for_some_bytes(visitors):

@@ -70,13 +70,16 @@ figcaption {{ font-size: 0.9375rem; margin-bottom: 1rem; max-width: 44rem; }}
 .keys li {{ display: flex; gap: 0.75rem; margin: 0.25rem 0; }}
 .keys svg {{ flex: none; width: 32px; margin-top: 0.25rem; }}
 
-.scroll {{ overflow-x: auto; margin: 1.5rem 0; }}
+/* A shadow at the right edge says that a table goes on there. Its cover scrolls along, and hides it at the end. */
+.scroll {{ overflow-x: auto; margin: 1.5rem 0; scrollbar-width: thin; scrollbar-color: var(--faint) var(--soft);
+  background: linear-gradient(to left, var(--paper) 50%, transparent) right / 3rem 100% no-repeat local,
+    linear-gradient(to left, var(--rule), transparent) right / 1.25rem 100% no-repeat scroll; }}
 table {{ border-collapse: collapse; font-size: 0.9375rem; font-variant-numeric: tabular-nums; }}
 caption {{ text-align: left; font-size: 0.9375rem; padding-bottom: 0.5rem; }}
-th, td {{ padding: 0.4rem 0 0.4rem 1.5rem; border-bottom: 1px solid var(--rule); text-align: right;
+th, td {{ padding: 0.4rem 0 0.4rem 1rem; border-bottom: 1px solid var(--rule); text-align: right;
   vertical-align: top; }}
 td {{ white-space: nowrap; }}
-thead th {{ font-weight: 600; vertical-align: bottom; line-height: 1.3; min-width: 6.5rem; overflow-wrap: normal; }}
+thead th {{ font-weight: 600; vertical-align: bottom; line-height: 1.3; overflow-wrap: normal; }}
 th:first-child {{ text-align: left; padding-left: 0; min-width: 10rem; max-width: 20rem; font-weight: 400;
   position: sticky; left: 0; background: var(--paper); }}
 thead th:first-child {{ font-weight: 600; }}
@@ -88,6 +91,11 @@ tr.choice th, tr.choice td {{ font-weight: 700; }}
 img {{ display: block; max-width: 100%; height: auto; }}
 img.small {{ image-rendering: pixelated; }}
 
+@media (max-width: 60rem) {{
+  table {{ font-size: 0.875rem; }}
+  th, td {{ padding-left: 0.9rem; }}
+  th:first-child {{ min-width: 7.5rem; }}
+}}
 @media (max-width: 52rem) {{
   body {{ padding-top: 1.5rem; }}
   h2 {{ margin-top: 3rem; }}
@@ -95,17 +103,14 @@ img.small {{ image-rendering: pixelated; }}
   .strips li {{ padding: 0.35rem 0 0; align-items: end; }}
   .strips .strip, .foot svg {{ grid-column: 1 / -1; grid-row: 2; }}
   .strips .figures {{ text-align: right; }}
-  table {{ font-size: 0.875rem; }}
-  th, td {{ padding-left: 0.9rem; }}
-  thead th {{ min-width: 5.5rem; }}
-  th:first-child {{ min-width: 7.5rem; max-width: 9.5rem; }}
+  th:first-child {{ max-width: 9.5rem; }}
 }}
 @media print {{
   body {{ max-width: none; padding: 0 0.75rem; font-size: 10.5pt; }}
   h2 {{ margin-top: 2rem; break-after: avoid; }}
   .strips li, tr, .plot, .pictures figure {{ break-inside: avoid; }}
   .scroll {{ overflow: visible; }}
-  table {{ font-size: 8.5pt; }} th, td {{ padding-left: 0.6rem; }} thead th {{ min-width: 0; }}
+  table {{ font-size: 8.5pt; }} th, td {{ padding-left: 0.6rem; }}
   pre {{ white-space: pre-wrap; }}
   details::details-content {{ content-visibility: visible; block-size: auto; }}
 }}

@@ -26,19 +26,27 @@ class Server:
         visitors (Visitors): Their folders.
         desk (StudyDesk): The study that runs.
         limits (Limits): The limits.
-        names (tuple of str): The generators to choose from.
+        names (dict): The generators to choose from, by what visitors see of them.
     """
 
     visitors: Visitors
     desk: StudyDesk
     limits: Limits
-    names: tuple[str, ...]
+    names: dict[str, str]
 
-    def generator(self, name: Any) -> Generator:
-        """Loads a generator that the page offers. A changed page may name others, which are refused."""
-        if name not in self.names:
-            raise ValueError(f"The generator must be one of {self.names}, but got {name!r:.80}.")
-        return generators.load(name)
+    def name(self, shown: Any) -> str:
+        """Returns the name of a generator that the page offers. A changed page may ask for others."""
+        if not isinstance(shown, str) or shown not in self.names:
+            raise ValueError(f"The generator must be one of {', '.join(self.names)}, but got {shown!r:.80}.")
+        return self.names[shown]
+
+    def generator(self, shown: Any) -> Generator:
+        """Loads a generator that the page offers."""
+        name = self.name(shown)
+        try:
+            return generators.load(name)
+        except ValueError as error:  # visitors need not know where its folder is
+            raise ValueError(str(error).replace(name, shown)) from error
 
 
 def listen(triggers: Sequence[Any], run: Callable[..., Any], inputs: Any, outputs: Any, **options: Any) -> Any:

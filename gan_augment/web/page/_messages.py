@@ -29,8 +29,9 @@ def sentence(error: Exception) -> str:
     ours = bool(place) and PACKAGE in Path(place[-1].filename).parents and (place[-1].line or "").startswith("raise")
     if isinstance(error, EXPECTED) and (ours or not place):
         return str(error)
-    if isinstance(error, (OSError, MemoryError)):
-        return f"The machine that runs the page cannot do this now: {one_line(error) or type(error).__name__}."
+    if isinstance(error, (OSError, MemoryError)):  # the message of an OSError may hold a path
+        reason = error.strerror if isinstance(error, OSError) else one_line(error)
+        return f"The machine that runs the page cannot do this now: {reason or type(error).__name__}."
     return (
         f"This is a bug in gan-augment ({type(error).__name__}). The terminal that runs the page shows more; please "
         "report it."

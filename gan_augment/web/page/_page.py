@@ -16,8 +16,8 @@ def build_page(server: Server) -> gr.Blocks:
     """Builds the page. Components are only laid out and connected here; other modules do the work."""
     with gr.Blocks(title="gan-augment", analytics_enabled=False) as page:
         gr.HTML(HEADER)
-        choices = [(generators.title(name), name) for name in server.names]
-        name = gr.Dropdown(choices, value=server.names[0], label="Generator", elem_id="generator")
+        shown = list(server.names)
+        name = gr.Dropdown(shown, value=shown[0], label="Generator", elem_id="generator")
         facts = gr.HTML(elem_id="facts")
         with gr.Tabs():
             with gr.Tab("Samples"):
@@ -38,7 +38,7 @@ def build_page(server: Server) -> gr.Blocks:
             turns = gr.Dropdown([("each in turn", IN_TURN), *classes], value=IN_TURN, visible=bool(classes))
             bound = gr.Slider(maximum=limit or 1.0, value=limit or 1.0, visible=limit is not None)
             one = gr.Dropdown(classes, value=0 if classes else None, visible=bool(classes))
-            return facts_text(generators.facts(chosen, generator)), turns, bound, one, turns
+            return facts_text(generators.facts(server.name(chosen), generator)), turns, bound, one, turns
 
         chosen = listen([page.load, name.change], choose, [name], [facts, label, truncation, walk_label, pool_label])
         chosen.then(draw, draw_inputs, tiles, api_visibility="private", show_progress="minimal")

@@ -44,7 +44,8 @@ STYLE = """
   background: var(--ga-soft); border: 1px solid var(--ga-rule); font-size: 0.8125rem; }
 .ga-verdict { font-size: 1.75rem; margin: 0.5rem 0; } .ga-verdict::first-letter { text-transform: uppercase; }
 .ga-refused { border-left: 4px solid var(--ga-worse); padding-left: 0.75rem; overflow-wrap: anywhere; }
-.ga-report { width: 100%; height: 40rem; border: 1px solid var(--ga-rule); border-radius: 6px; background: Canvas; }
+.ga-report { width: 100%; height: 40rem; border: 1px solid var(--ga-rule); border-radius: 6px;
+  background: var(--ga-soft); }
 .gradio-container input[type="range"]::-webkit-slider-thumb { border: 2px solid var(--slider-color); }
 .gradio-container input[type="range"]::-moz-range-thumb { border: 2px solid var(--slider-color); }
 @media (max-width: 30rem) { .tab-container button { padding: 0 0.5rem !important; } }

@@ -43,7 +43,7 @@ def samples_tab(server: Server, name: gr.Dropdown) -> tuple[Any, ...]:
     def draw(chosen: str, seed: Any, label: Any, upscaler: str, count: Any, truncation: float) -> str:
         generator, n, number = server.generator(chosen), whole(count, "The number of images", 1, most), seed_of(seed)
         images, captions = generators.sample(generator, n, class_of(label), number, truncation)
-        source = f"{generators.title(chosen)}, seed {number}"
+        source = f"{chosen}, seed {number}"
         if upscaler:
             network = generators.load_upscaler(upscaler)
             images, source = network(images), f"{source}, enlarged {network.scale} x by {network.name}"
@@ -69,9 +69,9 @@ def walk_tab(server: Server, name: gr.Dropdown) -> tuple[Any, ...]:
     shown = gr.HTML(elem_id="walk-film", elem_classes="ga-film")
 
     def draw(chosen: str, first: Any, second: Any, label: Any, shares: list[float]) -> tuple[Any, str]:
-        seeds, title = (seed_of(first), seed_of(second)), generators.title(chosen)
+        seeds = seed_of(first), seed_of(second)
         images = generators.walk(server.generator(chosen), seeds, class_of(label), shares)
-        return images, f"{title}, between seeds {seeds[0]} and {seeds[1]}"
+        return images, f"{chosen}, between seeds {seeds[0]} and {seeds[1]}"
 
     def show_here(chosen: str, first: Any, second: Any, label: Any, place: float) -> str:
         if not 0 <= place <= 1:
@@ -93,7 +93,7 @@ def walk_tab(server: Server, name: gr.Dropdown) -> tuple[Any, ...]:
         address = data_address(film(*draw(chosen, first, second, label, shares)))
         return (
             f'<img alt="Film of the walk, synthetic" src="{address}"><p><a class="ga-download" href="{address}" '
-            f'download="walk-{escaped(generators.title(chosen))}.png">Download the film (animated PNG)</a></p>'
+            f'download="walk-{escaped(chosen)}.png">Download the film (animated PNG)</a></p>'
         )
 
     inputs = [name, first, second, label]
@@ -120,12 +120,13 @@ def download_tab(server: Server, name: gr.Dropdown) -> gr.Dropdown:
         network = generators.load_upscaler(upscaler) if upscaler else None
         channels, height, width = generator.image_shape
         each = max(BYTES, channels * height * width * (network.scale**2 if network else 1))
-        visitor = server.visitors.get(str(request.session_hash))
-        folder, number = server.visitors.new_download(visitor, 2 * n * each), seed_of(seed)
+        number = seed_of(seed)
         options: dict[str, Any] = {"count": n, "label": class_of(label), "seed": number, "kind": kind}
-        path = write_pool_zip(generator, generators.title(chosen), folder, **options, upscaler=network)
-        about = f"{n:,} images with seed {number}, each marked as synthetic, with the card of the generator."
-        return note(about) + link(visitor.token, path)
+        with server.visitors.work(str(request.session_hash)) as visitor:
+            folder = server.visitors.new_download(visitor, 2 * n * each)
+            path = write_pool_zip(generator, chosen, folder, **options, upscaler=network)
+            about = f"{n:,} images with seed {number}, each marked as synthetic, with the card of the generator."
+            return note(about) + link(visitor.token, path)
 
-    listen([make.click], write, [name, seed, label, upscaler, count, kind], made)
+    listen([make.click], write, [name, seed, label, upscaler, count, kind], made, concurrency_id="pool")
     return label

@@ -104,13 +104,13 @@ def _verdict(study: Study, report: dict[str, Any]) -> str:
     return "".join(parts)
 
 
-def study_report(study: Study | None, token: str) -> str:
+def study_report(study: Study | None) -> str:
     """Returns the report of a finished study in a frame that runs nothing, with a link to download it."""
     path = None if study is None or study.report is None else study.folder / OUT / "report.html"
-    if path is None or not path.is_file():
+    if study is None or path is None or not path.is_file():
         return ""
     content = html.escape(path.read_text(encoding="utf-8"))
     return (
-        f"{link(token, path, 'the report')}"
+        f"{link(study.owner, path, 'the report')}"
         f'<iframe class="ga-report" title="Report of the study" sandbox srcdoc="{content}"></iframe>'
     )
