@@ -230,6 +230,7 @@ def script(tmp_path_factory):
 
 ASK = """
 source "$1"; shift
+compopt() { [ "$1" = +o ] || echo "(compopt $*)"; }
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
 $(complete -p gan-augment | sed 's/.*-F \\([^ ]*\\).*/\\1/')
 printf '%s\\n' "${COMPREPLY[@]}"
@@ -241,7 +242,7 @@ def complete(script, *words, cwd=None):
     done = subprocess.run(
         ["bash", "--norc", "-c", ASK, "bash", str(script), *words], capture_output=True, text=True, cwd=cwd, timeout=60
     )
-    return set(done.stdout.split())
+    return set(filter(None, done.stdout.splitlines()))
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is missing")
@@ -257,10 +258,22 @@ def test_bash_completes_commands_options_recipes_generators_and_files(script, tm
         "tiny-conditional",
         "tiny-conditional-light",
     }
-    assert complete(script, "gan-augment", "sample", "dcgan-mn") == {"dcgan-mnist-32"}
+    assert complete(script, "gan-augment", "sample", "dcgan-mn") >= {"dcgan-mnist-32"}
     assert complete(script, "gan-augment", "study", "--preset", "q") == {"quick"}
-    offered = {word.rstrip("/") for word in complete(script, "gan-augment", "train", "--data", "pho", cwd=tmp_path)}
-    assert offered == {"photos", "photos.zip"}
+    offered = complete(script, "gan-augment", "train", "--data", "pho", cwd=tmp_path)
+    assert offered == {"photos", "photos.zip", "(compopt -o filenames)"}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is missing")
+@pytest.mark.parametrize("word", [r"my\ ph", "'my ph", '"my ph'])
+@pytest.mark.parametrize("arguments", [["train", "--data"], ["train", "--out"], ["sample"]], ids=" ".join)
+def test_bash_completes_names_with_spaces_and_quotes_them(script, tmp_path, arguments, word):
+    (tmp_path / "my photos" / "run 1").mkdir(parents=True)
+    (tmp_path / "my").mkdir()
+    quoting = "(compopt -o filenames)"  # bash then quotes what is offered, and ends a folder with a slash
+    assert complete(script, "gan-augment", *arguments, word, cwd=tmp_path) == {"my photos", quoting}
+    deeper = word.replace("ph", "photos/r")
+    assert complete(script, "gan-augment", *arguments, deeper, cwd=tmp_path) == {"my photos/run 1", quoting}
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is missing")
