@@ -126,7 +126,7 @@ def _usable(path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{path} is not usable: {one_line(error)}") from error
+        raise ValueError(f"{path} is not usable: {one_line(error)}") from None
 
 
 def _load_weights(network: nn.Module, folder: Path, name: str, files: dict[str, Any]) -> None:
