@@ -37,10 +37,10 @@ def documented(command):
     return set(re.findall(r"`(\w+)`", cell.partition(": a list of")[0]))
 
 
-def help_of(capsys, monkeypatch, *arguments):
-    monkeypatch.setenv("COLUMNS", "80")
+def help_of(capsys, monkeypatch, *arguments, option="--help", columns=80):
+    monkeypatch.setenv("COLUMNS", str(columns))
     with pytest.raises(SystemExit) as ended:
-        main([*arguments, "--help"])
+        main([*arguments, option])
     assert ended.value.code == 0
     return capsys.readouterr().out
 
@@ -55,6 +55,24 @@ def test_the_help_of_a_command_has_groups_and_one_example_at_80_columns(name, ca
     assert text.count("\nexample:\n  gan-augment ") == 1
     example = text.partition("\nexample:\n")[2].replace("\\\n", " ").split()
     build_parser().parse_args(example[1:])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_fits_a_screen_and_names_every_option(name, capsys, monkeypatch):
+    text = help_of(capsys, monkeypatch, name, columns=100)
+    assert len(text.splitlines()) <= 52
+    (commands,) = (action.choices for action in build_parser()._actions if isinstance(action.choices, dict))
+    options = [option for action in commands[name]._actions for option in action.option_strings]
+    assert [option for option in options if not re.search(rf"{option}\b", text)] == []
+
+
+def test_the_full_help_explains_the_options_that_the_short_one_only_names(capsys, monkeypatch):
+    short = help_of(capsys, monkeypatch, "study", columns=100)
+    full = help_of(capsys, monkeypatch, "study", option="--help-all", columns=100)
+    assert set(re.findall(r"^  (--\S+)", short, re.MULTILINE)) < set(re.findall(r"^  (--\S+)", full, re.MULTILINE))
+    assert re.search(r"^  --splits N ", full, re.MULTILINE)
+    assert not re.search(r"^  --splits N ", short, re.MULTILINE)
+    assert full.count("\nexample:\n") == short.count("\nexample:\n") == 1
 
 
 def test_the_first_page_fits_a_screen_and_names_every_command_once(capsys, monkeypatch):
