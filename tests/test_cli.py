@@ -45,9 +45,9 @@ def test_an_output_that_cannot_show_a_name_shows_it_escaped(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("names", [FILTERS, POLICIES])
-def test_the_help_of_a_study_names_all_filters_and_policies(names, capsys):
+def test_the_full_help_of_a_study_names_all_filters_and_policies(names, capsys):
     with pytest.raises(SystemExit):
-        main(["study", "--help"])
+        main(["study", "--help-all"])
     said = capsys.readouterr().out
     assert all(name in said for name in names)
 

@@ -37,10 +37,10 @@ def documented(command):
     return set(re.findall(r"`(\w+)`", cell.partition(": a list of")[0]))
 
 
-def help_of(capsys, monkeypatch, *arguments):
-    monkeypatch.setenv("COLUMNS", "80")
+def help_of(capsys, monkeypatch, *arguments, option="--help", columns=80):
+    monkeypatch.setenv("COLUMNS", str(columns))
     with pytest.raises(SystemExit) as ended:
-        main([*arguments, "--help"])
+        main([*arguments, option])
     assert ended.value.code == 0
     return capsys.readouterr().out
 
@@ -55,6 +55,24 @@ def test_the_help_of_a_command_has_groups_and_one_example_at_80_columns(name, ca
     assert text.count("\nexample:\n  gan-augment ") == 1
     example = text.partition("\nexample:\n")[2].replace("\\\n", " ").split()
     build_parser().parse_args(example[1:])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_fits_a_screen_and_names_every_option(name, capsys, monkeypatch):
+    text = help_of(capsys, monkeypatch, name, columns=100)
+    assert len(text.splitlines()) <= 52
+    (commands,) = (action.choices for action in build_parser()._actions if isinstance(action.choices, dict))
+    options = [option for action in commands[name]._actions for option in action.option_strings]
+    assert [option for option in options if not re.search(rf"{option}\b", text)] == []
+
+
+def test_the_full_help_explains_the_options_that_the_short_one_only_names(capsys, monkeypatch):
+    short = help_of(capsys, monkeypatch, "study", columns=100)
+    full = help_of(capsys, monkeypatch, "study", option="--help-all", columns=100)
+    assert set(re.findall(r"^  (--\S+)", short, re.MULTILINE)) < set(re.findall(r"^  (--\S+)", full, re.MULTILINE))
+    assert re.search(r"^  --splits N ", full, re.MULTILINE)
+    assert not re.search(r"^  --splits N ", short, re.MULTILINE)
+    assert full.count("\nexample:\n") == short.count("\nexample:\n") == 1
 
 
 def test_the_first_page_fits_a_screen_and_names_every_command_once(capsys, monkeypatch):
@@ -230,6 +248,7 @@ def script(tmp_path_factory):
 
 ASK = """
 source "$1"; shift
+compopt() { [ "$1" = +o ] || echo "(compopt $*)"; }
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
 $(complete -p gan-augment | sed 's/.*-F \\([^ ]*\\).*/\\1/')
 printf '%s\\n' "${COMPREPLY[@]}"
@@ -241,7 +260,7 @@ def complete(script, *words, cwd=None):
     done = subprocess.run(
         ["bash", "--norc", "-c", ASK, "bash", str(script), *words], capture_output=True, text=True, cwd=cwd, timeout=60
     )
-    return set(done.stdout.split())
+    return set(filter(None, done.stdout.splitlines()))
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is missing")
@@ -257,10 +276,22 @@ def test_bash_completes_commands_options_recipes_generators_and_files(script, tm
         "tiny-conditional",
         "tiny-conditional-light",
     }
-    assert complete(script, "gan-augment", "sample", "dcgan-mn") == {"dcgan-mnist-32"}
+    assert complete(script, "gan-augment", "sample", "dcgan-mn") >= {"dcgan-mnist-32"}
     assert complete(script, "gan-augment", "study", "--preset", "q") == {"quick"}
-    offered = {word.rstrip("/") for word in complete(script, "gan-augment", "train", "--data", "pho", cwd=tmp_path)}
-    assert offered == {"photos", "photos.zip"}
+    offered = complete(script, "gan-augment", "train", "--data", "pho", cwd=tmp_path)
+    assert offered == {"photos", "photos.zip", "(compopt -o filenames)"}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is missing")
+@pytest.mark.parametrize("word", [r"my\ ph", "'my ph", '"my ph'])
+@pytest.mark.parametrize("arguments", [["train", "--data"], ["train", "--out"], ["sample"]], ids=" ".join)
+def test_bash_completes_names_with_spaces_and_quotes_them(script, tmp_path, arguments, word):
+    (tmp_path / "my photos" / "run 1").mkdir(parents=True)
+    (tmp_path / "my").mkdir()
+    quoting = "(compopt -o filenames)"  # bash then quotes what is offered, and ends a folder with a slash
+    assert complete(script, "gan-augment", *arguments, word, cwd=tmp_path) == {"my photos", quoting}
+    deeper = word.replace("ph", "photos/r")
+    assert complete(script, "gan-augment", *arguments, deeper, cwd=tmp_path) == {"my photos/run 1", quoting}
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is missing")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import numbers
 import os
 import shutil
 import typing
@@ -78,7 +79,15 @@ def _describe(annotation: Any) -> str:
     return "None" if annotation is type(None) else str(annotation.__name__)
 
 
+def check_number(name: str, value: float) -> None:
+    """Checks that a value is a real number, such as an int or a float of Python or numpy."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):  # numpy's numbers are Real too
+        raise TypeError(f"{name} must be a number, but got {type(value)} instead.")
+
+
 def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Checks that a value is a number between ``low`` and ``high``, which are allowed."""
+    check_number(name, value)
     if not low <= value <= high:
         raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
 

@@ -104,7 +104,7 @@ def read_config(
     try:
         config = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} must be JSON, but: {one_line(error)}") from error
+        raise ValueError(f"{path} must be JSON, but: {one_line(error)}") from None
     first, *others = networks
     expected = {"format", "gan_augment", first, "files"}
     if not isinstance(config, dict) or set(config) - set(others) != expected:
@@ -204,7 +204,7 @@ def parse_tensors(path: Path, data: bytes) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} must be a safetensors file, but: {one_line(error)}") from error
+        raise ValueError(f"{path} must be a safetensors file, but: {one_line(error)}") from None
     return tensors
 
 

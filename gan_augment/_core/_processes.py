@@ -104,7 +104,7 @@ def _open_locked(path: Path, folder: Path) -> int:
             if error.errno in BUSY:
                 raise ValueError(
                     f"{str(folder)!r} is in use by {holder}; wait until it ends, stop it, or choose another folder."
-                ) from error
+                ) from None
             raise
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):

@@ -126,7 +126,7 @@ def _rename_folder(aside: Path, folder: Path) -> None:
             raise
         raise ValueError(
             f"{str(folder)!r} must be new or empty, but another process wrote to it; choose another folder."
-        ) from error
+        ) from None
     _sync(folder.parent)
 
 
@@ -183,7 +183,7 @@ def explain_full_disk(path: Path, size: int | None = None) -> Iterator[None]:
             error.errno,
             f"{path} needs {needed}, but there is not enough space ({os.strerror(error.errno)}); free some space or "
             "raise the quota, and start again. Files written before this one are complete.",
-        ) from error
+        ) from None
 
 
 def aside_path(path: Path) -> Path:

@@ -80,10 +80,22 @@ def run_train(arguments: argparse.Namespace) -> Result | None:
         return None
     generator = None if result.folder is None else result.folder / "generator"
     text = [f"{result.steps} steps in {result.seconds:.0f} s; kept the generator from step {result.kept_step}."]
-    text += [textwrap.fill(each, 96, initial_indent="- ", subsequent_indent="  ") for each in result.findings]
+    notes, card = result.findings, result.generator.card
+    if arguments.init is not None and card is not None:
+        notes = [*_changed_by_init(arguments, card.training["recipe"]), *notes]
+    text += [textwrap.fill(each, 96, initial_indent="- ", subsequent_indent="  ") for each in notes]
     told = ("steps", "seconds", "kept_step", "kid", "findings", "folder")
     data = {**{name: getattr(result, name) for name in told}, "generator": generator}
     return Result("\n".join([*text, f"Generator: {generator or ''}"]), data)
+
+
+def _changed_by_init(arguments: argparse.Namespace, used: dict[str, Any]) -> list[str]:
+    """Returns a sentence on the fields to which --init gave other values than the recipe, or none."""
+    from ..training import get_recipe
+
+    asked = get_recipe(arguments.recipe or "tiny", **dict(arguments.set)).to_dict()
+    changed = [f"{name} {used[name]} (recipe: {value})" for name, value in asked.items() if used[name] != value]
+    return [f"The networks have the layers of {arguments.init}: {', '.join(changed)}."] if changed else []
 
 
 def _check_set(arguments: argparse.Namespace) -> None:

@@ -12,13 +12,27 @@ from typing import Any
 
 SHELLS = ("bash", "zsh")
 NEEDED = "Shell completion requires the package shtab: run pip install 'gan-augment[completion]'."
-_SOURCES = dict.fromkeys(SHELLS, "_gan_augment_sources")
-_FOLDERS = {"--out", "--resume"}
+_FOLDERS = {"--out", "--resume", "--folder"}
 _FILES = {"--data", "--test", "--validation", "--train", "--reference", "--upscale", "file"}
 _GENERATORS = {"source", "--source", "--init", "generator", "generators"}
+# shtab's own functions for bash stop at a space. A name with "_file" lets bash quote what the function prints.
+_FUNCTIONS = {
+    "files": {"bash": "_gan_augment_files", "zsh": "_files"},
+    "folders": {"bash": "_gan_augment_file_folders", "zsh": "_files -/"},
+    "sources": {"bash": "_gan_augment_file_sources", "zsh": "_gan_augment_sources"},
+}
 _PREAMBLE = {
-    "bash": '_gan_augment_sources() {{ compgen -W "{names}" -- "$1"; compgen -d -S / -- "$1"; }}',
-    "zsh": "_gan_augment_sources() {{ _alternative 'names:name:({names})' 'folders:folder:_files -/' }}",
+    "bash": r"""
+# Finds paths that begin with what was typed: $1 is -f for files or -d for folders, $2 the word, which may be quoted.
+_gan_augment_paths() {
+  local word="${2#[\"\']}"
+  compgen "$1" -- "${word//\\/}"
+}
+_gan_augment_files() { _gan_augment_paths -f "$1"; }
+_gan_augment_file_folders() { _gan_augment_paths -d "$1"; }
+_gan_augment_file_sources() { compgen -W "NAMES" -- "$1"; _gan_augment_paths -d "$1"; }
+""",
+    "zsh": "_gan_augment_sources() { _alternative 'names:name:(NAMES)' 'folders:folder:_files -/' }",
 }
 
 
@@ -43,17 +57,17 @@ def completion(shtab: Any, parser: argparse.ArgumentParser, shell: str) -> str:
         if isinstance(action, argparse._SubParsersAction):
             action.help = "command"  # shtab leaves out what the help leaves out
             for command in action.choices.values():
-                _complete(shtab, command._actions, list(TABLE))
-    preamble = {shell: _PREAMBLE[shell].format(names=" ".join(list_pretrained()))}
+                _complete(command._actions, list(TABLE))
+    preamble = {shell: _PREAMBLE[shell].replace("NAMES", " ".join(list_pretrained()))}
     return str(shtab.complete(parser, shell=shell, preamble=preamble))
 
 
-def _complete(shtab: Any, actions: Sequence[argparse.Action], recipes: list[str]) -> None:
+def _complete(actions: Sequence[argparse.Action], recipes: list[str]) -> None:
     for action in actions:
         name = action.option_strings[0] if action.option_strings else action.dest
-        found = dict.fromkeys(_GENERATORS, _SOURCES)
-        found |= dict.fromkeys(_FOLDERS, shtab.DIRECTORY) | dict.fromkeys(_FILES, shtab.FILE)
+        kinds = {"files": _FILES, "folders": _FOLDERS, "sources": _GENERATORS}
         if name == "--recipe" or action.metavar == "recipe":
             action.choices = recipes
-        elif name in found:
-            action.complete = found[name]  # type: ignore[attr-defined]
+        for kind, names in kinds.items():
+            if name in names:
+                action.complete = _FUNCTIONS[kind]  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+HELP = "show this help, and exit"
 OUTPUT = "output"  # the last group of every command
 GROUPS = {  # of the commands on the first page; the others follow in a group of their own
     "try and measure": ("demo", "study", "evaluate", "ui"),
@@ -20,6 +21,20 @@ EXIT_STATUSES = {
     141: "the program that read the output ended early, like `head` does",
 }
 EXAMPLE = "gan-augment study --data photos/ --recipe tiny-conditional-light --out study"
+
+
+class ShowHelp(argparse.Action):
+    """Prints the help of a command without its rare options, and ends."""
+
+    def __init__(self, option_strings: list[str], dest: str, rare: list[argparse.Action], help: str) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+        self._rare = rare
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        for action in self._rare:
+            action.help = argparse.SUPPRESS
+        parser.print_help()
+        parser.exit()
 
 
 class Options:
@@ -37,6 +52,7 @@ class Options:
         self._groups: dict[str, argparse._ArgumentGroup] = {}
         self._current: argparse._ArgumentGroup | None = None
         self.added: list[argparse.Action] = []
+        self.rare: list[argparse.Action] = []  # only --help-all shows them
 
     def group(self, title: str) -> argparse._ArgumentGroup:
         """Begins a group, or goes on with one, and returns it."""
@@ -45,11 +61,23 @@ class Options:
         self._current = self._groups[title]
         return self._current
 
-    def __call__(self, *names: str, **options: Any) -> argparse.Action:
-        """Adds an option; the arguments are those of ``ArgumentParser.add_argument``."""
+    def __call__(self, *names: str, rare: bool = False, **options: Any) -> argparse.Action:
+        """Adds an option, which few people need if it is ``rare``; see ``ArgumentParser.add_argument``."""
         group = self._current or self.group("options")
         self.added.append(group.add_argument(*names, **options))
+        if rare:
+            self.rare.append(self.added[-1])
         return self.added[-1]
+
+    def help(self) -> None:
+        """Adds the options that show the help, which is short if there are rare options."""
+        group = self._current or self.group("options")
+        if not self.rare:
+            group.add_argument("-h", "--help", action="help", help=HELP)
+            return
+        names = ", ".join(action.option_strings[0] for action in self.rare)
+        group.add_argument("-h", "--help", action=ShowHelp, rare=self.rare, help="show the main options, and exit")
+        group.add_argument("--help-all", action="help", help=f"also show {names}")
 
     def usage(self, prog: str) -> str:
         """Returns a usage line with the required options only, because the groups show the others."""

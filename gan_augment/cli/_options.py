@@ -8,7 +8,7 @@ from . import _types
 from ._help import OUTPUT, Options
 
 SOURCE = "name in the zoo, org/name on the Hub, or folder of a generator or pool"
-DATA = "folder, zip or tar of images, .npz file, or torchvision:<Name>"
+DATA = "folder, zip, tar, .npz file, or torchvision:<Name>"
 INIT = "generator to start from: name in the zoo, org/name on the Hub, or folder"
 FILTERS = (
     "filters to try on the synthetic images: agreement, confidence, density, copies, discriminator (default: none)"
@@ -16,7 +16,7 @@ FILTERS = (
 RATIOS = "ratios to try in addition to 0 (default: 0.1,0.25,0.5,0.75; quick: 0.25,0.5; demo: 0.5)"
 AUGMENT = (
     "ordinary augmentations to try: none, affine, flip-affine, affine-mix, trivial, trivial-mix, rand, rand-mix "
-    "(default: a selection that depends on --preset)"
+    "(default: depends on --preset)"
 )
 CLASSIFIERS = (
     "classifiers to choose from: small-cnn, efficientnet-lite0, torchvision:NAME, timm:NAME, module:function (default: "
@@ -100,6 +100,7 @@ def add_study(add: Options) -> None:
     add("--count", type=int, metavar="N", help="number of training images to draw for each split (default: all)")
     add(
         "--validation",
+        rare=True,
         type=float,
         metavar="SHARE",
         help="share of images to hold out for choosing the best arms (default: 0.2)",
@@ -111,20 +112,21 @@ def add_study(add: Options) -> None:
     )
     add.group("synthetic images: --source or --recipe")
     add("--source", help=SOURCE)
-    add("--recipe", help="fit a generator to the training images with this recipe, instead of --source")
+    add("--recipe", help="recipe to fit a generator to the training images; excludes --source")
     add("--budget", help="time to fit each generator, such as 10m (default: a number of steps)")
     add("--init", help=INIT)
     _add_settings(add, "--set", "FIELD=VALUE", "override a field of the recipe")
-    _add_on_seen(add, None)
+    _add_on_seen(add, None, rare=True)
     add.group("size of the study")
     add(
         "--preset",
         choices=["full", "quick", "demo"],
-        help="full is the largest study, quick a smaller one, and demo the smallest (default: full)",
+        help="size of the study, from largest to smallest (default: full)",
     )
     add("--seeds", type=int, metavar="N", help="number of paired seeds (default: 5)")
     add(
         "--splits",
+        rare=True,
         type=int,
         metavar="N",
         help="number of splits, from 2 to the number of seeds (default: one for each seed)",
@@ -137,6 +139,7 @@ def add_study(add: Options) -> None:
     )
     add(
         "--pool-size",
+        rare=True,
         type=int,
         metavar="N",
         help="number of synthetic images for each split (default: 10000; quick and demo: 4000)",
@@ -149,24 +152,31 @@ def add_study(add: Options) -> None:
     )
     add("--ratios", type=_types.numbers, metavar="R,R,...", help=RATIOS)
     about = "label policies to try: same, conditional, uniform (default: same)"
-    add("--labels", type=_types.names, metavar="POLICY,...", help=about)
-    add("--filters", type=_types.filters, metavar="F,F+F,none", help=FILTERS)
+    add("--labels", rare=True, type=_types.names, metavar="POLICY,...", help=about)
+    add("--filters", rare=True, type=_types.filters, metavar="F,F+F,none", help=FILTERS)
     add("--augment", type=_types.names, metavar="A,A,...", help=AUGMENT)
     add("--classifier", type=_types.names, metavar="C,C,...", help=CLASSIFIERS)
-    add("--lr", type=float, help="learning rate of all classifiers (default: chosen on validation images)")
+    add("--lr", rare=True, type=float, help="learning rate of all classifiers (default: chosen on validation images)")
     add(
         "--metric",
+        rare=True,
         choices=["accuracy", "balanced accuracy"],
         help="score to compare (default: accuracy; with --mode balance: balanced accuracy)",
     )
-    add("--controls", type=_types.names, metavar="C,C,...", help=CONTROLS)
+    add("--controls", rare=True, type=_types.names, metavar="C,C,...", help=CONTROLS)
     about = "further real images, such as those that --source was trained on, to compare with the synthetic ones"
-    add("--reference", metavar="DATA", help=f"{about}; same formats as --data")
+    add("--reference", rare=True, metavar="DATA", help=f"{about}; same formats as --data")
     add.group("run")
     add("--out", type=Path, required=True, help="folder for the report; repeat the command to continue a study")
     add("--seed", type=int, help="seed of the study (default: 0)")
-    add("--processes", type=int, metavar="N", help="number of processes (default: one for each core; one with a GPU)")
-    add("--device", help="cpu, cuda or auto, which is a GPU if there is one (default: auto)")
+    add(
+        "--processes",
+        rare=True,
+        type=int,
+        metavar="N",
+        help="number of processes (default: one for each core; one with a GPU)",
+    )
+    add("--device", rare=True, help="cpu, cuda or auto, which is a GPU if there is one (default: auto)")
     _add_quiet(add)
 
 
@@ -245,9 +255,9 @@ def _add_settings(add: Options, option: str, metavar: str, about: str) -> None:
     add(option, type=_types.setting, action="append", default=[], metavar=metavar, help=about)
 
 
-def _add_on_seen(add: Options, default: str | None) -> None:
+def _add_on_seen(add: Options, default: str | None, *, rare: bool = False) -> None:
     about = "what to do if the source has seen test images (default: refuse)"
-    add("--on-seen", choices=["refuse", "warn"], default=default, help=about)
+    add("--on-seen", choices=["refuse", "warn"], default=default, rare=rare, help=about)
 
 
 def _add_quiet(add: Options) -> None:

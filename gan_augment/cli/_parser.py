@@ -8,10 +8,9 @@ from collections.abc import Callable
 from .._version import __version__
 from . import _commands, _options
 from ._completion import SHELLS, PrintCompletion
-from ._help import OUTPUT, Options, first_page, last_lines
+from ._help import HELP, OUTPUT, Options, first_page, last_lines
 
 TRACEBACK = "show the traceback of an error"
-HELP = "show this help, and exit"
 NO_RESULT = frozenset({"ui"})  # commands without a result that --json could print
 
 
@@ -51,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         if name not in NO_RESULT:
             add("--json", action="store_true", help="print the result as JSON; messages go to stderr")
         add("--traceback", action="store_true", default=argparse.SUPPRESS, help=TRACEBACK)
-        add("-h", "--help", action="help", help=HELP)
+        add.help()
         command.usage = add.usage(f"gan-augment {name}")
         command.set_defaults(run=run)
     return parser

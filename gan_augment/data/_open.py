@@ -283,11 +283,11 @@ def _open_torchvision(name: str, root: Path, download: bool) -> Dataset[Any]:
         return create(str(root), download=False, **arguments)  # type: ignore[no-any-return]
     except (RuntimeError, OSError) as error:  # not in root
         if not download:
-            raise ValueError(f"torchvision's {kind} must be in {str(root)!r} or be downloaded, but: {error}") from error
+            raise ValueError(f"torchvision's {kind} must be in {str(root)!r} or be downloaded, but: {error}") from None
     try:
         return create(str(root), download=True, **arguments)  # type: ignore[no-any-return]
     except (RuntimeError, OSError) as error:
         raise ValueError(
             f"torchvision's {kind} is not in {str(root)!r} and cannot be downloaded; check your network connection: "
             f"{error}"
-        ) from error
+        ) from None

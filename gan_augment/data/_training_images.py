@@ -231,7 +231,7 @@ def _bring_to_size(image: Any, index: int, image_size: int, resize_mode: ResizeM
     try:
         return original, resize_to_square(original, image_size, resize_mode)
     except ValueError as error:
-        raise ValueError(f"Item {index} of the data set does not fit: {error}") from error
+        raise ValueError(f"Item {index} of the data set does not fit: {error}") from None
 
 
 @contextlib.contextmanager
@@ -255,7 +255,7 @@ def _class_index(label: Any, index: int) -> int:
     try:
         value = TargetKind.class_of(label)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Item {index} of the data set has no class: {error} To learn classes, {remedy}") from error
+        raise ValueError(f"Item {index} of the data set has no class: {error} To learn classes, {remedy}") from None
     if value < 0:
         raise ValueError(f"A label must be a class index from 0, but item {index} has {value}; {remedy}")
     return value

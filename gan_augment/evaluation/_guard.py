@@ -62,7 +62,7 @@ def check_same_classes(
     except ValueError as error:
         # Replace its remedy, which is about mixing.
         problem = str(error).partition(";")[0].replace(" for labels='same'", "")
-        raise ValueError(f"{problem}; {remedy}.") from error
+        raise ValueError(f"{problem}; {remedy}.") from None
 
 
 def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> Exposure:

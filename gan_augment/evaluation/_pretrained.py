@@ -103,8 +103,8 @@ def from_torchvision(name: str, channels: int, num_classes: int) -> PretrainedCl
 
     try:
         weights = models.get_model_weights(name).DEFAULT
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"torchvision has no pretrained classifier {name!r}; see torchvision.models.") from error
+    except (ValueError, AttributeError):
+        raise ValueError(f"torchvision has no pretrained classifier {name!r}; see torchvision.models.") from None
     preset = weights.transforms()
     if type(preset).__name__ != "ImageClassification":
         raise ValueError(f"torchvision:{name} must be a classifier of images, but it is not.")
@@ -115,12 +115,12 @@ def from_torchvision(name: str, channels: int, num_classes: int) -> PretrainedCl
         raise ConnectionError(
             f"The weights of torchvision:{name} cannot be downloaded from {weights.url} ({error}); download them "
             f"elsewhere and copy them to {torch.hub.get_dir()}/checkpoints, or use 'efficientnet-lite0'."
-        ) from error
-    except pickle.UnpicklingError as error:
+        ) from None
+    except pickle.UnpicklingError:
         raise ValueError(
             f"The weights of torchvision:{name} in {torch.hub.get_dir()}/checkpoints must hold only tensors, but do "
             "not; delete the file."
-        ) from error
+        ) from None
     network = models.get_model(name, weights=weights)
     scale = {"side": preset.crop_size[0], "mean": preset.mean, "std": preset.std}
     fixed = name.startswith(("vit_", "maxvit"))  # the positions of their patches are learned for one size
@@ -131,14 +131,14 @@ def from_timm(name: str, channels: int, num_classes: int) -> PretrainedClassifie
     """Builds a network of timm with its weights."""
     try:
         import timm
-    except ImportError as error:
-        raise ModuleNotFoundError(f"classifier='timm:{name}' needs timm: run pip install timm.") from error
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(f"classifier='timm:{name}' needs timm: run pip install timm.") from None
     if "weights_only" not in inspect.signature(timm.models.load_state_dict_from_hf).parameters:
         raise ValueError(f"timm must be new enough to read weights safely, but is {timm.__version__}: upgrade it.")
     try:
         network: Any = timm.create_model(name, pretrained=True, num_classes=0)
     except OSError as error:
-        raise ConnectionError(f"The weights of timm:{name} cannot be downloaded: {error}.") from error
+        raise ConnectionError(f"The weights of timm:{name} cannot be downloaded: {error}.") from None
     except RuntimeError as error:
         raise ValueError(f"timm has no pretrained network {name!r}: {error}.") from error
     config: Any = timm.data.resolve_model_data_config(network)  # type: ignore[attr-defined, no-untyped-call]

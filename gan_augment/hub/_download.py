@@ -122,7 +122,7 @@ def _fetch(target: HubName, sha256: str | None, access: Access, everything: bool
                 )
             return Path(path)
         except Exception as error:  # the client and its transport raise other types in each version
-            raise explain_error(error, of, f"read {name}", offline) from error
+            raise explain_error(error, of, f"read {name}", offline) from None
 
     folder = get(CONFIG, target).parent
     if sha256 is not None:

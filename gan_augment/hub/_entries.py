@@ -191,7 +191,7 @@ def read_zoo(folder: Path, distribution: str, extra: str | None = None) -> list[
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file} must be JSON, but: {one_line(error)}.") from error
+        raise ValueError(f"{file} must be JSON, but: {one_line(error)}.") from None
     if not isinstance(content, dict) or not {"format", "generators"} <= set(content) <= {"format", *_KINDS}:
         raise ValueError(f"{file} must have the keys 'format', 'generators' and 'upscalers', but is {short(content)}.")
     if content["format"] != FORMAT:

@@ -64,4 +64,4 @@ def expand_home(name: str | os.PathLike[str]) -> Path:
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"A path must be in a known home folder, but got {str(name)[:200]!r}: {error}") from error
+        raise ValueError(f"A path must be in a known home folder, but got {str(name)[:200]!r}: {error}") from None

@@ -62,9 +62,9 @@ def from_pretrained(
         generator = load_generator(folder, pinned=entry is not None and entry.vouched)
     except ValueError as error:
         if isinstance(target, HubName) or (entry and entry.folder is None):
-            raise ValueError(f"{error} To download it again, delete {str(folder.parents[1])!r}.") from error
+            raise ValueError(f"{error} To download it again, delete {str(folder.parents[1])!r}.") from None
         if entry:
-            raise ValueError(f"{error} It comes with {entry.distribution}: reinstall it.") from error
+            raise ValueError(f"{error} It comes with {entry.distribution}: reinstall it.") from None
         raise
     card = generator.card
     if card and card.forbids_commercial_use:

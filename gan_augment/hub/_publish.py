@@ -146,7 +146,7 @@ def _upload(
             delete_patterns=[*sorted(OPTIONAL_FILES), EVAL_RESULTS],  # keeps those that are uploaded
         )
     except Exception as error:  # the client and its transport raise other types in each version
-        raise explain_error(error, target, "write") from error
+        raise explain_error(error, target, "write") from None
     return str(commit.commit_url)
 
 
@@ -197,8 +197,8 @@ def _check_readme(hub: HfApi, target: HubName) -> None:
         data = Path(path).read_bytes()
     try:
         Card.from_readme(data.decode())
-    except ValueError as error:
+    except ValueError:
         raise ValueError(
             f"its {CARD} is not the card of a generator, and would be lost; delete it on the Hub, or push to another "
             "repository."
-        ) from error
+        ) from None

@@ -82,7 +82,7 @@ def load_upscaler(name_or_path: str | os.PathLike[str]) -> nn.Module:
         try:
             network = SRGAN.from_checkpoint(tensors)
         except ValueError as error:
-            raise ValueError(f"{path} is not usable: {error}") from error
+            raise ValueError(f"{path} is not usable: {error}") from None
         if network is not None:
             return network
     return _load_with_spandrel(max(groups, key=len, default={}), path)
@@ -111,7 +111,7 @@ def _load_ours(folder: Path) -> SRGAN:
     try:
         structure = SRGANConfig.from_dict(config["upscaler"])
     except ValueError as error:
-        raise ValueError(f"{folder / CONFIG} is not usable: {error}") from error
+        raise ValueError(f"{folder / CONFIG} is not usable: {error}") from None
     with torch.device("meta"):
         network = SRGAN(structure)
     network.load_state_dict(read_tensors(folder, WEIGHTS, config["files"], network.state_dict()), assign=True)
@@ -121,10 +121,10 @@ def _load_ours(folder: Path) -> SRGAN:
 def _load_with_spandrel(tensors: dict[str, Tensor], path: Path) -> nn.Module:
     try:
         import spandrel
-    except ImportError as error:
+    except ModuleNotFoundError:
         raise ModuleNotFoundError(
             f"{path} is not an SRGAN; other networks require spandrel: run pip install 'gan-augment[upscale]'."
-        ) from error
+        ) from None
     try:
         model: Any = spandrel.ModelLoader(device="cpu").load_from_state_dict(tensors)
     except Exception as error:  # its architectures raise different types

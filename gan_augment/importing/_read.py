@@ -59,7 +59,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         try:
             tensors = _read_tensors(file, status.st_size)
         except ValueError as error:
-            raise ValueError(f"{path} cannot be read: {first_line(error)}.") from error
+            raise ValueError(f"{path} cannot be read: {first_line(error)}.") from None
         digest = hashlib.sha256()
         file.seek(0)
         while block := file.read(2**20):

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.utils import make_grid
 
-from .._core import check_count, nearest_neighbours
+from .._core import check_count, check_number, nearest_neighbours
 from ._feature_networks import FeaturesLike, load_features
 from ._inputs import check_images, check_same_size, evenly, reduce_images
 from ._metric import Estimate
@@ -189,6 +189,7 @@ def copy_report(
     _check(samples, training, "samples", shift)
     if held_out is not None:
         _check(held_out, training, "held_out", shift)
+    check_number("percentile", percentile)
     if not 0 < percentile < 100:
         raise ValueError(f"percentile must be between 0 and 100, but got {percentile} instead.")
     space = _Space(side, flips, shift)

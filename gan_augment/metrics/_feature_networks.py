@@ -39,7 +39,7 @@ class EfficientNetFeatures:
         try:
             network = load_efficientnet()
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(f"{str(error)[:-1]}{WITHOUT_PACKAGES}") from error
+            raise ModuleNotFoundError(f"{str(error)[:-1]}{WITHOUT_PACKAGES}") from None
         self.device = torch.device(device)
         self.network = network.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
 
@@ -76,9 +76,9 @@ class InceptionFeatures:
     def __init__(self, device: str | torch.device = "cpu", *, weights: str | Path | None = None) -> None:
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
-        except ImportError as error:
+        except ModuleNotFoundError:
             needed = "The network 'inception' needs the package torch-fidelity: run pip install 'gan-augment[eval]'"
-            raise ModuleNotFoundError(f"{needed}{WITHOUT_PACKAGES}") from error
+            raise ModuleNotFoundError(f"{needed}{WITHOUT_PACKAGES}") from None
         path = _download_inception(URL_INCEPTION_V3) if weights is None else Path(weights)
         data = read_verified(path, INCEPTION_SHA256, "delete")
         # torch-fidelity would unpickle anything, so this first load checks that the same bytes hold only tensors.
@@ -107,7 +107,7 @@ def _download_inception(url: str) -> Path:
             raise ConnectionError(
                 f"The weights of features='inception' cannot be downloaded from {url} ({reason}); download them "
                 f"elsewhere and copy them to {path}, or use features='efficientnet-lite0'."
-            ) from error
+            ) from None
     return path
 
 

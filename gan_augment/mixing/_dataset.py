@@ -284,8 +284,8 @@ def _as_integer(index: Any) -> int:
     try:
         number: Any = index.item() if isinstance(index, (Tensor, np.ndarray)) else index
         return operator.index(number)
-    except (TypeError, ValueError, RuntimeError) as error:  # a tensor of several values raises a RuntimeError
-        raise TypeError(f"index must be an integer, but got {index!r:.100} instead.") from error
+    except (TypeError, ValueError, RuntimeError):  # a tensor of several values raises a RuntimeError
+        raise TypeError(f"index must be an integer, but got {index!r:.100} instead.") from None
 
 
 def _check_dataset(dataset: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._core import check_count, mix_seed
+from .._core import check_count, check_number, mix_seed
 from ..data import MAX_LABELS
 
 BY_CLASS = ("balance", "fill")  # modes that work class by class
@@ -26,8 +25,7 @@ def check_mode(mode: str) -> str:
 
 def check_ratio(ratio: float, mode: str) -> float:
     """Checks that a ratio is in [0, 1] if synthetic images replace real ones, and in [0, 1) if they are added."""
-    if isinstance(ratio, bool) or not isinstance(ratio, numbers.Real):  # numpy's numbers are Real too
-        raise TypeError(f"ratio must be a number, but got {type(ratio)} instead.")
+    check_number("ratio", ratio)
     if not (0 <= ratio < 1 or (ratio == 1 and replaces_real(mode))):
         bounds = "[0, 1]" if replaces_real(mode) else "[0, 1)"
         raise ValueError(f"ratio must be in {bounds} for mode={mode!r}, but got {ratio} instead.")

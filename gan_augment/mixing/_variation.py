@@ -182,7 +182,7 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
         try:
             return cls(tensors["fields"], tensors["curves"], **scalars)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} must hold a fitted transform, but: {error}") from error
+            raise ValueError(f"{path} must hold a fitted transform, but: {error}") from None
 
     def _vary(self, images: Tensor) -> Tensor:
         """Varies some of the images ``(n, c, h, w)``, uint8 or float 0..1."""

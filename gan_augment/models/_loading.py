@@ -19,7 +19,7 @@ from ._config import DiscriminatorConfig, GeneratorConfig
 from ._discriminator import Discriminator
 from ._generator import Generator
 from ._layered import LayeredConfig, LayeredGenerator
-from ._projected import ProjectedConfig, ProjectedDiscriminator, build_discriminator
+from ._projected import FEATURE_MAPS, LEAST_SIDE, ProjectedConfig, ProjectedDiscriminator, build_discriminator
 from ._sampling import draw_latents, eval_mode
 from ._saving import CARD, DISCRIMINATOR, FILE_LIMITS, FINGERPRINTS, OPTIONAL_FILES, WEIGHTS
 
@@ -72,7 +72,6 @@ def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | Projec
     Raises:
         FileNotFoundError: If the folder or a file is missing.
         ValueError: If a file does not match ``config.json``. The message names the file and the reason.
-        ModuleNotFoundError: If it judges features of a pretrained network that is not installed.
 
     Example:
         >>> import tempfile
@@ -95,9 +94,12 @@ def load_discriminator(folder: str | os.PathLike[str]) -> Discriminator | Projec
     with torch.device("meta"):
         discriminator = build_discriminator(config)
     _load_weights(discriminator, folder, DISCRIMINATOR, config_file["files"])
-    image = torch.ones(1, config.channels, config.image_size, config.image_size)
+    labels = torch.zeros(1, dtype=torch.int64) if config.num_classes else None
     with _usable(folder / DISCRIMINATOR):
-        check_finite(discriminator, image, torch.zeros(1, dtype=torch.int64) if config.num_classes else None)
+        if isinstance(discriminator, ProjectedDiscriminator):
+            _check_finite_heads(discriminator, labels)
+        else:
+            check_finite(discriminator, torch.ones(1, config.channels, config.image_size, config.image_size), labels)
     return discriminator
 
 
@@ -126,7 +128,7 @@ def _usable(path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{path} is not usable: {one_line(error)}") from error
+        raise ValueError(f"{path} is not usable: {one_line(error)}") from None
 
 
 def _load_weights(network: nn.Module, folder: Path, name: str, files: dict[str, Any]) -> None:
@@ -155,7 +157,7 @@ def _read_card(folder: Path, fingerprints: Tensor | None) -> Card:
     return card
 
 
-def check_finite(network: nn.Module, *inputs: Tensor | None) -> Any:
+def check_finite(network: nn.Module, *inputs: Any) -> Any:
     """Runs a network once, checks that no layer overflows or comes close to it, and returns the output.
 
     Raises:
@@ -172,6 +174,15 @@ def check_finite(network: nn.Module, *inputs: Tensor | None) -> Any:
         for name, module in network.named_modules():
             hooks.enter_context(module.register_forward_hook(partial(check, name)))
         return network(*inputs)
+
+
+def _check_finite_heads(discriminator: ProjectedDiscriminator, labels: Tensor | None) -> None:
+    """Does the same for what judges the features, without the network that computes them."""
+    channels = FEATURE_MAPS[discriminator.config.features].channels
+    sides = [LEAST_SIDE // 2 ** (level + 2) for level in range(len(channels))]
+    maps = [torch.ones(1, count, side, side) for count, side in zip(channels, sides)]
+    for head, each in zip(discriminator.heads, check_finite(discriminator.mixer, maps)):
+        check_finite(head, each, labels, 1.0)
 
 
 def _check_finite_images(generator: Generator) -> None:

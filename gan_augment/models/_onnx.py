@@ -43,8 +43,8 @@ def export_onnx(generator: Generator, path: str | os.PathLike[str]) -> None:
     """Writes a generator as an ONNX file; see :meth:`Generator.export_onnx`."""
     try:
         importlib.import_module("onnx")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("export_onnx needs the package onnx: run pip install 'gan-augment[onnx]'.") from error
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("export_onnx needs the package onnx: run pip install 'gan-augment[onnx]'.") from None
     path = Path(path)
     if path.exists() and not path.is_file():  # before the work
         kind = "folder" if path.is_dir() else "device"

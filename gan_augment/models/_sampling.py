@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torchvision.utils import make_grid
 
-from .._core import ROW_BYTES, check_dense, check_space, png_marks
+from .._core import ROW_BYTES, check_dense, check_number, check_space, png_marks
 from ._anchors import ANCHOR_DRAWS
 from ._config import GeneratorConfig
 from ._transposed import ConvTranspose2d
@@ -154,6 +154,7 @@ def check_memory(config: GeneratorConfig, n: int, batch_size: int) -> None:
 def check_truncation(truncation: float | None, config: GeneratorConfig) -> None:
     if truncation is None:
         return
+    check_number("truncation", truncation)
     if not (math.isfinite(truncation) and truncation > 0):
         raise ValueError(f"truncation must be a number above 0, but got {truncation} instead.")
     if config.anchors:

@@ -97,7 +97,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(
             f"{path} must be the configuration of a study, but cannot be read ({error}); use a new folder."
-        ) from error
+        ) from None
     return known
 
 

@@ -231,7 +231,7 @@ def _groups_in_paths(pattern: str, dataset: Any) -> list[str]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"groups must be a regular expression, but got {pattern!r}: {error}.") from error
+        raise ValueError(f"groups must be a regular expression, but got {pattern!r}: {error}.") from None
     if not names or not expression.groups:
         raise ValueError(
             f"groups={pattern!r} must have a capture group, and the data set must be a folder or zip of classes; "

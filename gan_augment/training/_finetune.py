@@ -86,16 +86,16 @@ class Start:
             del fields["mapping_layers"]  # the recipe may add them
         if recipe.objective != "adversarial":
             fields["latent"] = "normal"  # anchors need it, even if the pretrained generator drew other latents
+        size = overrides.get("image_size", config.image_size)
+        fields["generator_width"] = self._scaled("generator_width", config.width, size)
+        if isinstance(kept, Discriminator):
+            fields["discriminator_width"] = self._scaled("discriminator_width", kept.config.width, size)
         for name, value in fields.items():
             if name in overrides and overrides[name] != value:
                 raise ValueError(
                     f"{name} must be {value!r}, as in {self.name}, but got {overrides[name]!r}; leave it out, or fit "
                     "without init."
                 )
-        size = overrides.get("image_size", config.image_size)
-        fields["generator_width"] = self._scaled("generator_width", config.width, size)
-        if isinstance(kept, Discriminator):
-            fields["discriminator_width"] = self._scaled("discriminator_width", kept.config.width, size)
         fields |= {"image_size": size, "resize_mode": overrides.get("resize_mode", config.resize_mode)}
         return dataclasses.replace(recipe, **fields)
 

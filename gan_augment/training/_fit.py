@@ -64,7 +64,8 @@ def fit(
         progress (bool): Whether to show a progress bar. Default: True.
         checkpoint_every (float): Seconds between checkpoints. Default: 60.
         log_with (str or sequence of str, optional): Experiment trackers that also get the metrics: ``"tensorboard"``,
-            ``"wandb"``, ``"mlflow"`` or several. Each needs its package. Default: none.
+            ``"wandb"``, ``"mlflow"`` or several. Each needs its package. If one fails during the run, a warning says
+            so, and the run goes on. Default: none.
         on_step (callable, optional): Called after each step.
         **overrides: Fields of the recipe to override.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from .._core import differing_class, one_line
+from .._core import check_number, differing_class, one_line
 from ..data import TrainingImages, open_images
 from ..models import MAX_ANCHORS, load_feature_maps, save_pretrained
 from ._finetune import Start
@@ -50,8 +50,11 @@ class Plan:
     started: float  # time.perf_counter() at which the budget starts
 
     def __post_init__(self) -> None:
+        check_number("checkpoint_every", self.checkpoint_every)
         if not self.checkpoint_every >= 0:
             raise ValueError(f"checkpoint_every must be at least 0 seconds, but got {self.checkpoint_every} instead.")
+        if self.on_step is not None and not callable(self.on_step):
+            raise TypeError(f"on_step must be a callable or None, but got {type(self.on_step)} instead.")
         trackers = check_trackers(self.log_with)
         self.recipe.new_optimizer([torch.nn.Parameter(torch.zeros(1))], 1e-4)  # both refuse what torch does not take
         StepSchedule(self.recipe)

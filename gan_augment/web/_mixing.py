@@ -68,14 +68,14 @@ def make_mix(upload: Upload, generator: Generator, ratio: float, labels: str | i
         return SyntheticMix(
             generator, ratio, labels=labels, num_classes=len(known), classes=known, return_synthetic=True
         )
-    except ValueError as error:
+    except ValueError:
         if labels != "same" or known == theirs:
             raise
         raise ValueError(
             f"The generator must have the classes of your images ({one_line(', '.join(known))}), but its classes are: "
             f"{one_line(', '.join(theirs) or 'none')}. Choose another generator, or another label for the synthetic "
             "images."
-        ) from error
+        ) from None
 
 
 def _soft(target: torch.Tensor, known: tuple[str, ...]) -> str:

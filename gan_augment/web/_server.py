@@ -121,7 +121,7 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             reason = f"cannot be used ({error.strerror or error})"
-            raise ValueError(f"Port {port} of {host} {reason}; choose another one with --port.") from error
+            raise ValueError(f"Port {port} of {host} {reason}; choose another one with --port.") from None
 
 
 def _shown(host: str) -> str:

@@ -30,6 +30,8 @@ SHORT_STEPS = 50
 END_SECONDS = 10.0  # after which a study that was asked to stop is killed
 _PERCENT = re.compile(r"Study: +(\d+)%.*?\| *([\d:]+), *([\d:?]+) left(?:, *(.*))?")
 _PROGRAM = "gan-augment: "
+# Python 3.10 ignores PYTHONSAFEPATH, and has an empty name of the current folder in sys.path.
+_START = "import sys; sys.path[:] = filter(None, sys.path); from gan_augment.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,8 +236,8 @@ class StudyDesk:
 
 
 def program(arguments: list[str]) -> list[str]:
-    """Returns the command line of a process."""
-    return [sys.executable, "-m", "gan_augment", *arguments]
+    """Returns the command line of a process, which imports nothing from the folder in which it runs."""
+    return [sys.executable, "-c", _START, *arguments]
 
 
 def _link(place: Path, folder: str) -> None:
@@ -255,5 +257,5 @@ def _processes(request: Request) -> int:
 
 
 def _environment() -> dict[str, str]:
-    """Returns the environment of the process, which imports nothing from the folder of the upload."""
+    """Returns the environment of the process; its own processes import nothing from the folder either."""
     return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONIOENCODING": "utf-8", "COLUMNS": "120"}

@@ -215,6 +215,12 @@ def test_wrong_arguments_are_refused(changes, words):
         ClassVariation(**{"fields": torch.zeros(2, 2, 8, 8), "curves": torch.zeros(2, 1, 8), **changes})
 
 
+@pytest.mark.parametrize("name", ["p", "deform", "tone"])
+def test_a_text_is_no_number(name):
+    with pytest.raises(TypeError, match=f"^{name} must be a number, but got <class 'str'> instead.$"):
+        ClassVariation(torch.zeros(2, 2, 8, 8), torch.zeros(2, 1, 8), **{name: "1"})
+
+
 def test_it_learns_how_images_of_a_class_differ():
     """The bars of a class differ in width, so widths vary, and every bar stays a bar."""
     transform = ClassVariation.fit(bars(8), torch.zeros(8, dtype=torch.int64), p=1.0, deform=1.0, progress=False)

@@ -125,6 +125,7 @@ def test_an_unconditional_generator_takes_no_labels():
         ({"n": 1, "truncation": -1.0}, ValueError, "truncation must be"),
         ({"n": 1, "truncation": float("nan")}, ValueError, "truncation must be"),
         ({"n": 1, "truncation": float("inf")}, ValueError, "truncation must be"),
+        ({"n": 1, "truncation": "1"}, TypeError, "truncation must be a number"),
     ],
 )
 def test_arguments_out_of_range_are_refused_by_name(tiny, arguments, error, message):

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -86,11 +87,14 @@ def test_a_killed_run_goes_on_by_its_folder_alone(data, run, tmp_path, monkeypat
     assert same_weights(one, other)
 
 
-def test_a_run_starts_from_another(data, run, tmp_path):
+def test_a_run_starts_from_another_and_says_which_layers_it_takes_over(data, run, tmp_path, capsys):
     start = ["--data", data, "--out", tmp_path / "run", "--init", run / "generator", "--recipe", "conditional"]
     sets = ["--set=steps=2", "--set=batch_size=8", "--set=held_out=0.0", "--set=evaluations=1"]
     assert main(["train", "--quiet", *map(str, start), *sets]) == 0
     assert from_pretrained(tmp_path / "run" / "generator").card.training["init"] == "generator"
+    said = " ".join(capsys.readouterr().out.split())
+    assert "- The networks have the layers of " in said
+    assert re.search(r"generator_width \d+ \(recipe: 64\)", said)
 
 
 def test_folders_of_images_are_data_and_validation(tmp_path):

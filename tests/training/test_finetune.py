@@ -303,6 +303,13 @@ def test_what_is_the_same_may_be_said(labelled, pretrained):
     assert result.generator.config.latent_dim == 8
 
 
+def test_the_width_to_give_with_another_size_is_the_one_that_the_networks_get(labelled, pretrained):
+    larger = {**ADVERSARIAL, "init": pretrained / "both", "image_size": 32}
+    assert fit(labelled, generator_width=2, discriminator_width=2, **larger).generator.config.width == 2
+    with pytest.raises(ValueError, match="generator_width must be 2, as in both, but got 4"):
+        fit(labelled, generator_width=4, **larger)
+
+
 @pytest.mark.parametrize("image_size", [32, 64])
 def test_the_size_may_be_larger(labelled, pretrained, image_size):
     result = fit(labelled, init=pretrained / "both", image_size=image_size, **ADVERSARIAL)

@@ -396,6 +396,20 @@ def test_options_out_of_range_are_refused_before_anything_is_read(tmp_path, opti
         fit(None, **{"out": tmp_path / "run", "progress": False, **options})
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"checkpoint_every": "60"}, "checkpoint_every must be a number, but got <class 'str'>"),
+        ({"checkpoint_every": None}, "checkpoint_every must be a number"),
+        ({"on_step": 5}, "on_step must be a callable or None, but got <class 'int'>"),
+        ({"recipe": 5}, "recipe must be a name or a Recipe, but got <class 'int'>"),
+    ],
+)
+def test_options_of_another_type_are_refused_before_anything_is_read(tmp_path, options, message):
+    with pytest.raises(TypeError, match=message):
+        fit(None, **{"out": tmp_path / "run", "progress": False, **options})
+
+
 @pytest.mark.parametrize("out", ["run", "deep/er/run"])
 def test_a_folder_may_be_a_name(labelled, tiny_recipe, tmp_path, monkeypatch, out):
     monkeypatch.chdir(tmp_path)

@@ -288,6 +288,31 @@ def test_fine_tuning_may_change_the_kind_of_discriminator(labelled, tiny_recipe,
     assert isinstance(found, Discriminator if kind == "dcgan" else ProjectedDiscriminator)
 
 
+def test_a_plain_discriminator_after_a_projected_one_needs_no_frozen_network(
+    labelled, tiny_recipe, tmp_path, monkeypatch
+):
+    fit(labelled, "small", out=tmp_path / "run", progress=False, **{**tiny_recipe, **PROJECTED})
+
+    def missing(*_):
+        raise ModuleNotFoundError("run pip install 'gan-augment[eval]'.")
+
+    monkeypatch.setattr("gan_augment.models._projected._frozen", missing)
+    options = {**tiny_recipe, "init": tmp_path / "run" / "generator", "progress": False}
+    assert fit(labelled, "small", discriminator="dcgan", **options).steps == tiny_recipe["steps"]
+    with pytest.raises(ModuleNotFoundError, match="eval"):  # it would go on with the projected one
+        fit(labelled, "small", **options)
+
+
+@pytest.mark.parametrize("part", ["mixer.across0", "heads.0.out.weight"])
+def test_a_projected_discriminator_that_overflows_is_refused_without_its_frozen_network(part, tmp_path, monkeypatch):
+    judge = ProjectedDiscriminator(ProjectedConfig(16, 1, width=4, spectral_norm=False))
+    with torch.no_grad():
+        judge.state_dict()[part].fill_(1e35)
+    save_pretrained(Generator(GeneratorConfig(16, 1, width=4)), tmp_path, discriminator=judge)
+    with pytest.raises(ValueError, match="Weights must give finite values"):
+        load_discriminator(tmp_path)
+
+
 def test_a_filter_that_needs_one_logit_refuses_it(labelled):
     with pytest.raises(TypeError, match=r"must be a gan_augment Discriminator, but got .*ProjectedDiscriminator"):
         DiscriminatorRejection(judge_of(), Generator(GeneratorConfig(image_size=32, width=4)))

@@ -132,6 +132,69 @@ def test_a_tracker_that_does_not_start_is_a_sentence_and_ends_the_others(tmp_pat
     assert ended == ["mlflow"]
 
 
+class Failing:
+    """A tracker whose network is gone when it is asked to do ``what``."""
+
+    def __init__(self, what):
+        self.what, self.logged, self.finished = what, 0, 0
+
+    def log(self, numbers, step):
+        self.logged += 1
+        self._fail("log")
+
+    def finish(self):
+        self.finished += 1
+        self._fail("finish")
+
+    def _fail(self, what):
+        if what == self.what:
+            raise OSError("no\nroute")
+
+
+@pytest.mark.parametrize("what", ["log", "finish"])
+def test_a_tracker_that_fails_costs_nothing_of_the_run(what, labelled, tiny_recipe, tmp_path, monkeypatch):
+    trackers = {"wandb": Failing(what), "mlflow": Failing(None)}
+    monkeypatch.setattr(_trackers, "_is_installed", lambda package: True)
+    monkeypatch.setattr(_trackers, "_start", lambda name, *_: trackers[name])
+    words = r"The tracker wandb failed .* metrics\.jsonl has all of them: no route$"
+    with pytest.warns(UserWarning, match=words) as said:
+        result = fit(labelled, out=tmp_path / "run", log_with=["wandb", "mlflow"], progress=False, **tiny_recipe)
+    assert len([each for each in said if "tracker" in str(each.message)]) == 1
+    assert result.steps == len(losses(tmp_path / "run")) == 6
+    assert (tmp_path / "run" / "generator" / "config.json").exists()
+    assert [each.finished for each in trackers.values()] == [1, 1]
+    assert trackers["wandb"].logged == (1 if what == "log" else trackers["mlflow"].logged)
+    assert trackers["mlflow"].logged >= 6
+
+
+def test_a_tracker_that_fails_at_the_end_does_not_hide_why_a_run_failed(labelled, tiny_recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(_trackers, "_is_installed", lambda package: True)
+    monkeypatch.setattr(_trackers, "_start", lambda *_: Failing("finish"))
+
+    def stop():
+        raise RuntimeError("why")
+
+    with pytest.warns(UserWarning, match="The tracker wandb failed"), pytest.raises(RuntimeError, match=r"^why$"):
+        fit(labelled, out=tmp_path / "run", log_with="wandb", on_step=stop, progress=False, **tiny_recipe)
+
+
+@pytest.mark.parametrize(
+    ("log_with", "error"),
+    [
+        (5, TypeError),
+        (0, TypeError),
+        ({"wandb": 1}, TypeError),
+        ([5], ValueError),
+        ([[1]], ValueError),
+        ("x", ValueError),
+    ],
+    ids=str,
+)
+def test_what_is_no_tracker_is_refused(log_with, error, tmp_path):
+    with pytest.raises(error, match=r"^log_with must be one or more of .* but got .* instead\.$"):
+        fit("missing", out=tmp_path / "run", log_with=log_with)
+
+
 def test_a_damaged_file_of_ids_starts_a_new_entry(tmp_path):
     for text in ("", "[1]", "{", '{"wandb": 3}'):
         (tmp_path / IDS).write_text(text)

@@ -1,11 +1,15 @@
 """Light studies: the command that runs, its progress, and who may start one."""
 
+import os
 import shlex
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+import gan_augment
 from gan_augment.cli._parser import build_parser
 from gan_augment.web import Limits, _studies
 from gan_augment.web._studies import Request, Study, StudyDesk
@@ -99,6 +103,16 @@ def test_one_study_runs_at_a_time_and_can_be_stopped(upload, desk, program):
     desk.start("b", upload, Request(source="dcgan-mnist-32"))
     desk.forget("b")
     assert desk.of("b") is None
+
+
+def test_a_study_imports_nothing_from_its_folder_on_a_python_that_ignores_safe_paths(tmp_path):
+    for name in ("torch", "numpy", "gan_augment", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    environment["PYTHONPATH"] = str(Path(gan_augment.__file__).parents[1])
+    command = _studies.program(["recipes", "tiny"])
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_study_that_takes_too_long_is_stopped(upload, program):

@@ -142,7 +142,7 @@ def _check_header(file: BinaryIO, path: Path, dtype: np.dtype[Any], shape: tuple
             raise ValueError(f"its version is {version}")
         found, fortran, kind = np.lib.format.read_array_header_1_0(file)
     except (ValueError, OSError, EOFError, SyntaxError, TypeError, TokenError, ArithmeticError) as error:
-        raise ValueError(f"{path} must be a whole .npy file, but: {error}") from error
+        raise ValueError(f"{path} must be a whole .npy file, but: {error}") from None
     if kind != dtype or found != shape or (fortran and len(shape) > 1):
         raise ValueError(f"{path} must hold {dtype} {shape}, but holds {kind} {found}.")
     if file.tell() + math.prod(shape) * dtype.itemsize != _stamp(file)[0]:

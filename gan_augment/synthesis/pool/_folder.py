@@ -98,7 +98,7 @@ def open_pool(folder: Path, known: Identity | None = None) -> tuple[dict[str, An
     try:
         said = _parse(data)
     except (ValueError, KeyError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"{path} must describe a pool, but: {repr(error)[:500]}") from error
+        raise ValueError(f"{path} must describe a pool, but: {repr(error)[:500]}") from None
     images = MappedImages(folder / IMAGES, said.shape, said.sha256.get(IMAGES), None if known is None else known.stamp)
     labels, classes = None, said.arguments["num_classes"]
     if classes:

@@ -146,6 +146,7 @@ def get_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
     """Returns a recipe by name, with fields overridden.
 
     Raises:
+        TypeError: If ``recipe`` is neither a name nor a recipe.
         ValueError: If there is no such recipe or field, or a value is refused.
 
     Example:
@@ -155,6 +156,8 @@ def get_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
     if isinstance(recipe, str):
         check_choice("recipe", recipe, RECIPES)
         recipe = RECIPES[recipe]
+    elif not isinstance(recipe, Recipe):
+        raise TypeError(f"recipe must be a name or a Recipe, but got {type(recipe)} instead.")
     names = [field.name for field in dataclasses.fields(Recipe)]
     for key in overrides:
         if key not in names:

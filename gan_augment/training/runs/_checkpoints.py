@@ -142,9 +142,9 @@ def unpack(data: bytes) -> dict[str, Any]:
             raise ValueError(f"it holds more than {MAX_STRUCTURE_BYTES:,} bytes beside its tensors")
         state = _from_json(json.loads(metadata["state"]), tensors)
     except ValueError as error:
-        raise ValueError(one_line(error)) from error
+        raise ValueError(one_line(error)) from None
     except (SafetensorError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"it cannot be read: {type(error).__name__}: {one_line(error)}") from error
+        raise ValueError(f"it cannot be read: {type(error).__name__}: {one_line(error)}") from None
     if not isinstance(state, dict):
         raise ValueError(f"it holds a {type(state).__name__} and not a dict")
     return state
@@ -236,4 +236,4 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         if error.errno != errno.EIO:
             raise
-        raise ValueError("the disk cannot read it") from error
+        raise ValueError("the disk cannot read it") from None

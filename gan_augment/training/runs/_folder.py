@@ -89,7 +89,7 @@ class RunFolder:
         try:
             config = json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path} must be JSON, but: {error}") from error
+            raise ValueError(f"{path} must be JSON, but: {error}") from None
         if not isinstance(config, dict) or "format" not in config:
             raise ValueError(f"{path} must be the configuration of a run, but is {config!r:.200}.")
         if config["format"] != FORMAT:

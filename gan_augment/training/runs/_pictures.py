@@ -86,8 +86,8 @@ def check_plotting() -> None:
     try:
         for name in ("matplotlib", "matplotlib.figure"):
             importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("Plots need the package matplotlib: run pip install 'gan-augment[plot]'.") from error
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("Plots need the package matplotlib: run pip install 'gan-augment[plot]'.") from None
 
 
 def plot_metrics(metrics: Sequence[dict[str, Any]], out: Path) -> None:

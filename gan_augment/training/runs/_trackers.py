@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,16 +20,21 @@ def check_trackers(log_with: str | Sequence[str] | None) -> tuple[str, ...]:
     """Returns the names of the trackers, each once.
 
     Raises:
+        TypeError: If it is neither a name nor a sequence.
         ValueError: If a name is unknown.
         ModuleNotFoundError: If a package is not installed.
     """
-    names = (log_with,) if isinstance(log_with, str) else tuple(dict.fromkeys(log_with or ()))
+    if log_with is None:
+        return ()
+    if not isinstance(log_with, Sequence):
+        raise TypeError(f"log_with must be one or more of {tuple(PACKAGES)}, but got {log_with!r} instead.")
+    names = (log_with,) if isinstance(log_with, str) else log_with
     for name in names:
-        if name not in PACKAGES:
+        if name not in tuple(PACKAGES):
             raise ValueError(f"log_with must be one or more of {tuple(PACKAGES)}, but got {name!r} instead.")
         if not any(map(_is_installed, PACKAGES[name])):
             raise ModuleNotFoundError(f"log_with={name!r} requires a package: run pip install {name}.")
-    return names
+    return tuple(dict.fromkeys(names))
 
 
 def _is_installed(package: str) -> bool:
@@ -41,6 +47,8 @@ def _is_installed(package: str) -> bool:
 class Trackers:
     """Sends the metrics of a run to trackers.
 
+    If a tracker fails later than at its start, it gets no more metrics, and the run goes on.
+
     Args:
         names (sequence of str): Names from ``PACKAGES``.
         folder (Path): Folder of the run.
@@ -52,11 +60,11 @@ class Trackers:
     """
 
     def __init__(self, names: Sequence[str], folder: Path, settings: Mapping[str, Any], step: int) -> None:
-        self._running: list[Any] = []
+        self._running: dict[str, Any] = {}
         known = _read_ids(folder)
         for name in names:
             try:
-                self._running.append(_start(name, folder, settings, step, known))
+                self._running[name] = _start(name, folder, settings, step, known)
             except Exception as error:  # each package has errors of its own
                 self.finish()
                 raise RuntimeError(f"The tracker {name} did not start: {one_line(error)}") from error
@@ -66,13 +74,28 @@ class Trackers:
     def log(self, figures: Mapping[str, Any], step: int) -> None:
         """Sends those figures that are numbers."""
         numbers = {name: value for name, value in figures.items() if isinstance(value, (int, float))}
-        for tracker in self._running:
-            tracker.log(numbers, step=step)
+        for name in tuple(self._running):
+            try:
+                self._running[name].log(numbers, step=step)
+            except Exception as error:  # each package has errors of its own
+                _warn_failed(name, error)
+                self._end(name)
 
     def finish(self) -> None:
         """Ends the entries that have not ended yet."""
-        while self._running:
-            self._running.pop().finish()
+        for name in reversed(tuple(self._running)):
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        try:
+            self._running.pop(name).finish()
+        except Exception as error:  # the run is worth more than its entry
+            _warn_failed(name, error)
+
+
+def _warn_failed(name: str, error: Exception) -> None:
+    about = f"The tracker {name} failed and may lack metrics, but metrics.jsonl has all of them: {one_line(error)}"
+    warnings.warn(about, UserWarning, stacklevel=4)
 
 
 def _start(name: str, folder: Path, settings: Mapping[str, Any], step: int, known: dict[str, str]) -> Any:
