@@ -58,15 +58,18 @@ def _note_time(ends: list[float], device: str) -> None:
     ends.append(time.perf_counter())
 
 
-def estimated_seconds(settings: Settings, costs: Mapping[str, Cost], finished: Mapping[str, int]) -> float:
+def estimated_seconds(
+    settings: Settings, costs: Mapping[str, Cost], finished: Mapping[str, int], tuned: Mapping[str, float]
+) -> float:
     """Estimates the seconds of all further trainings in one process, if the slowest classifier becomes the baseline.
 
-    ``finished`` is the number of trainings of each classifier that an earlier call has finished.
+    ``finished`` is the number of trainings of each classifier that are done. ``tuned`` is the factor of the steps that
+    was chosen for a classifier; before that, the mean of its trials counts.
     """
 
     def training(classifier: Classifier) -> float:
-        steps = statistics.fmean(trial.steps for trial in settings.trials(classifier)) * settings.steps
-        return costs[classifier.name].training(steps)
+        mean = statistics.fmean(trial.steps for trial in settings.trials(classifier))
+        return costs[classifier.name].training(tuned.get(classifier.name, mean) * settings.steps)
 
     left = {each: settings.num_real_trainings(each) - finished[each.name] for each in settings.classifiers}
     mixed = settings.num_mixed_trainings + sum(min(number, 0) for number in left.values())

@@ -93,10 +93,8 @@ class StudyRun:
         """Starts the progress bar, queues the fittings and the controls, and prints about how long everything takes."""
         settings, fittings = self.settings, self.pools.fit_jobs(self.splits)
         jobs: list[FitJob | ControlJob] = [*fittings, *self.pools.control_jobs(self.splits)]
-        known = list(outcome_paths(self.folder))
-        finished = {each.name: count_outcomes(known, each.name) for each in settings.classifiers}
-        costs = measure_costs(settings, self.train_settings, self.splits[0])
-        seconds = estimated_seconds(settings, costs, finished) + sum(job.seconds for job in jobs)
+        finished, costs = self._finished(), measure_costs(settings, self.train_settings, self.splits[0])
+        seconds = estimated_seconds(settings, costs, finished, {}) + sum(job.seconds for job in jobs)
         self.runner.start(costs, seconds)
         self.runner.queue(jobs)
         trainings = settings.num_trainings - sum(finished.values())
@@ -105,6 +103,11 @@ class StudyRun:
             least = max((job.seconds for job in fittings), default=0.0)
             wall = max(seconds / self._parallel, least)
             tqdm.write(estimate_sentence(max(trainings, 0), len(fittings), wall), file=sys.stderr)
+
+    def _finished(self) -> dict[str, int]:
+        """Returns the number of trainings of each classifier that are done."""
+        known = list(outcome_paths(self.folder))
+        return {each.name: count_outcomes(known, each.name) for each in self.settings.classifiers}
 
     def _estimate_rest(self, baseline: Arm) -> None:
         """Prints about how long the rest takes with the settings of the baseline, and corrects the bar."""
@@ -224,6 +227,8 @@ class StudyRun:
         for arm in arms:
             score, seeds = self.validation_score(arm), len(self.outcomes[arm.key])
             self.trials.append(Trial(classifier.name, arm.hyperparameters, score, seeds, arm == chosen))
+        tuned = {trial.classifier: trial.hyperparameters.steps for trial in self.trials if trial.chosen}
+        self.runner.estimate_again(estimated_seconds(self.settings, self.runner.costs, self._finished(), tuned))
         return chosen.hyperparameters
 
     def _best_augmentation(self, classifier: Classifier, hyperparameters: Hyperparameters) -> Arm:

@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from gan_augment import SyntheticPool
 from gan_augment.evaluation import Classifier, Hyperparameters, SmallCNN
 from gan_augment.studies import study
 from gan_augment.studies._controls import CONTROL_POOLS, ControlSource, control_pool
-from gan_augment.studies._estimate import Cost, rounded
+from gan_augment.studies._estimate import Cost, estimated_seconds, rounded
 from gan_augment.studies._folder import load_pool, read_record, write_images
 from gan_augment.studies._jobs import Runner
 from gan_augment.studies._race import race_rounds, race_trainings
@@ -178,6 +179,20 @@ def test_the_estimate_counts_steps_and_predictions():
     assert [rounded(seconds) for seconds in (0.1, 44, 600, 36_000)] == [
         "10 seconds", "40 seconds", "10 minutes", "10.0 hours",
     ]  # fmt: skip
+
+
+def test_once_a_classifier_is_tuned_the_estimate_counts_its_own_steps():
+    one, other = (Classifier(name, tiny) for name in ("one", "other"))
+    trials = (Hyperparameters(), Hyperparameters(steps=3))
+    settings = SimpleNamespace(
+        classifiers=(one, other), steps=10, num_mixed_trainings=8, trials=lambda _: trials,
+        num_real_trainings=lambda _: 6,
+    )  # fmt: skip
+    costs = {"one": Cost(step=1.0, predictions=5.0), "other": Cost(step=0.5, predictions=5.0)}
+    before = estimated_seconds(settings, costs, {"one": 0, "other": 0}, {})
+    assert before == 6 * 25 + 6 * 15 + 8 * 25
+    after = estimated_seconds(settings, costs, {"one": 4, "other": 0}, {"one": 3.0})
+    assert after == 2 * 35 + 6 * 15 + 8 * 35
 
 
 def test_pools_are_drawn_on_the_device_of_the_study():
