@@ -66,7 +66,9 @@ class Runner:
     def start(self, costs: Mapping[str, Cost], seconds: float) -> None:
         """Starts a progress bar for the estimated seconds of all jobs; every step moves it."""
         self.costs = costs
-        options = {"bar_format": "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"}
+        bar_format = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
+        # The mean speed tells how long the rest takes; tqdm's default, the speed of the last steps, varies too much.
+        options: dict[str, Any] = {"bar_format": bar_format, "smoothing": 0.0}
         self.bar = progress_bar(show=self.progress, total=seconds, desc="Study", **options)
 
     def estimate_again(self, trainings: float) -> float:
