@@ -50,7 +50,7 @@ SMALLER = {  # text of a page that would take long or needs the network, and wha
         "n=1000": "n=50",
     },
     "docs/mixing.md": {"threshold=0.9": "threshold=0", "2000": "20"},
-    "docs/start.md": {"range(10)": "range(1)"},
+    "docs/start.md": {"range(10)": "range(1)", '"none"': '"affine-mix"', "steps = 400": "steps = 2"},
     "docs/study.md": {
         'out="study"': 'out="study", preset="demo", classifier="small-cnn", lr=1e-3, steps=2, seeds=2, pool_size=20'
     },

@@ -272,7 +272,7 @@ def cost_table(result: StudyResult) -> Table:
         (pools, duration(source["pool_seconds"])),
         (f"Training classifiers: {source['trainings']:,}", duration(source["training_seconds"])),
     )
-    return Table("Cost", ("Part", "Time"), rows)
+    return Table("Cost", ("Part", "Time, sum over all processes"), rows)
 
 
 def _fittings(result: StudyResult) -> str:
