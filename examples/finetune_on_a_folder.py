@@ -33,8 +33,9 @@ def main() -> None:
     print("\n".join(result.findings))
     print(f"Look at the samples in {options.out / 'samples'} before you mix them.")
 
-    # Bring all images to one size first; synthetic images take the kind of the real ones.
-    data = ImageFolder(options.photos, v2.Compose([v2.Resize((options.size, options.size)), v2.PILToTensor()]))
+    # Cut out the middle square first, like `fit`; synthetic images then take the kind of the real ones.
+    square = v2.Compose([v2.Resize(options.size), v2.CenterCrop(options.size), v2.PILToTensor()])
+    data = ImageFolder(options.photos, square)
     mixed = GANAugmentedDataset(data, options.out / "generator", ratio=0.25)
     images, labels = next(iter(DataLoader(mixed, batch_size=8, shuffle=True)))
     print(f"{sum(mixed.is_synthetic(place) for place in range(len(mixed)))} of {len(mixed)} items are synthetic")
