@@ -67,7 +67,7 @@ SMALLER = {  # text of a page that would take long or needs the network, and wha
     "docs/how-to/several-gpus.md": {"DistributedSampler(train)": "DistributedSampler(train, num_replicas=2, rank=0)"},
 }
 
-MENTIONS = {"study --filters"}  # names of an option, which are not complete commands
+MENTIONS = {"study --filters", "study --help-all"}  # names of an option, which are not complete commands
 
 
 def blocks(page, language):

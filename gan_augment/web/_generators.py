@@ -75,9 +75,7 @@ def title(name: str) -> str:
 def by_title(names: Sequence[str]) -> dict[str, str]:
     """Returns names of generators by what a visitor sees of them: folders without the path, and each title once.
 
-    Example:
-        >>> by_title(["runs/a/cats", "runs/b/cats", "dcgan-mnist-32"])
-        {'cats': 'runs/a/cats', 'cats (2)': 'runs/b/cats', 'dcgan-mnist-32': 'dcgan-mnist-32'}
+    Of the folders ``runs/a/cats`` and ``runs/b/cats``, the second is ``cats (2)``.
     """
     found: dict[str, str] = {}
     for name in names:

@@ -87,3 +87,11 @@ def test_generators_of_two_runs_have_different_titles(tmp_path):
         (tmp_path / run / "generator").mkdir(parents=True)
     assert [generators.title(str(tmp_path / run / "generator")) for run in ("cats", "dogs")] == ["cats", "dogs"]
     assert generators.title("org/generator") == "org/generator"
+
+
+def test_a_visitor_sees_no_folders_and_each_title_once(tmp_path):
+    folders = [str(tmp_path / run / "cats") for run in ("a", "b")] + [str(tmp_path / "dogs" / "generator")]
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+    found = generators.by_title([*folders, "dcgan-mnist-32"])
+    assert found == dict(zip(["cats", "cats (2)", "dogs", "dcgan-mnist-32"], [*folders, "dcgan-mnist-32"]))
