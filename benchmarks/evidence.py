@@ -174,7 +174,8 @@ def cell(report: dict[str, Any]) -> str:
     arms, key = {arm["name"]: arm for arm in report["arms"]}, report["metric"].replace(" ", "_")
     baseline, choice, control = (report[name] for name in ("baseline", "choice", "control"))
     lines = [f"**{report['verdict']}**: {points(arms[choice]['difference'])}"]
-    lines += [f"baseline: {baseline}, {100 * statistics.fmean(arms[baseline][key]):.1f}%", f"choice: {choice}"]
+    for role, name in {"baseline": baseline, "choice": choice}.items():
+        lines.append(f"{role}: {name}, {100 * statistics.fmean(arms[name][key]):.1f}%")
     if control is not None:
         lines.append(f"over {control}: {points(report['comparisons'][control])}")
     references = [name for name, arm in arms.items() if arm["kind"] == "reference"]

@@ -97,9 +97,11 @@ class Runner:
         outcomes = {job.path: read_outcome(job.path) for job in jobs}
         missing = deque(job for job in jobs if outcomes[job.path] is None)
         for job, outcome in self._run(missing, Job):
+            text = job.name
             if isinstance(job, Job):
                 outcomes[job.path] = outcome
-            self.show(describe(job, outcomes) if isinstance(job, Job) else job.name)
+                text = describe(job, outcomes)
+            self.show(text)
         return [found for job in jobs if (found := outcomes[job.path]) is not None]
 
     def _run(self, ahead: deque[Any], kind: type[AnyJob]) -> Iterator[tuple[AnyJob, Any]]:
@@ -141,15 +143,10 @@ class Runner:
         self._workers += [process for process in active_children() if process not in [*others, *self._workers]]
 
     def _step_seconds(self, job: AnyJob) -> float:
-        """Returns the estimated seconds of a step of a job; of a training, with its share of the predictions.
-
-        A control is made in one step.
-        """
-        if isinstance(job, FitJob):
-            return job.step_seconds
-        if isinstance(job, ControlJob):
-            return job.seconds
-        return self.costs[job.arm.classifier.name].training(job.steps) / job.steps
+        """Returns the estimated seconds of a step of a job; of a training, with its share of the predictions."""
+        if isinstance(job, Job):
+            return self.costs[job.arm.classifier.name].training(job.steps) / job.steps
+        return job.step_seconds
 
     def show(self, text: str) -> None:
         """Shows a text beside the progress bar."""

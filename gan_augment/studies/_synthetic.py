@@ -162,15 +162,15 @@ class StudyPools:
 
     def finish_controls(self, splits: list[SplitImages], reference: Reference | None) -> list[Kind]:
         """Makes the pools of a reference, and returns the kinds of arms for which there are pools of real images."""
-        kinds: list[Kind] = [*self.controls]
-        if reference is not None:
-            kinds.append(REFERENCE)
-        for kind, index in product(kinds, range(len(splits))):
-            path = pool_folder(self.folder, control_pool(kind), index)
-            if kind == REFERENCE and reference is not None:
-                make_once(path, partial(reference.save_pool, path, index, self.settings.pool_size, self.settings.seed))
-            self.pool_seconds += read_record(path) or 0.0
-        return kinds
+        for control, index in product(self.controls, range(len(splits))):
+            self.pool_seconds += read_record(pool_folder(self.folder, control_pool(control), index)) or 0.0
+        if reference is None:
+            return [*self.controls]
+        for index in range(len(splits)):
+            path = pool_folder(self.folder, control_pool(REFERENCE), index)
+            make = partial(reference.save_pool, path, index, self.settings.pool_size, self.settings.seed)
+            self.pool_seconds += make_once(path, make)
+        return [*self.controls, REFERENCE]
 
     def _make_pool(self, index: int, filters: tuple[str, ...], images: SplitImages, keep: list[Filter]) -> None:
         """Makes or loads a pool, or leaves out filters that keep too few samples."""
@@ -207,6 +207,10 @@ class ControlJob:
     @property
     def path(self) -> Path:
         return pool_folder(self.folder, control_pool(self.control), self.split)
+
+    @property
+    def step_seconds(self) -> float:
+        return self.seconds  # a pool is one step
 
     @property
     def name(self) -> str:

@@ -106,7 +106,7 @@ class Visitors:
         ranks = {
             key: (not visitor.left, visitor.seen)
             for key, visitor in self._visitors.items()
-            if visitor.left or (visitor.seen < before and not visitor.working and not self.is_busy(visitor.token))
+            if not visitor.working and (visitor.left or (visitor.seen < before and not self.is_busy(visitor.token)))
         }
         if not ranks:
             raise ValueError(f"The page serves {self.limits.visitors} visitors at a time; try again in a few minutes.")

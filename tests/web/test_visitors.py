@@ -99,6 +99,17 @@ def test_who_only_looks_takes_no_place(visitors):
     assert not one.left
 
 
+def test_who_has_left_keeps_the_place_until_the_work_is_done(visitors):
+    all_ = visitors(visitors=1)
+    with all_.work("a") as found:
+        all_.leave("a")
+        with pytest.raises(ValueError, match="serves 1 visitors at a time"):
+            all_.get("new")
+        assert found.folder.is_dir()
+    all_.leave("a")
+    assert all_.get("new") is not found
+
+
 def test_a_new_visitor_takes_the_place_of_the_one_who_is_idle_for_longest(visitors):
     all_ = visitors(visitors=3, spare_seconds=0.1)
     busy, working, idle = (all_.get(key) for key in ("busy", "working", "idle"))
