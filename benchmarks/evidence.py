@@ -177,7 +177,9 @@ def cell(report: dict[str, Any]) -> str:
     for role, name in {"baseline": baseline, "choice": choice}.items():
         lines.append(f"{role}: {name}, {100 * statistics.fmean(arms[name][key]):.1f}%")
     if control is not None:
-        lines.append(f"over {control}: {points(report['comparisons'][control])}")
+        found = report["comparisons"][control]
+        disputed = report["generator_adds"] == "no effect shown" and not found["low"] <= 0 <= found["high"]
+        lines.append(f"over {control}: {points(found)}{', but the sign-flip test disagrees' if disputed else ''}")
     references = [name for name, arm in arms.items() if arm["kind"] == "reference"]
     lines += [f"{name}: {points(arms[name]['difference'])}" for name in references]
     return "<br>".join(lines)

@@ -117,6 +117,13 @@ def _points(found: Interval) -> str:
     return f"{found.mean * 100:+.2f} points ({found.low * 100:+.2f} to {found.high * 100:+.2f})"
 
 
+def _disagreement(found: Interval, verdict: Verdict | None) -> str:
+    """Returns a clause that explains a verdict that is not that of the interval, or an empty string."""
+    if verdict in (None, found.verdict):
+        return ""
+    return ", but a sign-flip test over the splits does not agree with this interval"
+
+
 @dataclass(frozen=True)
 class StudyResult:
     """The result of :func:`study`.
@@ -235,7 +242,7 @@ class StudyResult:
         last = f" Use {self.cheaper} instead: it helps without a generator." if self.cheaper else ""
         return (
             f"{adds}: {self.choice} differs from {self.control}, the best control on the validation images, by "
-            f"{_points(found)}.{last}"
+            f"{_points(found)}{_disagreement(found, self.generator_adds)}.{last}"
         )
 
     @property
@@ -251,7 +258,7 @@ class StudyResult:
         }[self.against_reference or found.verdict]
         return (
             f"{loses}: {self.choice} differs from {self.reference}, in which these real images take the place of the "
-            f"synthetic ones, by {_points(found)}."
+            f"synthetic ones, by {_points(found)}{_disagreement(found, self.against_reference)}."
         )
 
     def to_dict(self) -> dict[str, Any]:

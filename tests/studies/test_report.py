@@ -605,3 +605,11 @@ def test_a_control_that_needs_no_generator_is_recommended_if_it_does_as_well(tmp
     page = read(tmp_path, result)
     assert "Use varied 0.25 instead" in page.text
     assert "ClassVariation.fit(train" in page.text
+
+
+@pytest.mark.parametrize("role", ["generator_adds", "against_reference"])
+def test_a_comparison_whose_interval_and_sign_flip_test_disagree_says_so(role):
+    result = study_result(reference="none", **{"against_reference": "helps", role: "no effect shown"})
+    sentences = {"generator_adds": result.generator_sentence, "against_reference": result.reference_sentence}
+    for name, sentence in sentences.items():
+        assert ("sign-flip test over the splits does not agree" in sentence) == (name == role)
