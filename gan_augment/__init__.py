@@ -1,4 +1,4 @@
-"""Synthetic images of pretrained GANs, mixed into any image data set at a given ratio.
+"""Mixes synthetic images from pretrained GANs into any image data set, at a given ratio.
 
 >>> from gan_augment import SyntheticMix
 >>> mix = SyntheticMix("dcgan-mnist-32", ratio=0.25)

@@ -1,4 +1,4 @@
-"""``python -m gan_augment`` is the command ``gan-augment``."""
+"""Lets ``python -m gan_augment`` run the command ``gan-augment``."""
 
 import sys
 

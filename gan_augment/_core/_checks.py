@@ -80,20 +80,20 @@ def _describe(annotation: Any) -> str:
 
 
 def check_number(name: str, value: float) -> None:
-    """Checks that a value is a real number, such as an int or a float of Python or numpy."""
+    """Checks that a value is a real number, such as a Python or NumPy int or float."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):  # numpy's numbers are Real too
         raise TypeError(f"{name} must be a number, but got {type(value)} instead.")
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Checks that a value is a number between ``low`` and ``high``, which are allowed."""
+    """Checks that a value is a number between ``low`` and ``high``, inclusive."""
     check_number(name, value)
     if not low <= value <= high:
         raise ValueError(f"{name} must be between {low} and {high}, but got {value} instead.")
 
 
 def check_dense(tensor: Tensor, name: str) -> None:
-    """Checks that a tensor has plain values in memory.
+    """Checks that a tensor is an ordinary dense tensor that holds data.
 
     Raises:
         ValueError: If it is sparse, quantized, nested or on the meta device.
@@ -101,11 +101,13 @@ def check_dense(tensor: Tensor, name: str) -> None:
     if tensor.is_meta or tensor.is_quantized or tensor.is_nested or tensor.layout != torch.strided:
         kind = "meta" if tensor.is_meta else "nested" if tensor.is_nested else str(tensor.layout)[6:]
         kind = "quantized" if tensor.is_quantized else kind
-        raise ValueError(f"{name} must be plain tensors with values, but got a {kind} tensor; convert it first.")
+        raise ValueError(
+            f"{name} must be dense tensors that hold plain data, but got a {kind} tensor; convert it first."
+        )
 
 
 def check_tensor(value: Any, name: str) -> None:
-    """Checks that a value is a tensor with plain values in memory; raises a TypeError or ValueError otherwise."""
+    """Checks that a value is a dense tensor that holds data; raises a TypeError or ValueError otherwise."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a tensor, but got {type(value)} instead.")
     check_dense(value, name)
@@ -141,7 +143,7 @@ def check_space(
 
 
 def free_memory() -> int:
-    """Returns the bytes of available memory, or of all memory if the system does not tell what is in use."""
+    """Returns the available memory in bytes, or the total memory if the system does not report what is in use."""
     with contextlib.suppress(OSError, StopIteration, ValueError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

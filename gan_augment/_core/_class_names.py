@@ -75,8 +75,8 @@ def names_are_meaningful(names: Sequence[str]) -> bool:
 def differing_class(first: Sequence[str], second: Sequence[str]) -> int | None:
     """Returns the first class whose names in two lists do not agree, or None if all agree.
 
-    Names agree if they are equal except for case and punctuation. They also agree if all words of one are in the
-    other, and in no other class, such as ``"0"`` and ``"0 - zero"``.
+    Names agree if they are equal except for case and punctuation. They also agree if one has all words of
+    the other, such as ``"0"`` and ``"0 - zero"``, and this holds for no other class.
 
     Example:
         >>> differing_class(["0", "1"], ["0 - zero", "1 - one"]), differing_class(["0", "1"], ["eight", "five"])

@@ -88,7 +88,7 @@ def _roots(folder: Path) -> list[Path]:
 def read_config(
     folder: Path, networks: Collection[str], weights: str, optional: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Reads ``config.json`` and checks its form, except for the values of the networks.
+    """Reads ``config.json`` and checks its structure, but not the values in the networks' configurations.
 
     Args:
         folder (Path): The folder.
@@ -104,7 +104,7 @@ def read_config(
     try:
         config = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} must be JSON, but: {one_line(error)}") from None
+        raise ValueError(f"{path} must be JSON, but reading it failed: {one_line(error)}") from None
     first, *others = networks
     expected = {"format", "gan_augment", first, "files"}
     if not isinstance(config, dict) or set(config) - set(others) != expected:
@@ -129,14 +129,14 @@ def config_sha256(folder: Path) -> str:
 
 
 def check_pinned(folder: Path, sha256: str, remedy: str) -> None:
-    """Checks that the ``config.json`` of a folder has the SHA-256 in a registry.
+    """Checks that the SHA-256 of a folder's ``config.json`` is the one that a registry lists.
 
     Raises:
         ValueError: If it has a different one. The message ends with ``remedy``, such as ``"reinstall gan-augment"``.
     """
     if config_sha256(folder) != sha256:
         raise ValueError(
-            f"{folder / CONFIG} must have the SHA-256 {sha256} of the registry, but has another; {remedy}."
+            f"{folder / CONFIG} must have the SHA-256 {sha256} from the registry, but has another; {remedy}."
         )
 
 
@@ -144,7 +144,7 @@ def stored_tensors(network: nn.Module, half_precision: bool) -> dict[str, Tensor
     """Returns the weights and buffers of a network in the form that safetensors stores.
 
     Raises:
-        ValueError: If one is not finite, or would not be in half precision.
+        ValueError: If a value is not finite, or would not be finite in half precision.
     """
     tensors = {}
     for name, tensor in network.state_dict().items():
@@ -204,7 +204,7 @@ def parse_tensors(path: Path, data: bytes) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} must be a safetensors file, but: {one_line(error)}") from None
+        raise ValueError(f"{path} must be a safetensors file, but reading it failed: {one_line(error)}") from None
     return tensors
 
 

@@ -19,8 +19,8 @@ def as_uint8(image: Any) -> Tensor:
     """Converts a single image to a uint8 tensor ``(channels, height, width)`` with 1 or 3 channels.
 
     Args:
-        image: A PIL image, or a uint8 (0..255) or float (0..1) tensor ``(h, w)`` or ``(c, h, w)`` or array
-            ``(h, w)``, ``(h, w, c)`` or ``(c, h, w)``.
+        image: A PIL image, a tensor ``(h, w)`` or ``(c, h, w)``, or an array ``(h, w)``, ``(h, w, c)`` or
+            ``(c, h, w)``. Tensors and arrays are uint8 (0..255) or float (0..1).
 
     Raises:
         TypeError: If it is not an image.
@@ -58,7 +58,7 @@ def from_array(image: np.ndarray[Any, Any]) -> Tensor:
 
 
 def channels_last(image: np.ndarray[Any, Any]) -> bool:
-    """Returns whether the channels of an array are last, like in OpenCV, Albumentations and Matplotlib."""
+    """Returns whether the channels of an array are last, as in OpenCV, Albumentations and Matplotlib."""
     return image.ndim >= 3 and image.shape[-1] in (1, 3)
 
 
@@ -75,7 +75,7 @@ def quantize(images: Tensor) -> Tensor:
     if images.numel() and not (float(images.min()) >= 0 and float(images.max()) <= 1):
         raise ValueError(
             f"Float images must be between 0 and 1, but got {float(images.min()):.3g} to "
-            f"{float(images.max()):.3g}; pass them before normalisation."
+            f"{float(images.max()):.3g}; pass the images before you normalize them."
         )
     return images.mul(255).round_().to(torch.uint8)
 

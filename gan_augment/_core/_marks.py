@@ -1,4 +1,4 @@
-"""The mark of a synthetic image: the text fields that hold it in a file, and how it is recognised."""
+"""Defines the fields that mark a file as a synthetic image, and recognises them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PROPERTY = re.compile(
 
 
 def png_marks(texts: Mapping[str, str] | None = None) -> PngInfo:
-    """Returns the text fields and XMP metadata that mark a PNG file as synthetic, with further text fields."""
+    """Returns the metadata that mark a PNG file as synthetic, together with the text fields in ``texts``."""
     from PIL.PngImagePlugin import PngInfo
 
     fields = PngInfo()
@@ -41,7 +41,7 @@ def is_marked(info: Mapping[Any, Any]) -> bool:
     """Returns whether the metadata of an image say that it is synthetic.
 
     There are two marks. One is the text field that the exports of this package write into PNG files. The other is
-    IPTC's digital source type for images of trained generators, in the XMP metadata of a file of any format.
+    ``trainedAlgorithmicMedia``, IPTC's digital source type for images from a trained model, in a file's XMP metadata.
 
     Args:
         info (mapping): Metadata of the image, as in ``PIL.Image.Image.info``.

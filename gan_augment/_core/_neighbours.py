@@ -15,21 +15,21 @@ class Neighbours(NamedTuple):
     """The nearest neighbours of some rows, nearest first."""
 
     squares: Tensor  # squared Euclidean distances (n, k), exactly 0 for a copy
-    indices: Tensor  # places of the neighbours, int64 (n, k)
+    indices: Tensor  # indices of the neighbours in `others`, int64 (n, k)
 
 
 def nearest_neighbours(
     rows: Tensor, others: Tensor, k: int = 1, *, own: Tensor | None = None, exact: bool = False
 ) -> Neighbours:
-    """Finds the ``k`` nearest of the others for each row; if ``k`` is 1, a tie goes to the first.
+    """Finds the ``k`` nearest rows of ``others`` for each row. If ``k`` is 1, the first of equally near rows wins.
 
     Args:
         rows (Tensor): Float ``(n, d)``. Distances are computed in its type.
         others (Tensor): Float ``(m, d)``, with ``m`` at least ``k``, or above ``k`` if ``own`` is given.
         k (int): Number of neighbours.
-        own (Tensor, optional): int64 ``(n,)``: the place of each row among the others, which is left out.
-        exact (bool): Whether to choose neighbours by differences, not by matrix products. It is slower, but then the
-            choice between nearly equal distances does not depend on which other rows are searched for.
+        own (Tensor, optional): int64 ``(n,)``: index of each row in ``others``, so that no row is its own neighbour.
+        exact (bool): Whether to choose neighbours by differences, not by matrix products. This is slower, but then
+            the choice between nearly equal distances for one row does not depend on the other ``rows``.
 
     Example:
         >>> nearest_neighbours(torch.tensor([[1.0]]), torch.tensor([[0.0], [3.0]]))

@@ -1,4 +1,4 @@
-"""Processes: signals that end one, and a lock on a folder that keeps the others out."""
+"""Handles the signals that end a process, and locks a folder so that only one process uses it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOCKED_BYTE = 2**20  # locked position on Windows, beyond the text, since locked
 
 
 def end_by_signal(number: int) -> NoReturn:
-    """Ends the process by a KeyboardInterrupt for Ctrl-C, or with exit status 128 plus the signal's number."""
+    """Ends the process with a KeyboardInterrupt for Ctrl-C, or with exit status 128 plus the signal's number."""
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)
@@ -31,7 +31,7 @@ def end_by_signal(number: int) -> NoReturn:
 
 @contextmanager
 def on_end_signal(handle: Callable[[int], None]) -> Iterator[None]:
-    """Calls a function with the number of a signal that asks the process to end, in the main thread.
+    """Calls a function in the main thread, with the signal's number, if a signal asks the process to end.
 
     The second time, the same signal ends the process. Signals that are ignored, for example by nohup, stay ignored.
     """

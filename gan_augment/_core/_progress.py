@@ -34,7 +34,7 @@ class _Bar(tqdm):  # type: ignore[type-arg]  # generic only in its stubs
     monitor_interval = 0  # no monitor thread, which might hold the lock during a fork
 
     def refresh(self, *args: Any, **kwargs: Any) -> Any:
-        """Draws the bar, but not before the delay is over, also if its text changes."""
+        """Draws the bar, but not before the delay is over, even if its text changes."""
         if self.disable or time.time() >= self.start_t + (self.delay or 0.0):
             return super().refresh(*args, **kwargs)
         return None

@@ -1,4 +1,4 @@
-"""Words: texts from outside as one line of limited length, names of repositories on the Hub, and values for JSON."""
+"""Shortens untrusted text to one line, parses names of repositories on the Hub, and prepares values for JSON."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def first_line(error: BaseException) -> str:
 
 
 def one_line(text: object) -> str:
-    """Joins the lines of a text, and keeps the start and end of a long one, where errors name their cause."""
+    """Joins the lines of a text. Keeps only the start and end of a long text, because errors name their cause there."""
     line = plain(text)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
 def short(value: object) -> str:
-    """Returns the ``repr`` of a value from outside, shortened if it is long or deep."""
+    """Returns the ``repr`` of an untrusted value, shortened if it is long or deep."""
     return one_line(_repr.repr(value))
 
 
@@ -62,7 +62,7 @@ def hub_name(name: str) -> HubName | None:
 
 
 def finite(value: Any) -> Any:
-    """Returns a value for JSON, with None in place of numbers that are not finite, also within lists and dicts.
+    """Returns a value for JSON, with None in place of numbers that are not finite, even within lists and dicts.
 
     Example:
         >>> finite({1: (0.5, float("nan"))})

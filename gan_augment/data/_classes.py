@@ -56,7 +56,7 @@ def _stored_labels(dataset: Any) -> Tensor | None:
 
 
 def labels_match(dataset: Any, labels: Tensor) -> bool:
-    """Returns whether labels match those of a few items of a data set, which are chosen from many classes."""
+    """Compares labels with those of a few items, chosen from many classes, and returns whether they match."""
     if len(labels) != len(dataset):
         return False
     return all(label_at(dataset, index) == labels[index] for index in _choose_probes(len(labels), labels))

@@ -1,4 +1,4 @@
-"""Folders and archives: listing their entries and reading them."""
+"""Lists the entries of folders and archives, and reads them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Entry:
 
 
 class Folder:
-    """A folder of the user, in which links are followed."""
+    """A user's folder. Links in it are followed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -264,7 +264,9 @@ class Tar(_Archive):
             raise ValueError("it is damaged or cut off, since its end marker is missing; pack it again")
         while block := file.read(2**20):
             if block.strip(tarfile.NUL):
-                raise ValueError("it continues after its end marker, like two archives in one file; pack it again")
+                raise ValueError(
+                    "it continues after its end marker, as if it were two archives in one file; pack it again"
+                )
 
     def _describe(self, archive: tarfile.TarFile) -> Iterator[tuple[Any, ...]]:
         return ((member.name, member.size, member.mtime, member.type) for member in archive)
@@ -304,4 +306,6 @@ def reading(path: str | Path, expected: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ValueError(f"{str(path)!r} must be {expected}, but: {str(error).rstrip('.') or repr(error)}.") from error
+        raise ValueError(
+            f"{str(path)!r} must be {expected}, but reading it failed: {str(error).rstrip('.') or repr(error)}."
+        ) from error

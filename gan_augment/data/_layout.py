@@ -1,4 +1,4 @@
-"""Decides which files are images, and their classes, with the same rules for folders and archives."""
+"""Finds the image files of a folder or an archive and their classes, by the same rules for both."""
 
 from __future__ import annotations
 
@@ -140,8 +140,8 @@ def _take_split(path: Path, split: str, entries: list[Entry]) -> list[Entry]:
     twice = find_repeated(taken)
     if twice:
         raise ValueError(
-            f"{str(path)!r} must hold each image of {split!r} once, but several of these folders hold "
-            f"{'/'.join(min(twice))!r}; merge them."
+            f"{str(path)!r} must hold each image of the split {split!r} once, but several folders of this name "
+            f"hold {'/'.join(min(twice))!r}; merge them."
         )
     return taken
 
@@ -182,7 +182,7 @@ def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iter
     held = {image.parts[depth] for image in images if len(image.parts) > depth + 1}
     direct = {image.parts[depth] for image in images if len(image.parts) == depth + 2}
     if not images:
-        raise ValueError(f"{str(path)!r} must hold images {image_suffixes()}, but holds none.")
+        raise ValueError(f"{str(path)!r} must hold images with one of the suffixes {image_suffixes()}, but holds none.")
     if not held:
         return
     if any(len(image.parts) == depth + 1 for image in images):
@@ -222,7 +222,7 @@ def _check_layout(path: Path, depth: int, images: Sequence[Entry], folders: Iter
 
 
 def _words(name: str) -> list[str]:
-    """Returns the words in a folder's name, also in ``trainset`` and ``TrainImages``."""
+    """Returns the words in a folder's name. It also splits names such as ``trainset`` and ``TrainImages``."""
     found = re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).casefold())
     joined = [_JOINED.fullmatch(word) for word in found]
     return [part for word, both in zip(found, joined) for part in (both.groups() if both else (word,))]

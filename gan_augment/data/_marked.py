@@ -22,12 +22,12 @@ def find_marked(dataset: Any) -> list[int]:
 
     An item is marked if its data set or the metadata of its image or file say so. The data set may have a method
     ``is_synthetic(index)``, or an attribute ``is_synthetic`` with a bool for each item or for all. The metadata may
-    hold the mark of :func:`gan_augment.synthesis.export_images`, or IPTC's digital source type for images of trained
-    generators. If the data set lists its files, like torchvision's ``ImageFolder``, only the files are read. Tensors
-    and arrays have no metadata, so their items count as real.
+    hold the mark of :func:`gan_augment.synthesis.export_images`, or ``trainedAlgorithmicMedia``, IPTC's digital source
+    type for images from a trained model. If the data set lists its files, like torchvision's ``ImageFolder``, only the
+    files are read. Tensors and arrays have no metadata, so their items count as real.
 
     Args:
-        dataset (Dataset): Map-style data set, also within ``Subset`` and ``ConcatDataset``.
+        dataset (Dataset): Map-style data set. It may be wrapped in ``Subset`` or ``ConcatDataset``.
 
     Example:
         >>> import torch
@@ -39,7 +39,7 @@ def find_marked(dataset: Any) -> list[int]:
 
 
 def is_marked_item(dataset: Any, index: int, image: Any) -> bool:
-    """Returns whether an item is marked as synthetic; ``image`` is the image in it, which was read before."""
+    """Returns whether an item is marked as synthetic, given its image, which the caller has already read."""
     info = image.info if isinstance(image, PIL.Image.Image) else {}
     said = is_marked(info) or _says_so(dataset, index)
     return bool(said or (not info and _is_marked_file(dataset, index)))
@@ -64,7 +64,7 @@ def _is_marked_unread(dataset: Any, index: int) -> bool:
 
 
 def _says_so(dataset: Any, index: int) -> bool | None:
-    """Returns what the data set says of an item, or None if it says nothing."""
+    """Returns what the data set says about an item, or None if it says nothing."""
     inner, place = _locate(dataset, index)
     said: Any = getattr(inner, "is_synthetic", None)
     if callable(said):
@@ -89,7 +89,7 @@ def _is_marked_file(dataset: Any, index: int) -> bool | None:
 
 
 def _has_text_behind_pixels(file: str) -> bool:
-    """Returns whether a PNG file has text after its pixels, where some programs write metadata.
+    """Returns whether a PNG file has text after its pixels. Some programs write metadata there.
 
     It reads only the length and the name of each chunk, because decoding an image takes much longer.
     """

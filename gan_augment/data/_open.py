@@ -63,7 +63,7 @@ def open_images(
     ``data``                   data set
     ========================== =====================================================================
     a data set, a tensor       returned unchanged
-    a folder of folders        each folder is a class, numbered like in torchvision's ``ImageFolder``
+    a folder of folders        each folder is a class, numbered as in torchvision's ``ImageFolder``
     a folder of images         its images in the order of their names, without labels
     ``"file.zip"``, a tar      the same two layouts and rules, read without unpacking
     ``"photos:test"``          images in folders named ``test``, in a folder or an archive
@@ -80,12 +80,12 @@ def open_images(
     followed in folders and skipped in archives.
 
     Arrays have shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` with 1 or 3 channels, uint8 or float 0..1.
-    Labels are integers ``(n,)`` or ``(n, 1)``, and ``class_names``, ``classes``, ``label_names`` or ``target_names``
-    may name them.
+    Labels are integers ``(n,)`` or ``(n, 1)``. An array ``class_names``, ``classes``, ``label_names`` or
+    ``target_names`` may hold the names of the classes.
 
     Image files are turned upright according to their EXIF data and converted to grey or RGB without alpha. Only the
     first frame of an animation is used. Grey images with more than 8 bits raise an error. The data sets can be
-    pickled, and have ``classes`` if the classes have names.
+    pickled. If the classes have names, they are in the attribute ``classes``.
 
     Args:
         data (Dataset, Tensor, str or Path): One of the above.
@@ -283,7 +283,10 @@ def _open_torchvision(name: str, root: Path, download: bool) -> Dataset[Any]:
         return create(str(root), download=False, **arguments)  # type: ignore[no-any-return]
     except (RuntimeError, OSError) as error:  # not in root
         if not download:
-            raise ValueError(f"torchvision's {kind} must be in {str(root)!r} or be downloaded, but: {error}") from None
+            raise ValueError(
+                f"torchvision's {kind} is not in {str(root)!r}, and download=False prevents a download; "
+                f"pass download=True: {error}"
+            ) from None
     try:
         return create(str(root), download=True, **arguments)  # type: ignore[no-any-return]
     except (RuntimeError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Labels: reading them as a class or as probabilities, and writing them back in their own form."""
+"""Reads labels as classes or as probabilities, and writes them back in their own form."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from .._core import check_dense
 
 MAX_LABELS = 2**20  # maximum number of classes, since each has a count, and a column of soft labels
 
-_ONE = "a class index (an integer or a tensor with one) or a vector of probabilities (one-hot, or floats with sum 1)"
-_MANY = "class indices (integers) or rows of probabilities (one-hot, or floats with sum 1)"
+_ONE = (
+    "a class index (an integer, or a tensor that holds one) or a vector of probabilities (one-hot, or floats that sum "
+    "to 1)"
+)
+_MANY = "class indices (integers) or rows of probabilities (one-hot, or floats that sum to 1)"
 _TOO_WIDE = (torch.uint16, torch.uint32, torch.uint64)
 
 
@@ -27,7 +30,7 @@ class TargetKind:
         container (type): ``int``, ``bool``, a numpy scalar type, ``list``, ``tuple``, ``numpy.ndarray``, or a
             tensor class.
         dtype (torch.dtype or numpy.dtype, optional): Type of its numbers.
-        boxed (bool): Whether a class index has its own dimension, like in ``(n, 1)``.
+        boxed (bool): Whether a class index has its own dimension, as in ``(n, 1)``.
         num_classes (int, optional): Length of a vector of probabilities. None for a class index.
     """
 
@@ -43,7 +46,7 @@ class TargetKind:
         return int(value.argmax() if value.ndim else value)
 
     def as_soft(self, num_classes: int) -> TargetKind:
-        """Returns the kind for float probabilities of ``num_classes`` classes."""
+        """Returns this kind of label, but with float probabilities of ``num_classes`` classes."""
         dtype = self.dtype
         floats = dtype.is_floating_point if isinstance(dtype, torch.dtype) else getattr(dtype, "kind", "") == "f"
         return self if floats else TargetKind(Tensor, torch.float32, num_classes=self.num_classes or num_classes)
@@ -75,7 +78,7 @@ def read_target(target: Any, rows: int | None = None) -> tuple[Tensor, TargetKin
         their :class:`TargetKind`.
 
     Raises:
-        TypeError: If it is not a number, or a tensor, array or list of numbers.
+        TypeError: If it is neither a number nor a tensor, array or list of numbers.
         ValueError: If it has the wrong shape, or is a multi-label or regression target.
 
     Example:
@@ -97,7 +100,7 @@ def read_target(target: Any, rows: int | None = None) -> tuple[Tensor, TargetKin
     if dims == 0 or boxed:
         return (values[..., 0] if boxed else values).long(), TargetKind(container, dtype, boxed)
     if not floats and not bool(((values == 0) | (values == 1)).all() and (values.sum(-1) == 1).all()):
-        raise ValueError(f"{what}, but got {_shown(target)} with other numbers. {_REMEDY}")
+        raise ValueError(f"{what}, but got {_shown(target)}, which is not one-hot. {_REMEDY}")
     if floats:
         _check_probabilities(values if batched else values[None])
     return values if floats else values.float(), TargetKind(container, dtype, False, values.shape[-1])
@@ -118,7 +121,9 @@ _REMEDY = "Multi-label and regression targets are not classes; leave the labels 
 def _check_probabilities(rows: Tensor) -> None:
     sums = rows.detach().double().sum(dim=1)
     if len(rows) and not (float(rows.detach().min()) >= 0 and bool((sums - 1).abs().max() < 0.02)):
-        raise ValueError(f"Float labels must be class probabilities, at least 0 and with sum 1, but are not. {_REMEDY}")
+        raise ValueError(
+            f"Float labels must be class probabilities that are at least 0 and sum to 1, but are not. {_REMEDY}"
+        )
 
 
 def one_hot(labels: Tensor, num_classes: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The images of a data set in memory, read and brought to size only once."""
+"""Holds the images of a data set in memory. They are read and resized only once."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class TrainingImages:
         """Returns the images at these indices, in this order, with all classes of the data set.
 
         Args:
-            indices (sequence of int): At least one index, from 0 to below the number of images.
+            indices (sequence of int): At least one index. Each is at least 0 and less than the number of images.
 
         Raises:
             ValueError: If there are no indices, or one is not an integer or out of range.

@@ -53,7 +53,7 @@ def run_demo(
         command (str, optional): Shell command that started the demo, for the report.
 
     Raises:
-        ValueError: If an argument is out of range, or ``out`` holds something else.
+        ValueError: If an argument is out of range, or ``out`` holds anything other than this demo.
         ModuleNotFoundError: If the extra ``demo`` is not installed.
     """
     images, labels = load_digits()

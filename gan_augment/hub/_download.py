@@ -36,8 +36,8 @@ def download(
     """Downloads all files of a generator in advance, with its discriminator, and returns their folder.
 
     Several processes may call it at the same time, because the Hub's client locks each file. Afterwards
-    ``from_pretrained(..., local_files_only=True)`` needs no network. The same is true if ``revision`` is a full commit
-    hash. For an installed generator of the zoo, there is nothing to download.
+    ``from_pretrained(..., local_files_only=True)`` needs no network. Without ``local_files_only``, it also needs
+    none if ``revision`` is a full commit hash. For an installed generator of the zoo, there is nothing to download.
 
     Args:
         name_or_path (str or Path): A zoo name, ``org/name[@revision]`` on the Hugging Face Hub, or a folder.
@@ -66,7 +66,7 @@ def download(
 
 
 def resolve_revision(name_or_path: str | os.PathLike[str], revision: str | None) -> Target:
-    """Returns what a name stands for, at a revision that may be part of the name or separate."""
+    """Resolves the name of a generator, with a revision that is part of the name or passed separately."""
     target = resolve_name(name_or_path)
     if revision is None:
         return target
@@ -164,16 +164,16 @@ def _size_to_download(name: str, of: HubName, token: str | bool | None, cache: P
 
 
 def explain_error(error: Exception, target: HubName, task: str, offline: bool = False) -> Exception:
-    """Returns the exception to raise from an error of the Hub's client: what it means to the user, and the remedy.
+    """Turns an error of the Hub's client into an exception that tells the user what happened and what to do.
 
     ``task`` is what failed, such as ``"read config.json"``.
     """
     from huggingface_hub import errors
 
     if isinstance(error, errors.LocalTokenNotFoundError):
-        return PermissionError("There is no access token of the Hub on this machine; log in with `hf auth login`.")
+        return PermissionError("There is no Hub access token on this machine; log in with `hf auth login`.")
     if isinstance(error, (ValueError, TypeError)) and not isinstance(error, OSError):
-        return ValueError(f"{str(target)!r} cannot be used to {task}: {one_line(error)}")
+        return ValueError(f"Could not {task} in {str(target)!r}: {one_line(error)}")
     repo, where, login = repr(target.repo_id), repr(str(target)), "log in with `hf auth login` or pass token="
     cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and not offline else error
     status = getattr(getattr(cause, "response", None), "status_code", None)

@@ -29,11 +29,11 @@ class ZooEntry:
     Attributes:
         name (str): The name for :func:`from_pretrained` or :meth:`Upscaler.load`.
         sha256 (str): SHA-256 of ``config.json``, which has the hashes of all other files except the card.
-        license (str): Licence of the weights, spelt like on the Hub.
+        license (str): Licence of the weights, spelled as on the Hub.
         data_terms (str): Terms of the training data.
         commercial_use (bool): Whether these terms allow commercial use.
         description (str): A line of text.
-        distribution (str): The distribution that ships it, under its name for pip.
+        distribution (str): Name of the pip package that ships it.
         install (str): The command that installs it.
         folder (Path, optional): The folder of its files, or None if it is not installed.
         hub (HubName, optional): The repository and commit on the Hugging Face Hub with the same files.
@@ -82,8 +82,8 @@ class UpscalerEntry(ZooEntry):
 def zoo_entries() -> dict[str, ZooEntry]:
     """Returns all entries of the zoo by name, sorted, whether they are installed or not.
 
-    If two zoo packages have the same name, it is left out. If a package uses a name of gan-augment's own registry with
-    a different hash, its entry is left out. In both cases, there is one warning.
+    If two zoo packages define the same name, both entries are left out. If a package uses a name of gan-augment's own
+    registry with a different hash, its entry is left out. In both cases, there is one warning.
 
     Example:
         >>> zoo_entries()["dcgan-mnist-32"].commercial_use
@@ -96,7 +96,7 @@ def find_entry(name: str) -> ZooEntry | None:
     """Returns the entry with a name, or None if the zoo does not have the name.
 
     Raises:
-        ValueError: If two zoo packages have the name.
+        ValueError: If two zoo packages define an entry with this name.
     """
     if not _is_name(name):
         return None
@@ -121,8 +121,8 @@ def list_pretrained(installed: bool | None = None) -> list[str]:
     """Returns the names of the zoo's generators, sorted.
 
     Args:
-        installed (bool, optional): Whether to return only installed ones (True), or only others (False). Default:
-            both. ``gan-augment list`` shows how to install the others.
+        installed (bool, optional): Whether to return only generators that are installed (True), or only those that are
+            not (False). Default: both. ``gan-augment list`` shows how to install the others.
 
     Example:
         >>> "dcgan-mnist-32" in list_pretrained(installed=True)
@@ -142,7 +142,7 @@ def _names(kind: type[ZooEntry], installed: bool | None) -> list[str]:
 
 
 def _zoo() -> tuple[dict[str, ZooEntry], dict[str, str]]:
-    """Returns the entries by name, and the problem with each name that two packages have."""
+    """Returns the entries by name, and the problem with each name that two packages define."""
     known: dict[str, ZooEntry] = dict(_own_entries(ZOO_FOLDER))
     given: dict[str, list[ZooEntry]] = {}
     for entry in read_plugins(read_zoo):
@@ -155,7 +155,7 @@ def _zoo() -> tuple[dict[str, ZooEntry], dict[str, str]]:
             known[name] = entries[0]
         else:
             owners = " and ".join(entry.distribution for entry in entries)
-            ambiguous[name] = f"The zoo packages {owners} both have the name {name!r}, which is not used"
+            ambiguous[name] = f"The zoo packages {owners} both define {name!r}, so neither is used"
             warn_once(f"{ambiguous[name]}; uninstall one of them.")
     return dict(sorted(known.items())), ambiguous
 
@@ -184,14 +184,14 @@ def _own_entries(folder: Path) -> dict[str, ZooEntry]:
 
 
 def read_zoo(folder: Path, distribution: str, extra: str | None = None) -> list[ZooEntry]:
-    """Reads ``zoo.json`` and the folders of its entries beside it, or the file of an extra, which has no folders."""
+    """Reads a ``zoo.json`` and the folders of its entries next to it. The file of an extra has no such folders."""
     file = f"{extra or 'zoo'}.json"
     install = f'pip install "gan-augment[{extra}]"' if extra else f"pip install {distribution}"
     data = read_file(folder, file, MAX_BYTES)
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file} must be JSON, but: {one_line(error)}.") from None
+        raise ValueError(f"{file} must be JSON, but reading it failed: {one_line(error)}.") from None
     if not isinstance(content, dict) or not {"format", "generators"} <= set(content) <= {"format", *_KINDS}:
         raise ValueError(f"{file} must have the keys 'format', 'generators' and 'upscalers', but is {short(content)}.")
     if content["format"] != FORMAT:
@@ -229,7 +229,7 @@ _KINDS: dict[str, type[ZooEntry]] = {"generators": GeneratorEntry, "upscalers": 
 _FIELDS: dict[str, tuple[type, Callable[[Any], Any], str]] = {  # type, test and description of the values in the file
     "name": (str, _is_name, "lower-case letters and digits, with single - and . between them, at most 64 in all"),
     "sha256": (str, re.compile(r"[0-9a-f]{64}").fullmatch, "64 hexadecimal digits"),
-    "license": (str, re.compile(r"[a-z0-9][a-z0-9.+-]{1,63}").fullmatch, "one of the Hub's"),
+    "license": (str, re.compile(r"[a-z0-9][a-z0-9.+-]{1,63}").fullmatch, "a licence name from the Hub"),
     "data_terms": (str, _is_text, f"a line of at most {MAX_TEXT} characters"),
     "commercial_use": (bool, lambda _: True, "true or false"),
     "description": (str, _is_text, f"a line of at most {MAX_TEXT} characters"),

@@ -28,7 +28,7 @@ def resolve_name(name: str | os.PathLike[str]) -> Target:
 
     Raises:
         TypeError: If it is neither a str nor a path.
-        ValueError: If no rule fits (the message suggests similar names of the zoo), or two zoo packages have the name.
+        ValueError: If no rule fits (the message suggests similar names of the zoo), or two zoo packages define it.
 
     Example:
         >>> resolve_name("someone/faces@v1")
@@ -60,8 +60,8 @@ def resolve_name(name: str | os.PathLike[str]) -> Target:
 
 
 def expand_home(name: str | os.PathLike[str]) -> Path:
-    """Returns the path with a name that may begin with ``~``."""
+    """Converts a name to a path, and expands ``~`` at its start."""
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"A path must be in a known home folder, but got {str(name)[:200]!r}: {error}") from None
+        raise ValueError(f"The home folder in {str(name)[:200]!r} is not known; pass a full path: {error}") from None

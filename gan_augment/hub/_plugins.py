@@ -23,7 +23,7 @@ _warned: set[str] = set()
 
 
 def read_plugins(read: Callable[[Path, str], list[ZooEntry]]) -> list[ZooEntry]:
-    """Returns the entries of all zoo packages, and warns once of each package that cannot be read."""
+    """Returns the entries of all zoo packages, and warns once about each package that cannot be read."""
     entries = []
     for distribution, value in _entry_points(_paths_now()):
         try:

@@ -32,7 +32,7 @@ def from_pretrained(
         name_or_path (str or Path): A name of :func:`list_pretrained`, a repository ``org/name[@revision]`` on
             the Hugging Face Hub, or a folder that :meth:`Generator.save_pretrained` wrote.
         revision (str, optional): A branch, tag or commit of a repository on the Hub. Default: its main branch.
-        token (str or bool, optional): A token of the Hub. ``True`` requires the one that ``hf auth login`` saved,
+        token (str or bool, optional): A Hub access token. ``True`` requires the one that ``hf auth login`` saved,
             ``False`` uses none. Default: the saved one, if it exists.
         cache_dir (str or Path, optional): The folder for downloaded files. Default: the Hub's own cache.
         local_files_only (bool): Whether to look only in the cache, like ``HF_HUB_OFFLINE=1``. Default: False.

@@ -54,7 +54,7 @@ def push_to_hub(
     Args:
         generator (Generator): The generator, with its card if it has one.
         repo_id (str): Name of the repository, ``org/name``. It is created if it does not exist.
-        license (str): Licence of the weights, spelt like on the Hub: ``"mit"``, ``"cc-by-nc-4.0"``, ``"other"``. Check
+        license (str): Licence of the weights, spelled as on the Hub: ``"mit"``, ``"cc-by-nc-4.0"``, ``"other"``. Check
             that the terms of the training data allow it.
         private (bool): Whether only its owner can see a new repository. Default: ``True``.
         token (str or bool, optional): An access token that may write. Default: the one that ``hf auth login`` saved.
@@ -71,14 +71,14 @@ def push_to_hub(
         ConnectionError: If the Hub cannot be reached, fails, or must not be used (``HF_HUB_OFFLINE=1``).
         TypeError: If an argument has the wrong type.
         ValueError: If the name, the revision, the licence or the message is invalid, the weights cannot be saved, or
-            the repository has another README.md.
+            the repository has a README.md that is not the card of a generator.
 
     Example:
         >>> from gan_augment import Generator, push_to_hub
-        >>> push_to_hub(Generator(), "someone/faces", license="As you like")
+        >>> push_to_hub(Generator(), "someone/faces", license="My own")
         Traceback (most recent call last):
             ...
-        ValueError: license must be spelt like on the Hub, such as 'mit' or 'other', but got 'As you like' instead.
+        ValueError: license must be a licence name from the Hub, such as 'mit' or 'other', but got 'My own' instead.
     """
     target = _check_arguments(generator, repo_id, revision, license, commit_message, private)
     published = copy.copy(generator)  # with the same weights and its own card
@@ -179,7 +179,7 @@ def _check_arguments(
         raise ValueError(f"revision must be the name of a branch, but got {short(revision)} instead.")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{1,63}", license):
         raise ValueError(
-            f"license must be spelt like on the Hub, such as 'mit' or 'other', but got {short(license)} instead."
+            f"license must be a licence name from the Hub, such as 'mit' or 'other', but got {short(license)} instead."
         )
     if not commit_message.strip():
         raise ValueError(f"commit_message must not be empty, but got {short(commit_message)} instead.")

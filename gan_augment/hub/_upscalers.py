@@ -128,7 +128,9 @@ def _load_with_spandrel(tensors: dict[str, Tensor], path: Path) -> nn.Module:
     try:
         model: Any = spandrel.ModelLoader(device="cpu").load_from_state_dict(tensors)
     except Exception as error:  # its architectures raise different types
-        raise ValueError(f"{path} must hold a network for super-resolution, but: {first_line(error)}.") from error
+        raise ValueError(
+            f"{path} must hold a network for super-resolution, but loading it failed: {first_line(error)}."
+        ) from error
     if not isinstance(model, spandrel.ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
         raise ValueError(
             f"{path} must enlarge RGB images, but its network is of another kind, or has another number of channels."

@@ -189,7 +189,7 @@ def test_two_folders_of_a_split_that_hold_the_same_are_refused(tmp_path, contain
     names = [folder.format(name) for folder in folders for name in ("ant", "bee")]
     path = store(tmp_path, container, classes_of([*names, "test/ant"]))
     with pytest.raises(
-        ValueError, match=r"each image of 'train' once, but several of these folders hold '.*ant/0\.png'"
+        ValueError, match=r"each image of the split 'train' once, but several folders of this name hold '.*ant/0\.png'"
     ):
         open_images(f"{path}:train")
 
@@ -318,7 +318,7 @@ PAIRS = [[name, 0] for name in STYLEGAN]
     ],
 )
 def test_a_label_file_that_contradicts_the_images_is_refused(tmp_path, container, pairs, message):
-    with pytest.raises(ValueError, match=rf"dataset\.json' must be a file of labels, but: .*{message}"):
+    with pytest.raises(ValueError, match=rf"json' must be a file of labels, but reading it failed: .*{message}"):
         open_images(store(tmp_path, container, {**STYLEGAN, **label_file(pairs)}))
 
 
@@ -560,5 +560,5 @@ def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
     crc = zlib.crc32(bytes(data[12:29]))
     data[29:33] = crc.to_bytes(4, "big")
     dataset = open_images(store(tmp_path, "folder", {"a.png": bytes(data)}))
-    with pytest.raises(ValueError, match=r"a\.png' must be an image, but: it has 9000 x 9000 pixels"):
+    with pytest.raises(ValueError, match=r"a\.png' must be an image, but reading it failed: it has 9000 x 9000 pixels"):
         dataset[0]

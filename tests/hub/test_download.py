@@ -313,7 +313,7 @@ def test_a_pinned_commit_with_another_configuration_is_refused_before_its_weight
     pin = f"{repo}@{hub.repositories[repo].resolve('main')}"
     kind, words = client(failure_of_pin, pin, "0" * 64)
     assert kind is ValueError
-    assert re.search("must have the SHA-256 0{64} of the registry, but has another; delete '.*' to download it", words)
+    assert re.search("have the SHA-256 0{64} from the registry, but has another; delete '.*' to download it", words)
     assert not any("generator.safetensors" in path for _, path in hub.requests)
 
 
@@ -413,7 +413,7 @@ def test_a_push_that_cannot_see_the_card_does_not_write_over_it(hub, client, rep
         ({"generator": "dcgan-mnist-32"}, TypeError, "generator must be a Generator, but got <class 'str'>"),
         ({"license": None}, TypeError, "license must be a str, but got <class 'NoneType'>"),
         ({"license": ["mit"]}, TypeError, "license must be a str"),
-        ({"license": "MIT licence"}, ValueError, "license must be spelt"),
+        ({"license": "MIT licence"}, ValueError, "license must be a licence name"),
         ({"repo_id": None}, TypeError, "repo_id must be a str"),
         ({"repo_id": "x" * 10_000}, ValueError, "repo_id must be 'org/name'"),
         ({"commit_message": None}, TypeError, "commit_message must be a str"),

@@ -114,7 +114,7 @@ def test_an_upscaler_of_a_package_is_loaded_by_its_name_and_says_its_terms(site)
     with pytest.raises(ValueError, match=r"load this upscaler with Upscaler\.load\('shapes-2x'\)"):
         from_pretrained("shapes-2x")
     save_upscaler(SRGAN(SRGANConfig(width=8, blocks=1)), folder / "shapes-2x")
-    with pytest.raises(ValueError, match=r"SHA-256 .* of the registry, but has another; reinstall zoo-of-shapes"):
+    with pytest.raises(ValueError, match=r"SHA-256 .* from the registry, but has another; reinstall zoo-of-shapes"):
         Upscaler.load("shapes-2x")
 
 
@@ -204,7 +204,7 @@ def test_two_packages_with_one_name_are_both_refused_for_it(shapes, site, saved)
     other = install(site, "more-shapes", [entry("shapes-16", saved), entry("rings-16", saved)])
     for name in ("shapes-16", "rings-16"):
         shutil.copytree(saved, other / name)
-    words = "more-shapes and zoo-of-shapes both have the name 'shapes-16', which is not used; uninstall one of them"
+    words = "more-shapes and zoo-of-shapes both define 'shapes-16', so neither is used; uninstall one of them"
     with pytest.warns(UserWarning, match=words):
         names = list_pretrained()
     assert "rings-16" in names
@@ -248,7 +248,7 @@ def copy_of_registry(monkeypatch, folder, *generators):
 def test_other_weights_than_those_listed_are_refused_by_the_name_of_the_package(shapes):
     torch.manual_seed(1)
     Generator(GeneratorConfig(image_size=16, channels=1, num_classes=3, width=4)).save_pretrained(shapes / "shapes-16")
-    with pytest.raises(ValueError, match=r"SHA-256 .* of the registry, but has another; reinstall zoo-of-shapes"):
+    with pytest.raises(ValueError, match=r"SHA-256 .* from the registry, but has another; reinstall zoo-of-shapes"):
         from_pretrained("shapes-16")
     with pytest.raises(ValueError, match="reinstall zoo-of-shapes"):
         download("shapes-16")

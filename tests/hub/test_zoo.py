@@ -79,7 +79,7 @@ def test_a_zoo_folder_with_other_weights_is_refused(tmp_path, monkeypatch):
         generator.to_image.weight.add_(0.1)
     generator.save_pretrained(tmp_path / "dcgan-mnist-32")
     monkeypatch.setattr(_entries, "ZOO_FOLDER", tmp_path)
-    with pytest.raises(ValueError, match=r"SHA-256 .* of the registry"):
+    with pytest.raises(ValueError, match=r"SHA-256 .* from the registry"):
         from_pretrained("dcgan-mnist-32")
 
 
