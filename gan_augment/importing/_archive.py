@@ -55,7 +55,9 @@ def find_records(file: BufferedReader, size: int) -> dict[str, Span]:
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise ValueError(f"it must be a zip archive, but its directory is damaged: {first_line(error)}") from error
     if len({entry.orig_filename.lower() for entry in entries}) != len(entries) or len(entries) > MAX_RECORDS:
-        raise ValueError(f"it must have at most {MAX_RECORDS:,} records with different names, but does not")
+        raise ValueError(
+            f"it must have at most {MAX_RECORDS:,} records, each with its own name, but has more or repeats one"
+        )
     if entries and not 0 <= entries[0].header_offset <= entries[-1].header_offset < size:
         raise ValueError("its directory must list positions inside the file, but lists others")
     if sum(entry.file_size for entry in entries) > MAX_RATIO * size:

@@ -50,7 +50,7 @@ def _undo_normalization(channels: int, scaling: Normalization | None) -> list[tu
 
 
 def build_trainable(found: Hypothesis) -> Generator | None:
-    """Builds a :class:`Generator`, which can be trained further, or returns None if its layers are different."""
+    """Builds a :class:`Generator`, which can be trained further, or returns None if the found layers do not fit it."""
     pairs = [(layer, module) for layer, module in found.layers if layer["kind"] != "activation"]
     kinds = [layer["kind"] for layer, _ in pairs]
     functions = {(la["function"], la.get("slope", 0.0)) for la, _ in found.layers[:-1] if la["kind"] == "activation"}

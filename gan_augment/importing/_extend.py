@@ -72,7 +72,10 @@ def first_hypotheses(modules: list[Module], hints: Hints, one_hot: int) -> Itera
 
 
 def extend(hypothesis: Hypothesis, hints: Hints) -> Iterator[Hypothesis]:
-    """Yields the hypothesis with one more module, in every way in which it fits, or with its last activation."""
+    """Yields the hypothesis with one more module, for each way in which this module fits.
+
+    After the last module, it adds the last activation instead.
+    """
     if hypothesis.index == len(hypothesis.order):
         yield from _finish(hypothesis, hints)
         return
@@ -82,7 +85,7 @@ def extend(hypothesis: Hypothesis, hints: Hints) -> Iterator[Hypothesis]:
 
 
 def vary_epsilon(hypothesis: Hypothesis, hints: Hints) -> Iterator[Hypothesis]:
-    """Yields a hypothesis that ends in a batch norm with each epsilon that makes a difference."""
+    """For a hypothesis that ends in a batch norm, yields a copy for each epsilon that makes a difference."""
     if hypothesis.parent is None or hypothesis.module is None:
         return
     before, variance = hypothesis.parent.eps, hypothesis.module.tensors["running_var"]

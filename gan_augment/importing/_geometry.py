@@ -22,7 +22,10 @@ class Geometry(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def reachable_sides(side: int, kernels: tuple[int, ...], number: int, hints: Hints) -> frozenset[int]:
-    """Returns all sides that images may have after convolutions with these kernels; the first has index ``number``."""
+    """Returns all sides that images may have after convolutions with these kernels.
+
+    ``number`` is the number of convolutions before them.
+    """
     if not kernels:
         return frozenset((side,))
     kernel, *rest = kernels
@@ -39,7 +42,7 @@ def reachable_sides(side: int, kernels: tuple[int, ...], number: int, hints: Hin
 def likely_geometries(
     transposed: bool, kernel: int, side: int, out: int, number: int, after_even: bool, hints: Hints
 ) -> dict[Geometry, float]:
-    """Returns the usual geometries that agree with the hints, or else all that the hints describe, with costs.
+    """Returns the usual geometries that agree with the hints, with costs. If there are none, returns all that agree.
 
     ``side`` is the side of the input, ``out`` the number of output channels, ``number`` the number of convolutions
     before this one, and ``after_even`` whether all of them have even kernels.

@@ -1,4 +1,4 @@
-"""Defines hypotheses about the layers of a generator, and what a search for them may know and spend."""
+"""Defines hypotheses about the layers of a generator, and the hints and the budget of a search for them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Hints:
 
     @property
     def settled(self) -> bool:
-        """Whether the hints give everything that statistics could contradict."""
+        """Whether the hints settle everything that the statistics in the file could contradict."""
         return self.strides is not None and self.paddings is not None and self.function is not None
 
 
@@ -203,7 +203,7 @@ class Hypothesis:
             weight = tensors["weight"][:, channels] if kind == "conv_transpose" else tensors["weight"][channels]
             tensors = {"weight": weight, **({"bias": tensors["bias"][channels]} if "bias" in tensors else {})}
         if self.module is not None and self.module.has_statistics:
-            # Like in training, with the mean and variance of these values: errors in the stored ones do not add up.
+            # As in training, with the mean and variance of these values: errors in the stored ones do not add up.
             scale, shift = tensors.get("weight"), tensors.get("bias")
             return nn.functional.batch_norm(x, None, None, scale, shift, training=True, eps=layer["eps"])
         with torch.device("meta"):  # draws no weights, because they are replaced at once

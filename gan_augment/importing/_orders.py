@@ -160,7 +160,7 @@ def _narrows_and_widens(convs: list[Module], last: Module) -> bool:
 
 
 def has_residual_blocks(modules: list[Module]) -> bool:
-    """Returns whether at least two numbered blocks have two 3x3 convolutions, like in residual networks.
+    """Returns whether at least two numbered blocks have two 3x3 convolutions each, as in residual networks.
 
     A plain stack may look the same, so other evidence comes first.
     """

@@ -67,10 +67,11 @@ _OPAQUE = object()  # stands for every value that importing does not need: sets,
 
 
 def read_pickle(file: BytesIO, storages: dict[str, Storage]) -> Any:
-    """Reads one pickle, and adds the storages of its tensors to ``storages``; the position is then after the pickle.
+    """Reads one pickle, and adds the storages of its tensors to ``storages``.
 
-    The result consists of numbers, text, None, dicts, lists, tuples, :class:`Storage`, :class:`StoredTensor`, and
-    stand-ins for everything else. The keys of dicts are numbers, text or None.
+    The position of ``file`` is then at the end of the pickle. The result consists of numbers, text, None, dicts, lists,
+    tuples, :class:`Storage`, :class:`StoredTensor`, and stand-ins for everything else. The keys of dicts are numbers,
+    text or None.
     """
     machine, start = _Machine(storages), file.tell()
     for step, (opcode, argument, position) in enumerate(_opcodes(file)):

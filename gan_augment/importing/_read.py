@@ -2,7 +2,7 @@
 
 ``torch.load`` is never called: before torch 2.6, even ``weights_only=True`` could be made to execute code
 (CVE-2025-32434). Reading has two steps. First the file's pickle is read into descriptions of tensors (``_pickle.py``).
-Then each tensor is made from bytes of the file, after a check that the file has all bytes of the description.
+Then each tensor is made from bytes of the file, after a check that the file holds all bytes that its description names.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class _Collector:
             _check_extent(name, stored)
             self.bytes += math.prod(stored.size) * stored.dtype.itemsize
             if self.bytes > MAX_SHARED * self.size:
-                raise ValueError(f"it must hold every value of its tensors, but repeats those of {name[:100]!r}")
+                raise ValueError(f"it must store every value of its tensors, but {name[:100]!r} repeats stored values")
             self.made[stored] = self._make(stored)
         return self.made[stored]
 
@@ -222,4 +222,4 @@ def _check_extent(name: str, stored: StoredTensor) -> None:
     if not small or (0 not in size and offset + sum((n - 1) * s for n, s in zip(size, stride)) >= values):
         raise ValueError(f"its tensor {name[:100]!r} must lie within its storage of {values:,} values, but does not")
     if math.prod(size) > values:
-        raise ValueError(f"it must hold every value of its tensors, but repeats those of {name[:100]!r}")
+        raise ValueError(f"it must store every value of its tensors, but {name[:100]!r} repeats stored values")

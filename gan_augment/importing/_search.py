@@ -47,10 +47,10 @@ BETTER = 0.1  # hints are wrong if the misfit without them is less than this sha
 
 
 class Beam(NamedTuple):
-    """Width of a search: the hypotheses that it follows from each batch norm."""
+    """Width of a search: how many hypotheses it keeps after each batch norm."""
 
-    margin: float  # the most that they cost above the best
-    size: int  # their largest number
+    margin: float  # largest cost above that of the best hypothesis
+    size: int  # largest number of hypotheses
 
 
 BEAMS = (Beam(2.0, 6), Beam(4.0, 12))
@@ -87,7 +87,10 @@ def search(orders: list[list[Module]], hints: Hints, budget: Budget, one_hot: in
 
 
 def check_hints(found: Hypothesis, orders: list[list[Module]], hints: Hints, budget: Budget, one_hot: int) -> None:
-    """Refuses hints without which the statistics match far better. This takes a second search if they match badly."""
+    """Raises an error if the statistics match far better without the hints.
+
+    If they match badly with the hints, it searches a second time to find out.
+    """
     free = replace(hints, **dict.fromkeys(found.as_hints()))
     if free == hints or hints.settled or found.misfit <= WELL_MATCHED * found.norms:
         return

@@ -25,7 +25,7 @@ def find_warnings(found: Hypothesis, hints: Hints, generator: Generator, scaling
 
 
 def _about_layers(found: Hypothesis, hints: Hints) -> Iterator[str]:
-    """Warns of layers that no statistics confirm."""
+    """Warns about layers that no statistics confirm."""
     modules = [module for _, module in found.layers if module is not None]
     confirmed = max((place for place, module in enumerate(modules) if module.has_statistics), default=-1) + 1
     rest = [module for module in modules[confirmed:] if module.is_layer]
@@ -42,7 +42,7 @@ def _about_layers(found: Hypothesis, hints: Hints) -> Iterator[str]:
         what = "strides, paddings, activations and norms without weights"
         yield f"nothing in the file confirms the {what} {where}, so the usual ones were assumed"
     if any(layer["kind"] == "instance_norm" for layer, _ in found.layers) and not hints.settled:
-        yield "nothing in the file confirms that its norms are of single channels and not of groups"
+        yield "nothing in the file shows whether its norms normalize single channels or groups of channels"
     if found.misfit > ROUGH_MISFIT * found.norms:
         yield "the statistics of its batch norms match its layers only roughly"
 
@@ -71,7 +71,7 @@ def _about_images(found: Hypothesis, hints: Hints, generator: Generator, scaling
         )
     elif max(-low, high) < NARROW:
         yield (
-            "its values before the last activation are hardly outside of -1..1, as if there were no activation: pass "
+            "its values before the last activation hardly ever leave -1..1, as if there were no activation: pass "
             '`last="none"` or `last="tanh"`'
         )
 

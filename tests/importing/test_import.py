@@ -346,7 +346,7 @@ def test_the_usual_layers_are_assumed_without_statistics(tmp_path):
     ("norm", "words"),
     [
         (nn.InstanceNorm2d, "norms without weights of any layer"),
-        (lambda width: nn.GroupNorm(2, width), "of single channels and not of groups"),
+        (lambda width: nn.GroupNorm(2, width), "single channels or groups of channels"),
     ],
 )
 def test_norms_that_no_tensor_shows_are_warned_of(norm, words, tmp_path):
@@ -516,5 +516,5 @@ def test_a_huge_network_costs_no_memory(tmp_path):
     torch.save(
         {name: tensor.clone() if name == "0.weight" else tensor for name, tensor in wide.items()}, tmp_path / "G"
     )
-    with pytest.raises(ValueError, match=r"repeats those of"):
+    with pytest.raises(ValueError, match=r"repeats stored values"):
         import_checkpoint(tmp_path / "G")
