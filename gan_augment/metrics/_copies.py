@@ -1,4 +1,4 @@
-"""Copies of training images: how close samples come to them in pixels, and the closest pairs."""
+"""Measures how close samples come to training images in pixels, and finds the closest pairs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAME = 1.0  # grey levels; training images that are closer are the same image
 
 
 class Nearest(NamedTuple):
-    """Distance of each sample to its nearest training image, float32 ``(n,)``, and index of that, int64 ``(n,)``."""
+    """The nearest training image of each sample: its distance, float32 ``(n,)``, and its index, int64 ``(n,)``."""
 
     distances: Tensor
     indices: Tensor
@@ -145,10 +145,11 @@ class Copies:
     def sentence(self) -> str:
         """Returns a sentence that explains the numbers."""
         return (
-            f"{self.near_copies:.0%} of the samples are near copies of training images; of "
-            f"{'held-out' if self.held_out else 'new'} real images, {self.expected:.0%} are. The median distance from "
-            f"a sample to the nearest training image is {self.relative:.2f} times that between neighbouring training "
-            "images: " + ("copies; look at the closest pairs." if self.suspicious else "no sign of copying.")
+            f"{self.near_copies:.0%} of the samples and {self.expected:.0%} of "
+            f"{'held-out' if self.held_out else 'new'} real images are near copies of training images. The median "
+            f"distance from a sample to the nearest training image is {self.relative:.2f} times that between "
+            "neighbouring training images. The samples show "
+            + ("signs of copying; look at the closest pairs." if self.suspicious else "no sign of copying.")
         )
 
 

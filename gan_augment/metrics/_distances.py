@@ -34,7 +34,7 @@ def kid(real: Tensor, synthetic: Tensor) -> Estimate:
     """Computes the Kernel Inception Distance (https://arxiv.org/abs/1801.01401) of features from any network.
 
     This is the unbiased estimator of the squared maximum mean discrepancy with the kernel ``(x . y / d + 1) ** 3``.
-    It is 0 on average for two halves of one set, so a single value may be negative. About 50 items per side are
+    It is 0 on average for two halves of one set, so a single value may be negative. About 50 items in each set are
     enough. The standard error is that of the delete-one jackknife of both sets. Other libraries print the standard
     deviation over random subsets, which is larger.
 
@@ -43,7 +43,7 @@ def kid(real: Tensor, synthetic: Tensor) -> Estimate:
         synthetic (Tensor): Features ``(m, d)``, at least 3.
 
     Raises:
-        ValueError: If a side has too few items, or the features are not finite or differ in length.
+        ValueError: If a set has too few items, or the features are not finite or differ in length.
 
     Example:
         >>> x = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
@@ -83,7 +83,7 @@ def frechet_distance(real: Tensor, synthetic: Tensor) -> float:
         synthetic (Tensor): Features ``(m, d)``, at least 2.
 
     Raises:
-        ValueError: If a side has too few items, or the features are not finite or differ in length.
+        ValueError: If a set has too few items, or the features are not finite or differ in length.
 
     Example:
         >>> x = torch.randn(100, 8)
@@ -107,10 +107,10 @@ def precision_recall(real: Tensor, synthetic: Tensor, k: int = 5) -> PrecisionRe
     Args:
         real (Tensor): Features ``(n, d)``, more than ``k``.
         synthetic (Tensor): Features ``(m, d)``, more than ``k``.
-        k (int): Which nearest neighbour gives the radius, such as 5 for the fifth. Default: 5.
+        k (int): Rank of the nearest neighbour that gives the radius, such as 5 for the fifth. Default: 5.
 
     Raises:
-        ValueError: If a side has too few items, or the features are not finite or differ in length.
+        ValueError: If a set has too few items, or the features are not finite or differ in length.
 
     Example:
         >>> x = torch.randn(100, 8)
@@ -135,11 +135,11 @@ def density_coverage(real: Tensor, synthetic: Tensor, k: int = 5) -> DensityCove
     Args:
         real (Tensor): Features ``(n, d)``, more than ``k``.
         synthetic (Tensor): Features ``(m, d)``, more than ``k``.
-        k (int): Which nearest neighbour gives the radius of the balls around real items, such as 5 for the fifth.
-            Default: 5.
+        k (int): Rank of the nearest neighbour that gives the radius of the balls around real items, such as 5 for the
+            fifth. Default: 5.
 
     Raises:
-        ValueError: If a side has too few items, or the features are not finite or differ in length.
+        ValueError: If a set has too few items, or the features are not finite or differ in length.
 
     Example:
         >>> x = torch.randn(100, 8)

@@ -23,8 +23,8 @@ ENOUGH = 8  # samples that a class needs to be reported separately
 def contrast_features(images: Tensor) -> Tensor:
     """Returns the local contrast of uint8 images at 16 px, float32 ``(n, c * 256)``.
 
-    This is each pixel minus the mean of its 5 x 5 surroundings, divided by about their standard deviation, but by at
-    least a tenth of the range, so that noise is not enlarged.
+    This is each pixel minus the mean of its 5 x 5 neighbourhood, divided by the root of 0.01 plus the variance there.
+    The divisor is at least a tenth of the range, so that noise is not enlarged.
     """
     pixels = reduce_images(images, 16) / 255
     mean = F.avg_pool2d(pixels, 5, 1, 2, count_include_pad=False)

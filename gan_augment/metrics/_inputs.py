@@ -12,7 +12,7 @@ BLOCK = 256  # images that are converted to floats at a time
 
 
 def check_images(images: Tensor, name: str = "images", *, least: int = 1, like: Tensor | None = None) -> None:
-    """Checks that ``images`` are at least ``least`` uint8 grey or RGB images, with the channels of ``like``.
+    """Checks that ``images`` holds ``least`` or more uint8 images, grey or RGB, with the channels of ``like``.
 
     Raises:
         TypeError: If they are not a tensor.

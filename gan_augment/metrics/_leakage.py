@@ -31,8 +31,8 @@ def _box_sum(values: Tensor, reach: tuple[int, int]) -> Tensor:
 def shows_cutout(images: Tensor) -> Tensor:
     """Returns whether each image has a mid-grey square of about half the side, which the edge may cut, bool ``(n,)``.
 
-    At least 95 % of a square of 0.4 of the side must be mid-grey, and at most 40 % of the frame around it, at 0.65 to
-    0.75 of the side. The corner of a larger grey area has more.
+    A square of 0.4 of the side must be at least 95 % mid-grey. The frame around it, from 0.65 to 0.75 of the side, must
+    be at most 40 % mid-grey. This excludes the corner of a larger grey area.
     """
     height, width = (min(side, 32) for side in images.shape[2:])  # averaging pixels removes noise
     grey = torch.cat([_is_grey(F.adaptive_avg_pool2d(b.float(), (height, width))) for b in torch.split(images, BLOCK)])
@@ -48,8 +48,8 @@ def shows_cutout(images: Tensor) -> Tensor:
 def shows_border(images: Tensor) -> Tensor:
     """Returns whether each image has mid-grey rows or columns at an edge, like a shifted image, bool ``(n,)``.
 
-    At least 90 % of an outermost row or column must be mid-grey, and at most 75 % of one within the next eighth of the
-    side, unlike in front of a grey background.
+    An outermost row or column must be at least 90 % mid-grey, and another within the next eighth of the side at most
+    75 %. This excludes a grey background.
     """
     grey = torch.cat([_is_grey(block) for block in torch.split(images, BLOCK)]).float()
     shown = torch.zeros(len(images), dtype=torch.bool, device=images.device)

@@ -11,7 +11,7 @@ from ._inputs import check_images, check_same_size
 from ._metric import FeatureSets, Measurement
 from ._registry import METRICS
 
-FEW = 50  # images per side, below which numbers are mostly chance
+FEW = 50  # real or synthetic images, below which numbers are mostly chance
 
 
 def measure(
@@ -25,8 +25,8 @@ def measure(
 ) -> dict[str, Measurement]:
     """Computes every registered metric of synthetic images: KID, FID, precision, recall and more.
 
-    Use real images that the generator was not trained on; otherwise copies look perfect. About 50 images per side are
-    enough, except for FID, which you can only compare at equal counts.
+    Use real images that the generator was not trained on; otherwise copies look perfect. About 50 images of each kind
+    are enough, except for FID, which you can only compare at equal counts.
 
     Args:
         real (Tensor): Real images, uint8 ``(n, c, h, w)``.
@@ -34,8 +34,8 @@ def measure(
         features: Feature network; see :func:`load_features`. Default: ``"efficientnet-lite0"``.
         split (str): Split of the real images, such as ``"test"``. It is part of every label.
         train (Tensor, optional): Images that the generator was trained on, uint8 ``(t, c, h, w)``, to measure copying.
-        k (int, optional): Which nearest neighbour gives the radius of neighbourhoods, such as 5 for the fifth. You
-            cannot compare values with different ``k``. Default: 5, or 3 if a side has fewer than 500 images.
+        k (int, optional): Rank of the nearest neighbour that gives the radius of a neighbourhood. You cannot compare
+            values with different ``k``. Default: 5 (the fifth), or 3 for fewer than 500 real or synthetic images.
 
     Returns:
         dict: A :class:`Measurement` for ``"kid"``, ``"fid"``, ``"precision"``, ``"recall"``, ``"density"`` and
@@ -43,11 +43,12 @@ def measure(
         Those of precision, recall, density and coverage are lower bounds, which take the neighbourhoods as fixed.
 
     Raises:
-        ValueError: If the images differ in size or channels, or a side has no more than 2 or ``k`` images.
+        ValueError: If the images differ in size or channels, or there are at most ``max(k, 2)`` real or
+            synthetic images.
         ModuleNotFoundError: If the feature network needs a package that is not installed.
 
     Warns:
-        UserWarning: If a side has fewer than 50 images.
+        UserWarning: If there are fewer than 50 real or synthetic images.
 
     Example:
         >>> import torch
@@ -79,10 +80,10 @@ def warn_if_few(n_real: int, n_synthetic: int) -> None:
 
 
 def check_counts(real: Tensor, synthetic: Tensor, k: int | None = None) -> int:
-    """Returns ``k``, or its default for these images, and checks that each side has enough of them.
+    """Returns ``k``, or its default for these images, and checks that there are enough of both kinds.
 
     Raises:
-        ValueError: If a side has no more than 2 or ``k`` images.
+        ValueError: If there are at most ``max(k, 2)`` real or synthetic images.
     """
     fewest = min(len(real), len(synthetic))
     k = (5 if fewest >= 500 else 3) if k is None else k
@@ -93,7 +94,10 @@ def check_counts(real: Tensor, synthetic: Tensor, k: int | None = None) -> int:
 
 
 def measure_features(sets: FeatureSets, *, features: str, split: str) -> dict[str, Measurement]:
-    """Computes every registered metric of features from the network with the name ``features``; see :func:`measure`."""
+    """Computes every registered metric from computed features; ``features`` is the name of their network.
+
+    See :func:`measure`.
+    """
     return {
         name: metric.measure(sets, features, split)
         for name, metric in METRICS.items()
@@ -104,9 +108,9 @@ def measure_features(sets: FeatureSets, *, features: str, split: str) -> dict[st
 def measure_floor(sets: FeatureSets, *, features: str, split: str) -> dict[str, Measurement]:
     """Computes the metrics with real images in place of the synthetic ones: the best values one can expect.
 
-    The real images are an equal number of training images. For metrics that need the training images themselves, they
-    are the unseen real images. The result is empty without training images, and lacks the metrics for which there are
-    too few of them.
+    The synthetic images are replaced by an equal number of training images or, for metrics that need the training
+    images themselves, by the unseen real images. The result is empty without training images, and lacks the metrics for
+    which there are too few of them.
     """
     if sets.train is None:
         return {}

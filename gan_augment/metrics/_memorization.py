@@ -81,8 +81,8 @@ def _authenticity(sets: FeatureSets) -> Estimate:
 def _explain_authenticity(measured: Measurement, floor: Measurement | None) -> str:
     real = "" if floor is None else f" and {floor.value:.0%} of unseen real images"
     return (
-        f"By the distances of their features to {measured.n_real:,} training images, {measured.value:.0%} of the "
-        f"samples{real} are authentic."
+        f"{measured.value:.0%} of the samples{real} are authentic: in features, they are farther from the nearest of "
+        f"{measured.n_real:,} training images than this image is from its own nearest neighbour."
     )
 
 

@@ -38,7 +38,8 @@ class FeatureSets:
         real (Tensor): Features of real images, float ``(n, d)``.
         synthetic (Tensor): Features of synthetic images, ``(m, d)``.
         train (Tensor, optional): Features of the images that the generator was trained on, ``(t, d)``.
-        k (int): Which nearest neighbour gives the radius of a neighbourhood, such as 5 for the fifth. Default: 5.
+        k (int): Rank of the nearest neighbour that gives the radius of a neighbourhood, such as 5 for the fifth.
+            Default: 5.
     """
 
     real: Tensor

@@ -1,4 +1,4 @@
-"""The metrics by name. A new metric is a file in this folder and an entry of METRICS."""
+"""The metrics by name. To add one, add a file to this folder and an entry to METRICS."""
 
 from __future__ import annotations
 

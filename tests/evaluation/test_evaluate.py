@@ -167,7 +167,7 @@ def test_copies_are_said(real, train):
     assert found["authenticity"].value == 0
     assert found["ct"].value < -5
     assert found.copies.near_copies == 1
-    assert sum("copies; look at" in sentence for sentence in found.sentences) == 2
+    assert sum("look at the closest pairs" in sentence for sentence in found.sentences) == 2
 
 
 def test_wrong_classes_are_said(real, train):

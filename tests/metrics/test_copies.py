@@ -74,7 +74,7 @@ def test_the_share_of_near_copies_follows_the_samples(share):
     report = copy_report(TRAINING, samples)
     assert report.near_copies == pytest.approx(share, abs=0.06)
     assert report.suspicious
-    assert "copies; look at the closest pairs" in report.sentence
+    assert "signs of copying; look at the closest pairs" in report.sentence
 
 
 def test_copies_have_a_small_relative_distance():
@@ -93,7 +93,7 @@ def test_held_out_images_say_what_is_to_be_expected():
     report = copy_report(TRAINING, NEW, held_out)
     assert report.held_out
     assert report.expected == pytest.approx(0.3, abs=0.08)
-    assert "of held-out real images, " in report.sentence
+    assert "of held-out real images are near copies" in report.sentence
     assert not copy_report(TRAINING, torch.cat([TRAINING[:90], NEW[90:]]), held_out).suspicious
 
 

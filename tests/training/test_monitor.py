@@ -65,7 +65,7 @@ def test_copies_are_said(monitor):
     figures = monitor.measure(Source(TRAINING))
     assert figures["copies"] > 0.9
     assert figures["nearest"] == 0
-    assert "copies; look at the closest pairs" in monitor.sentences[1]
+    assert "signs of copying; look at the closest pairs" in monitor.sentences[1]
 
 
 def test_a_leaked_cutout_is_said(monitor):
