@@ -100,7 +100,9 @@ class Card:
         try:
             json.dumps(metadata)  # refuses dates and other types that a card cannot hold
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"A card's metadata must be valid JSON, but: {one_line(error)}.") from None
+            raise ValueError(
+                f"A card's metadata must be valid JSON, but reading it failed: {one_line(error)}."
+            ) from None
         own = metadata.get("gan_augment") if isinstance(metadata, dict) else None
         if not isinstance(own, dict) or set(own) != set(_FIELDS):
             raise ValueError(f"A card's metadata must have a 'gan_augment' with {_FIELDS}.")
@@ -157,8 +159,8 @@ class Card:
             "## Use and limits\n\n"
             "This generator adds synthetic images to the training set of an image classifier. It knows only its "
             "training images, so it can add only what those images show, including their biases. Do not use it for "
-            "identification, biometrics or clinical decisions. It makes no claim of privacy. It may not help on your "
-            "data: measure that with `gan-augment study`.\n",
+            "identification, biometrics or clinical decisions. It gives no guarantee of privacy. It may not help on "
+            "your data: measure that with `gan-augment study`.\n",
             "## Marks\n\nEvery image from this generator is synthetic. Say so when you publish or share one.\n",
         ]
         return "\n".join(section for section in sections if section)
@@ -230,7 +232,7 @@ def _as_json(name: str, value: Any) -> Any:
         if _depth(value) <= MAX_DEPTH:
             return value
     except (TypeError, ValueError) as error:
-        raise ValueError(f"A card's {name} must be valid JSON, but: {one_line(error)}.") from None
+        raise ValueError(f"A card's {name} must be valid JSON, but reading it failed: {one_line(error)}.") from None
     except RecursionError:
         pass
     raise ValueError(f"A card's {name} must be nested at most {MAX_DEPTH} deep, but is deeper.")
@@ -260,7 +262,7 @@ def _read_front(text: str, strict: bool = True) -> Any:
     try:
         return yaml.load(front[1], Loader=_plain_loader(strict))
     except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-        raise ValueError(f"A card's metadata must be YAML, but: {one_line(error)}") from None
+        raise ValueError(f"A card's metadata must be YAML, but reading it failed: {one_line(error)}") from None
     except RecursionError:
         raise ValueError("A card's metadata must be YAML, but is nested too deeply.") from None
 

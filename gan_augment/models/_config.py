@@ -1,4 +1,4 @@
-"""Configurations of the two networks: frozen, validated, and unchanged by JSON."""
+"""Configurations of the two networks. They are frozen and validated, and JSON can store them without loss."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class JSONConfig:
 
     @classmethod
     def from_dict(cls: type[_T], values: dict[str, Any]) -> _T:
-        """Builds the configuration from the output of :meth:`to_dict`, also of an older version with fewer fields.
+        """Builds the configuration from the output of :meth:`to_dict`, which may be an older one with fewer fields.
 
         Raises:
             ValueError: If a field is unknown, of the wrong type or out of range.
@@ -102,10 +102,10 @@ class GeneratorConfig(_NetworkConfig):
         base_size (int, optional): Side of the first feature map, which doubles until it is ``image_size``.
             Default: 4, or 7 for 28 px.
         stem_width (int): Number of feature maps to which the latent is mapped at ``base_size``, before a layer with
-            stride 1, like in TensorFlow's DCGAN tutorial. It requires an odd ``kernel_size``. Default: 0, none.
+            stride 1, as in TensorFlow's DCGAN tutorial. It requires an odd ``kernel_size``. Default: 0, none.
         normalize_units (bool): Whether batch normalisation of the first layer works on every unit, like Keras after a
             dense layer, instead of every feature map. Default: False.
-        negative_slope (float): Slope of the leaky ReLU in hidden layers, from 0 to below 1. Default: 0, ReLU.
+        negative_slope (float): Slope of the leaky ReLU in hidden layers, at least 0 and below 1. Default: 0, ReLU.
         initialization (str): ``"dcgan"`` (weights from N(0, 0.02), scales from N(1, 0.02)), ``"glorot"`` (uniform,
             zero biases and unit scales, like Keras) or ``"torch"`` (torch's default). Default: ``"dcgan"``.
         mapping_layers (int): Number of layers of a residual network that maps the latent first. Default: 0.
@@ -170,7 +170,7 @@ class GeneratorConfig(_NetworkConfig):
         self._require(
             "normalize_units", norm == "batch" or not self.normalize_units, f"False for normalization={norm!r}"
         )
-        conditional = "'batch' or 'instance' for a class-conditional generator, which applies its class there"
+        conditional = "'batch' or 'instance' for a class-conditional generator, whose norms depend on the class"
         self._require("normalization", norm != "none" or not classes, conditional)
         for side in self.source_size or ():
             check_range("source_size", side, 1, 65536)
@@ -203,8 +203,8 @@ class DiscriminatorConfig(_NetworkConfig):
             Default: ``"batch"``.
         base_size (int, optional): Side of the last feature map, at which the halving stops. The last layer is a
             convolution over the whole of it. Default: 4, or 7 for 28 px.
-        negative_slope (float): Slope of the leaky ReLU, from 0 to below 1. Default: 0.2.
-        dropout (float): Probability of dropping an activation after each halving of the size, from 0 to below 1.
+        negative_slope (float): Slope of the leaky ReLU, at least 0 and below 1. Default: 0.2.
+        dropout (float): Probability of dropping an activation after each halving of the size, at least 0 and below 1.
             Default: 0.
         normalize_first (bool): Whether the first layer is normalised too. Default: False.
         minibatch_stddev (int): Number of images in a group. The last layer gets one more feature map, with the standard

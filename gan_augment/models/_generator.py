@@ -192,8 +192,8 @@ class Generator(Picklable, Source):
         The input ``latents`` is float32 ``(n, latent_dim)``, for any ``n``. A generator with classes has a second
         input, ``labels``, int64 ``(n,)``. The output ``images`` is float32 0..1, ``(n, channels, image_size,
         image_size)``. In ONNX Runtime, it differs from that of the network in eval mode by at most 1e-4. If the
-        generator has variations, latents have ``config.variations`` further entries; zeros there vary nothing. The
-        metadata of the file hold the configuration, the licence and the terms of the data.
+        generator has variations, latents have ``config.variations`` further entries. If these are 0, the image is not
+        varied. The metadata of the file hold the configuration, the licence and the terms of the data.
         :func:`gan_augment.models.draw_latents` draws the latents that :meth:`sample` uses.
 
         Args:

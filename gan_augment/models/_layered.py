@@ -133,7 +133,7 @@ def shape_and_cost(layers: Any, latent_dim: int, num_classes: int) -> tuple[tupl
         layer_cost(cost, layer, before, shape)
         cost.check(f"The layers up to {index}", "use fewer or narrower ones, or a smaller image_size", MAX_OPERATIONS)
     if classes != num_classes:
-        raise ValueError(f"num_classes must be {classes} like in the layers, but got {num_classes} instead.")
+        raise ValueError(f"num_classes must be {classes}, as in the layers, but got {num_classes} instead.")
     return shape, cost
 
 

@@ -101,7 +101,10 @@ def class_pairs(labels: Tensor) -> Tensor:
 
 
 def principal(rows: Tensor, count: int) -> Tensor:
-    """Returns the first principal components ``(count, d)`` of differences ``(m, d)``, each as long as its spread."""
+    """Returns the first principal components ``(count, d)`` of differences ``(m, d)``.
+
+    The length of each is the spread of the differences along it.
+    """
     _, values, directions = torch.linalg.svd(rows.double(), full_matrices=False)
     found = (values[:count, None] * directions[:count] / len(rows) ** 0.5).float()
     return F.pad(found, (0, 0, 0, count - len(found)))
@@ -115,14 +118,15 @@ def class_components(
     tones: int = TONES,
     deadline: float | None = None,
 ) -> tuple[Tensor, Tensor] | None:
-    """Returns the principal components of how uint8 images ``(n, c, s, s)`` of a class differ.
+    """Returns the principal components of the differences between uint8 images ``(n, c, s, s)`` of the same class.
 
     It takes seconds for hundreds of small images; with a deadline of ``time.perf_counter()`` it learns from fewer
     pairs. It runs on the CPU, so that without a deadline every process gets the same bits.
 
     Returns:
-        tuple or None: Fields ``(deformations, 2, CONTROLS, CONTROLS)`` and curves ``(tones, c, KNOTS)``, whose sums
-        with standard normal weights vary as much as two images of a class; None if no class has two images.
+        tuple or None: Fields ``(deformations, 2, CONTROLS, CONTROLS)`` and curves ``(tones, c, KNOTS)``. Their
+        sums, weighted with standard normal numbers, vary an image as much as two images of a class differ. None if no
+        class has two images.
     """
     pairs = class_pairs(labels)
     if not len(pairs):
@@ -152,7 +156,7 @@ def learn_variations(
     tone: float,
     deadline: float | None = None,
 ) -> None:
-    """Sets the fields and curves of ``variations`` to the :func:`class_components` of images, times two scales.
+    """Sets ``variations`` to the :func:`class_components` of images: fields times ``deform``, curves times ``tone``.
 
     If no class has two images, nothing changes.
     """

@@ -88,7 +88,7 @@ def _trace(generator: Generator) -> bytes:
         example.append(torch.zeros(BATCH, dtype=torch.int64))
     inputs = ["latents", "labels"][: len(example)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer is deprecated, and warns of shapes that are constant here
+        warnings.simplefilter("ignore")  # the tracer is deprecated, and warns about shapes that are constant here
         torch.onnx.export(
             _Images(generator),
             tuple(example),

@@ -61,7 +61,7 @@ FEATURE_MAPS: dict[str, type[FeatureMaps]] = {"efficientnet-lite0": EfficientNet
 
 
 def load_feature_maps(name: str, device: torch.device) -> FeatureMaps:
-    """Returns the frozen network of a name in :data:`FEATURE_MAPS`, which all that ask for it share.
+    """Returns the frozen network with this name in :data:`FEATURE_MAPS`. All callers share one network.
 
     Raises:
         ValueError: If there is no such network.

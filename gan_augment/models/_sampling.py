@@ -131,7 +131,7 @@ def draw_images(generator: Generator, latents: Tensor, labels: Tensor | None, ba
 
 
 def _is_exact(layer: nn.Module) -> bool:
-    """Returns whether a layer is known to treat an image alike in a batch of 1, 2, 4 or 8 as in a block."""
+    """Returns whether a layer is known to treat an image in a batch of 1, 2, 4 or 8 exactly as in a block."""
     if isinstance(layer, nn.ConvTranspose2d):
         return isinstance(layer, ConvTranspose2d) and not is_parametrized(layer)
     return not isinstance(layer, (nn.Linear, nn.Conv2d))

@@ -51,8 +51,8 @@ def save_pretrained(
         half_precision (bool): Whether to store the weights as float16, in half the space. Default: False.
 
     Raises:
-        ValueError: If a weight is not finite, or would not be in half precision; if the discriminator has a different
-            image size or number of channels; or if the card is too long.
+        ValueError: If a weight is not finite, or would not be finite in half precision; if the discriminator has a
+            different image size or number of channels; or if the card is too long.
 
     Example:
         >>> import tempfile

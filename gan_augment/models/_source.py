@@ -52,7 +52,8 @@ class Source:
         num_classes (int): Number of classes. Default: 0, an unconditional source.
         class_indices (sequence of int): The classes that the source can draw. Default: all ``num_classes``.
         class_names (sequence of str, optional): A name for each class, which is compared with the classes of your data.
-        geometry (Geometry): How the training images were resized. Matching to a real image undoes this.
+        geometry (Geometry): How the training images were resized. This is undone when a synthetic image is matched
+            to a real one.
         image_shape (tuple, optional): Channels, height and width of the images, if they are known in advance.
         card (Card, optional): What is known about the weights.
         fingerprints (Tensor, optional): Content hashes of all training images, int64 ``(m,)``, which show whether the

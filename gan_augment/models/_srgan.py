@@ -67,7 +67,7 @@ class _Residual(nn.Module):
 
 
 class SRGAN(nn.Module):
-    """The generator of SRGAN (https://arxiv.org/abs/1609.04802), like in leftthomas/SRGAN (MIT).
+    """The generator of SRGAN (https://arxiv.org/abs/1609.04802), as implemented in leftthomas/SRGAN (MIT).
 
     Args:
         config (SRGANConfig, optional): Configuration. Default: ``SRGANConfig()``.

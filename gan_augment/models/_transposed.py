@@ -33,8 +33,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     layer whose input is one pixel is a matrix product. For any number of images, oneDNN adds the terms of a sum in the
     same order, so an image does not depend on the others in its batch.
 
-    The prepared weights are kept until the weight changes. A write of a few values through ``weight.data``, which torch
-    does not count, is not noticed.
+    The prepared weights are kept until the weight changes. The layer does not notice changes of a few values through
+    ``weight.data``, because torch does not count them.
     """
 
     _prepared: _Prepared | None = None
