@@ -32,8 +32,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
     By default, synthetic images replace real ones. Length and order stay the same, so samplers, subsets and weights
     that were made for the data set remain valid.
 
-    Which items are synthetic, with which image and target, is a pure function of the seed, the epoch and the index. It
-    does not depend on the number of workers, their start method, the rank, the order or a restart. Call
+    The seed, the epoch and the index alone decide whether an item is synthetic, and which image and target it has. The
+    number of workers, their start method, the rank, the order and restarts do not matter. Call
     :meth:`set_epoch` before each epoch: then random transforms of all items are also functions of the epoch. If you
     never call it, transforms draw from the global generators as usual. A new epoch then begins each time that all
     workers and ranks together have fetched ``len(self)`` items, so that every real image is used.
@@ -43,8 +43,8 @@ class GANAugmentedDataset(ForwardsNames, Dataset[Any]):
 
     Args:
         dataset (Dataset): Map-style data set. Its items are ``(image, label)``, with or without further entries, or
-            mappings that hold both; or images alone if ``labels=None``. A synthetic item has neutral further entries:
-            empty text, -1, NaN.
+            mappings that hold both; or images alone if ``labels=None``. If there are further entries, a synthetic item
+            has empty text, -1 or NaN there.
         source: A zoo name, folder, generator, pool, mapping from class to any of these, or any :class:`Source`.
         ratio (float): Synthetic share of the result, ``n_synthetic / (n_real + n_synthetic)``, in total and in every
             class that the source can make. ``"fill"`` ignores it. Default: 0.1.

@@ -30,7 +30,7 @@ class BatchLoader:
 
     If you call ``dataset.set_epoch``, the loader follows it. Otherwise, each iteration over the loader is a new epoch,
     counted from 0, and the epoch of the data set does not change. The order is a function of the seed and the epoch.
-    In distributed training, each of n ranks gets every n-th item, like with a ``DistributedSampler``.
+    In distributed training, each of n ranks gets every n-th item, as with a ``DistributedSampler``.
 
     If you change the images or transforms of the data set, create a new loader.
 

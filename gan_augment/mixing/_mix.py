@@ -40,7 +40,7 @@ class SyntheticMix(v2.Transform):  # type: ignore[misc]
 
     Use it like :class:`torchvision.transforms.v2.MixUp`, before or after it: on batches ``(images, labels)`` after the
     loader or in its ``collate_fn``, or on one sample through a data set's ``transforms=``. The input is never changed.
-    All draws come from torch's global generator. The ranks of a distributed training draw different images even if
+    All draws come from torch's global generator. In distributed training, the ranks draw different images even if
     they share a seed.
 
     Unlike torchvision's transforms, it only mixes in training mode. After ``mix.eval()``, images and labels pass

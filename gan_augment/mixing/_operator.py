@@ -1,4 +1,4 @@
-"""Makes SyntheticMix one operator of torch, which ``torch.compile`` keeps in a graph without a break."""
+"""Registers SyntheticMix as a custom torch operator, at which ``torch.compile`` does not break the graph."""
 
 from __future__ import annotations
 

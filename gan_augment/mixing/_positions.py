@@ -139,7 +139,7 @@ def oversampled_rows(labels: Tensor, seed: int) -> Tensor:
 
 
 def repeated_rows(labels: Tensor, missing: Slots, seed: int) -> Tensor:
-    """Returns the rows of images to repeat, grouped by class, as many as each class is missing."""
+    """Returns the rows of images to repeat, grouped by class, as many as each class lacks."""
     by_class = group_by_class(labels, torch.arange(len(labels)))
     return choose_entries(missing, {label: by_class[label] for label in missing.counts}, seed, 0)
 

@@ -1,4 +1,4 @@
-"""Random draws: different on each rank of a distributed training, or without effect on the caller's generators."""
+"""Makes random draws that differ between ranks, and draws that do not change the caller's generators."""
 
 from __future__ import annotations
 

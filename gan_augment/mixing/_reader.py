@@ -27,7 +27,7 @@ class ItemReader:
     pooled: PooledImages | None  # None if there are no synthetic images
 
     def read(self, dataset: Any, numbers: list[int], seed: Callable[[int], None] | None = None) -> list[Any]:
-        """Reads several items: the index of a real item, or -1 - the entry of the pool of a synthetic one.
+        """Reads several items: the real item ``i`` for a number ``i >= 0``, and the pool's entry ``j`` for ``-1 - j``.
 
         If ``seed`` is given, it is called before each item with the item's place in ``numbers``, and items are read one
         by one.

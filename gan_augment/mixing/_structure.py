@@ -1,4 +1,4 @@
-"""The structure of items and batches: finding images and labels in them, and making synthetic ones alike."""
+"""Finds images and labels in items and batches, and makes synthetic items with the same structure."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Inputs:
 
     @classmethod
     def find(cls, inputs: Any, labels_getter: LabelsGetter, transform: str = "SyntheticMix") -> Inputs:
-        """Finds exactly one image or batch and, unless the getter is None, the labels, for a transform of this name."""
+        """Finds the one image or batch and, unless the getter is None, the labels. Errors name the ``transform``."""
         leaves = list(walk_leaves(inputs))
         for _, leaf in leaves:
             if isinstance(leaf, _UNSUPPORTED) or type(leaf).__name__ == "KeyPoints":
@@ -130,7 +130,7 @@ class ItemKind:
 
     @classmethod
     def of(cls, item: Any, policy: LabelPolicy | None, num_classes: int | None, return_synthetic: bool) -> ItemKind:
-        """Returns the kind of items like a real one, under a label policy."""
+        """Returns the kind of items that have the structure of a real item, and targets of a label policy."""
         paths = ItemPaths.of(item)
         if policy is None:
             if paths.label is not None:
@@ -206,7 +206,7 @@ def image_of(item: Any) -> Any:
 
 
 def describe_image(image: Any, with_shape: bool) -> str:
-    """Describes what all images must share to be collated, for whatever transforms made of them."""
+    """Describes the properties that images must share to be collated. It accepts any output of a transform."""
     name, shape = type(image).__name__.lower(), ""
     if isinstance(image, (Tensor, np.ndarray)):
         name = "array" if isinstance(image, np.ndarray) else name  # memory maps collate with other arrays

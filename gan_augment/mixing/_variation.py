@@ -1,4 +1,4 @@
-"""The transform that varies images in the ways in which images of a class differ, without a generator."""
+"""Defines the transform that varies images as images of the same class vary, without a generator."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SCALARS = ("p", "deform", "tone")
 
 
 class ClassVariation(v2.Transform):  # type: ignore[misc]
-    """Varies images in the ways in which images of a class differ: deforms them, and changes their tones.
+    """Applies the deformations and changes of tone that occur between images of the same class.
 
     :meth:`fit` learns in seconds, and without a GAN, how two images of a class differ: it warps one onto the other, and
     then maps its tones to those of the other. Random mixes of the principal components of many such deformations and
@@ -127,8 +127,8 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
         components = class_components(found.images, found.classes)
         if components is None:
             raise ValueError(
-                f"data must hold two images of a class, but its {len(found)} images are all of different classes; "
-                "add images, or join classes."
+                f"data must hold at least two images of the same class, but its {len(found)} images are all of "
+                "different classes; add images, or join classes."
             )
         return cls(*components, p=p, deform=deform, tone=tone)
 
@@ -171,7 +171,7 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is damaged, larger than 1 MiB, or holds something else.
+            ValueError: If it is damaged, larger than 1 MiB, or not a transform that :meth:`save` wrote.
         """
         path = Path(path)
         tensors = parse_tensors(path, read_limited(path, MAX_BYTES))
@@ -182,7 +182,7 @@ class ClassVariation(v2.Transform):  # type: ignore[misc]
         try:
             return cls(tensors["fields"], tensors["curves"], **scalars)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} must hold a fitted transform, but: {error}") from None
+            raise ValueError(f"{path} must hold a fitted transform, but does not: {error}") from None
 
     def _vary(self, images: Tensor) -> Tensor:
         """Varies some of the images ``(n, c, h, w)``, uint8 or float 0..1."""

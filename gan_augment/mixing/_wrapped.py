@@ -101,7 +101,10 @@ class Pipeline:
     row: Any  # an item before the transforms, if these take whole items
 
     def on(self, dataset: Any) -> Callable[[Any, int], Any]:
-        """Returns a function that transforms an image, given its class. Inherited transforms are the current ones."""
+        """Returns a function that transforms an image, given its class.
+
+        Inherited transforms are those that the data set has when this method is called.
+        """
         if callable(self.transform):
             own = of_image(self.transform)
             return lambda image, label: own(image)
@@ -138,7 +141,7 @@ def _is_elementwise(transform: Any) -> bool:
 
 
 def make_pipeline(dataset: Any, transform: Callable[[Any], Any] | str | None) -> Pipeline:
-    """Returns the steps for synthetic images, from a few items of a data set like torchvision's."""
+    """Returns the steps that synthetic images need, based on a few items of a data set with torchvision's interface."""
     if not (transform is None or transform == "inherit" or callable(transform)):
         raise TypeError(f"transform must be callable, 'inherit' or None, but got {transform!r} instead.")
     recorder = CallRecorder()
@@ -166,9 +169,9 @@ def _read_raw(raw: Any, index: int, transform: Any) -> Any:
         if transform is None:
             raise
         raise ValueError(
-            "The data set must give its images without its transforms, to show what these expect, but fails "
-            f"({type(error).__name__}: {error}). Pass transform=None if its images are uint8 or in 0..1. Otherwise, "
-            "mix the batches of its loader with SyntheticMix."
+            "The data set must also return images without its transforms, to show the form that synthetic images need, "
+            f"but it fails ({type(error).__name__}: {error}). Pass transform=None if its images are uint8 or in 0..1. "
+            "Otherwise, mix the batches of its loader with SyntheticMix."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Sources of synthetic images, and their conversion to the kind of real images. A new source is a file here."""
+"""Sources of synthetic images, and their conversion to the kind of real images. To add a source, add a file here."""
 
 import lazy_loader as _lazy
 

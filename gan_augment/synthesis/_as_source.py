@@ -31,7 +31,7 @@ SourceLike: TypeAlias = str | os.PathLike[str] | Samples | Mapping[int, Any]
 
 
 class AdaptedSource(Source):
-    """Makes a :class:`Source` of an object with a ``sample``, with defaults for all attributes that it lacks."""
+    """Turns an object with a method ``sample`` into a :class:`Source`. Attributes that it lacks get their defaults."""
 
     name = computed(lambda self: type(self.adapted).__name__ if self.card is None else self.card.name)
 
@@ -70,7 +70,8 @@ class ClassSources(Source):
     """Combines several sources into one: a mapping from each class to the source of its images.
 
     Args:
-        sources (mapping of int to source): A source that has classes itself draws the class of its key.
+        sources (mapping of int to source): A source for each class. A class-conditional source draws the class that is
+            its key.
 
     Raises:
         ValueError: If the mapping is empty, a key is not a class index, a source cannot draw the class of its key, or
@@ -253,4 +254,6 @@ def draw(source: Samples, n: int, labels: Tensor | None, *, seed: int | None) ->
     try:
         return quantize(images.detach().as_subclass(Tensor))
     except ValueError as error:
-        raise ValueError(f"A source's sample must return uint8 or float images of 0..1, but: {error}") from error
+        raise ValueError(
+            f"A source's sample must return uint8 images or float images in 0..1, but did not: {error}"
+        ) from error

@@ -162,7 +162,7 @@ def call_transform(transform: Any, image: Any) -> Any:
 
 
 def of_image(transform: Any) -> Callable[[Any], Any]:
-    """Returns a user's transform as a function of an image, also if it comes from Albumentations."""
+    """Returns a function that applies a user's transform, which may come from Albumentations, to one image."""
     if any(each.__module__.split(".")[0] == "albumentations" for each in type(transform).__mro__):
         return lambda image: transform(image=image)["image"]
     function: Callable[[Any], Any] = transform

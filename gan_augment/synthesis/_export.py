@@ -198,7 +198,7 @@ def as_png(image: Tensor, marks: dict[str, str]) -> bytes:
 
 
 def _folder_names(source: Source) -> list[str]:
-    """Returns a different folder name for each class, also for file systems that ignore case."""
+    """Returns a different folder name for each class. The names differ even if the file system ignores case."""
     if not source.class_names:
         digits = len(str(source.num_classes - 1))
         return [f"{label:0{digits}}" for label in range(source.num_classes)]

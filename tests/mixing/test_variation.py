@@ -260,7 +260,7 @@ def test_a_fit_leaves_the_random_state_alone_and_needs_none(rough):
 @pytest.mark.parametrize(
     ("data", "labels", "error", "words"),
     [
-        (pictures(3), [0, 1, 2], ValueError, "hold two images of a class, but its 3 images are all of different"),
+        (pictures(3), [0, 1, 2], ValueError, "at least two images of the same class, but its 3 images are all of"),
         (pictures(3), [0, 1], ValueError, "labels must hold 3 classes, one for each image, but got 2"),
         (pictures(3), None, ValueError, "has no label"),
         (pictures(3) * 1.0 - 3, [0, 0, 0], ValueError, "Item 0 of the data set cannot be read"),
@@ -305,9 +305,9 @@ def test_a_damaged_file_is_refused(tmp_path, change, words):
         ({"fields": None}, "must hold .*'fields'"),
         ({"other": torch.zeros(1)}, "but holds .*'other'"),
         ({"p": torch.zeros(2)}, "must hold .*'p'"),
-        ({"p": torch.tensor(2.0)}, "must hold a fitted transform, but: p must be between 0 and 1"),
-        ({"fields": torch.zeros(3, 2, 9, 8)}, "must hold a fitted transform, but: fields"),
-        ({"curves": torch.full((1, 1, 8), float("nan"))}, "must hold a fitted transform, but: curves"),
+        ({"p": torch.tensor(2.0)}, "must hold a fitted transform, but does not: p must be between 0 and 1"),
+        ({"fields": torch.zeros(3, 2, 9, 8)}, "must hold a fitted transform, but does not: fields"),
+        ({"curves": torch.full((1, 1, 8), float("nan"))}, "must hold a fitted transform, but does not: curves"),
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path, changes, words):

@@ -102,9 +102,9 @@ def test_the_same_pool_in_another_file_is_the_same_pool(folder, tmp_path):
 def test_images_written_over_in_place_are_found(folder):
     pool, data = SyntheticPool.load(folder), pickle.dumps(SyntheticPool.load(folder))
     flip(folder / "images.npy")
-    with pytest.raises(ValueError, match=r"images.npy must have the SHA-256 of pool.json"):
+    with pytest.raises(ValueError, match=r"images.npy must have the SHA-256 that pool.json lists"):
         pool.sample(2, 0, seed=0)
-    with pytest.raises(ValueError, match=r"images.npy must have the SHA-256 of pool.json"):
+    with pytest.raises(ValueError, match=r"images.npy must have the SHA-256 that pool.json lists"):
         pickle.loads(data)
 
 
@@ -140,7 +140,7 @@ def test_a_pool_of_an_older_version_loads_and_may_not_change(folder):
 def test_a_flipped_bit_is_found_if_the_hash_is_checked(folder, name):
     SyntheticPool.load(folder, verify=True)
     flip(folder / name, -8)
-    with pytest.raises(ValueError, match=rf"{name} must have the SHA-256 of pool.json, but has another"):
+    with pytest.raises(ValueError, match=rf"{name} must have the SHA-256 that pool.json lists, but has another"):
         SyntheticPool.load(folder, verify=True)
 
 
@@ -184,7 +184,7 @@ def test_class_names_without_an_order_are_refused(names):
 def test_a_description_that_contradicts_its_hashes_is_refused(folder, change):
     description = json.loads((folder / "pool.json").read_text())
     (folder / "pool.json").write_text(json.dumps({**description, **change}))
-    with pytest.raises(ValueError, match=r"must describe a pool, but: .*its sha256 are"):
+    with pytest.raises(ValueError, match=r"must describe a pool, but does not: .*its sha256"):
         SyntheticPool.load(folder)
 
 

@@ -1,1 +1,1 @@
-"""Rules that give synthetic images their targets. A new policy is a file here; its name is a line of POLICIES."""
+"""Rules that give synthetic images their targets. To add one, add a file here and a line to POLICIES."""

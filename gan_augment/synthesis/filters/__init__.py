@@ -1,1 +1,1 @@
-"""Rules that keep or drop candidates when a pool is generated. A new filter is a file here and a line of FILTERS."""
+"""Rules that keep or drop candidates when a pool is generated. To add one, add a file here and a line to FILTERS."""

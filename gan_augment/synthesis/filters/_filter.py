@@ -75,7 +75,7 @@ FilterLike: TypeAlias = Filter | Callable[[Tensor, Tensor | None], Tensor]
 
 
 def as_filters(keep: FilterLike | Sequence[FilterLike] | None) -> tuple[FilterLike, ...]:
-    """Returns no filter, one or several as a tuple."""
+    """Converts None, one filter or several filters to a tuple of filters."""
     filters = () if keep is None else tuple(keep) if isinstance(keep, (tuple, list)) else (keep,)
     for each in filters:
         if not callable(each):
@@ -122,7 +122,7 @@ def check_classes(labels: Tensor | None, known: Collection[int]) -> Tensor:
 
 
 def check_group_sizes(labels: Tensor | None, n: int, least: int, name: str) -> None:
-    """Checks that ``n`` integer labels have ``least`` images of each class, or that ``n`` is enough without labels."""
+    """Checks that there are at least ``least`` images of each class or, without labels, at least ``least`` in all."""
     if labels is None:
         if n < least:
             raise ValueError(f"{name} must be at least {least}, but got {n} instead.")

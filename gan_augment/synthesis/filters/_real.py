@@ -23,13 +23,13 @@ class RealDensity(Filter):
         labels (Tensor, optional): Their classes, integers ``(n,)``, so that only images of one class are compared.
         features (str or FeatureNetwork): Features in which distances are measured; see
             :func:`gan_augment.metrics.load_features`. Default: ``"random-convolutions"``.
-        k (int): Which nearest neighbour distances are measured to, such as 5 for the fifth. Default: 5.
+        k (int): Rank of the nearest neighbour that distances are measured to, such as 5 for the fifth. Default: 5.
         quantile (float): Largest distance, as a quantile of the distances between real images, from 0 to 1. About this
             share of new real images would be kept. Default: 0.95.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, or a class has no more than ``k`` real images.
+        ValueError: If an argument is out of range, or a class has at most ``k`` real images.
 
     Example:
         >>> real = torch.randint(100, 156, (40, 1, 16, 16), generator=torch.Generator().manual_seed(1)).byte()

@@ -22,7 +22,7 @@ BATCH = 256
 
 
 class DiscriminatorRejection(Filter):
-    """Keeps images at random. The more real an image looks to the discriminator, the more likely it is kept.
+    """Keeps images at random. The more real an image looks to the discriminator, the more likely it is to be kept.
 
     This is discriminator rejection sampling (https://arxiv.org/abs/1810.06758). The images that it keeps follow the
     distribution of real images more closely, if the discriminator has a logistic loss and is near its optimum.

@@ -124,7 +124,7 @@ class TeacherConfidence(Filter):
         more than this share.
 
         Args:
-            teacher (callable): The classifier, like in the class.
+            teacher (callable): The classifier; see ``teacher`` of the class.
             images (Tensor): Candidates, uint8 ``(n, c, h, w)``, at least 10 of each class; see :func:`draw_candidates`.
             labels (Tensor, optional): Their classes, int64 ``(n,)``. None: one threshold for all images.
             quantile (float): Threshold of each class, as a quantile of the candidates' confidences, from 0 to 1. With

@@ -64,7 +64,7 @@ class MappedImages:
 
 
 def write_images(path: Path, chunks: Iterable[tuple[Tensor, Tensor]], shape: tuple[int, ...]) -> None:
-    """Writes ``(rows, uint8 images)`` in any order, but not to a memory map, where a full disk ends the process."""
+    """Writes ``(rows, uint8 images)`` in any order. With a memory map instead, a full disk would end the process."""
     each = math.prod(shape[1:])
     with open(path, "xb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -117,7 +117,7 @@ def file_sha256(file: BinaryIO) -> str:
 def _check_hash(file: BinaryIO, path: Path, sha256: str | None) -> None:
     if sha256 is not None and file_sha256(file) != sha256:
         raise ValueError(
-            f"{path} must have the SHA-256 of pool.json, but has another: it is damaged or was replaced. "
+            f"{path} must have the SHA-256 that pool.json lists, but has another: it is damaged or was replaced. "
             "Generate the pool again."
         )
 
@@ -142,7 +142,7 @@ def _check_header(file: BinaryIO, path: Path, dtype: np.dtype[Any], shape: tuple
             raise ValueError(f"its version is {version}")
         found, fortran, kind = np.lib.format.read_array_header_1_0(file)
     except (ValueError, OSError, EOFError, SyntaxError, TypeError, TokenError, ArithmeticError) as error:
-        raise ValueError(f"{path} must be a whole .npy file, but: {error}") from None
+        raise ValueError(f"{path} must be a whole .npy file, but is not: {error}") from None
     if kind != dtype or found != shape or (fortran and len(shape) > 1):
         raise ValueError(f"{path} must hold {dtype} {shape}, but holds {kind} {found}.")
     if file.tell() + math.prod(shape) * dtype.itemsize != _stamp(file)[0]:

@@ -87,7 +87,10 @@ def write_pool(
 
 
 def open_pool(folder: Path, known: Identity | None = None) -> tuple[dict[str, Any], Identity]:
-    """Opens the folder of a pool, or of the ``known`` one only, for the arguments of a pool and its identity."""
+    """Opens the folder of a pool, and returns the pool's arguments and identity.
+
+    If ``known`` is given, any other pool raises an error.
+    """
     path = folder / INFO
     if not path.is_file():
         raise FileNotFoundError(f"A pool is a folder with a pool.json, but {str(folder)!r} has none.")
@@ -98,7 +101,7 @@ def open_pool(folder: Path, known: Identity | None = None) -> tuple[dict[str, An
     try:
         said = _parse(data)
     except (ValueError, KeyError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"{path} must describe a pool, but: {repr(error)[:500]}") from None
+        raise ValueError(f"{path} must describe a pool, but does not: {repr(error)[:500]}") from None
     images = MappedImages(folder / IMAGES, said.shape, said.sha256.get(IMAGES), None if known is None else known.stamp)
     labels, classes = None, said.arguments["num_classes"]
     if classes:
@@ -158,7 +161,7 @@ def _parse(data: bytes) -> _Description:
         raise ValueError("its sha256 are not hashes")
     expected = {IMAGES, *([LABELS] if classes else []), *([] if count is None else [FINGERPRINTS])}
     if {"sha256", "fingerprints"} <= set(values) and set(hashes) != expected:
-        raise ValueError(f"its sha256 are of {sorted(hashes)}, which num_classes and fingerprints contradict")
+        raise ValueError(f"its sha256 lists {sorted(hashes)}, which do not fit its num_classes and fingerprints")
     arguments = {"num_classes": classes, "geometry": geometry, "class_names": names, "info": info}
     return _Description(tuple(values["shape"]), count, hashes, arguments)
 

@@ -278,8 +278,8 @@ class SyntheticPool(Source):
 
         Args:
             folder (str or Path): The folder.
-            verify (bool): Whether to read all images and verify their SHA-256. Default: False, which finds a wrong
-                size or type, but no damaged pixels.
+            verify (bool): Whether to read all images and verify their SHA-256. Default: False, which still
+                detects a wrong size or type, but not damaged pixels.
 
         Raises:
             FileNotFoundError: If the folder holds no pool.
