@@ -144,7 +144,7 @@ def test_a_crafted_file_is_a_state_or_refused_in_a_sentence(structure):
         ([{"tensor": "1"}] * 2, "it has no tensor '1', or uses it twice"),
         ({"tensor": "4"}, "it has no tensor '4'"),
         ({"dict": [[1.5, 0]]}, "it has the key 1.5"),
-        ({"tensor": "1", "tuple": []}, "not of one kind"),
+        ({"tensor": "1", "tuple": []}, "whose kind is not clear"),
         ({"code": "x"}, "of the unknown kind 'code'"),
     ],
 )
