@@ -177,7 +177,8 @@ def test_what_resuming_cannot_change_is_refused(run, capsys, ignored):
 
 def test_recipes_are_listed(capsys):
     assert main(["recipes"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["recipe", "images", "that", "it", "is", "for,", "and", "settings"]
     assert [line.split()[0] for line in lines] == list(RECIPES)
     assert all(recipe.description in line for line, recipe in zip(lines, RECIPES.values()))
 
