@@ -1,10 +1,10 @@
-"""A diffusion model as a source: one prompt for each class, drawn once into a pool.
+"""Uses a diffusion model as a source, with one prompt for each class. A pool keeps the generated images.
 
     pip install "gan-augment[diffusers]"
     python examples/diffusion_pipeline.py --pipeline stabilityai/sd-turbo --steps 1 --guidance 0 --out pools/insects
 
-Without ``--pipeline`` the script builds a tiny, untrained one, which needs no network access and draws noise. Diffusion
-models are slow, so the images are generated once. Whether they help is a question for a study:
+Without ``--pipeline`` the script builds a tiny, untrained one, which needs no network access and generates noise.
+Diffusion models are slow, so the images are generated once. Whether they help is a question for a study:
 ``gan-augment study --data photos/ --source pools/insects --out study``.
 """
 

@@ -1,10 +1,10 @@
-"""Hugging Face: a data set of ``datasets``, wrapped, and the ``Trainer`` of transformers.
+"""Wraps a data set of Hugging Face's ``datasets``, and trains on it with the ``Trainer`` of transformers.
 
     pip install datasets transformers "gan-augment[demo]"
     python examples/huggingface_trainer.py
 
-Synthetic items are dictionaries with the same keys as the real ones. The Trainer tells the wrapped data set each epoch,
-and the evaluation data stay as they are.
+Synthetic items are dictionaries with the same keys as the real ones. The Trainer tells the wrapped data set when
+an epoch starts. The evaluation data stay as they are.
 """
 
 import argparse

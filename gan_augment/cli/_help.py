@@ -38,7 +38,7 @@ class ShowHelp(argparse.Action):
 
 
 class Options:
-    """Adds options to a command, each to the group that was begun last; before that, to ``options``.
+    """Adds options to a command. Each goes to the group that was begun last, or to ``options`` if there is none.
 
     Example:
         >>> add = Options(argparse.ArgumentParser())
@@ -55,14 +55,14 @@ class Options:
         self.rare: list[argparse.Action] = []  # only --help-all shows them
 
     def group(self, title: str) -> argparse._ArgumentGroup:
-        """Begins a group, or goes on with one, and returns it."""
+        """Begins a group, or continues it if it exists, and returns it."""
         if title not in self._groups:
             self._groups[title] = self._parser.add_argument_group(title)
         self._current = self._groups[title]
         return self._current
 
     def __call__(self, *names: str, rare: bool = False, **options: Any) -> argparse.Action:
-        """Adds an option, which few people need if it is ``rare``; see ``ArgumentParser.add_argument``."""
+        """Adds an option; only ``--help-all`` shows it if it is ``rare``. See ``ArgumentParser.add_argument``."""
         group = self._current or self.group("options")
         self.added.append(group.add_argument(*names, **options))
         if rare:
@@ -70,7 +70,7 @@ class Options:
         return self.added[-1]
 
     def help(self) -> None:
-        """Adds the options that show the help, which is short if there are rare options."""
+        """Adds ``--help``. If there are rare options, it leaves them out, and ``--help-all`` shows all options."""
         group = self._current or self.group("options")
         if not self.rare:
             group.add_argument("-h", "--help", action="help", help=HELP)

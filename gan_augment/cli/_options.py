@@ -13,6 +13,11 @@ INIT = "generator to start from: name in the zoo, org/name on the Hub, or folder
 FILTERS = (
     "filters to try on the synthetic images: agreement, confidence, density, copies, discriminator (default: none)"
 )
+SEEDS = "number of repeats; in each, all variants share one random seed (default: 5)"
+LABELS = (
+    "how to label synthetic images: same (like the real image that each replaces), conditional (the class that the "
+    "generator was asked for), uniform (the same probability for every class); several are compared (default: same)"
+)
 RATIOS = "ratios to try in addition to 0 (default: 0.1,0.25,0.5,0.75; quick: 0.25,0.5; demo: 0.5)"
 AUGMENT = (
     "ordinary augmentations to try: none, affine, flip-affine, affine-mix, trivial, trivial-mix, rand, rand-mix "
@@ -31,7 +36,7 @@ CONTROLS = (
 def add_demo(add: Options) -> None:
     add.group("study")
     add("--ratio", type=float, default=0.5, help="synthetic share of each batch (default: 0.5)")
-    add("--seeds", type=int, default=5, metavar="N", help="number of paired seeds (default: 5)")
+    add("--seeds", type=int, default=5, metavar="N", help=SEEDS)
     add("--steps", type=int, metavar="N", help="training steps of each classifier (default: 250)")
     add("--count", type=int, default=365, metavar="N", help="number of real training digits (default: 365)")
     add.group(OUTPUT)
@@ -103,7 +108,7 @@ def add_study(add: Options) -> None:
         rare=True,
         type=float,
         metavar="SHARE",
-        help="share of images to hold out for choosing the best arms (default: 0.2)",
+        help="share of images to hold out for choosing the best settings (default: 0.2)",
     )
     add(
         "--groups",
@@ -123,7 +128,7 @@ def add_study(add: Options) -> None:
         choices=["full", "quick", "demo"],
         help="size of the study, from largest to smallest (default: full)",
     )
-    add("--seeds", type=int, metavar="N", help="number of paired seeds (default: 5)")
+    add("--seeds", type=int, metavar="N", help=SEEDS)
     add(
         "--splits",
         rare=True,
@@ -151,8 +156,7 @@ def add_study(add: Options) -> None:
         help="replace real images, or balance uneven classes (default: replace)",
     )
     add("--ratios", type=_types.numbers, metavar="R,R,...", help=RATIOS)
-    about = "label policies to try: same, conditional, uniform (default: same)"
-    add("--labels", rare=True, type=_types.names, metavar="POLICY,...", help=about)
+    add("--labels", rare=True, type=_types.names, metavar="POLICY,...", help=LABELS)
     add("--filters", rare=True, type=_types.filters, metavar="F,F+F,none", help=FILTERS)
     add("--augment", type=_types.names, metavar="A,A,...", help=AUGMENT)
     add("--classifier", type=_types.names, metavar="C,C,...", help=CLASSIFIERS)
@@ -164,8 +168,8 @@ def add_study(add: Options) -> None:
         help="score to compare (default: accuracy; with --mode balance: balanced accuracy)",
     )
     add("--controls", rare=True, type=_types.names, metavar="C,C,...", help=CONTROLS)
-    about = "further real images, such as those that --source was trained on, to compare with the synthetic ones"
-    add("--reference", rare=True, metavar="DATA", help=f"{about}; same formats as --data")
+    about = "additional real images, such as the training images of --source; one more variant mixes them in instead of"
+    add("--reference", rare=True, metavar="DATA", help=f"{about} synthetic images; same formats as --data")
     add.group("run")
     add("--out", type=Path, required=True, help="folder for the report; repeat the command to continue a study")
     add("--seed", type=int, help="seed of the study (default: 0)")
@@ -187,7 +191,7 @@ def add_evaluate(add: Options) -> None:
     add(
         "--train",
         metavar="DATA",
-        help="training images of the generator, for near copies and the floor (the scores of real images)",
+        help="training images of the generator, to find near copies and to show the scores of real images (the floor)",
     )
     add("--n", type=int, default=1000, help="number of samples (default: 1000)")
     add("--seed", type=int, default=0, help="seed of the samples (default: 0)")
@@ -248,7 +252,7 @@ def add_push(add: Options) -> None:
     add("--license", help="licence of the weights in the Hub's spelling, such as mit")
     add("--public", action="store_true", help="make the repository public (default: private)")
     add("--half-precision", action="store_true", help="store the weights as float16, at half the size")
-    add("--zoo", action="store_true", help="publish the zoo: gan-augment and gan-augment-faces")
+    add("--zoo", action="store_true", help="publish all generators that gan-augment and gan-augment-faces contain")
 
 
 def _add_settings(add: Options, option: str, metavar: str, about: str) -> None:

@@ -17,7 +17,7 @@ BatchTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ordinary augmentation of float batches 0..1, which MixUp or CutMix may follow."""
+    """Applies ordinary augmentation to float batches 0..1, optionally followed by MixUp or CutMix."""
 
     images: Callable[[Tensor], Tensor] | None = None
     blends: bool = False

@@ -81,7 +81,7 @@ class Classifier:
         build (callable): Maps ``(channels, num_classes)`` to a new module, which maps float images 0..1 to logits. To
             use several processes, define it at the top level of a module.
         trials (tuple of Hyperparameters): Hyperparameters to choose from on the validation images. The study uses the
-            first entry if there are no validation images. Default: five for a network that is trained from scratch.
+            first entry if there are no validation images. Default: five entries for a network trained from scratch.
 
     Example:
         >>> from gan_augment.evaluation import SmallCNN
@@ -212,5 +212,5 @@ def _imported(module: str, name: str) -> BuildClassifier:
 
 
 def with_lr(classifier: Classifier, lr: float) -> Classifier:
-    """Returns a classifier whose only hyperparameters are its defaults with another learning rate."""
+    """Returns a copy of a classifier with one entry in ``trials``: its first one, with this learning rate."""
     return dataclasses.replace(classifier, trials=(dataclasses.replace(classifier.trials[0], lr=lr),))

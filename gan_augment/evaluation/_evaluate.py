@@ -53,15 +53,16 @@ def evaluate(
     """Measures a source of synthetic images on real images that it has not seen.
 
     If all real images are square and have one size, samples are resized to it; otherwise all images get the size of
-    the source. If both sides have classes, the samples have the class proportions of the real images, and small
-    classifiers measure how useful they are. The result depends only on the arguments and ``seed``.
+    the source. If both the data set and the source have classes, the samples have the class proportions of the real
+    images, and small classifiers measure how useful the samples are. The result depends only on the arguments.
 
     Args:
         dataset: Real images that the source was not trained on, with or without labels; see :func:`open_images`. All
             of them are read.
         source: Zoo name, folder, generator, pool, mapping or any :class:`Source`. Each image of a pool is used once.
-        train (optional): Images that the source was trained on, in the same form as ``dataset``. They add the floor
-            (the scores of real images in place of the samples), memorisation and GAN-test.
+        train (optional): Images that the source was trained on, in the same form as ``dataset``. With them, the
+            result also has the floor (the scores of real images in place of the samples), memorisation, and GAN-test
+            (the share of samples that a classifier assigns to the requested class).
         features (str, FeatureNetwork or callable): Feature network; see :func:`load_features`.
             Default: ``"efficientnet-lite0"``.
         n (int): Number of samples, and maximum number of real images to compare them with. Features are compared with

@@ -69,7 +69,7 @@ def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> 
     """Checks that a source was not trained on the test images.
 
     It compares the test images with the fingerprints on the cards of generators and in pools, for every part of a
-    combined source. It finds exact matches only, so an image that was resized or compressed before does not match.
+    combined source. It finds exact matches only: an image that has been resized or compressed does not match.
 
     Args:
         source: A zoo name, a folder, or any :class:`Source`.
@@ -79,8 +79,8 @@ def check_unseen(source: Any, hashes: Tensor, *, on_seen: OnSeen = "refuse") -> 
             Default: ``"refuse"``.
 
     Returns:
-        Exposure: How many of the test images the source has seen (``seen`` of ``of``), and whether it lists all its
-            training images (``known``).
+        Exposure: The number of test images that the source has seen (``seen``), the number of test images (``of``),
+            and whether the source lists all its training images (``known``).
 
     Raises:
         TypeError: If ``source`` is not a source or ``hashes`` is not a tensor.

@@ -21,9 +21,9 @@ DROPOUT = 0.2
 class PretrainedClassifier(nn.Module):
     """A pretrained backbone with a new linear layer that starts at zero.
 
-    It repeats grey images in three channels, and scales their values like in the pretraining. It enlarges images that
-    are smaller than 96 px, and shrinks images that are larger than those of the pretraining. The statistics of its
-    batch norms stay those of the pretraining, because estimates from few images would be worse.
+    It repeats grey images in three channels, and scales the values of all images as in the pretraining. It enlarges
+    images that are smaller than 96 px, and shrinks images that are larger than those of the pretraining. Its batch
+    norms keep the statistics of the pretraining, because estimates from few images would be worse.
 
     Args:
         backbone (nn.Module): Maps images ``(n, 3, s, s)`` to features ``(n, features)`` or maps of features.
@@ -32,7 +32,8 @@ class PretrainedClassifier(nn.Module):
         side (int): Side of the images of the pretraining, in pixels.
         mean (sequence of float): Mean of each channel in the pretraining, for values 0..1.
         std (sequence of float): Standard deviation of each channel.
-        fixed (bool): Whether every image is resized to ``side``, because the backbone takes no other. Default: False.
+        fixed (bool): Whether every image is resized to ``side``, because the backbone accepts no other size. Default:
+            False.
 
     Shape:
         Float images 0..1 ``(n, 1 or 3, h, w)``; the output has shape ``(n, num_classes)``.
@@ -98,7 +99,7 @@ def efficientnet_lite0(channels: int, num_classes: int) -> PretrainedClassifier:
 
 
 def from_torchvision(name: str, channels: int, num_classes: int) -> PretrainedClassifier:
-    """Builds a classifier of torchvision with its default weights."""
+    """Builds one of torchvision's classifiers with its default weights."""
     from torchvision import models
 
     try:
@@ -128,7 +129,7 @@ def from_torchvision(name: str, channels: int, num_classes: int) -> PretrainedCl
 
 
 def from_timm(name: str, channels: int, num_classes: int) -> PretrainedClassifier:
-    """Builds a network of timm with its weights."""
+    """Builds a timm network with its pretrained weights."""
     try:
         import timm
     except ModuleNotFoundError:

@@ -43,7 +43,8 @@ def train_classifier(
 
     Args:
         images (Tensor): Training images, uint8 ``(n, c, h, w)``.
-        labels (Tensor): Classes, int64 ``(n,)``, or weighted probabilities, float ``(n, num_classes)``.
+        labels (Tensor): Classes, int64 ``(n,)``, or class probabilities times the weight of the image, float
+            ``(n, num_classes)``.
         num_classes (int): Number of classes.
         steps (int): Training steps. Default: 600.
         batch_size (int): Images in each step. Default: 64.

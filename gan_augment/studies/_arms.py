@@ -53,7 +53,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The settings that all trainings of a study share."""
+    """The settings that all training runs of a study share."""
 
     num_classes: int
     steps: int
@@ -65,7 +65,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """One training: an arm with a seed, in the folder of a study."""
+    """One training run: an arm with a seed, in the folder of a study."""
 
     folder: Path
     arm: Arm
@@ -113,7 +113,7 @@ def run_job(job: Job, on_step: Callable[[], object] | None = None) -> Outcome:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Lets torch use one thread, so that a training gives the same bits with any number of processes."""
+    """Limits torch to one thread, so that training gives the same bits with any number of processes."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -160,7 +160,7 @@ def weighted_targets(labels: Tensor, num_classes: int) -> Tensor:
 
 
 def log_shares(labels: Tensor, num_classes: int) -> Tensor:
-    """Returns the logarithm of each class's share of the labels, of a class without labels that of half a label."""
+    """Returns the logarithm of each class's share of the labels. A class without labels counts as half a label."""
     counts = torch.bincount(labels, minlength=num_classes).float().clamp(min=0.5)
     return (counts / counts.sum()).log()
 

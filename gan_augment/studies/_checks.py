@@ -63,7 +63,8 @@ def check_request(
         if settings.mode == "balance" and drawn.num_classes and len(drawn.class_indices) < number:
             raise ValueError(
                 f"source must have all {number} classes for mode='balance', but has {len(drawn.class_indices)}: if "
-                "only some classes had synthetic images, a classifier could recognise them by that."
+                "only some classes had synthetic images, a classifier could recognise these classes by the look of the "
+                "images."
             )
     policies, classes = settings.policies(drawn), drawn.num_classes
     for policy in policies.values():
@@ -95,15 +96,19 @@ def _check_images_per_class(
         return int(torch.bincount(data.images.classes[rows], minlength=data.num_classes).min())
 
     if fewest(data.test_rows) < 2:
-        raise ValueError("Every class must have at least two test images, but one has fewer; add test images of it.")
+        raise ValueError(
+            "Every class must have at least two test images, but one class has fewer; add test images of that class."
+        )
     training = min(fewest(train) for train, _ in splits)
     if training < 1:
-        raise ValueError("Every class must have a training image, but one has none; add images of it, or raise count.")
+        raise ValueError(
+            "Every class must have a training image, but one class has none; add images of that class, or raise count."
+        )
     for name, kind in filters.items():
         if training < kind.images_per_class:
             raise ValueError(
-                f"Every class must have {kind.images_per_class} training images for the filter {name!r}, but one has "
-                f"{training}; add images, raise count, or leave out the filter."
+                f"Every class must have {kind.images_per_class} training images for the filter {name!r}, but one class "
+                f"has {training}; add images, raise count, or leave out the filter."
             )
 
 
@@ -129,15 +134,15 @@ def _check_classifier(classifier: Classifier, shape: tuple[int, ...], num_classe
         raise ValueError(f"classifier must build a new module at each call, but {name} returned the same one twice.")
     if any(is_lazy(each) or each.is_meta for each in (*built[0].parameters(), *built[0].buffers())):
         raise ValueError(
-            f"classifier must build a module with weights, but {name} built a lazy one or one on the device 'meta'; "
-            "build it on the CPU or a GPU, with the numbers of features."
+            f"classifier must build a module with weights, but {name} built a lazy module or a module on the device "
+            "'meta'; build it on the CPU or a GPU, and pass the numbers of features to its layers."
         )
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         _check_logits(built[0].to(device), name, shape, num_classes, device)
 
 
 def _check_logits(model: nn.Module, name: str, shape: tuple[int, ...], num_classes: int, device: str) -> None:
-    """Checks that a module takes images and returns logits, also while it trains."""
+    """Checks that a module takes images and returns logits, in training mode and in eval mode."""
     for training in (True, False):
         try:
             logits = model.train(training)(torch.zeros(2, *shape, device=device))
@@ -188,7 +193,7 @@ def check_exposure(
             f"The source was trained on {trained_on:,} of the {len(data.train_rows):,} training and validation images. "
             f"The validation scores may favour it. {gain or 'It was trained on no other images'}."
         )
-    # A pool may hold any images, also those of the data set itself.
+    # A pool may hold any images, even those of the data set itself.
     if not isinstance(generator, SyntheticPool) or generator.image_shape != tuple(images.shape[1:]):
         return sentence, notes
     contained = fingerprints(generator.rows(torch.arange(len(generator))))
@@ -197,8 +202,8 @@ def check_exposure(
     others = int(seen(images[data.train_rows], contained).sum())
     if others:
         notes.append(
-            f"{others:,} images of the source are images of the data set. In splits that do not train on them, the "
-            "source adds real images instead of synthetic ones."
+            f"{others:,} images of the source are also in the data set. In a split that does not train on these "
+            "images, the source adds real images that the baseline does not have."
         )
     return sentence, notes
 

@@ -14,13 +14,13 @@ from ..mixing import ClassVariation
 from ..models import displace, enlarge
 from ..synthesis import Source, class_labels
 
-Make = Callable[[Tensor, Tensor], Tensor]  # from images and others of the same classes to new images
+Make = Callable[[Tensor, Tensor], Tensor]  # maps images and others of the same classes to new images
 
 ALPHA, SIGMA, DIGIT_SIDE = 30.0, 4.0, 28  # of the elastic deformation of images of 28 px
 
 
 def vary(images: Tensor, labels: Tensor) -> Make:
-    """Returns a function that varies each image like others of its class; see :class:`ClassVariation`."""
+    """Returns a function that varies each image as images of its class differ; see :class:`ClassVariation`."""
     variation = ClassVariation.fit(images, labels, p=1.0, progress=False)
     return lambda chosen, others: variation(chosen)
 
@@ -56,7 +56,7 @@ POOLED_KINDS = (*CONTROL_POOLS, REFERENCE)  # kinds of arms with a pool of real 
 
 
 def control_pool(control: str) -> tuple[str, str]:
-    """Returns the name of a control's pool, which no filters have."""
+    """Returns the name of a control's pool. No combination of filters has this name."""
     return "control", control
 
 
@@ -88,7 +88,7 @@ class ControlSource(Source):
 
     @staticmethod
     def _draw_pair(rows: Tensor) -> Tensor:
-        """Draws two rows of a class, which differ if it has two or more."""
+        """Draws two rows of a class. They differ if the class has two or more."""
         first = int(torch.randint(len(rows), ()))
         second = (first + 1 + int(torch.randint(max(len(rows) - 1, 1), ()))) % len(rows)
         return rows[[first, second]]

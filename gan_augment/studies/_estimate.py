@@ -20,13 +20,13 @@ TIMED_STEPS, TIMED_IMAGES = 2, 64
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that one process takes for a training step, and to predict all validation and test images."""
+    """Seconds that one process needs for a training step, and for predicting all validation and test images."""
 
     step: float
     predictions: float
 
     def training(self, steps: float) -> float:
-        """Returns the seconds of one training with its predictions."""
+        """Returns the seconds of one training run with its predictions."""
         return steps * self.step + self.predictions
 
 
@@ -61,10 +61,10 @@ def _note_time(ends: list[float], device: str) -> None:
 def estimated_seconds(
     settings: Settings, costs: Mapping[str, Cost], finished: Mapping[str, int], tuned: Mapping[str, float]
 ) -> float:
-    """Estimates the seconds of all further trainings in one process, if the slowest classifier becomes the baseline.
+    """Estimates the seconds of all remaining training runs in one process, if the slowest classifier wins.
 
-    ``finished`` is the number of trainings of each classifier that are done. ``tuned`` is the factor of the steps that
-    was chosen for a classifier; before that, the mean of its trials counts.
+    ``finished`` is the number of finished training runs of each classifier. ``tuned`` is the factor that multiplies the
+    steps of a classifier once it is chosen. Until then, the mean factor of its trials is used.
     """
 
     def training(classifier: Classifier) -> float:
@@ -78,7 +78,7 @@ def estimated_seconds(
 
 
 def estimate_sentence(trainings: int, fittings: int, seconds: float) -> str:
-    """Returns a sentence on the largest number of trainings, the number of fittings, and about how long they take."""
+    """Returns a sentence with the maximum number of training runs, the number of fittings, and a rough time."""
     fits = f"fits {fittings} generator{'s' if fittings > 1 else ''} and " if fittings else ""
     return f"The study {fits}trains up to {trainings} classifiers, which takes about {rounded(seconds)}."
 

@@ -101,11 +101,11 @@ class Fitting:
         return recipe
 
     def total_steps(self, split: SplitImages) -> int:
-        """Returns the steps of one fitting, unless a budget ends it."""
+        """Returns the planned number of steps of one fitting. Its budget may allow fewer."""
         return self.resolve(split.train.shape[-1]).total_steps(len(split.train))
 
     def seconds_per_step(self, split: SplitImages) -> float:
-        """Measures a step with one thread, like in the fitting itself."""
+        """Measures the seconds of a step with one thread, as in the fitting itself."""
         recipe = self.resolve(split.train.shape[-1])
         classes = int(split.train_labels.max()) + 1
         rows = first_rows_by_class(split.train_labels, min(max(TIMED_IMAGES, classes), len(split.train)))

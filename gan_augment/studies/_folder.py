@@ -39,7 +39,7 @@ IMAGES = "data.safetensors"
 
 
 class Outcome(NamedTuple):
-    """The result of one training: logits ``(n, num_classes)`` of the validation and test images, and its seconds."""
+    """The result of one training run: logits ``(n, num_classes)`` of validation and test images, and its seconds."""
 
     validation: Tensor
     test: Tensor
@@ -102,7 +102,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def file_name(name: str) -> str:
-    """Returns a name for a file, which differs for different names."""
+    """Returns a file name. Different names give different file names."""
     plain = _plain(name)
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     return plain if plain == name and len(name) <= LONGEST_NAME else f"{plain[:LONGEST_NAME]}-{digest}"
@@ -166,7 +166,7 @@ def read_outcome(path: Path) -> Outcome | None:
     try:
         state = unpack(path.read_bytes())
         if state.pop("run", None) != path.stem:
-            raise ValueError("it belongs to another training")
+            raise ValueError("it belongs to another training run")
         return Outcome(**state)
     except FileNotFoundError:
         return None
@@ -180,7 +180,7 @@ def outcome_paths(folder: Path) -> Iterable[Path]:
 
 
 def count_outcomes(paths: Iterable[Path], classifier: str) -> int:
-    """Returns the number of outcomes of a classifier, whose name starts the keys of its arms."""
+    """Returns the number of outcomes of a classifier. The keys of its arms start with its name."""
     start = _plain(f"{classifier}, ")
     return sum(path.name.startswith(start) for path in paths)
 

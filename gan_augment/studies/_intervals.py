@@ -89,8 +89,8 @@ def crossed_difference(treated: Tensor, control: Tensor, labels: Tensor | None =
     """Computes the interval of a difference in accuracy, over seeds and over test images at once.
 
     An interval over seeds alone describes these test images only. Here, seeds and images are crossed random effects
-    whose variances add up, so the interval also allows for other test images. It would be too wide if neither seeds
-    nor images differed in effect. The degrees of freedom are Satterthwaite's (https://doi.org/10.2307/3002019).
+    whose variances add up, so the interval also allows for other test images. It is too wide if the effect
+    varies neither between seeds nor between images. The degrees of freedom are Satterthwaite's (https://doi.org/10.2307/3002019).
 
     Args:
         treated (Tensor): Score of each seed on each test image, ``(seeds, n)``, such as 1 for a correct class.

@@ -1,4 +1,4 @@
-"""Runs the trainings and fittings of a study, in this process or in several."""
+"""Trains the classifiers and fits the generators of a study, in this process or in several."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Runner:
         self.bar = progress_bar(show=self.progress, total=seconds, desc="Study", **options)
 
     def estimate_again(self, trainings: float) -> float:
-        """Corrects the end of the bar for trainings of so many seconds, and returns the seconds of all that is left."""
+        """Corrects the bar for these seconds of remaining training, and returns the seconds of all remaining work."""
         left = trainings + sum(job.seconds for job in self._queued)
         self.bar.total = self.bar.n + left
         self.bar.refresh()
@@ -143,7 +143,7 @@ class Runner:
         self._workers += [process for process in active_children() if process not in [*others, *self._workers]]
 
     def _step_seconds(self, job: AnyJob) -> float:
-        """Returns the estimated seconds of a step of a job; of a training, with its share of the predictions."""
+        """Returns the estimated seconds of a step of a job. A training step includes its share of the predictions."""
         if isinstance(job, Job):
             return self.costs[job.arm.classifier.name].training(job.steps) / job.steps
         return job.step_seconds

@@ -19,7 +19,7 @@ FRAME = (230, 97, 0)  # orange; it differs from the blue of the plots for colour
 
 
 def report_pictures(pool: SyntheticPool, data: SplitImages, teacher: nn.Module, choice: Arm) -> dict[str, Tensor]:
-    """Returns pictures by caption, uint8 ``(c, h, w)``, of the pool of the choice and the images of its split."""
+    """Returns the report's pictures by caption, uint8 ``(c, h, w)``: the chosen arm's samples and real images."""
     images = pool.rows(torch.arange(min(len(pool), MAX_CANDIDATES)))
     labels = None if pool.labels is None else pool.labels[: len(images)]
     by_class = ", one row for each class" if 0 < pool.num_classes <= MAX_CLASSES else ""

@@ -1,4 +1,4 @@
-"""The smallest effect that a study can show, and a test that needs no distribution."""
+"""The smallest effect that a study can show, and a test that assumes no distribution."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ EXACT_SPLITS = 16  # with more splits, signs are drawn at random
 
 
 def power_sentence(found: Interval, n: int, splits: int) -> str:
-    """Returns the smallest effect that can be shown, and how many test images and splits would show one point.
+    """Returns how small an effect the study can show, and how many test images and splits one point would need.
 
-    With fewer than five splits, these numbers are left out, because chance can make them far too large.
+    With fewer than five splits, it leaves out these numbers, because chance can make them far too large.
 
     Args:
         found (Interval): Paired difference between two arms of the study, of any kind.
@@ -27,8 +27,9 @@ def power_sentence(found: Interval, n: int, splits: int) -> str:
     """
     effect = (found.high - found.low) / 2
     sentence = (
-        f"With {n:,} test images and {splits} splits, the interval reaches about {effect * 100:.1f} points to either "
-        "side. An effect of this size is shown in about half of such studies."
+        f"With {n:,} test images and {splits} splits, chance can move the result by about {effect * 100:.1f} points to "
+        f"either side ({found.level * 100:g}% interval). Such a study can show a true effect of this size about half "
+        "of the time, and a smaller one less often."
     )
     if effect <= ONE_POINT:
         return sentence
@@ -36,15 +37,18 @@ def power_sentence(found: Interval, n: int, splits: int) -> str:
         return f"{sentence} Use {FEW_SPLITS} splits or more: with fewer, intervals can be wide by chance."
     times = (effect / ONE_POINT) ** 2  # a variance is inversely proportional to the numbers of both
     images, more = (math.ceil(times * each) for each in (n, splits))
-    return f"{sentence} To show one point, it needs about {images:,} test images and {more:,} splits."
+    return (
+        f"{sentence} To show an effect of one point as often, use about {images:,} test images and {more:,} seeds, "
+        "each with its own split."
+    )
 
 
 def sign_flip_test(differences: Sequence[float]) -> float:
     """Returns the p-value of a two-sided sign-flip test of the mean of independent differences.
 
-    If there were no effect, each difference might as well have the other sign. The p-value is the share of all choices
-    of signs whose mean is at least as far from zero (https://doi.org/10.2307/2984124). It does not assume a normal
-    distribution. It cannot be below ``2 / 2**n``.
+    Without an effect, each difference is equally likely to have either sign. The p-value is the share of all choices of
+    signs whose mean is at least as far from zero as the observed one (https://doi.org/10.2307/2984124). The test does
+    not assume a normal distribution. The p-value cannot be below ``2 / 2**n``.
 
     Args:
         differences (sequence of float): One difference for each split. With more than 16, 65,536 choices are drawn.
@@ -65,5 +69,8 @@ def sign_flip_test(differences: Sequence[float]) -> float:
 
 
 def joint_verdict(found: Interval, p_value: float, splits: int) -> Verdict:
-    """Returns the verdict of the interval if the sign-flip test shows it too, as far as it can with few splits."""
+    """Returns the verdict of the interval if the sign-flip test agrees, and ``"no effect shown"`` otherwise.
+
+    The test agrees if the p-value is at most 0.05 or, with five or fewer splits, the smallest possible.
+    """
     return found.verdict if p_value <= max(0.05, 2 / 2**splits) else "no effect shown"

@@ -25,7 +25,7 @@ def race_rounds(candidates: int, first: int, last: int) -> list[tuple[int, int]]
 
 
 def race_trainings(candidates: int, first: int, last: int) -> int:
-    """Returns the number of trainings in a race, without those that give the winner its remaining seeds."""
+    """Returns the number of training runs in a race, without those that give the winner its remaining seeds."""
     done = total = 0
     for number, seeds in race_rounds(candidates, first, last):
         total += number * (seeds - done)

@@ -58,14 +58,14 @@ class Reference:
             counts = torch.bincount(images.classes[rows[-1]], minlength=data.num_classes)
             if int(counts.min()) == 0:
                 raise ValueError(
-                    "reference must have images of every class that are not images of the data set, but has none of "
+                    "reference must have, for every class, some images that are not in the data set, but has none for "
                     f"class {int(counts.argmin())}; add some, or leave out reference."
                 )
         dropped = len(images) - min(map(len, rows))
         if dropped:
             notes.append(
-                f"Up to {dropped:,} of the {len(images):,} reference images are images of the data set. Each split "
-                "leaves out those that it uses."
+                f"Up to {dropped:,} of the {len(images):,} reference images are also in the data set. Each split "
+                "leaves out those that are among its own training, validation or test images."
             )
         return cls(images, tuple(rows), (*notes, _trained_on(source, images)))
 

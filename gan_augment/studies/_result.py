@@ -14,7 +14,7 @@ from ..evaluation import Hyperparameters
 from ._intervals import Interval, Verdict
 from .report import write_report
 
-OVERSAMPLED = "oversampled"  # name of the arm that the synthetic arms of mode "balance" become at ratio 0
+OVERSAMPLED = "oversampled"  # name of the arm with ratio 0 and the settings of the synthetic arms of mode "balance"
 Kind = Literal[
     "none",
     "ordinary",
@@ -58,12 +58,12 @@ class ArmResult:
     Attributes:
         name (str): Name; unique in a study, such as ``"synthetic 0.25"``.
         kind (str): ``"none"`` (no augmentation), ``"ordinary"`` (real images, ordinary augmentation),
-            ``"oversampled"`` (repeated real images in place of synthetic ones, or until all classes have the same
-            number), ``"class weights"``, ``"logit adjustment"`` (https://arxiv.org/abs/2007.07314), ``"filled up"``
-            (like ``"oversampled"``, but with synthetic images) or ``"synthetic"``. In the controls, real images take
-            the place of synthetic ones: ``"varied"`` (by :class:`ClassVariation`), ``"elastic"`` (random elastic
-            deformations) and ``"smote"`` (blends of two images of a class). In ``"reference"``, the images of
-            ``reference=`` take their place.
+            ``"oversampled"`` (real images are repeated: in place of synthetic ones, or until all classes have the same
+            number of images), ``"class weights"``, ``"logit adjustment"`` (https://arxiv.org/abs/2007.07314),
+            ``"filled up"`` (like ``"oversampled"``, but with synthetic images) or ``"synthetic"``. In the controls,
+            real images take the place of synthetic ones: ``"varied"`` (by :class:`ClassVariation`), ``"elastic"``
+            (random elastic deformations) and ``"smote"`` (blends of two images of a class). In ``"reference"``, the
+            images of ``reference=`` take their place.
         augment (str): Ordinary augmentation of the arm, a name of :data:`AUGMENTATIONS`.
         classifier (str): Name of the classifier.
         ratio (float): Share of each batch that consists of synthetic images or, in a control, of the real images in
@@ -107,7 +107,7 @@ class ArmResult:
 
 
 def strictest_control(baseline: str, comparisons: dict[str, Interval]) -> str:
-    """Returns the arm that the verdict compares with: the baseline or ``oversampled``, whichever gives less gain."""
+    """Returns the baseline or ``oversampled``: the one over which the choice gains less. It decides the verdict."""
     return min(
         (name for name in (baseline, OVERSAMPLED) if name in comparisons), key=lambda name: comparisons[name].low
     )
@@ -118,7 +118,7 @@ def _points(found: Interval) -> str:
 
 
 def _disagreement(found: Interval, verdict: Verdict | None) -> str:
-    """Returns a clause that explains a verdict that is not that of the interval, or an empty string."""
+    """Returns a clause that explains why a verdict differs from its interval, or an empty string if it does not."""
     if verdict in (None, found.verdict):
         return ""
     return ", but a sign-flip test over the splits does not agree with this interval"
@@ -155,8 +155,8 @@ class StudyResult:
             ``"class_counts"`` (training images of each class, mean over the splits), ``"image_shape"``, ``"splits"``.
         source (dict): ``"name"``, ``"load"`` (name or folder from which the images of the choice can be loaded, if
             there is one), ``"fitted"`` (number of generators that the study fitted), ``"fit_steps"`` (steps
-            that each fitting made), ``"planned_fit_steps"`` (fewer are made if a budget ends), ``"fit_seconds"``,
-            ``"pool_seconds"``, ``"pool_size"``, ``"trainings"`` (number of trainings), ``"training_seconds"``,
+            that each fitting made), ``"planned_fit_steps"`` (fewer if a budget runs out), ``"fit_seconds"``,
+            ``"pool_seconds"``, ``"pool_size"``, ``"trainings"`` (number of training runs), ``"training_seconds"``,
             ``"seen"`` (sentence on seen test images), ``"copies"`` (sentence on near copies), ``"acceptance"`` (share
             of the candidates that each filter kept, by name).
         notes (tuple of str): Limits and remarks, one or two sentences each.
@@ -212,7 +212,7 @@ class StudyResult:
 
     @property
     def ratio_zero(self) -> ArmResult:
-        """The arm of real images that the synthetic arms become at ratio 0."""
+        """The arm that has the settings of the synthetic arms, but ratio 0: no synthetic images."""
         return next((arm for arm in self.arms if arm.name == OVERSAMPLED), self.arm(self.baseline))
 
     @property

@@ -105,7 +105,7 @@ class StudyRun:
             tqdm.write(estimate_sentence(max(trainings, 0), len(fittings), wall), file=sys.stderr)
 
     def _finished(self) -> dict[str, int]:
-        """Returns the number of trainings of each classifier that are done."""
+        """Returns the number of finished training runs of each classifier."""
         known = list(outcome_paths(self.folder))
         return {each.name: count_outcomes(known, each.name) for each in self.settings.classifiers}
 
@@ -121,7 +121,7 @@ class StudyRun:
 
     @property
     def _parallel(self) -> int:
-        """The number of trainings that can run at the same time, in most stages."""
+        """The number of classifiers that can train at the same time, in most stages."""
         return min(self.settings.processes, FIRST_SEEDS * self.settings.seeds)
 
     def _print_power(self, baseline: Arm) -> None:

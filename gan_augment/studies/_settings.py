@@ -142,13 +142,13 @@ class Settings:
         return next((name for name in self.augment if name != "none"), "none")
 
     def num_real_trainings(self, classifier: Classifier) -> int:
-        """The largest number of trainings that choose a classifier's hyperparameters and augmentation."""
+        """The maximum number of training runs that choose a classifier's hyperparameters and augmentation."""
         tuning = race_trainings(len(self.trials(classifier)), 1, min(TUNING_SEEDS, self.seeds))
         return tuning + max(race_trainings(len(self.augment), FIRST_SEEDS, self.seeds), self.seeds)
 
     @property
     def num_mixed_trainings(self) -> int:
-        """The largest number of trainings of the synthetic arms, of their controls, and of the arms of balance."""
+        """The maximum number of training runs of the synthetic arms, their controls, and the arms of ``balance``."""
         repeated = "repeated" in self.controls and self.mode == "balance"  # it has no arm of its own there
         others = len(self.controls) + self.reference - repeated + (4 if self.mode == "balance" else 0)
         synthetic = race_trainings(self.num_synthetic_arms, FIRST_SEEDS, self.seeds)
@@ -156,7 +156,7 @@ class Settings:
 
     @property
     def num_trainings(self) -> int:
-        """The largest number of trainings; those that two stages share run only once."""
+        """The maximum number of training runs. The study makes fewer if two stages share some of them."""
         return sum(map(self.num_real_trainings, self.classifiers)) + self.num_mixed_trainings
 
     def policies(self, source: Source) -> dict[str, LabelPolicy]:

@@ -95,7 +95,7 @@ class StudyData:
         if total > len(rows):
             raise ValueError(
                 f"count must leave enough images for validation, but {count} training images and {validation:.0%} "
-                f"validation images are {total} images, and there are {len(rows)}."
+                f"validation images add up to {total}, and there are only {len(rows)} images."
             )
         held_out = draw_held_out(classes, groups, validation * total / len(rows), split_seed)
         chosen, others = rows[~held_out], rows[held_out]
@@ -154,7 +154,7 @@ def common_image_size(dataset: Any) -> int:
 
 
 def draw_held_out(classes: Tensor, groups: Tensor | None, share: float, seed: int) -> Tensor:
-    """Draws the rows to hold out, bool ``(n,)``: about a share of them, whole groups, every class on both sides."""
+    """Draws about this share of the rows to hold out, bool ``(n,)``. Groups stay whole, both sides have every class."""
     if share == 0:
         return torch.zeros(len(classes), dtype=torch.bool)
     num_classes = len(torch.unique(classes))

@@ -81,9 +81,9 @@ def study(
         recipe (str or Recipe, optional): Recipe that fits a generator to the training images of each split.
         init (optional): Generator to start the fitting from.
         budget (float or str, optional): Wall-clock limit of one fitting, such as ``"10m"``; the result then depends on
-            the speed of the machine. Default: no limit, but a number of steps: 1,500, or 400 with the presets
-            ``"quick"`` and ``"demo"``; three times as many if the recipe has no anchors. To change this number, pass
-            ``fit_options={"steps": 3000}``.
+            the speed of the machine. Default: no time limit. A fitting then makes 1,500 steps, or 400 with the
+            presets ``"quick"`` and ``"demo"``. It makes three times as many if the recipe's ``objective`` is not
+            ``"anchored"``. To change this number, pass ``fit_options={"steps": 3000}``.
         fit_options (dict, optional): Other arguments of :func:`gan_augment.fit`.
         groups (sequence or str, optional): Group of each image, such as the patient; all images of a group are on the
             same side of a split. Or a regular expression whose first capture group is the image's group, matched
@@ -94,13 +94,14 @@ def study(
         validation (float): Share of validation images, drawn again for each split. Default: 0.2.
         mode (str): ``"replace"`` replaces a share of every batch. ``"balance"`` is for uneven classes: it replaces a
             share of batches in which all classes are equally frequent. The baseline is then the best of oversampling,
-            class weights, logit adjustment and none of them, and the verdict *helps* also needs a gain over
-            oversampling. Default: ``"replace"``.
+            class weights, logit adjustment, and plain training without any of these. The verdict *helps* also requires
+            a gain over oversampling. Default: ``"replace"``.
         ratios (sequence of float, optional): Ratios to try in addition to 0. Default: 0.1, 0.25, 0.5 and 0.75; preset
             ``"quick"``: 0.25 and 0.5; preset ``"demo"``: 0.5.
         labels: One or more label policies to try; see :class:`SyntheticMix`. Default: ``"same"``.
-        filters (optional): Filters to try, each None or one or more of ``"agreement"``, ``"confidence"``,
-            ``"density"``, ``"copies"`` and ``"discriminator"``. They use only training images. Default: None.
+        filters (optional): Filters to try. Each entry is None (no filter), a name, or several names to apply together:
+            ``"agreement"``, ``"confidence"``, ``"density"``, ``"copies"`` and ``"discriminator"``. They use only
+            training images. Default: None.
         augment (sequence of str, optional): Ordinary augmentations to try, names of :data:`AUGMENTATIONS`.
         metric (str, optional): ``"accuracy"`` or ``"balanced accuracy"``. Default: ``"balanced accuracy"`` in mode
             ``"balance"``, otherwise ``"accuracy"``.
@@ -112,8 +113,8 @@ def study(
             ``"quick"`` and ``"demo"``: varied and repeated.
         reference (Dataset or str, optional): Real images of the same classes, such as those that the source was trained
             on, in any form that ``dataset`` takes. One more arm mixes them in instead of synthetic images, to show how
-            much worse the synthetic images are. In each split, its own training and validation images are left out of
-            them. Requires ``source``. Default: no such arm.
+            much worse the synthetic images are. In each split, reference images that are also training or validation
+            images of this split are left out. Requires ``source``. Default: no such arm.
         seeds (int): Number of paired seeds. Default: 5.
         splits (int, optional): Number of splits into training and validation images, which the seeds use in turn.
             Each split has its own fitted generator. Fewer splits than seeds cost less and widen the interval, which is
@@ -174,8 +175,8 @@ def study(
         raise ValueError(f"preset must be one of {tuple(PRESETS)}, but got {preset!r} instead.")
     if recipe is not None and reference is not None:
         raise ValueError(
-            "reference must be left out with recipe, because these generators have no other training images; pass it "
-            "with source."
+            "reference must be left out with recipe, because the fitted generators are trained on the study's own "
+            "images only; pass it with source."
         )
     defaults, loaded = PRESETS[preset], None if source is None else LoadedSource.load(source)
     chosen = default_classifiers() if classifier is None else as_tuple(classifier)

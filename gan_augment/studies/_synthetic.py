@@ -90,7 +90,7 @@ class StudyPools:
     teacher: nn.Module = field(init=False)  # classifier of the real images of the first split
     fit_seconds: float = 0.0
     fit_steps: list[int] = field(default_factory=list)  # of each generator
-    planned_steps: int = 0  # of each generator, unless a budget ends them
+    planned_steps: int = 0  # of each generator, unless a budget runs out
     pool_seconds: float = 0.0  # without the teachers' training
     acceptance: dict[str, float] = field(default_factory=dict)  # share that each filter kept, mean over the splits
     generators: list[LoadedSource] = field(default_factory=list)  # one for each split
@@ -120,7 +120,7 @@ class StudyPools:
         self.planned_steps = self.source.total_steps(splits[0])
         if few_steps(min(self.fit_steps), self.planned_steps) is not None:
             self.notes.append(
-                f"The budget ended after {min(self.fit_steps)} training steps of a generator. More steps may give "
+                f"The budget ran out after {min(self.fit_steps)} training steps of a generator. More steps may give "
                 "better images and a different verdict: run a study with a larger budget."
             )
 

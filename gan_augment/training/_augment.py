@@ -3,8 +3,8 @@
 Both networks see real and generated images augmented. Each operation has a probability, which falls to zero at the end
 of a run: an operation that is always on would show in the samples, and a classifier would learn it.
 
-An operation takes images ``(n, c, h, w)`` in -1..1 and ``hit``, a bool ``(n, 1, 1, 1)``. Images that are not hit keep
-every bit. Random numbers are float32 or int64, whatever the type of the images.
+An operation takes images ``(n, c, h, w)`` in -1..1 and ``hit``, a bool ``(n, 1, 1, 1)``. Images that are not hit stay
+the same to the bit. Random numbers are float32 or int64, whatever the type of the images.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ OPERATIONS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], ...]] = {
 def diff_augment(images: Tensor, operations: Mapping[str, float], strength: float = 1.0) -> Tensor:
     """Augments each image ``(n, c, h, w)`` in -1..1 by each operation with its probability times ``strength``.
 
-    Gradients pass through, also twice. Channels-last images stay channels-last. At strength 0 it draws nothing.
+    First and second derivatives pass through. Channels-last images stay channels-last. At strength 0 it draws nothing.
     """
     unknown = [name for name in operations if name not in OPERATIONS]
     if unknown:
@@ -125,10 +125,10 @@ class AdaptiveStrength:
     """The strength of adaptive discriminator augmentation (https://arxiv.org/abs/2006.06676), from 0 to ``maximum``.
 
     A discriminator that calls nearly all training images real has begun to memorise them. If the mean sign of their
-    logits is above ``target``, the augmentation grows stronger; below it, it grows weaker. It takes at least
-    ``images_to_full`` images from 0 to 1, and changes every ``interval`` steps.
+    logits is above ``target``, the augmentation grows stronger; if it is below, weaker. The strength needs at least
+    ``images_to_full`` images to rise from 0 to 1. It changes every ``interval`` steps.
 
-    The paper's 500,000 images are too slow for runs that show fewer. Close to 1, augmentation leaks into the samples.
+    The paper's 500,000 images are too many for a run that sees fewer. Close to 1, augmentation leaks into the samples.
     """
 
     def __init__(
@@ -174,8 +174,8 @@ class AugmentationOptions(AdversarialOptions):
         augment (dict of str to float): The probability of each operation, out of ``"brightness"``, ``"saturation"``,
             ``"contrast"``, ``"color"`` (these three together), ``"translation"`` and ``"cutout"``. Their order does not
             matter. Default: none.
-        adaptive (int): If above 0, the strength starts at 0 and follows the discriminator's overfitting. It takes at
-            least this many images from 0 to 1 (https://arxiv.org/abs/2006.06676). Default: 0.
+        adaptive (int): If above 0, the strength starts at 0 and follows the discriminator's overfitting. It needs at
+            least this many images to rise from 0 to 1 (https://arxiv.org/abs/2006.06676). Default: 0.
     """
 
     augment: dict[str, float] = field(default_factory=dict)

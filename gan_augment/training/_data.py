@@ -26,12 +26,12 @@ class DataOptions(Options):
     Args:
         image_size (int): Side of the images in pixels: 16, 28, 32, 64, 128 or 256. Default: 64.
         channels (int, optional): 1 or 3. Default: as many as the images have.
-        resize_mode (str): How images are brought to that size: ``"crop"`` (default), ``"resize"`` or ``"pad"``.
+        resize_mode (str): How images get this size: ``"crop"`` (default), ``"resize"`` or ``"pad"``.
         conditional (bool): Whether the generator learns the classes. Default: False.
         flip (bool): Whether the generator also learns mirrored images. Default: False.
         balance_classes (bool): Whether every class is drawn equally often, even if it is rare. Default: False.
-        held_out (float): Share of the images that is not trained on, but chooses the generator that is kept (by KID).
-            Default: 0, which keeps the last generator.
+        held_out (float): Share of the images that is held out from training. The KID on these images chooses the
+            generator that is kept. Default: 0, which keeps the last generator.
     """
 
     image_size: int = 64

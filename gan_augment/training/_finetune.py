@@ -72,8 +72,8 @@ class Start:
     def adapt_recipe(self, recipe: Recipe, overrides: dict[str, Any]) -> Recipe:
         """Returns the recipe with the shape of the pretrained networks.
 
-        ``overrides``, which the recipe includes, may change only the image size, the channels, the classes and the kind
-        of the discriminator. A discriminator of another kind than the pretrained one starts with new weights.
+        The recipe already contains ``overrides``. They may change only the image size, the channels, the classes and
+        the kind of the discriminator. A discriminator of another kind than the pretrained one starts with new weights.
         """
         config = self.generator.config
         fields = _recipe_values(config)
@@ -143,7 +143,7 @@ def adapt_generator(start: Generator, config: GeneratorConfig) -> Generator:
 
     Channels: RGB filters become their mean, and grey filters are repeated. Classes keep the scales and shifts of the
     class of the same name, or of the same index if there are no names and the numbers of classes agree; other classes
-    start from the mean of all. Size: the blocks up to the smaller of both sizes are kept.
+    start from the mean of all. Size: the blocks up to the smaller of the two sizes are kept.
     """
     adapted = Generator(config)
     rows = class_rows(start.config, config)
@@ -151,8 +151,9 @@ def adapt_generator(start: Generator, config: GeneratorConfig) -> Generator:
     for old, new in blocks:
         if _shapes(old.conv) != _shapes(new.conv):
             raise ValueError(
-                f"image_size must keep the feature maps of the pretrained generator, of {start.config.image_size} px "
-                f"and width {start.config.width}, but {config.image_size} px and width {config.width} have others."
+                f"image_size and width must give the numbers of feature maps of the pretrained generator "
+                f"({start.config.image_size} px, width {start.config.width}), but {config.image_size} px and width "
+                f"{config.width} give different ones."
             )
         _copy_norm(old.norm, new.norm, rows)
         new.conv.load_state_dict(old.conv.state_dict())
@@ -166,8 +167,8 @@ def adapt_generator(start: Generator, config: GeneratorConfig) -> Generator:
 def adapt_discriminator(start: Discriminator, config: DiscriminatorConfig, rows: list[int | None]) -> Discriminator:
     """Returns a discriminator of another configuration, with as many of the weights of ``start`` as fit.
 
-    Its blocks count from the image down. ``rows`` holds, for each new class, the class of ``start`` whose embedding it
-    takes over, or None.
+    Its blocks are counted from the one that reads the image. ``rows`` holds, for each new class, the class of ``start``
+    whose embedding it takes over, or None.
     """
     adapted = Discriminator(config)
     shift = len(adapted.blocks) - len(start.blocks)
@@ -234,7 +235,7 @@ def _inner(layer: nn.Module) -> Any:
 
 
 def _weight(layer: nn.Module) -> Tensor:
-    """Returns the weight that is trained, which spectral normalisation divides."""
+    """Returns the weight that is trained, before spectral normalisation divides it."""
     inner = _inner(layer)
     weight: Tensor = inner.parametrizations.weight.original if hasattr(inner, "parametrizations") else inner.weight
     return weight

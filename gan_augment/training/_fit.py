@@ -48,11 +48,12 @@ def fit(
             with a discriminator have ``flip`` and ``augment`` instead.
         recipe (str or Recipe): A name in :data:`RECIPES`, or your own recipe. Default: ``"tiny"``.
         init (str, Path or Generator, optional): A pretrained generator to start from: a zoo name, a folder or a
-            generator. The networks take its shape, and start from its discriminator if it has one.
+            generator. The new generator starts from its shape and weights, and the new discriminator from the one that
+            was saved with it, if there is one.
         budget (float or str, optional): Wall-clock seconds, or a string such as ``"90s"``, ``"20m"``, ``"2h"``. The run
-            ends after the recipe's steps or after this time, whichever is first. Reading the images counts; apart from
-            it, at most a tenth of the time passes before the first step. With a budget, the schedule follows the clock,
-            and a CPU tries several numbers of threads, so two runs differ. Default: no limit.
+            ends after the recipe's steps or after this time, whichever is first. The time for reading the images
+            counts too; other preparation takes at most a tenth of the budget. With a budget, the schedule follows the
+            clock, and a CPU tries several numbers of threads, so two runs differ. Default: no limit.
         out (str or Path, optional): New folder of the run: config.json, metrics.jsonl, sample grids, plots, checkpoints
             and ``generator/``, for :func:`from_pretrained`. Default: nothing is written.
         seed (int): Seed of the run. The same seed gives the same run, apart from rounding differences between

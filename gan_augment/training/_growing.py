@@ -18,14 +18,14 @@ def _small_sizes(config: GeneratorConfig | DiscriminatorConfig) -> tuple[int, ..
 
 
 def shared_sizes(generating: nn.Module, judging: nn.Module) -> tuple[int, ...]:
-    """Returns the image sizes that both networks grow through; none if they do not grow."""
+    """Returns the image sizes that both networks grow through; an empty tuple if they do not grow."""
     if not isinstance(generating, GrowingGenerator) or not isinstance(judging, GrowingDiscriminator):
         return ()
     return tuple(size for size in generating.sizes if size in judging.sizes)
 
 
 def shrink(images: Tensor, size: int, fade: float) -> Tensor:
-    """Reduces real images to a size, which blends with the size below while it fades in."""
+    """Reduces real images to a size. While it fades in, blends them with their versions at half the size."""
     small = F.adaptive_avg_pool2d(images, size)
     if fade < 1:
         coarse = F.interpolate(F.avg_pool2d(small, 2), scale_factor=2.0, mode="nearest")
@@ -67,8 +67,8 @@ class GrowingGenerator(nn.Module):
     ) -> Tensor:
         """Maps latents to images ``(n, c, size, size)`` in -1..1.
 
-        ``fade``, 0..1, is the share of the images of this size. The rest is that of images of half the size, doubled by
-        nearest neighbour.
+        ``fade``, 0..1, is the weight of the images at this size. The remaining weight is that of the images at half the
+        size, doubled by nearest neighbour.
         """
         _check_stage(self.sizes, size, fade)
         blocks = list(self.generator.blocks)
@@ -111,8 +111,8 @@ class GrowingDiscriminator(nn.Module):
     ) -> Tensor:
         """Maps images ``(n, c, size, size)`` in -1..1 to logits ``(n,)``.
 
-        ``fade``, 0..1, is the share of the features of this size. The rest is that of the images averaged to half the
-        size.
+        ``fade``, 0..1, is the weight of the features at this size. The remaining weight is that of the features of the
+        images averaged to half the size.
         """
         _check_stage(self.sizes, size, fade)
         if images.shape[-2:] != (size, size):

@@ -33,7 +33,7 @@ class Loop:
         self.kid = f", KID {trainer.best['kid']:.4f}" if trainer.best else ""
 
     def run(self) -> None:
-        """Makes steps until the steps of the recipe or the budget end.
+        """Trains until the recipe's number of steps is reached or the budget runs out.
 
         SIGTERM, SIGHUP or Ctrl-C to any process ends all processes after a checkpoint is written. A second Ctrl-C does
         not wait for the end of the step.

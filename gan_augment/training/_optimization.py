@@ -28,7 +28,7 @@ class OptimizationOptions(Options):
     Args:
         batch_size (int): Images per step, over all processes. Default: 64.
         accumulation (int): Number of parts that a batch is computed in, to save memory. Default: 1.
-        steps (int): Steps of the generator, unless the budget ends first. Default: 20,000.
+        steps (int): Steps of the generator, unless the budget runs out first. Default: 20,000.
         epochs (int): If above 0, the number of passes over the images, instead of ``steps``. Default: 0.
         n_critic (int): Steps of the discriminator for each step of the generator. Default: 1.
         simultaneous (bool, optional): Whether both networks learn from one pass over the generated images, which is

@@ -30,7 +30,7 @@ from .runs._trackers import Trackers, check_trackers
 
 FEW_IMAGES = 100
 PREPARATION, LEAST_PREPARATION = 0.1, 0.03  # shares of the budget; the second applies if reading took the first
-MAX_SHARED = 0.1  # largest share of the validation images that may be in the data set too, like in a careless split
+MAX_SHARED = 0.1  # largest share of the validation images that may be in the data set too, as in a careless split
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Plan:
         if self.recipe.pretrained:
             load_feature_maps(self.recipe.features, accelerator().device)
         if trackers and self.folder is None:
-            raise ValueError("out must be given with log_with: it is the folder for its files.")
+            raise ValueError("out must be given with log_with: the trackers keep their files in this folder.")
         if self.written is not None:
             try:
                 check_plotting()
@@ -69,7 +69,7 @@ class Plan:
                 warnings.warn(f"The run will have no losses.png. {error}", UserWarning, stacklevel=4)
 
     def check_start(self, start: Start | None) -> None:
-        """Checks that fine-tuning leaves no layer untrained that is not pretrained."""
+        """Checks that fine-tuning trains every layer that is not pretrained."""
         recipe = self.recipe
         if recipe.tune != "all" and start is None:
             raise ValueError(
@@ -80,8 +80,8 @@ class Plan:
         size = recipe.image_size if start is None else start.generator.config.image_size
         if (recipe.tune != "all" or recipe.freeze_discriminator) and size != recipe.image_size:
             raise ValueError(
-                f"image_size must be {size}, like that of init, with tune or freeze_discriminator, because new layers "
-                f"would not be trained, but got {recipe.image_size} instead."
+                f"With tune or freeze_discriminator, image_size must be {size}, the size of init, but got "
+                f"{recipe.image_size}: another size would add layers that are not trained."
             )
 
     @property
@@ -149,7 +149,8 @@ class Plan:
         state = None if self.folder is None else self.folder.checkpoints.load_newest()
         if state is None and start is None and self.init is not None:
             raise ValueError(
-                f"The run must have a checkpoint to resume from {self.init}, but has none; start it again."
+                f"The run that started from {self.init} must have a checkpoint to be resumed, but has none; start it "
+                "again."
             )
         folder, trained = self.written, self.recipe.adversarial
         with torch.random.fork_rng(), threads_kept():  # each step sets its own seed

@@ -33,7 +33,7 @@ class FitResult:
         kept_step (int): The step after which the generator was kept.
         kid (float, optional): Its KID on held-out images.
         findings (list of str): Sentences on collapse, copies and leaked augmentation in the last samples. The first
-            ones say whether the budget ended too early, and how many training images are marked as synthetic.
+            ones say whether the budget ran out too early, and how many training images are marked as synthetic.
     """
 
     generator: Generator
@@ -83,9 +83,9 @@ def few_steps(steps: int, planned: int) -> str | None:
     if steps >= needed:
         return None
     return (
-        f"The budget ended after {steps} steps, but images begin to look real after about {needed:,}. Do not mix these "
-        "samples before you have looked at them. Resume the run with a larger budget, or start one with a smaller "
-        "image_size or, unless you already use one, a recipe that ends in -light."
+        f"The budget ran out after {steps} steps, but images begin to look real after about {needed:,}. Look at these "
+        "samples before you mix them. Resume the run with a larger budget, or start a new run with a smaller "
+        "image_size, or with a recipe that ends in -light if yours does not."
     )
 
 

@@ -21,7 +21,7 @@ NAMED = ("constant", "linear", "cosine")  # our own schedules, which follow the 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleOptions(Options):
-    """What changes during a run. Shares are of its steps, or of its budget if the budget ends first.
+    """What changes during a run. Each share is one of its steps, or of its budget if the budget runs out first.
 
     Args:
         schedule (str): Schedule of the learning rates: ``"constant"`` (default), ``"linear"``, ``"cosine"``, or a class
@@ -82,7 +82,7 @@ class Stage:
 
 
 def stage_at(recipe: Recipe, progress: float, *, sizes: int = 1, warmup: bool = False) -> Stage:
-    """Returns the stage of a run at the share ``progress`` of it, 0..1.
+    """Returns the stage of a run of which the share ``progress``, 0..1, is done.
 
     ``sizes`` counts the image sizes that the networks grow through, including the full one. ``warmup`` says whether the
     discriminator is new and the generator pretrained.

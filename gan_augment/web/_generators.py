@@ -65,7 +65,7 @@ def _load_upscaler(name: str) -> Upscaler:
 
 
 def title(name: str) -> str:
-    """Returns the name of a generator without the folders before it; that of its run if it is in the folder of one."""
+    """Returns a short name: the last part of a path, or the folder of the run if the generator is in one."""
     if not os.path.isdir(name):
         return name
     path = Path(name)
@@ -73,7 +73,7 @@ def title(name: str) -> str:
 
 
 def by_title(names: Sequence[str]) -> dict[str, str]:
-    """Returns names of generators by what a visitor sees of them: folders without the path, and each title once.
+    """Returns the names of generators by the titles that visitors see. Titles have no path, and all differ.
 
     Of the folders ``runs/a/cats`` and ``runs/b/cats``, the second is ``cats (2)``.
     """
@@ -119,7 +119,7 @@ def classes_of(generator: Generator) -> list[tuple[str, int]]:
 
 
 def truncation_limit(generator: Generator) -> float | None:
-    """Returns the truncation from which on samples hardly change; None if the generator takes no truncation."""
+    """Returns the truncation above which samples hardly change, or None if the generator takes no truncation."""
     if generator.config.anchors:
         return None
     return 1.0 if generator.config.latent == "uniform" else NORMAL_LIMIT
@@ -158,7 +158,7 @@ def walk(generator: Generator, seeds: tuple[int, int], label: int | None, shares
         generator (Generator): The generator.
         seeds (tuple of int): The two seeds.
         label (int, optional): Class of all images. Default: the first one.
-        shares (list of float): Place of each image, from 0 (the first sample) to 1 (the second sample).
+        shares (list of float): Position of each image, from 0 (the first sample) to 1 (the second sample).
 
     Returns:
         Tensor: uint8 images ``(len(shares), c, s, s)``.
@@ -173,7 +173,7 @@ def walk(generator: Generator, seeds: tuple[int, int], label: int | None, shares
 
 
 def _between(one: Tensor, other: Tensor, share: float) -> Tensor:
-    """Returns a latent on the arc between two, because latents lie near a sphere and not near its centre."""
+    """Interpolates on an arc, because a straight line passes near the centre of the sphere on which latents lie."""
     angle = torch.arccos(torch.cosine_similarity(one, other, dim=1).clamp(-0.999, 0.999))[:, None]
     return (torch.sin((1 - share) * angle) * one + torch.sin(share * angle) * other) / torch.sin(angle)
 

@@ -1,4 +1,4 @@
-"""Refuses requests that the page does not need: of other web sites, too large, too many, or for other files."""
+"""Refuses requests from other web sites, for other files, or of a kind, size or number that the page does not need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._limits import Limits
 from ._studies import OUT
 from ._visitors import VISITORS, Visitors, used_bytes
 
-FOREIGN = (b"cross-site", b"same-site")  # what a browser says of a request that a page of another origin sends
+FOREIGN = (b"cross-site", b"same-site")  # how a browser marks a request from a page of another origin
 FORM_BYTES = 2**20  # of a form around an uploaded file, at most
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 API = "/gradio_api/"
@@ -35,7 +35,7 @@ class Address:
     Attributes:
         host (str): Address to listen on.
         port (int): Port.
-        hostnames (tuple of str): Further names under which browsers reach the page; ``"*"`` stands for any name.
+        hostnames (tuple of str): Further host names under which browsers reach the page; ``"*"`` allows any name.
         frames (tuple of str): Web sites that may show the page in a frame.
     """
 
@@ -53,7 +53,7 @@ class Address:
 
 
 class Guard:
-    """Refuses requests of other web sites and uploads without room, and tells the browser to load nothing from them."""
+    """Refuses requests from other web sites and uploads without room. Tells the browser to load nothing from others."""
 
     def __init__(self, app: Any, visitors: Visitors, limits: Limits, address: Address) -> None:
         self.app, self.visitors, self.limits, self.names = app, visitors, limits, address.names
@@ -91,7 +91,7 @@ class Guard:
         if not is_known(headers.get(b"host", b"").decode("latin-1"), self.names):
             return "The page does not know this host name; add it with the option --hostname.", 400
         if not is_needed(scope["method"], scope["path"]):
-            return "The page does not need this.", 404
+            return "The page does not use this address, so the request was refused.", 404
         if scope["method"] == "POST" and headers.get(b"sec-fetch-site") in FOREIGN:
             return "Another web site must not use this page.", 403
         if size > most:
@@ -123,7 +123,7 @@ def _at_most(most: int, receive: Any) -> Any:
 def is_known(header: str, names: frozenset[str]) -> bool:
     """Returns whether a ``Host`` header has an IP address or one of the names.
 
-    A web site may give its own name the address of the page, so that browsers take the page for a part of the site.
+    A web site may point its own host name to the page's address. Browsers would then treat the page as part of it.
 
     Example:
         >>> [is_known(host, frozenset({"lab"})) for host in ("lab:80", "192.168.0.7", "[::1]:7860", "evil.example")]
@@ -185,14 +185,14 @@ class Downloads:
 
 
 def check_queue(page: Any, received: Path) -> None:
-    """Makes the queue of a page refuse work that its visitor waits for already, and files that are no uploads."""
+    """Makes the queue refuse a task that the visitor is already waiting for, and files that were not uploaded."""
     queue = page._queue  # Gradio has no public way to look at what is waiting
     push = queue.push
 
     async def push_checked(body: Any, request: Any, username: Any) -> Any:
         waiting = [event for each in queue.event_queue_per_concurrency_id.values() for event in each.queue]
         if any((each.session_hash, each.fn._id) == (body.session_hash, body.fn_index) for each in waiting):
-            return False, "You wait for this already; try again when it is done.", "queue_full"
+            return False, "You are already waiting for this; try again when it is done.", "queue_full"
         if names_other_file(body.data, received):
             return False, "The upload is no longer here; drop the file again.", "error"
         return await push(body=body, request=request, username=username)

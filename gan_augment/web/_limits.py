@@ -13,22 +13,22 @@ class Limits:
         samples (int): Images that one click draws.
         batch (int): Images in a mixed batch.
         pool (int): Images in a pool to download.
-        upload_bytes (int): Size of an uploaded zip file.
-        unpacked_bytes (int): Size of its files after decompression.
-        entries (int): Files and folders in it.
-        images (int): Images in it.
-        classes (int): Classes in it.
-        reading_seconds (float): Time to read its images.
+        upload_bytes (int): Size of an uploaded zip file, in bytes.
+        unpacked_bytes (int): Size of the files of a zip file after decompression, in bytes.
+        entries (int): Files and folders in a zip file.
+        images (int): Images in a zip file.
+        classes (int): Classes in a zip file.
+        reading_seconds (float): Seconds for reading the images of a zip file.
         study_images (int): Training images of a study.
         study_seeds (int): Paired seeds of a study.
         study_steps (int): Training steps of each classifier of a study.
-        study_seconds (float): Time that a study may take.
+        study_seconds (float): Seconds that a study may take.
         visitors (int): Visitors at the same time.
-        spare_seconds (float): Time without a request after which a visitor loses the place to a new one, if all
-            places are taken.
-        idle_seconds (float): Time without a request after which the files of a visitor are deleted.
-        grace_seconds (float): The same time for a visitor who has closed the page, or lost the connection.
-        total_bytes (int): Size of the files of all visitors together.
+        spare_seconds (float): Seconds without a request after which a visitor gives up their place to a new visitor,
+            if all places are taken.
+        idle_seconds (float): Seconds without a request after which the files of a visitor are deleted.
+        grace_seconds (float): Replaces ``idle_seconds`` for a visitor who has closed the page or lost the connection.
+        total_bytes (int): Size of the files of all visitors together, in bytes.
     """
 
     samples: int = 64

@@ -33,7 +33,7 @@ class MixedBatch:
 def mix_batch(
     upload: Upload, generator: Generator, source: str, *, ratio: float, labels: str | int, count: int, seed: int
 ) -> MixedBatch:
-    """Draws a batch of uploaded images, and replaces a share of it by synthetic ones.
+    """Draws a batch of uploaded images, and replaces a share of it with synthetic ones.
 
     Args:
         upload (Upload): The real images.

@@ -49,10 +49,10 @@ def serve(
         folder (str or Path, optional): Folder for everything that the page writes. It is emptied at the start and at
             the end. Default: a temporary folder.
         limits (Limits, optional): How much a visitor may ask for. Default: those of :class:`Limits`.
-        hostnames (sequence of str): Further names under which browsers reach the page; ``"*"`` stands for any name. The
-            page answers to IP addresses, ``localhost``, ``host`` and the name of this machine, and refuses other names,
-            because a web site may give its own name the address of the page. Default: none.
-        frames (sequence of str): Web sites that may show the page in a frame, like ``"https://huggingface.co"``.
+        hostnames (sequence of str): Further host names under which browsers reach the page; ``"*"`` allows any name.
+            The page answers to IP addresses, ``localhost``, ``host`` and the name of this machine. It refuses other
+            names, because a web site could point its own host name to the page's address. Default: none.
+        frames (sequence of str): Web sites that may show the page in a frame, such as ``"https://huggingface.co"``.
             Default: none.
 
     Raises:

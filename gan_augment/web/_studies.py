@@ -40,8 +40,8 @@ class Request:
 
     Attributes:
         source (str): Name of the generator; empty to fit one to the uploaded images.
-        folder (str): Folder of the generator, which the study and its report know by the name alone; empty for names
-            of the zoo and the Hub.
+        folder (str): Folder of the generator; the study and its report show only its last part. Empty for a generator
+            of the zoo or the Hub.
         labels (str): Label policy, ``"same"`` or ``"uniform"``.
         preset (str): ``"demo"`` or ``"quick"``.
         ratio (float): Ratio to try, 0.05..1.
@@ -112,7 +112,7 @@ class Study:
 
     @property
     def report(self) -> dict[str, Any] | None:
-        """The result, or None before the end or without one."""
+        """The result, or None if the study has not ended or has ended without a result."""
         path = self.folder / OUT / "report.json"
         return json.loads(path.read_text(encoding="utf-8")) if not self.running and path.is_file() else None
 
@@ -252,7 +252,7 @@ def _link(place: Path, folder: str) -> None:
 
 
 def _processes(request: Request) -> int:
-    """Returns the number of processes of a study: one for short trainings, because it takes longer to start another."""
+    """Returns the number of processes of a study: one if training is short, because a second takes longer to start."""
     return 1 if request.steps < SHORT_STEPS else max(1, min((os.cpu_count() or 1), request.seeds, 4))
 
 

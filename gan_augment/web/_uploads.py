@@ -71,8 +71,8 @@ def read_upload(path: Path, limits: Limits) -> Upload:
         limits (Limits): Its limits.
 
     Raises:
-        ValueError: If it is no zip file, is damaged, exceeds a limit, or holds no classes. The message names the file
-            without its folder.
+        ValueError: If it is not a zip file, is damaged, exceeds a limit, or holds no classes. The message names the
+            file without its folder.
     """
     try:
         return _read(path, limits)

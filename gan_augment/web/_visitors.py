@@ -26,7 +26,7 @@ class Visitor:
     """One open page.
 
     Attributes:
-        token (str): Random name of the folder. Whoever knows it can download its files.
+        token (str): Random name of the folder. Everyone who knows it can download its files.
         folder (Path): The private folder.
         upload (Upload, optional): The images that were uploaded last.
         seen (float): When the last request came.
@@ -64,7 +64,7 @@ class Visitors:
         self._visitors: dict[str, Visitor] = {}
 
     def find(self, key: str) -> Visitor | None:
-        """Returns a visitor who has a folder, and None for others. Whoever only looks takes no place."""
+        """Returns the visitor if they have a folder, else None. A visitor who only looks does not take up a place."""
         with self._lock:
             if visitor := self._visitors.get(key):
                 visitor.seen, visitor.left = time.monotonic(), False
@@ -89,7 +89,7 @@ class Visitors:
 
     @contextmanager
     def work(self, key: str) -> Iterator[Visitor]:
-        """Gives a visitor like :meth:`get`, who keeps the place until the work is done."""
+        """Yields the same visitor as :meth:`get`, and reserves the visitor's place until the work is done."""
         with self._lock:
             visitor = self.get(key)
             visitor.working += 1
@@ -182,7 +182,7 @@ class Visitors:
 
 
 def used_bytes(folder: Path) -> int:
-    """Returns the bytes of all files in a folder, also while files are deleted."""
+    """Returns the size of all files in a folder in bytes, even if files are deleted at the same time."""
     total = 0
     for path, _, names in os.walk(folder):
         for name in names:

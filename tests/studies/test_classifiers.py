@@ -95,7 +95,7 @@ def test_a_module_may_compute_in_a_type_of_its_own(few, test_images, build, prec
         (lambda channels, number: Own(channels, number).to("meta"), "with weights, but .* on the device 'meta'"),
         (lambda channels, number: Own(channels, number, mean=torch.zeros(1, device="meta")), "as buffers"),
         (lambda channels, number: nn.Sequential(nn.Flatten(), nn.Linear(7, number)), r"shape \(2, 1, 16, 16\)"),
-        (lambda channels, number: nn.Sequential(nn.Flatten(), nn.LazyLinear(number)), "a lazy one"),
+        (lambda channels, number: nn.Sequential(nn.Flatten(), nn.LazyLinear(number)), "a lazy module"),
         (Pair, "must return logits of shape .* returned <class 'tuple'>"),
         (Broken, "Broken failed .*list index out of range"),
     ],

@@ -48,8 +48,12 @@ def found(half):
 
 def test_the_sentence_says_how_many_images_and_splits_would_show_a_point():
     sentence = power_sentence(found(0.02), 150, 5)
-    assert "150 test images and 5 splits, the interval reaches about 2.0 points to either side" in sentence
-    assert sentence.endswith("To show one point, it needs about 600 test images and 20 splits.")
+    assert sentence == (
+        "With 150 test images and 5 splits, chance can move the result by about 2.0 points to either side (95% "
+        "interval). Such a study can show a true effect of this size about half of the time, and a smaller one less "
+        "often. To show an effect of one point as often, use about 600 test images and 20 seeds, each with its own "
+        "split."
+    )
     assert "To show" not in power_sentence(found(0.005), 10_000, 5)
     assert power_sentence(found(0.635), 153, 2).endswith(
         "Use 5 splits or more: with fewer, intervals can be wide by chance."

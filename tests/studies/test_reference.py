@@ -69,7 +69,7 @@ def test_pools_hold_each_reference_image_once_and_none_that_the_study_uses(few, 
         assert len(fingerprints(images)) == len(kept) == 195 - 20 - 5  # training and validation images are left out
         labels = {fingerprint(image): int(label) for image, label in reference}
         assert [labels[fingerprint(image)] for image in images] == kept.labels.tolist()
-    assert any("Up to 25 of the 195 reference images are images of the data set" in note for note in result.notes)
+    assert any("Up to 25 of the 195 reference images are also in the data set" in note for note in result.notes)
     assert any("nobody can tell whether the reference images are among them" in note for note in result.notes)
 
 
@@ -122,7 +122,7 @@ def test_test_images_in_the_size_of_the_study_are_found(few, tmp_path):
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        (lambda few: few, "reference must have images of every class that are not images of the data set"),
+        (lambda few: few, "reference must have, for every class, some images that are not in the data set"),
         (lambda few: TensorDataset(few.tensors[0][:30], torch.arange(30) % 2), "reference must have the classes"),
         (lambda few: TensorDataset(few.tensors[0]), "has no label"),
         (lambda few: "nowhere.npz", "there is no 'nowhere.npz'"),

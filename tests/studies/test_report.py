@@ -290,10 +290,29 @@ def test_what_was_compared_notes_cost_and_settings_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("splits", "p", "agrees"),
+    [
+        (
+            5,
+            0.0625,
+            "With 5 splits, p cannot be below 0.062, so the test agrees if the difference has the same sign in",
+        ),
+        (8, 0.0156, "The test agrees if p is at most 0.05."),
+    ],
+)
+def test_the_report_says_what_the_sign_flip_test_found_and_when_it_agrees(tmp_path, splits, p, agrees):
+    result = study_result(sign_flip=p)
+    read(tmp_path, dataclasses.replace(result, data={**result.data, "splits": splits}))
+    markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert f"a sign-flip test over the {splits} splits, must agree with the interval. It gives p = {p:.2g}:" in markdown
+    assert agrees in markdown
+
+
+@pytest.mark.parametrize(
     ("budget", "said"),
     [
         (None, "2, 812 to 1,020 steps each"),
-        ("5m", "2, 812 to 1,020 of 1,500 steps each, because the budget ended"),
+        ("5m", "2, 812 to 1,020 of 1,500 steps each, because the budget ran out"),
     ],
 )
 def test_the_cost_says_how_far_each_fitting_came(tmp_path, budget, said):

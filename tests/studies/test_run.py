@@ -110,7 +110,7 @@ def test_a_pool_of_test_images_is_refused_and_one_of_the_data_is_noted(few, test
     with pytest.raises(ValueError, match="must not contain test images, but contains 600 of 600"):
         study(few, SyntheticPool(*test_images.tensors), test=test_images, **SMALL)
     result = study(few, SyntheticPool(*few.tensors), test=test_images, **SMALL)
-    assert any("45 images of the source are images of the data set" in note for note in result.notes)
+    assert any("45 images of the source are also in the data set" in note for note in result.notes)
 
 
 def test_a_filter_that_lets_nothing_through_is_left_out(few, test_images):
@@ -249,7 +249,7 @@ def test_a_fitting_that_came_to_nothing_ends_the_study(few, test_images, tmp_pat
     fitting = {"recipe": "tiny-conditional", "fit_options": {"generator_width": 4}, "budget": 0.05}
     arguments = {**SMALL, **fitting, "test": test_images, "out": tmp_path / "s"}
     with (
-        pytest.warns(UserWarning, match="The budget ended after"),
+        pytest.warns(UserWarning, match="The budget ran out after"),
         pytest.raises(ValueError, match=r"budget must be long enough .* needs at least 1,000.* with a budget of \d+m"),
     ):
         study(few, **arguments)

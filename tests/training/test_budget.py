@@ -43,7 +43,7 @@ def prepared(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:The budget ended")
+@pytest.mark.filterwarnings("ignore:The budget ran out")
 def test_a_short_budget_goes_into_steps(photos, prepared, full_registration):
     result = fit(photos, "tiny-conditional", budget=6.0, progress=False, **SMALL)
     assert prepared[0] < 4  # on a busy machine too; without a limit, half a minute
@@ -111,9 +111,9 @@ def test_a_run_without_a_budget_keeps_the_number_of_threads(labelled, tmp_path):
 
 
 def test_a_run_that_ends_early_says_so_first(labelled):
-    with pytest.warns(UserWarning, match="The budget ended after"):
+    with pytest.warns(UserWarning, match="The budget ran out after"):
         result = fit(labelled, budget=0.01, progress=False, **{**FAST, "steps": 10**6})
-    assert result.findings[0].startswith(f"The budget ended after {result.steps} steps")
+    assert result.findings[0].startswith(f"The budget ran out after {result.steps} steps")
     assert result.generator.card.training["findings"] == result.findings
 
 
@@ -121,6 +121,6 @@ def test_measuring_leaves_a_short_budget_to_training(labelled, monkeypatch):
     measured = []
     original = Trainer.averaged_generator
     monkeypatch.setattr(Trainer, "averaged_generator", lambda self: (measured.append(1), original(self))[1])
-    with pytest.warns(UserWarning, match="The budget ended after"):
+    with pytest.warns(UserWarning, match="The budget ran out after"):
         fit(labelled, budget=0.2, progress=False, **{**FAST, "steps": 10**6, "evaluations": 1000})
     assert len(measured) <= 4

@@ -144,7 +144,7 @@ def test_a_crafted_file_is_a_state_or_refused_in_a_sentence(structure):
         ([{"tensor": "1"}] * 2, "it has no tensor '1', or uses it twice"),
         ({"tensor": "4"}, "it has no tensor '4'"),
         ({"dict": [[1.5, 0]]}, "it has the key 1.5"),
-        ({"tensor": "1", "tuple": []}, "not of one kind"),
+        ({"tensor": "1", "tuple": []}, "whose kind is not clear"),
         ({"code": "x"}, "of the unknown kind 'code'"),
     ],
 )
@@ -221,7 +221,7 @@ def test_a_training_goes_on_to_the_same_bits(tmp_path):
         ({"a": [object()]}, TypeError, "A state must hold"),
         ({"a": torch.zeros(2, dtype=torch.complex64)}, TypeError, "must be dense and one of"),
         ({"a": torch.zeros(2, 2).to_sparse()}, TypeError, "must be dense and one of"),
-        ({"a": "x" * (2**25)}, ValueError, "beside its tensors"),
+        ({"a": "x" * (2**25)}, ValueError, "in addition to its tensors"),
     ],
 )
 def test_other_states_are_refused_before_anything_is_written(tmp_path, state, error, message):

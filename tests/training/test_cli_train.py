@@ -110,10 +110,10 @@ def test_folders_of_images_are_data_and_validation(tmp_path):
     assert (config["images"]["count"], config["held_out"]["count"]) == (8, 51)
 
 
-@pytest.mark.filterwarnings("always:The budget ended:UserWarning")
+@pytest.mark.filterwarnings("always:The budget ran out:UserWarning")
 def test_a_budget_ends_the_run_and_a_sentence_says_so(data, tmp_path, capsys):
     assert main(train("--data", data, "--out", tmp_path / "run", "--budget", "1s", steps=10**6)) == 0
-    assert "\ngan-augment: The budget ended after" in "\n" + capsys.readouterr().err
+    assert "\ngan-augment: The budget ran out after" in "\n" + capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,8 @@ def test_what_resuming_cannot_change_is_refused(run, capsys, ignored):
 
 def test_recipes_are_listed(capsys):
     assert main(["recipes"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["recipe", "images", "that", "it", "is", "for,", "and", "settings"]
     assert [line.split()[0] for line in lines] == list(RECIPES)
     assert all(recipe.description in line for line, recipe in zip(lines, RECIPES.values()))
 

@@ -208,7 +208,7 @@ def test_another_size_keeps_the_inner_blocks(before, after, width):
 
 
 def test_blocks_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="image_size must keep the feature maps"):
+    with pytest.raises(ValueError, match="image_size and width must give the numbers of feature maps"):
         adapted(generator_of(), image_size=64)
 
 

@@ -200,7 +200,7 @@ def test_every_image_is_used_once_an_epoch(labelled, tiny_recipe, monkeypatch):
 
 def test_a_budget_stops_the_run(labelled, tiny_recipe):
     started = time.monotonic()
-    with pytest.warns(UserWarning, match="The budget ended after"):
+    with pytest.warns(UserWarning, match="The budget ran out after"):
         result = fit(labelled, budget="1s", progress=False, **{**tiny_recipe, "steps": 10**6})
     assert time.monotonic() - started < 20
     assert 1 <= result.steps < 10**6
@@ -323,9 +323,9 @@ def test_a_warning_points_at_the_line_of_the_user(labelled, tiny_recipe):
 
 
 def test_a_warning_at_the_end_points_at_the_line_of_the_user(labelled, tiny_recipe):
-    with pytest.warns(UserWarning, match="The budget ended") as caught:
+    with pytest.warns(UserWarning, match="The budget ran out") as caught:
         fit(labelled, "small", budget=1e-9, progress=False, held_out=0.0, **tiny_recipe)
-    assert [w.filename for w in caught if "The budget ended" in str(w.message)] == [__file__]
+    assert [w.filename for w in caught if "The budget ran out" in str(w.message)] == [__file__]
 
 
 def test_validation_images_choose_the_generator(labelled, tiny_recipe, tmp_path):

@@ -136,7 +136,7 @@ def join(queue, session, function=0, file=None):
 
 def test_a_visitor_waits_once_for_each_thing(queue):
     assert [join(queue, "a")[2], join(queue, "a", 1)[2], join(queue, "b")[2]] == ["success"] * 3
-    assert join(queue, "a") == (False, "You wait for this already; try again when it is done.", "queue_full")
+    assert join(queue, "a") == (False, "You are already waiting for this; try again when it is done.", "queue_full")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@ import torch
 
 import gan_augment
 from gan_augment.cli._parser import build_parser
+from gan_augment.studies import Interval
+from gan_augment.studies._estimate import estimate_sentence
+from gan_augment.studies._power import power_sentence
 from gan_augment.web import Limits, _studies
 from gan_augment.web._studies import Request, Study, StudyDesk
 from gan_augment.web._uploads import Upload, read_upload
@@ -75,6 +78,16 @@ def test_progress_is_read_from_the_bar():
     study.note("The study trains up to 10 classifiers, which takes about 10 seconds.")
     assert study.percent == 40
     assert study.sentences == ["The study trains up to 10 classifiers, which takes about 10 seconds."]
+
+
+def test_the_page_shows_how_long_a_study_takes_and_how_small_an_effect_it_can_show(program, upload, desk):
+    texts = pytest.importorskip("gan_augment.web.page._texts", reason="gradio is in the extra web")
+    told = [power_sentence(Interval(0.0, -0.02, 0.02, 5, 0.95), 150, 5), estimate_sentence(10, 0, 9.0)]
+    program("import time\ntime.sleep(100)")
+    study = desk.start("a", upload, Request(source="dcgan-mnist-32"))
+    for sentence in told:
+        study.note(sentence)
+    assert all(sentence in texts.study_status(study) for sentence in told)
 
 
 @pytest.fixture

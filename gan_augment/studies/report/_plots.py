@@ -1,7 +1,7 @@
 """The plots of a report as inline SVG of any width: intervals by arm, recall by class, and the score by ratio.
 
-Horizontal positions are in percent and vertical positions in pixels, so a picture fills a telephone or a screen while
-its text keeps its size. Names stand beside the pictures as HTML, where they can wrap.
+Horizontal positions are in percent and vertical positions in pixels. A picture therefore fits the width of a phone or
+a desktop screen, and its text keeps its size. Names stand beside the pictures as HTML, where they can wrap.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def marker(shape: int, x: str, y: float, s: float, css: str) -> str:
 
 
 def placed(inside: str, x: str, y: str) -> str:
-    """Moves shapes with positions in pixels to a position in percent, which only a nested picture can do."""
+    """Places shapes drawn in pixels at a position in percent. Only a nested SVG can combine the two units."""
     return f'<svg class="place" x="{x}" y="{y}">{inside}</svg>'
 
 

@@ -99,8 +99,8 @@ def advice(result: StudyResult) -> str:
         control = result.arm(result.cheaper)
         batches = ", after making all classes equally frequent" if result.balances else ""
         made = {
-            "varied": "real images that ClassVariation varies",
-            "elastic": "real images that are deformed at random",
+            "varied": "real images that were varied by ClassVariation",
+            "elastic": "real images that were deformed at random",
             "smote": "blends of two real images of a class",
         }.get(control.kind, "repeated real images")
         return (
@@ -199,18 +199,34 @@ def method(result: StudyResult) -> list[str]:
         f"{result.steps:,} steps with the same settings.{others if len(classifiers) > 1 else ''}{dropped}",
         f"The scores come from {data['test']:,.0f} test images, which had no part in any selection. Each interval "
         f"is the {level(result)} confidence interval of the paired difference from the baseline. It accounts for both "
-        "the seeds and the test images. A sign-flip test of the difference that decides the verdict has "
-        f"p = {result.sign_flip:.2g}; with {data['splits']} splits, p cannot be below {2 / 2 ** data['splits']:.2g}.",
+        f"the seeds and the test images. {sign_flip_sentence(result)}",
     ]
     if result.balances:
         paragraphs.insert(
             2,
-            "In the synthetic arms, all classes are equally frequent and have the same synthetic share; the arm "
-            "oversampled is the same without synthetic images. In the arm filled up, synthetic images fill up the "
-            "smaller classes, and all other images are real. Mixing helps if the choice is better than both the "
-            "baseline and oversampled.",
+            "In the synthetic arms, all classes are equally frequent and have the same synthetic share. The arm "
+            '"oversampled" is built in the same way, but has no synthetic images. In the arm "filled up", synthetic '
+            "images fill up the smaller classes, and all other images are real. Mixing helps if the choice is better "
+            'than both the baseline and "oversampled".',
         )
     return paragraphs
+
+
+def sign_flip_sentence(result: StudyResult) -> str:
+    """Returns the p-value of the sign-flip test, what it means, and when the test agrees with the interval."""
+    splits = result.data["splits"]
+    least = 2 / 2**splits
+    agrees = "The test agrees if p is at most 0.05."
+    if least > 0.05:
+        agrees = (
+            f"With {splits} splits, p cannot be below {least:.2g}, so the test agrees if the difference has the same "
+            "sign in all splits."
+        )
+    return (
+        f"A second test, a sign-flip test over the {splits} splits, must agree with the interval. It gives "
+        f"p = {result.sign_flip:.2g}: without any effect, chance alone would produce a difference at least as large as "
+        f"the one that decides the verdict in this share of studies. {agrees}"
+    )
 
 
 def arm_table(result: StudyResult) -> Table:
@@ -276,14 +292,14 @@ def cost_table(result: StudyResult) -> Table:
 
 
 def _fittings(result: StudyResult) -> str:
-    """Returns the number of fittings, how many steps each made, and whether a budget ended them."""
+    """Returns the number of fittings, how many steps each made, and whether the budget ran out."""
     made, planned = result.source["fit_steps"], result.source["planned_fit_steps"]
     if not made:
         return "none"
     steps = f"{min(made):,} to {max(made):,}" if min(made) < max(made) else f"{made[0]:,}"
     if result.settings.get("budget") is None or min(made) >= planned:
         return f"{len(made)}, {steps} steps each"
-    return f"{len(made)}, {steps} of {planned:,} steps each, because the budget ended"
+    return f"{len(made)}, {steps} of {planned:,} steps each, because the budget ran out"
 
 
 def acceptance_table(result: StudyResult) -> Table | None:

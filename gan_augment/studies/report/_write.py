@@ -63,7 +63,7 @@ def markdown(result: StudyResult) -> str:
 
 
 def escaped(text: object) -> str:
-    """Escapes text from outside: one line of Markdown without any markup, in a table or outside."""
+    """Escapes untrusted text as one line of Markdown without markup, for use inside and outside tables."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     line = re.sub(r"([\\`*_\[\]<>|~&$#@])", r"\\\1", line)
     line = re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)  # would start a list or underline a heading

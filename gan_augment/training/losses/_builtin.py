@@ -9,7 +9,7 @@ from ._loss import Loss
 
 
 class NonSaturating(Loss):
-    """The loss of the first GAN (https://arxiv.org/abs/1406.2661). The generator's side is that of its section 3."""
+    """The loss of the first GAN (https://arxiv.org/abs/1406.2661). The generator has the loss of section 3 there."""
 
     smooths = True
 
@@ -55,7 +55,7 @@ class Wasserstein(Loss):
 
 
 class Relativistic(Loss):
-    """The relativistic loss (https://arxiv.org/abs/1807.00734), of pairs like in https://arxiv.org/abs/2501.05441."""
+    """The relativistic loss (https://arxiv.org/abs/1807.00734) of pairs, as in https://arxiv.org/abs/2501.05441."""
 
     paired = True
     signed = False

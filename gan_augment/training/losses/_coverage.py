@@ -38,7 +38,7 @@ class ObjectiveOptions(Options):
         objective (str): ``"adversarial"`` (default): to convince a discriminator. ``"anchored"``: to reproduce each
             training image from a latent of its own, which is fitted too (https://arxiv.org/abs/1707.05776).
             ``"imle"``: to bring the nearest of many drawn images closer to each training image
-            (https://arxiv.org/abs/1809.09087), except drawn images that are very near one already
+            (https://arxiv.org/abs/1809.09087). Drawn images that are already very near a training image are left out
             (https://arxiv.org/abs/2409.17439).
         coverage (float): Share of the run before the discriminator joins an ``"anchored"`` or ``"imle"`` objective.
             At 1 it never joins. Default: 0.5.
@@ -137,12 +137,12 @@ class Coverage(nn.Module):
     def refresh(self, generate: Generate, step: int) -> None:
         """Every ``REFRESH`` steps, gives each training image the latent of the nearest of many drawn images.
 
-        Both are of one class. Drawn images that are very near any training image are rejected first: the others are
-        like those that sampling will draw, and have more to learn.
+        The two images have the same class. Drawn images that are very near any training image are rejected first. The
+        others are more like later samples, and the generator can learn more from them.
         """
         if not self.imle or step % REFRESH:
             return
-        # In random order, so that batch statistics are those of all classes, like in the other steps.
+        # In random order, so that batch statistics are those of all classes, as in the other steps.
         order = torch.randperm(self.recipe.imle_candidates * len(self.labels), device=self.labels.device)
         labels = self.labels.repeat(self.recipe.imle_candidates)[order]
         latents = torch.randn(len(labels), self.recipe.latent_dim, device=labels.device)
@@ -170,8 +170,8 @@ def reconstruction_loss(images: Tensor, targets: Tensor) -> Tensor:
 def perceptual_distance(images: Tensor, targets: Tensor, features: str) -> Tensor:
     """Returns how far images ``(n, c, s, s)`` in -1..1 differ from targets in pretrained features, a scalar, 0..4.
 
-    It is the mean squared distance of unit vectors of features, at all positions and scales, like in
-    https://arxiv.org/abs/1801.03924, but all features weigh the same.
+    It is the mean squared distance of unit vectors of features, at all positions and scales, as in
+    https://arxiv.org/abs/1801.03924. Unlike there, all features have the same weight.
     """
     with torch.no_grad():
         wanted = feature_maps(features, targets)

@@ -106,7 +106,7 @@ def shared_loss(discriminator: Tensor, generator: Tensor, fake: Tensor, fake_log
     losses with respect to the logit. Therefore, a hook at ``fake`` multiplies the gradient of the discriminator's loss
     by this factor.
 
-    If the discriminator's derivative is 0, like for logits below -1 in the hinge loss, there is nothing to multiply.
+    If the discriminator's derivative is 0, as for logits below -1 in the hinge loss, there is nothing to multiply.
     It is then replaced by a derivative that is too small to matter, even to Adam, which divides by the gradients' size.
     """
     (own,) = torch.autograd.grad(discriminator, fake_logits, retain_graph=True)

@@ -1,4 +1,4 @@
-"""Regularisers: what joins the adversarial loss to keep training stable."""
+"""Regularisers: terms that are added to the adversarial loss to keep training stable."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class RegularizerOptions(AdversarialOptions):
     Args:
         gradient_penalty (float): Weight of the Wasserstein gradient penalty. Default: 0, no penalty.
         r1, r2 (float): Weight of half the squared gradient at real images, and at generated ones. Default: 0.
-        penalty_every (int): Steps between two of these penalties, which are multiplied by it to make up for the steps
-            without. Default: 1.
+        penalty_every (int): Number of steps from one of these penalties to the next. The penalty is multiplied by this
+            number, to make up for the steps without a penalty. Default: 1.
         lecam (float): Weight of the LeCam regulariser. Default: 0.
         clip_weights (float): Largest weight of a Wasserstein critic without penalty. Default: 0, no limit.
         top_k (float): The generator learns from the best share of its images. The share falls by 1 % each epoch down
@@ -85,7 +85,7 @@ def zero_centred_penalty(discriminate: Callable[[Tensor], Tensor], images: Tenso
 
 
 class LeCam:
-    """The regulariser for few images of https://arxiv.org/abs/2104.03310, without its weight.
+    """The LeCam regulariser for small data sets (https://arxiv.org/abs/2104.03310), without its weight.
 
     It keeps the logits of real images near the average of those of generated images, and the other way round. Before
     step ``start`` the penalty is 0 and the averages are those of the last batch. After it they decay exponentially.

@@ -43,7 +43,7 @@ def within(low: float, high: float, default: Any) -> Any:
 
 
 def added(default: Any, before: Any, **metadata: Any) -> Any:
-    """Declares a field that the configurations of older runs lack; ``before`` is the value that repeats them."""
+    """Declares a field that the configurations of older runs lack. ``before`` is the value that continues them."""
     return dataclasses.field(default=default, metadata={"before": before, **metadata})
 
 

@@ -166,7 +166,7 @@ def get_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
 
 
 def check_overrides(recipe: Recipe, overrides: dict[str, Any]) -> None:
-    """Refuses overrides that cannot act under the recipe, which includes them.
+    """Raises an error if an override has no effect under the recipe, which already contains the overrides.
 
     The values of a recipe itself may be unused, because another ``objective`` or ``coverage`` may use them. Overrides
     that turn something off are accepted too.

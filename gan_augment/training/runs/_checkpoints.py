@@ -39,8 +39,8 @@ class Checkpoints:
     def save(self, state: dict[str, Any], step: int) -> None:
         """Writes the state after a step, and then removes all but the newest files.
 
-        Files of later steps are removed too, because a run that writes an earlier step has gone back. If the disk is
-        full, the earlier files stay as they are.
+        Files of later steps are removed too: a run that writes an earlier step was resumed from an earlier state. If
+        the disk is full, the earlier files stay as they are.
         """
         path = self.folder / f"step-{check_count('step', step, 0):07d}.safetensors"
         data = pack(state)
@@ -55,7 +55,7 @@ class Checkpoints:
             steps[number].unlink(missing_ok=True)
 
     def load_newest(self) -> dict[str, Any] | None:
-        """Reads the newest complete state, and warns of damaged newer files; None if there is no file."""
+        """Reads the newest complete state, or returns None without files. Warns about newer files that are damaged."""
         damaged: dict[Path, str] = {}
         for path in reversed(self.steps().values()):
             try:
@@ -108,8 +108,8 @@ def pack(state: dict[str, Any]) -> bytes:
     structure = json.dumps(_to_json(state, tensors))
     if len(structure) > MAX_STRUCTURE_BYTES:
         raise ValueError(
-            f"A state must be at most {MAX_STRUCTURE_BYTES:,} bytes beside its tensors, but is {len(structure):,}; "
-            "store long lists of numbers as tensors."
+            f"A state must be at most {MAX_STRUCTURE_BYTES:,} bytes in addition to its tensors, but is "
+            f"{len(structure):,}; store long lists of numbers as tensors."
         )
     metadata = {"format": FORMAT, "state": structure, "sha256": _digest(structure, tensors)}
     return save(tensors, metadata)
@@ -139,7 +139,7 @@ def unpack(data: bytes) -> dict[str, Any]:
         if metadata["sha256"] != _digest(metadata["state"], tensors):
             raise ValueError("its contents do not match its SHA-256")
         if len(metadata["state"]) > MAX_STRUCTURE_BYTES:
-            raise ValueError(f"it holds more than {MAX_STRUCTURE_BYTES:,} bytes beside its tensors")
+            raise ValueError(f"it holds more than {MAX_STRUCTURE_BYTES:,} bytes in addition to its tensors")
         state = _from_json(json.loads(metadata["state"]), tensors)
     except ValueError as error:
         raise ValueError(one_line(error)) from None
@@ -191,7 +191,7 @@ def _from_json(value: Any, tensors: dict[str, Tensor]) -> Any:
     if not isinstance(value, dict):
         return value
     if len(value) != 1:
-        raise ValueError("it holds a value that is not of one kind")
+        raise ValueError("it holds a value whose kind is not clear")
     ((kind, content),) = value.items()
     if kind == "tuple":
         return tuple(_from_json(item, tensors) for item in content)

@@ -1,4 +1,4 @@
-"""The folder of a run, which people can read, and which is complete whenever its process is killed."""
+"""The folder of a run. People can read its files, and these are complete even if the process is killed at any time."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class RunFolder:
         if config["format"] != FORMAT:
             raise ValueError(
                 f"{path} must be of format {FORMAT}, but is of {config['format']!r:.100}; "
-                f"resume the run with the gan-augment that started it: {config.get('gan_augment')!r:.100}."
+                f"resume the run with the version of gan-augment that started it, {config.get('gan_augment')!r:.100}."
             )
         missing = [key for key in required if key not in config]
         if missing:

@@ -47,7 +47,7 @@ def _is_installed(package: str) -> bool:
 class Trackers:
     """Sends the metrics of a run to trackers.
 
-    If a tracker fails later than at its start, it gets no more metrics, and the run goes on.
+    If a tracker fails after it has started, it gets no more metrics, and the run goes on.
 
     Args:
         names (sequence of str): Names from ``PACKAGES``.

@@ -1,1 +1,1 @@
-"""The layout of the page: components, texts and style. Other modules of the room do the work."""
+"""The layout of the page: components, texts and style. The other modules of ``web`` do the work."""

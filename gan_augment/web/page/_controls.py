@@ -26,7 +26,7 @@ class Server:
         visitors (Visitors): Their folders.
         desk (StudyDesk): The study that runs.
         limits (Limits): The limits.
-        names (dict): The generators to choose from, by what visitors see of them.
+        names (dict): The generators to choose from, by the titles that visitors see.
     """
 
     visitors: Visitors
@@ -71,7 +71,7 @@ def slider(low: float, high: float, value: float, step: float, label: str, info:
 
 
 def whole(value: Any, label: str, low: int, high: int) -> int:
-    """Returns a whole number of the page. A browser may send nothing, or a number out of range."""
+    """Returns a number from a field of the page as an int. A browser may send nothing, or a number out of range."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise ValueError(f"{label} must be a whole number from {low:,} to {high:,}; change it and try again.")
     return int(value)

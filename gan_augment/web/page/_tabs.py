@@ -62,7 +62,7 @@ def walk_tab(server: Server, name: gr.Dropdown) -> tuple[Any, ...]:
     """Lays out the walk, and returns its class box and the function that draws it."""
     with gr.Row():
         first, second, label = seed_box("First seed", 0), seed_box("Second seed", 1), class_box()
-    place = slider(0, 1, 0.5, 0.01, "Place between the two")
+    place = slider(0, 1, 0.5, 0.01, "Position between the two samples")
     here = gr.HTML(elem_id="walk-here", elem_classes="ga-large")
     way = gr.HTML(elem_id="walk-way", elem_classes="ga-way")
     make = gr.Button("Make a film")
@@ -75,7 +75,7 @@ def walk_tab(server: Server, name: gr.Dropdown) -> tuple[Any, ...]:
 
     def show_here(chosen: str, first: Any, second: Any, label: Any, place: float) -> str:
         if not 0 <= place <= 1:
-            raise ValueError(f"The place must be between 0 and 1, but got {place} instead.")
+            raise ValueError(f"The position must be between 0 and 1, but got {place} instead.")
         (image,), source = draw(chosen, first, second, label, [place])
         return figures([Tile(image, f"{place:.0%} of the way", source)], "Synthetic image")
 

@@ -19,7 +19,7 @@ from ._messages import kindly, report
 from ._texts import NO_UPLOAD, note, refusal, study_report, study_status
 
 SAME, UNIFORM = "same", "uniform"
-LABELS = [("class of the real image", SAME), ("all classes equally", UNIFORM)]
+LABELS = [("class of the real image", SAME), ("the same probability for all classes", UNIFORM)]
 SECONDS = 1.0  # between two looks at a study
 
 
@@ -98,7 +98,7 @@ def study_tab(server: Server, name: gr.Dropdown) -> None:
     """Lays out the light study."""
     limits = server.limits
     sources = [("the generator above", "named"), ("one fitted to my images (slower)", "fitted")]
-    fitted = f"Fitting makes only {FIT_STEPS} steps here, which are few. On the command line, it makes more."
+    fitted = f"Here, a fit takes only {FIT_STEPS} steps, so its images may look poor. The command line takes more."
     with gr.Row():
         source = gr.Radio(sources, value="named", label="Source of the synthetic images", info=fitted, min_width=280)
         labels = gr.Dropdown(LABELS, value=SAME, label="Label of a synthetic image", min_width=220)

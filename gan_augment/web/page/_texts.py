@@ -16,8 +16,8 @@ HEADER = (
 NO_UPLOAD = '<p class="ga-note">No images yet. Drop a zip file with one folder of images for each class.</p>'
 NO_STUDY = (
     '<p class="ga-note">A light study trains small classifiers with and without synthetic images. It needs your images '
-    "from the tab <em>Mix</em>, and soon says how long it will take. Keep this page open: closing it stops the "
-    "study.</p>"
+    "from the tab <em>Mix</em>. Shortly after it starts, it says how long it will take. Keep this page open: closing "
+    "it stops the study.</p>"
 )
 _SIGNS = {"helps": "▲", "hurts": "▼"}
 _MEANING = {
