@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -150,7 +151,7 @@ def hymenoptera(side: int = 64) -> Data:
 
 
 def cifar10() -> Data:
-    """20,000 training and 5,000 test images of CIFAR-10, 32 px."""
+    """20,000 training and 5,000 test images of CIFAR-10, 32 px, the test images in a random order."""
     found: dict[str, list[tuple[Tensor, int]]] = {"train": [], "test": []}
     with tarfile.open(folder() / "cifar10-25k" / "images.tar.xz") as archive:
         members = sorted((member for member in archive if member.isfile()), key=lambda member: member.name)
@@ -160,6 +161,7 @@ def cifar10() -> Data:
             split, kind = Path(member.name).parts[-3:-1]
             image = F.pil_to_tensor(PIL.Image.open(file).convert("RGB"))  # type: ignore[arg-type]
             found[split].append((image, kinds.index(kind)))
+    random.Random(0).shuffle(found["test"])
     images, test = (torch.stack([image for image, _ in found[split]]) for split in ("train", "test"))
     labels, test_labels = (torch.tensor([label for _, label in found[split]]) for split in ("train", "test"))
     return Data(images, test, labels, test_labels)

@@ -3,9 +3,11 @@
 import contextlib
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import evidence
 
@@ -28,3 +30,11 @@ def test_a_report_is_named_after_the_command_that_made_it(path):
     assert settings["command"] == f"python -m benchmarks.evidence tuned-{name} --classifier {classifier}"
     assert settings["splits"] == (5 if name.endswith("-zoo") else 10)
     assert name in evidence.ROWS
+
+
+@pytest.mark.skipif("GAN_AUGMENT_DATA" not in os.environ, reason="needs the images of GAN_AUGMENT_DATA")
+@pytest.mark.parametrize("name", ["mnist-100", "fashion-tailed", "cifar-500", "hymenoptera", "pneumonia"])
+def test_the_test_images_of_a_row_have_all_classes_of_its_training_images(name):
+    arguments = evidence.ROWS[name]()
+    trained, tested = (torch.unique(arguments[each].tensors[1]) for each in ("dataset", "test"))
+    assert torch.equal(trained, tested)
