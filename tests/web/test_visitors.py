@@ -82,7 +82,7 @@ def test_who_is_idle_is_forgotten(visitors):
 def test_there_is_room_for_some_visitors(visitors):
     all_ = visitors(visitors=2)
     _, other = all_.get("a"), all_.get("b")
-    with pytest.raises(ValueError, match="serves 2 visitors at a time"):
+    with pytest.raises(ValueError, match="limit: 2"):
         all_.get("c")
     all_.leave("b")
     all_.get("c")  # takes the place of the one who has left
@@ -103,7 +103,7 @@ def test_who_has_left_keeps_the_place_until_the_work_is_done(visitors):
     all_ = visitors(visitors=1)
     with all_.work("a") as found:
         all_.leave("a")
-        with pytest.raises(ValueError, match="serves 1 visitors at a time"):
+        with pytest.raises(ValueError, match="limit: 1"):
             all_.get("new")
         assert found.folder.is_dir()
     all_.leave("a")
@@ -119,7 +119,7 @@ def test_a_new_visitor_takes_the_place_of_the_one_who_is_idle_for_longest(visito
         time.sleep(0.2)
         all_.get("new")
         wait_for(lambda: visitors.left == [idle.token])
-        with pytest.raises(ValueError, match="serves 3 visitors at a time"):
+        with pytest.raises(ValueError, match="limit: 3"):
             all_.get("newer")
     time.sleep(0.2)
     all_.find("new")
