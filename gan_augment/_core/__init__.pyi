@@ -40,7 +40,7 @@ from ._images import (
 )
 from ._marks import MARK, SOURCE_TYPE, XMP, is_marked, png_marks
 from ._neighbours import Neighbours, nearest_neighbours
-from ._numbers import MAX_SEED, check_seed, draw_seed, evenly_spaced, largest_remainder, mix_seed
+from ._numbers import MAX_SEED, check_seed, draw_seed, evenly_spaced, largest_remainder, mix_seed, seed_device
 from ._processes import LOCK, end_by_signal, lock_folder, on_end_signal
 from ._progress import progress_bar
 from ._words import HubName, finite, first_line, hub_name, one_line, plain, short
@@ -118,6 +118,7 @@ __all__ = [
     "read_tensors",
     "remove_asides",
     "resize_to_square",
+    "seed_device",
     "short",
     "stored_class_names",
     "stored_tensors",

@@ -28,6 +28,14 @@ def mix_seed(*parts: int) -> int:
     return state >> 1
 
 
+def seed_device(seed: int, device: torch.device) -> None:
+    """Like :func:`torch.manual_seed`, which takes 0.6 ms if CUDA is installed but not in use."""
+    if device.type == "cpu" and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
+
 def check_seed(seed: int | None) -> int:
     """Checks a seed and returns it, or draws one from torch's global generator if it is None."""
     if seed is None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._core import mix_seed
+from .._core import mix_seed, seed_device
 from ..models import eval_mode
 from ._augmentations import BatchTransform, random_affine
 from ._classifiers import BuildClassifier, Hyperparameters, SmallCNN
@@ -79,7 +79,7 @@ def train_classifier(
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         order = torch.empty(0, dtype=torch.int64)
         for step in range(steps):
-            torch.manual_seed(mix_seed(seed, 1, step))
+            seed_device(mix_seed(seed, 1, step), device)
             while len(order) < batch_size:
                 order = torch.cat([order, torch.randperm(len(images))])
             rows, order = order[:batch_size].to(device), order[batch_size:]
@@ -87,7 +87,7 @@ def train_classifier(
             if mix is not None:
                 batch, targets = mix(batch, targets)
             # Seeding before and after `mix` keeps its draws from changing the order and the augmentation.
-            torch.manual_seed(mix_seed(seed, 2, step))
+            seed_device(mix_seed(seed, 2, step), device)
             if augment is not None:
                 batch = augment(batch)
             if blend is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._core import check_count, mix_seed, to_signed
+from .._core import check_count, mix_seed, seed_device, to_signed
 from ..data import TrainingImages
 from ..models import Discriminator, Generator, build_discriminator, to_sphere
 from ._augment import AdaptiveStrength, diff_augment
@@ -120,7 +120,8 @@ class Trainer:
 
     def step(self, progress: float) -> None:
         """Makes the steps of the discriminator and then one of the generator, at a share ``progress`` of the run."""
-        torch.manual_seed(mix_seed(self.seed, 1, self.step_number, self.accelerator.process_index))
+        seed = mix_seed(self.seed, 1, self.step_number, self.accelerator.process_index)
+        seed_device(seed, self.accelerator.device)
         stage = self.stage(progress)
         for name, optimizer in self.optimizers.items():
             factor = stage.coverage_rate if name in ("coverage", "anchors") else stage.learning_rate

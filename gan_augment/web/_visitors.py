@@ -109,7 +109,9 @@ class Visitors:
             if not visitor.working and (visitor.left or (visitor.seen < before and not self.is_busy(visitor.token)))
         }
         if not ranks:
-            raise ValueError(f"All places on this page are taken (limit: {self.limits.visitors}); try again in a few minutes.")
+            raise ValueError(
+                f"All places on this page are taken (limit: {self.limits.visitors}); try again in a few minutes."
+            )
         gone = self._visitors.pop(min(ranks, key=lambda key: ranks[key]))
         threading.Thread(target=self._delete, args=(gone,), daemon=True).start()  # the new visitor need not wait
 
