@@ -1,6 +1,7 @@
 """Positions of synthetic items in each mode, with loaders and samplers of every kind."""
 
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -226,24 +227,24 @@ def test_with_workers_the_warning_comes_at_set_epoch(num_workers):
     assert "160 items" in found[0]
 
 
-def test_workers_warn_if_set_epoch_is_never_called(capfd):
+def test_workers_warn_if_set_epoch_is_never_called(tmp_path):
     dataset = augmented(mode="append")
     sampler = RandomSampler(dataset.dataset)
-    loader = DataLoader(dataset, 16, sampler=sampler, num_workers=2, worker_init_fn=_show_warnings)
+    log = tmp_path / "warnings.txt"  # not stderr, since a fork server, the default of Python 3.14, keeps an older one
+    loader = DataLoader(dataset, 16, sampler=sampler, num_workers=2, worker_init_fn=partial(_log_warnings, log))
     for _ in range(3):
         list(loader)
-    assert capfd.readouterr().err.count("created before you wrapped") == 1
+    assert log.read_text().count("created before you wrapped") == 1
 
 
-def _show_warnings(worker):
-    warnings.showwarning = _to_stderr
+def _log_warnings(log, worker):
+    warnings.showwarning = partial(_append, log)
     warnings.simplefilter("always")
 
 
-def _to_stderr(message, *_):
-    import os
-
-    os.write(2, f"{message}\n".encode())
+def _append(log, message, *_):
+    with log.open("a") as file:
+        file.write(f"{message}\n")
 
 
 @pytest.mark.parametrize("told", [False, True])
