@@ -81,7 +81,7 @@ def cell(row: Row, found: dict[str, Any]) -> str:
 
 def head(*names: str) -> str:
     """The first two lines of the table."""
-    return f"| what | against | reach | {' | '.join(names)} |\n" + "| --- " * (3 + len(names)) + "|"
+    return f"| what | compared with | goal | {' | '.join(names)} |\n" + "| --- " * (3 + len(names)) + "|"
 
 
 def show() -> str:
