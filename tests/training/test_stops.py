@@ -51,8 +51,12 @@ def command(data, out):
 
 
 def test_a_terminal_that_is_closed_ends_the_command_too(data, tmp_path, signalled):
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and so would the command
     signalled.append(signal.SIGHUP)
-    assert main(command(data, tmp_path / "run")) == 128 + signal.SIGHUP
+    try:
+        assert main(command(data, tmp_path / "run")) == 128 + signal.SIGHUP
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert max(Checkpoints(tmp_path / "run" / "checkpoints").steps()) == 3
 
 

@@ -68,7 +68,7 @@ def test_a_walk_begins_and_ends_with_the_samples_of_the_two_seeds(open_page):
     generator = from_pretrained("dcgan-mnist-32")
     for found, seed in ((way[0], 0), (way[-1], 5)):
         assert (found - generator.sample(1, 3, seed=seed)[0].int()).abs().max() <= 1
-    place = page.get_by_label("range slider for Place between the two")
+    place = page.get_by_label("range slider for Position between the two samples")
     place.focus()
     place.press("End")  # by the keyboard
     page.get_by_text("100% of the way").wait_for()
