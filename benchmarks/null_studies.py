@@ -5,10 +5,10 @@
 
 Each study draws its own 100 training and 1,000 test digits, reduced to 16 px, and replaces a part of each batch with
 copies of the training images. There is no true effect, so *helps* and *hurts* should each be rare: at most 2.5% of the
-studies. The first command compares one ratio with one baseline. With ``--choose``, each study does everything that a
-user's study does: on validation images, it tunes the hyperparameters, and chooses the augmentation, the ratio and the
-best control. The comparison with that control is counted, too. The copies then include validation images, which a split
-does not train on, and would help. So all labels are shuffled first: no training can then do better than chance.
+studies. The first command compares one ratio with one baseline. With ``--choose``, each study also tunes the
+hyperparameters and chooses the augmentation, the ratio and the best control on validation images, and the comparison
+with that control is counted, too. The copies then include validation images, which a split does not train on, and would
+help. So all labels are shuffled first: no training can then do better than chance.
 """
 
 from __future__ import annotations

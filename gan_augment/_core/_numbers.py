@@ -29,7 +29,8 @@ def mix_seed(*parts: int) -> int:
 
 
 def seed_device(seed: int, device: torch.device) -> None:
-    """Like :func:`torch.manual_seed`, which takes 0.6 ms if CUDA is installed but not in use."""
+    """Seeds the random generators of a device, like :func:`torch.manual_seed`, but faster on the CPU."""
+    # Where CUDA is installed but not in use, torch writes a stack trace for each seed, which slows small steps.
     if device.type == "cpu" and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.default_generator.manual_seed(seed)
     else:

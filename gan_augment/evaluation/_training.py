@@ -70,7 +70,7 @@ def train_classifier(
     images, labels = images.to(device), labels.to(device)
     offset = torch.zeros(num_classes, device=device) if logit_offset is None else logit_offset.to(device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(mix_seed(seed, 0))
+        seed_device(mix_seed(seed, 0), device)
         model = build(images.shape[1], num_classes).to(device).to(memory_format=torch.channels_last).train()
         groups = _parameter_groups(model, hyperparameters)
         options: dict[str, Any] = {"lr": hyperparameters.lr, "weight_decay": hyperparameters.weight_decay}
